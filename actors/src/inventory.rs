@@ -1,0 +1,214 @@
+//! `Inventory`: keeps the `agent`, `device` and `device-dynamic` documents of its own machine.
+//!
+//! Each has the node's own name, so there is one of each for ever, also after restarts. They are written once and then
+//! changed only where something changed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::*;
+use mf2c_domain::caller::Caller;
+use mf2c_domain::id::ResourceId;
+use mf2c_domain::resource;
+use mf2c_machine::{Declared, InterfaceKind, Machine, Publisher, Sample, primary_interface};
+use mf2c_store::{NewDocument, Store, StoreError};
+use serde_json::{Map, Value, json};
+
+use crate::ports::World;
+use crate::resource_store::{AddResource, EditResource, ResourceStore};
+
+/// What the inventory is told at start.
+pub struct InventorySettings {
+    /// Pause between two samples.
+    pub sample_every: Duration,
+    /// Decides which changes are published when.
+    pub publisher: Publisher,
+    /// What the operator has declared about the machine.
+    pub declared: Declared,
+    /// Makes the device's identity at the first start.
+    pub device_id: Box<dyn Fn(&str) -> String + Send>,
+}
+
+/// See the module.
+pub struct Inventory {
+    machine: Box<dyn Machine>,
+    settings: InventorySettings,
+    store: Arc<Store>,
+    writer: Addr<ResourceStore>,
+    world: World,
+    /// The node's name in its documents' ids.
+    name: String,
+    /// Whether a publication is on its way; the next sample waits for it.
+    publishing: bool,
+}
+
+/// Takes a sample and publishes what is worth it.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct Tick;
+
+/// Writes `agent` and `device`, or what changed in them.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct Describe;
+
+impl Inventory {
+    /// An inventory of `machine` in `store`.
+    #[must_use]
+    pub fn new(
+        machine: Box<dyn Machine>,
+        settings: InventorySettings,
+        store: Arc<Store>,
+        writer: Addr<ResourceStore>,
+        world: World,
+    ) -> Self {
+        let name = store.identity().name();
+        Self { machine, settings, store, writer, world, name, publishing: false }
+    }
+
+    /// The attribute of one of our documents as it is stored.
+    fn stored(&self, kind: &str) -> Option<Map<String, Value>> {
+        let document = self.store.get(&format!("{kind}/{}", self.name))?;
+        let body = self.store.body(&document).ok()??;
+        serde_json::from_slice(&body).ok()
+    }
+
+    fn device_href(&self) -> String {
+        format!("device/{}", self.name)
+    }
+
+    fn device(&mut self) -> Map<String, Value> {
+        let facts = self.machine.facts();
+        let known = self.stored("device").and_then(|device| device.get("deviceID")?.as_str().map(str::to_owned));
+        let device_id = known.unwrap_or_else(|| (self.settings.device_id)(&self.name));
+        mf2c_machine::device_attributes(&device_id, &facts, &self.settings.declared)
+    }
+
+    fn agent(&self, sample: &Sample) -> Map<String, Value> {
+        let address = [InterfaceKind::Ethernet, InterfaceKind::Wifi, InterfaceKind::Other]
+            .into_iter()
+            .find_map(|kind| primary_interface(&sample.interfaces, kind)?.addresses.first().map(ToString::to_string));
+        let agent = json!({
+            "device_id": self.device_href(),
+            "device_ip": address.unwrap_or_default(),
+            "authenticated": false,
+            "connected": true,
+            "isLeader": self.settings.declared.is_leader,
+        });
+        agent.as_object().cloned().unwrap_or_default()
+    }
+
+    /// Adds our document of `kind`, or edits what differs. `whole` means that attributes not given are no more.
+    fn put(
+        &self,
+        kind: &'static str,
+        attributes: Map<String, Value>,
+        whole: bool,
+    ) -> ResponseFuture<Result<(), StoreError>> {
+        let writer = self.writer.clone();
+        let Some(current) = self.stored(kind) else {
+            let new = self.new_document(kind, attributes);
+            return Box::pin(async move {
+                let Some(new) = new else { return Ok(()) };
+                writer.send(AddResource(new)).await.map_err(|_| StoreError::Stopping)?.map(drop)
+            });
+        };
+        let gone = |name: &String| whole && !attributes.contains_key(name) && is_own(kind, name);
+        let mut removed: Vec<String> = current.keys().filter(|name| gone(name)).cloned().collect();
+        removed.extend(attributes.iter().filter(|(_, value)| value.is_null()).map(|(name, _)| name.clone()));
+        let changed = |name: &String, value: &Value| !value.is_null() && current.get(name) != Some(value);
+        let changes: Map<String, Value> = attributes.into_iter().filter(|(name, value)| changed(name, value)).collect();
+        let edit = ResourceId::new(kind, &self.name)
+            .ok()
+            .filter(|_| !changes.is_empty() || !removed.is_empty())
+            .map(|id| EditResource { id, changes, removed, if_match: None, by: Caller::agent() });
+        Box::pin(async move {
+            let Some(edit) = edit else { return Ok(()) };
+            writer.send(edit).await.map_err(|_| StoreError::Stopping)?.map(drop)
+        })
+    }
+
+    fn new_document(&self, kind: &'static str, attributes: Map<String, Value>) -> Option<NewDocument> {
+        let spec = resource::find(kind)?;
+        let (now, entropy) = (self.world.clock.now(), &*self.world.entropy);
+        let made = spec.prepare_add(attributes, now, entropy).map_err(|error| error.to_string()).and_then(|draft| {
+            let draft = resource::Draft { name: Some(self.name.clone()), ..draft };
+            NewDocument::new(spec, draft, &Caller::agent(), entropy).map_err(|error| error.to_string())
+        });
+        made.inspect_err(|error| tracing::error!(kind, error, "this machine cannot be described")).ok()
+    }
+}
+
+/// Whether the attribute is one that the inventory writes, and not the server or an operator.
+fn is_own(kind: &str, name: &str) -> bool {
+    resource::find(kind).is_some_and(|spec| spec.fields.iter().any(|field| field.name == name))
+}
+
+impl Actor for Inventory {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.notify(Describe);
+        ctx.run_interval(self.settings.sample_every, |_, ctx| ctx.notify(Tick));
+    }
+}
+
+impl Handler<Describe> for Inventory {
+    type Result = ();
+
+    fn handle(&mut self, _: Describe, ctx: &mut Context<Self>) {
+        let device = self.device();
+        let sample = self.machine.sample();
+        let (device, agent) = (self.put("device", device, true), self.put("agent", self.agent(&sample), false));
+        let described = async move {
+            device.await?;
+            agent.await
+        };
+        ctx.wait(described.into_actor(self).map(|outcome, _, ctx| {
+            // An agent document that somebody else has made is left alone.
+            if let Err(error) = outcome.or_else(|error| if is_conflict(&error) { Ok(()) } else { Err(error) }) {
+                tracing::warn!(%error, "this machine could not be described; it is tried again with the next sample");
+            }
+            ctx.notify(Tick);
+        }));
+    }
+}
+
+fn is_conflict(error: &StoreError) -> bool {
+    matches!(error, StoreError::Conflict { .. })
+}
+
+impl Handler<Tick> for Inventory {
+    type Result = ();
+
+    fn handle(&mut self, _: Tick, ctx: &mut Context<Self>) {
+        if self.publishing {
+            return;
+        }
+        if self.store.get(&self.device_href()).is_none() {
+            self.settings.publisher.restart();
+            self.publishing = true;
+            ctx.run_later(Duration::ZERO, |inventory, ctx| {
+                inventory.publishing = false;
+                ctx.notify(Describe);
+            });
+            return;
+        }
+        let sample = self.machine.sample();
+        let attributes = mf2c_machine::dynamic_attributes(&sample, &self.device_href(), &self.settings.declared);
+        let whole = attributes.clone();
+        let Some(changes) = self.settings.publisher.observe(self.world.clock.elapsed(), attributes) else { return };
+        // A partial change to a document that is gone would make no document: then the whole is written.
+        let missing = self.stored("device-dynamic").is_none();
+        let first = changes.len() == whole.len();
+        let publication = self.put("device-dynamic", if missing { whole } else { changes }, missing || first);
+        self.publishing = true;
+        ctx.spawn(publication.into_actor(self).map(|outcome, inventory, _| {
+            inventory.publishing = false;
+            if let Err(error) = outcome {
+                tracing::warn!(%error, "the state of this machine could not be published; it is tried again");
+                inventory.settings.publisher.restart();
+            }
+        }));
+    }
+}

@@ -1,0 +1,256 @@
+//! Access control lists and what they grant (`spec/cimi.md` 8).
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use crate::caller::Caller;
+
+/// The most rules one list may hold.
+pub const MAX_RULES: usize = 100;
+
+/// An access control list: an owner with every right, and rules that grant rights to others.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Acl {
+    /// Who owns the resource.
+    pub owner: Principal,
+    /// What others may do.
+    #[serde(default, skip_serializing_if = "has_no_rules", rename = "rules")]
+    rule_list: Cow<'static, [Rule]>,
+}
+
+#[expect(clippy::ptr_arg, reason = "serde passes the field as it is")]
+fn has_no_rules(rules: &Cow<'static, [Rule]>) -> bool {
+    rules.is_empty()
+}
+
+/// A user by name, or everybody who holds a role.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Principal {
+    /// The user's name or the role's.
+    pub principal: Cow<'static, str>,
+    /// Which of the two it is.
+    #[serde(rename = "type")]
+    pub kind: PrincipalKind,
+}
+
+/// The two kinds of principal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum PrincipalKind {
+    /// One user.
+    User,
+    /// Whoever holds the role.
+    Role,
+}
+
+/// Grants one right to one principal.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// To whom: the user's name or the role's.
+    pub principal: Cow<'static, str>,
+    /// Which of the two it is.
+    #[serde(rename = "type")]
+    pub kind: PrincipalKind,
+    /// What is granted.
+    pub right: Right,
+}
+
+/// The rights that a rule can name. The server asks for two of them: [`Right::View`] and [`Right::Modify`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[expect(missing_docs, reason = "the names are the documentation: they are CIMI's own")]
+pub enum Right {
+    View,
+    Modify,
+    All,
+    ViewAcl,
+    ViewData,
+    ViewMeta,
+    EditAcl,
+    EditData,
+    EditMeta,
+    Delete,
+    Manage,
+}
+
+impl Right {
+    /// Whether holding `self` includes `needed`.
+    ///
+    /// ALL includes everything; MODIFY includes VIEW and the edit rights. The finer rights alone grant neither VIEW nor
+    /// MODIFY, as in the original.
+    #[must_use]
+    pub fn includes(self, needed: Self) -> bool {
+        if self == needed || self == Self::All {
+            return true;
+        }
+        let implied: &[Self] = match self {
+            Self::Modify => &[Self::View, Self::Delete, Self::EditAcl],
+            Self::EditAcl => &[Self::EditData, Self::ViewAcl],
+            Self::EditData => &[Self::EditMeta, Self::ViewData],
+            Self::EditMeta => &[Self::ViewMeta],
+            Self::View => &[Self::ViewAcl],
+            Self::ViewAcl => &[Self::ViewData],
+            Self::ViewData => &[Self::ViewMeta],
+            _ => &[],
+        };
+        implied.iter().any(|right| right.includes(needed))
+    }
+}
+
+impl Principal {
+    /// Everybody who holds `role`.
+    #[must_use]
+    pub const fn role(role: &'static str) -> Self {
+        Self { principal: Cow::Borrowed(role), kind: PrincipalKind::Role }
+    }
+
+    /// One user.
+    #[must_use]
+    pub fn user(name: &str) -> Self {
+        Self { principal: Cow::Owned(name.to_owned()), kind: PrincipalKind::User }
+    }
+}
+
+impl Rule {
+    /// Grants `right` to everybody who holds `role`.
+    #[must_use]
+    pub const fn role(role: &'static str, right: Right) -> Self {
+        Self { principal: Cow::Borrowed(role), kind: PrincipalKind::Role, right }
+    }
+
+    /// Grants `right` to one user.
+    #[must_use]
+    pub fn user(name: &str, right: Right) -> Self {
+        Self { principal: Cow::Owned(name.to_owned()), kind: PrincipalKind::User, right }
+    }
+}
+
+impl Acl {
+    /// A list owned by the administrators, with `rules` for others. Usable in constants.
+    #[must_use]
+    pub const fn of_admin(rules: &'static [Rule]) -> Self {
+        Self { owner: Principal::role("ADMIN"), rule_list: Cow::Borrowed(rules) }
+    }
+
+    /// A list from its parts.
+    #[must_use]
+    pub fn new(owner: Principal, rules: Vec<Rule>) -> Self {
+        Self { owner, rule_list: Cow::Owned(rules) }
+    }
+
+    /// What a resource gets when its creator names no list: ADMIN's belong to the role, others' to the caller.
+    ///
+    /// None for an anonymous caller, who can own nothing.
+    #[must_use]
+    pub fn default_for(caller: &Caller) -> Option<Self> {
+        if caller.is_admin() {
+            return Some(Self::of_admin(&[]));
+        }
+        caller.identity().map(|name| Self::new(Principal::user(name), Vec::new()))
+    }
+
+    /// The rules.
+    #[must_use]
+    pub fn rules(&self) -> &[Rule] {
+        &self.rule_list
+    }
+
+    /// Adds the rule that every stored list has: administrators may do everything.
+    #[must_use]
+    pub fn with_admin(mut self) -> Self {
+        const ADMIN_ALL: Rule = Rule::role("ADMIN", Right::All);
+        if !self.rule_list.contains(&ADMIN_ALL) {
+            self.rule_list.to_mut().push(ADMIN_ALL);
+        }
+        self
+    }
+
+    /// Whether `caller` holds `needed` under this list.
+    #[must_use]
+    pub fn grants(&self, caller: &Caller, needed: Right) -> bool {
+        caller.is_admin()
+            || is(caller, &self.owner.principal, self.owner.kind)
+            || self.rule_list.iter().any(|rule| rule.right.includes(needed) && is(caller, &rule.principal, rule.kind))
+    }
+
+    /// Whether `caller` may see the resource.
+    #[must_use]
+    pub fn can_view(&self, caller: &Caller) -> bool {
+        self.grants(caller, Right::View)
+    }
+
+    /// Whether `caller` may change the resource.
+    #[must_use]
+    pub fn can_modify(&self, caller: &Caller) -> bool {
+        self.grants(caller, Right::Modify)
+    }
+}
+
+fn is(caller: &Caller, principal: &str, kind: PrincipalKind) -> bool {
+    match kind {
+        PrincipalKind::User => caller.identity() == Some(principal),
+        PrincipalKind::Role => caller.has_role(principal),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn acl(text: &str) -> Acl {
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn the_owner_and_administrators_may_do_everything() {
+        let own = acl(r#"{"owner":{"principal":"jane","type":"USER"}}"#);
+        assert!(own.can_modify(&Caller::new("jane", ["USER"])));
+        assert!(own.can_modify(&Caller::new("root", ["ADMIN"])));
+        assert!(!own.can_view(&Caller::new("joe", ["USER"])));
+        assert!(!own.can_view(&Caller::anonymous()));
+    }
+
+    #[test]
+    fn a_rule_for_anon_reaches_everybody() {
+        let open = acl(
+            r#"{"owner":{"principal":"joe","type":"USER"},"rules":[{"type":"ROLE","principal":"ANON","right":"VIEW"}]}"#,
+        );
+        assert!(open.can_view(&Caller::anonymous()) && open.can_view(&Caller::new("jane", ["USER"])));
+        assert!(!open.can_modify(&Caller::anonymous()));
+    }
+
+    #[test]
+    fn a_user_cannot_pose_as_a_role_by_name() {
+        let owned = acl(r#"{"owner":{"principal":"ADMIN","type":"ROLE"}}"#);
+        assert!(!owned.can_view(&Caller::new("ADMIN", ["USER"])));
+    }
+
+    #[test]
+    fn modify_includes_view_but_the_finer_rights_grant_neither() {
+        assert!(Right::Modify.includes(Right::View) && Right::Modify.includes(Right::EditMeta));
+        assert!(!Right::EditData.includes(Right::View) && !Right::Delete.includes(Right::Modify));
+        assert!(!Right::Manage.includes(Right::View) && Right::All.includes(Right::Manage));
+    }
+
+    #[test]
+    fn the_administrators_rule_is_added_once() {
+        let stored = Acl::default_for(&Caller::agent()).unwrap().with_admin().with_admin();
+        assert_eq!(stored.rules(), [Rule::role("ADMIN", Right::All)]);
+        assert!(Acl::default_for(&Caller::anonymous()).is_none());
+    }
+
+    #[test]
+    fn unknown_keys_and_rights_are_refused() {
+        for bad in [
+            r#"{"owner":{"principal":"a","type":"USER"},"x":1}"#,
+            r#"{"owner":{"principal":"a","type":"GROUP"}}"#,
+            r#"{"owner":{"principal":"a","type":"USER"},"rules":[{"type":"ROLE","principal":"b","right":"OWN"}]}"#,
+        ] {
+            assert!(serde_json::from_str::<Acl>(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! The CIMI resource types: one description each, from which everything else about a type follows.
+//!
+//! [`types`] holds the descriptions, written in the language of [`kind`]. What clients send is held against them
+//! (`prepare_add`, `prepare_edit`), and they are published as `resource-metadata` and as an OpenAPI document.
+
+pub mod kind;
+mod metadata;
+mod openapi;
+mod openapi_parts;
+mod prepare;
+mod schema;
+mod spec;
+#[cfg(test)]
+mod tests;
+pub mod types;
+mod validate;
+mod values;
+
+pub use metadata::metadata;
+pub use openapi::openapi;
+pub use prepare::Draft;
+pub use spec::{BuiltIn, COMMON, Names, Naming, SERVER_OWNED, Served, TypeSpec, Verbs};
+pub use validate::{MAX_FAULTS, MAX_ITEMS, SchemaError};
+
+/// All types, in the order of their names.
+#[must_use]
+pub fn all() -> &'static [&'static TypeSpec] {
+    types::ALL
+}
+
+/// The type of this name. A search by halves: it is done for every request.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static TypeSpec> {
+    let at = types::ALL.binary_search_by(|spec| spec.name.cmp(name)).ok()?;
+    types::ALL.get(at).copied()
+}

@@ -1,0 +1,170 @@
+//! The descriptions as an OpenAPI 3.1 document of the whole CIMI interface.
+
+use serde_json::{Map, Value, json};
+
+use super::all;
+use super::openapi_parts::{common_schemas, json_content, parameters, reference, responses, status_name};
+use super::schema::{changes_schema, required_in_store, required_to_add};
+use super::spec::TypeSpec;
+
+/// The OpenAPI 3.1 document of all collections and their members; `version` is the program's.
+#[must_use]
+pub fn openapi(version: &str) -> Value {
+    let mut paths = Map::new();
+    let mut schemas = common_schemas();
+    paths.insert("/api/cloud-entry-point".to_owned(), entry_point());
+    for spec in all() {
+        paths.insert(format!("/api/{}", spec.name), collection(spec));
+        paths.insert(format!("/api/{}/{{name}}", spec.name), member(spec));
+        schemas.insert(format!("{}Attributes", spec.title), changes_schema(spec));
+        schemas.insert(format!("{}Create", spec.title), create_schema(spec));
+        schemas.insert(spec.title.to_owned(), member_schema(spec));
+        schemas.insert(format!("{}Collection", spec.title), collection_schema(spec));
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "mF2C fog agent",
+            "summary": "The CIMI resources of one agent",
+            "version": version,
+            "license": { "name": "Apache 2.0", "identifier": "Apache-2.0" },
+        },
+        "servers": [{ "url": "/", "description": "this agent" }],
+        "tags": all().iter().map(|spec| json!({ "name": spec.name, "description": spec.about })).collect::<Vec<_>>(),
+        "paths": paths,
+        "components": { "schemas": schemas, "parameters": parameters(), "responses": responses() },
+    })
+}
+
+fn answers(success: (&str, Value), refusals: &[&str]) -> Value {
+    let mut answers = Map::new();
+    answers.insert(success.0.to_owned(), success.1);
+    for status in refusals {
+        answers.insert((*status).to_owned(), reference("responses", status_name(status)));
+    }
+    answers.into()
+}
+
+fn operation(spec: &TypeSpec, verb: &str, summary: String, answers: Value) -> Map<String, Value> {
+    let mut operation = Map::new();
+    operation.insert("tags".to_owned(), json!([spec.name]));
+    operation.insert("operationId".to_owned(), format!("{verb}{}", spec.title).into());
+    operation.insert("summary".to_owned(), summary.into());
+    operation.insert("responses".to_owned(), answers);
+    operation
+}
+
+fn body(required: bool, content: Value) -> Value {
+    json!({ "required": required, "content": content })
+}
+
+fn collection(spec: &TypeSpec) -> Value {
+    let found = json!({
+        "description": "the members that match and that the caller may see",
+        "content": json_content(&format!("{}Collection", spec.title)),
+    });
+    let refused = ["400", "403", "503"];
+    let names = ["filter", "first", "last", "select", "orderby", "aggregation", "expand", "format"];
+    let query: Vec<Value> = names.iter().map(|name| reference("parameters", name)).collect();
+    let mut list = operation(spec, "list", format!("lists {}", spec.about), answers(("200", found.clone()), &refused));
+    list.insert("parameters".to_owned(), query.clone().into());
+    let asked = answers(("200", found), &["400", "403", "413", "415", "503"]);
+    let mut search = operation(spec, "search", "lists too, with the parameters in a form".to_owned(), asked);
+    search.insert("parameters".to_owned(), query.into());
+    let form = json!({ "application/x-www-form-urlencoded": { "schema": reference("schemas", "Query") } });
+    search.insert("requestBody".to_owned(), body(false, form));
+    let mut path = Map::new();
+    path.insert("get".to_owned(), list.into());
+    path.insert("put".to_owned(), search.into());
+    if spec.verbs.add {
+        let added = json!({
+            "description": "added; the id is in the message and in the header",
+            "headers": { "Location": { "description": "the new id", "schema": { "type": "string" } } },
+            "content": json_content("Message"),
+        });
+        let refused = ["400", "403", "409", "413", "415", "503", "507"];
+        let mut add = operation(spec, "add", format!("adds: {}", spec.about), answers(("201", added), &refused));
+        add.insert("requestBody".to_owned(), body(true, json_content(&format!("{}Create", spec.title))));
+        path.insert("post".to_owned(), add.into());
+    }
+    path.into()
+}
+
+fn member(spec: &TypeSpec) -> Value {
+    let whole = json!({
+        "description": "the resource",
+        "headers": { "ETag": { "description": "its revision", "schema": { "type": "string" } } },
+        "content": json_content(spec.title),
+    });
+    let mut path = Map::new();
+    path.insert("parameters".to_owned(), json!([reference("parameters", "name")]));
+    let read = answers(("200", whole.clone()), &["304", "400", "403", "404", "503"]);
+    let mut get = operation(spec, "read", "reads one".to_owned(), read);
+    get.insert(
+        "parameters".to_owned(),
+        json!([reference("parameters", "select"), reference("parameters", "ifNoneMatch")]),
+    );
+    path.insert("get".to_owned(), get.into());
+    if spec.verbs.edit {
+        let refused = ["400", "403", "404", "405", "412", "413", "415", "503", "507"];
+        let mut put = operation(spec, "edit", "changes attributes".to_owned(), answers(("200", whole), &refused));
+        put.insert(
+            "parameters".to_owned(),
+            json!([reference("parameters", "remove"), reference("parameters", "ifMatch")]),
+        );
+        put.insert("requestBody".to_owned(), body(true, json_content(&format!("{}Attributes", spec.title))));
+        path.insert("put".to_owned(), put.into());
+    }
+    if spec.verbs.delete {
+        let gone = json!({ "description": "deleted", "content": json_content("Message") });
+        let refused = ["403", "404", "405", "412", "503", "507"];
+        let mut delete = operation(spec, "delete", "deletes one".to_owned(), answers(("200", gone), &refused));
+        delete.insert("parameters".to_owned(), json!([reference("parameters", "ifMatch")]));
+        path.insert("delete".to_owned(), delete.into());
+    }
+    path.into()
+}
+
+fn entry_point() -> Value {
+    let whole = json!({ "description": "the entry point", "content": json_content("CloudEntryPoint") });
+    json!({
+        "get": {
+            "tags": ["cloud-entry-point"], "operationId": "readCloudEntryPoint",
+            "summary": "names all collections", "responses": answers(("200", whole.clone()), &["503"]),
+        },
+        "put": {
+            "tags": ["cloud-entry-point"], "operationId": "editCloudEntryPoint",
+            "summary": "changes the entry point's name and description; for administrators",
+            "requestBody": body(true, json!({ "application/json": { "schema": { "type": "object" } } })),
+            "responses": answers(("200", whole), &["400", "403", "413", "415", "503", "507"]),
+        },
+    })
+}
+
+fn create_schema(spec: &TypeSpec) -> Value {
+    json!({
+        "allOf": [reference("schemas", &format!("{}Attributes", spec.title))],
+        "required": required_to_add(spec),
+        "unevaluatedProperties": false,
+    })
+}
+
+fn member_schema(spec: &TypeSpec) -> Value {
+    json!({
+        "allOf": [reference("schemas", "Resource"), reference("schemas", &format!("{}Attributes", spec.title))],
+        "properties": { "resourceURI": { "const": spec.uri } },
+        "required": required_in_store(spec),
+        "unevaluatedProperties": false,
+    })
+}
+
+fn collection_schema(spec: &TypeSpec) -> Value {
+    json!({
+        "allOf": [reference("schemas", "Collection")],
+        "properties": {
+            "resourceURI": { "const": spec.collection_uri() },
+            (spec.tag): { "type": "array", "items": reference("schemas", spec.title) },
+        },
+        "required": [spec.tag],
+    })
+}

@@ -1,0 +1,290 @@
+//! What a resource type is: its names, its attributes, who may use its collection and what can be done with it.
+
+use serde_json::{Map, Value, json};
+
+use super::kind::{Field, Kind, href, map, text};
+use crate::acl::{Acl, Right, Rule};
+use crate::id::ResourceId;
+use crate::time::Timestamp;
+
+/// The description of one resource type. Validation, `resource-metadata` and the OpenAPI document all come from it.
+#[derive(Debug)]
+pub struct TypeSpec {
+    /// The type as ids begin with it: `device-dynamic`.
+    pub name: &'static str,
+    /// The type as a word of a programming language: `DeviceDynamic`.
+    pub title: &'static str,
+    /// One sentence for people.
+    pub about: &'static str,
+    /// The `resourceURI` of its members.
+    pub uri: &'static str,
+    /// The key of the list in a collection, and of the type in the cloud entry point: `deviceDynamics`.
+    pub tag: &'static str,
+    /// Who may list its members and who may add one.
+    pub collection_acl: Acl,
+    /// What can be done with it.
+    pub verbs: Verbs,
+    /// Its own attributes; [`COMMON`] ones come in addition.
+    pub fields: &'static [Field],
+    /// How a new member gets its id.
+    pub naming: Naming,
+    /// Whether an agent stores at most one.
+    pub one_per_node: bool,
+    /// The order of a list when the client asks for none: attribute and whether descending.
+    pub default_order: Option<(&'static str, bool)>,
+    /// Whether a delete writes [`TypeSpec::deletion_event`].
+    pub delete_is_logged: bool,
+    /// The rules, under the administrators' ownership, of a new member whose creator sent no list.
+    ///
+    /// None leaves it to [`Acl::default_for`].
+    pub default_rules: Option<&'static [Rule]>,
+    /// Whether numbers are also accepted as text, `"2"`.
+    pub numbers_as_text: bool,
+    /// Rewrites the body of a new member before anything is checked.
+    pub rework: fn(&mut Map<String, Value>),
+    /// Where its members come from.
+    pub served: Served,
+    /// The members of a type that is [`Served::BuiltIn`].
+    pub documents: fn() -> Vec<BuiltIn>,
+}
+
+/// The names under which a type is known.
+#[derive(Debug, Clone, Copy)]
+pub struct Names {
+    /// See [`TypeSpec::name`].
+    pub name: &'static str,
+    /// See [`TypeSpec::title`].
+    pub title: &'static str,
+    /// See [`TypeSpec::tag`].
+    pub tag: &'static str,
+    /// See [`TypeSpec::uri`].
+    pub uri: &'static str,
+    /// See [`TypeSpec::about`].
+    pub about: &'static str,
+}
+
+/// What can be done with a type besides reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verbs {
+    /// New members can be added.
+    pub add: bool,
+    /// Members can be changed.
+    pub edit: bool,
+    /// Members can be deleted.
+    pub delete: bool,
+}
+
+impl Verbs {
+    /// Add, edit and delete.
+    pub const ALL: Self = Self { add: true, edit: true, delete: true };
+    /// Nothing but reading.
+    pub const NONE: Self = Self { add: false, edit: false, delete: false };
+    /// What is written once and then only deleted.
+    pub const ADD_DELETE: Self = Self { add: true, edit: false, delete: true };
+}
+
+/// How a new member gets the part of its id after the slash.
+#[derive(Debug, Clone, Copy)]
+pub enum Naming {
+    /// A random UUID.
+    Random,
+    /// It follows from attributes, which can then not be changed any more.
+    Derived {
+        /// Those attributes.
+        from: &'static [&'static str],
+        /// The name that they make, if they are there.
+        name: fn(&Map<String, Value>) -> Option<String>,
+    },
+}
+
+/// Where the members of a type come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Served {
+    /// The store.
+    Stored,
+    /// The program itself: [`TypeSpec::documents`].
+    BuiltIn,
+}
+
+/// A document that comes with the program.
+#[derive(Debug, Clone)]
+pub struct BuiltIn {
+    /// The part of its id after the slash.
+    pub name: &'static str,
+    /// Its attributes, without those that every document has from the server.
+    pub attributes: Map<String, Value>,
+    /// Who may read it.
+    pub acl: Acl,
+}
+
+impl BuiltIn {
+    /// A document; none if `attributes` is no object.
+    #[must_use]
+    pub fn document(name: &'static str, attributes: Value, acl: Acl) -> Option<Self> {
+        match attributes {
+            Value::Object(attributes) => Some(Self { name, attributes, acl }),
+            _ => None,
+        }
+    }
+}
+
+/// Attributes that the server alone sets. They are dropped from every body, whatever they hold.
+pub const SERVER_OWNED: [&str; 5] = ["id", "resourceURI", "created", "updated", "operations"];
+
+/// Attributes that every resource may have.
+pub const COMMON: &[Field] = &[
+    text("name").optional("a short name for people"),
+    text("description").optional("what the resource is, for people"),
+    map("properties", &Kind::Text).optional("the client's own keys and values"),
+    href("parent").optional("the resource that this one belongs to"),
+    href("resourceMetadata").optional("where the type is described"),
+];
+
+const USERS_MODIFY_RULES: &[Rule] = &[Rule::role("USER", Right::Modify)];
+/// Users may list and add.
+pub(super) const USERS_MODIFY: Acl = Acl::of_admin(USERS_MODIFY_RULES);
+const USERS_VIEW_RULES: &[Rule] = &[Rule::role("USER", Right::View)];
+/// Users may list.
+pub(super) const USERS_VIEW: Acl = Acl::of_admin(USERS_VIEW_RULES);
+/// Everybody may list and users too, in the words of the original.
+pub(super) const EVERYBODY_VIEW_RULES: &[Rule] = &[Rule::role("ANON", Right::View), Rule::role("USER", Right::View)];
+/// Everybody may list.
+pub(super) const EVERYBODY_VIEW: Acl = Acl::of_admin(EVERYBODY_VIEW_RULES);
+const EVERYBODY_MODIFY_RULES: &[Rule] =
+    &[Rule::role("ANON", Right::Modify), Rule::role("USER", Right::Modify), Rule::role("ADMIN", Right::Modify)];
+/// Everybody may list and add: registration and sign-in.
+pub(super) const EVERYBODY_MODIFY: Acl = Acl::of_admin(EVERYBODY_MODIFY_RULES);
+
+impl TypeSpec {
+    /// A stored type with random ids that can be added, edited and deleted; the methods below change that.
+    #[must_use]
+    pub const fn new(names: Names, collection_acl: Acl, fields: &'static [Field]) -> Self {
+        Self {
+            name: names.name,
+            title: names.title,
+            about: names.about,
+            uri: names.uri,
+            tag: names.tag,
+            collection_acl,
+            verbs: Verbs::ALL,
+            fields,
+            naming: Naming::Random,
+            one_per_node: false,
+            default_order: None,
+            delete_is_logged: false,
+            default_rules: None,
+            numbers_as_text: false,
+            rework: leave,
+            served: Served::Stored,
+            documents: no_documents,
+        }
+    }
+
+    /// Sets [`TypeSpec::verbs`].
+    #[must_use]
+    pub const fn verbs(mut self, verbs: Verbs) -> Self {
+        self.verbs = verbs;
+        self
+    }
+
+    /// Makes the id follow from attributes.
+    #[must_use]
+    pub const fn named(
+        mut self,
+        from: &'static [&'static str],
+        name: fn(&Map<String, Value>) -> Option<String>,
+    ) -> Self {
+        self.naming = Naming::Derived { from, name };
+        self
+    }
+
+    /// Allows one member an agent.
+    #[must_use]
+    pub const fn one_per_node(mut self) -> Self {
+        self.one_per_node = true;
+        self
+    }
+
+    /// Sorts lists, newest or greatest first.
+    #[must_use]
+    pub const fn descending(mut self, attribute: &'static str) -> Self {
+        self.default_order = Some((attribute, true));
+        self
+    }
+
+    /// Writes an event when a member is deleted.
+    #[must_use]
+    pub const fn delete_is_logged(mut self) -> Self {
+        self.delete_is_logged = true;
+        self
+    }
+
+    /// Sets [`TypeSpec::default_rules`].
+    #[must_use]
+    pub const fn default_rules(mut self, rules: &'static [Rule]) -> Self {
+        self.default_rules = Some(rules);
+        self
+    }
+
+    /// Accepts numbers as text too.
+    #[must_use]
+    pub const fn numbers_as_text(mut self) -> Self {
+        self.numbers_as_text = true;
+        self
+    }
+
+    /// Rewrites new bodies first.
+    #[must_use]
+    pub const fn rework(mut self, rework: fn(&mut Map<String, Value>)) -> Self {
+        self.rework = rework;
+        self
+    }
+
+    /// Makes the type read-only, with documents that come with the program.
+    #[must_use]
+    pub const fn built_in(mut self, documents: fn() -> Vec<BuiltIn>) -> Self {
+        self.served = Served::BuiltIn;
+        self.verbs = Verbs::NONE;
+        self.documents = documents;
+        self
+    }
+
+    /// The `resourceURI` of the collection.
+    #[must_use]
+    pub fn collection_uri(&self) -> String {
+        format!("{}Collection", self.uri)
+    }
+
+    /// All attributes that a client may send: the type's own, then the common ones it does not describe itself.
+    pub fn attributes(&self) -> impl Iterator<Item = &'static Field> + use<> {
+        let own = self.fields;
+        let common = COMMON.iter().filter(move |common| own.iter().all(|field| field.name != common.name));
+        own.iter().chain(common)
+    }
+
+    /// The attributes that answers must leave out.
+    pub fn secrets(&self) -> impl Iterator<Item = &'static str> + use<> {
+        self.fields.iter().filter(|field| field.secret).map(|field| field.name)
+    }
+
+    /// The attributes of the event that tells of the deletion of `id`; it belongs to the administrators.
+    #[must_use]
+    pub fn deletion_event(id: &ResourceId, now: Timestamp) -> Map<String, Value> {
+        let event = json!({
+            "timestamp": now.to_string(),
+            "type": "action",
+            "severity": "low",
+            "content": { "resource": { "href": id.as_str() }, "state": "DELETED" },
+        });
+        match event {
+            Value::Object(attributes) => attributes,
+            _ => Map::new(),
+        }
+    }
+}
+
+fn leave(_: &mut Map<String, Value>) {}
+
+fn no_documents() -> Vec<BuiltIn> {
+    Vec::new()
+}

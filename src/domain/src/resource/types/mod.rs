@@ -1,0 +1,57 @@
+//! One file for each resource type.
+
+pub mod agent;
+pub mod agreement;
+pub mod configuration;
+pub mod configuration_template;
+pub mod device;
+pub mod device_dynamic;
+pub mod event;
+pub mod fog_area;
+pub mod people;
+pub mod qos_model;
+pub mod resource_metadata;
+pub mod service;
+pub mod service_container_metric;
+pub mod service_instance;
+pub mod service_operation_report;
+pub mod sharing_model;
+pub mod sla_template;
+pub mod sla_violation;
+pub mod user_identifier;
+pub mod user_param;
+pub mod user_profile;
+
+use super::spec::TypeSpec;
+
+/// All types, in the order of their names.
+pub static ALL: &[&TypeSpec] = &[
+    &agent::SPEC,
+    &agreement::SPEC,
+    &people::callback::SPEC,
+    &configuration::SPEC,
+    &configuration_template::SPEC,
+    &people::credential::SPEC,
+    &people::credential_template::SPEC,
+    &device::SPEC,
+    &device_dynamic::SPEC,
+    &people::email::SPEC,
+    &event::SPEC,
+    &fog_area::SPEC,
+    &qos_model::SPEC,
+    &resource_metadata::SPEC,
+    &service::SPEC,
+    &service_container_metric::SPEC,
+    &service_instance::SPEC,
+    &service_operation_report::SPEC,
+    &people::session::SPEC,
+    &people::session_template::SPEC,
+    &sharing_model::SPEC,
+    &sla_template::SPEC,
+    &sla_violation::SPEC,
+    &people::user::SPEC,
+    &user_identifier::SPEC,
+    &user_param::SPEC,
+    &user_profile::SPEC,
+    &people::user_template::SPEC,
+];

@@ -1,0 +1,33 @@
+//! `credential`: a key for programs.
+
+use crate::acl::{Acl, Right, Rule};
+use crate::resource::kind::{Field, Kind, list, object, one_of, text, timestamp};
+use crate::resource::spec::{Names, TypeSpec, Verbs};
+
+/// The description of the type.
+pub static SPEC: TypeSpec = TypeSpec::new(
+    Names {
+        name: "credential",
+        title: "Credential",
+        tag: "credentials",
+        uri: "http://sixsq.com/slipstream/1/Credential",
+        about: "a key with which programs sign in for a user",
+    },
+    COLLECTION,
+    FIELDS,
+)
+.verbs(Verbs::NONE);
+
+const COLLECTION_RULES: &[Rule] = &[Rule::role("USER", Right::Modify), Rule::role("ADMIN", Right::Modify)];
+const COLLECTION: Acl = Acl::of_admin(COLLECTION_RULES);
+
+const FIELDS: &[Field] = &[
+    one_of("type", &["api-key"]).required("what it is"),
+    one_of("method", &["generate-api-key"]).required("how it was made"),
+    text("digest").required("what the secret is checked against").secret(),
+    object("claims", CLAIMS).required("what it proves"),
+    timestamp("expiry").optional("until when it holds; without end if absent"),
+];
+
+const CLAIMS: &[Field] =
+    &[text("identity").required("the user"), list("roles", &Kind::NonBlank).not_empty().optional("the user's roles")];

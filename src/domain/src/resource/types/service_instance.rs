@@ -1,0 +1,45 @@
+//! `service-instance`: a service that runs, or shall run.
+
+use crate::resource::kind::{Field, Kind, any_text, boolean, link, list, nat, text};
+use crate::resource::spec::{Names, TypeSpec, USERS_MODIFY};
+
+/// The description of the type.
+pub static SPEC: TypeSpec = TypeSpec::new(
+    Names {
+        name: "service-instance",
+        title: "ServiceInstance",
+        tag: "serviceInstances",
+        uri: "http://schemas.dmtf.org/cimi/2/ServiceInstance",
+        about: "one run of a service, on one or more agents",
+    },
+    USERS_MODIFY,
+    FIELDS,
+);
+
+const FIELDS: &[Field] = &[
+    text("user").required("who started it"),
+    text("service").required("the service"),
+    text("agreement").required("the agreement that its run is held against"),
+    text("status").required("what it does: waiting, deploying, started, stopped, error and more"),
+    text("service_type").optional("what runs it: the service's exec_type"),
+    text("device_id").optional("the device that accepted it"),
+    text("device_ip").optional("that device's address"),
+    text("parent_device_id").optional("the leader of that device"),
+    text("parent_device_ip").optional("the leader's address"),
+    list("agents", &Kind::Object(AGENT)).unique().required("the agents that it runs on"),
+];
+
+const AGENT: &[Field] = &[
+    link("agent").optional("the agent's resource"),
+    text("url").required("the agent's address"),
+    list("ports", &Kind::Port).required("the ports that the service is reached at"),
+    any_text("container_id").required("the container that it runs in; empty or - before there is one"),
+    text("status").required("what it does on this agent"),
+    text("device_id").optional("the agent's device"),
+    text("app_type").optional("what runs it on this agent"),
+    boolean("allow").required("whether the agent may run it"),
+    boolean("master_compss").optional("whether the agent leads the COMPSs workers").once_called("master_comps"),
+    any_text("compss_app_id").optional("the run's id in COMPSs"),
+    any_text("agent_param").optional("what the agent is told besides"),
+    nat("num_cpus").optional("processor cores for it"),
+];

@@ -1,0 +1,25 @@
+//! `sla-violation`: a broken promise.
+
+use crate::resource::kind::{Field, Kind, any_text, link, map, timestamp};
+use crate::resource::spec::{Names, TypeSpec, USERS_MODIFY};
+
+/// The description of the type.
+pub static SPEC: TypeSpec = TypeSpec::new(
+    Names {
+        name: "sla-violation",
+        title: "SlaViolation",
+        tag: "slaViolations",
+        uri: "http://schemas.dmtf.org/cimi/2/SlaViolation",
+        about: "one time that a promise of an agreement was not kept",
+    },
+    USERS_MODIFY,
+    FIELDS,
+);
+
+const FIELDS: &[Field] = &[
+    link("agreement_id").required("the agreement"),
+    any_text("guarantee").required("the promise, by name"),
+    timestamp("datetime").required("when"),
+    any_text("constraint").required("what did not hold"),
+    map("values", &Kind::Any).required("the measured values, by variable"),
+];

@@ -1,0 +1,349 @@
+//! The values of one attribute of a collection, side by side in memory, so that a filter reads little and a sort
+//! nothing else.
+//!
+//! A row's single value is kept in one of three arrays by what it is: a number, an instant, or an entry of a dictionary
+//! (texts, booleans, and that there is an object). Rows with several values, nulls, or integers that a float cannot
+//! hold are marked as odd and read from their documents. Each array exists once it has its first value.
+
+use std::collections::HashMap;
+
+use mf2c_domain::filter::{Comparison, Literal, Op};
+use mf2c_domain::path::{Path, visit_values};
+use mf2c_domain::scalar::Scalar;
+use mf2c_domain::time::Timestamp;
+
+use super::bitmap::Bitmap;
+use super::sort::SortValue;
+
+const NO_INSTANT: i64 = i64::MIN;
+/// Integers below this are exact as floats.
+const EXACT: i64 = 1 << 53;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Column {
+    path: Path,
+    length: usize,
+    numbers: Vec<f64>,
+    instants: Vec<i64>,
+    codes: Vec<u32>,
+    dictionary: Dictionary,
+    odd: Bitmap,
+    any_odd: bool,
+}
+
+#[derive(Debug, Default)]
+struct Dictionary {
+    /// Code 0 stands for no value.
+    entries: Vec<Scalar<'static>>,
+    texts: HashMap<Box<str>, u32>,
+    others: [u32; 3],
+}
+
+impl Dictionary {
+    fn code(&mut self, value: &Scalar<'_>) -> u32 {
+        let slot = match value {
+            Scalar::Text(text) => {
+                if let Some(code) = self.texts.get(&**text) {
+                    return *code;
+                }
+                let code = self.add(Scalar::Text(text.clone().into_owned().into()));
+                self.texts.insert((&**text).into(), code);
+                return code;
+            }
+            Scalar::Bool(false) => 0,
+            Scalar::Bool(true) => 1,
+            _ => 2,
+        };
+        if self.others[slot] == 0 {
+            self.others[slot] = self.add(match slot {
+                0 => Scalar::Bool(false),
+                1 => Scalar::Bool(true),
+                _ => Scalar::Composite,
+            });
+        }
+        self.others[slot]
+    }
+
+    fn add(&mut self, value: Scalar<'static>) -> u32 {
+        if self.entries.is_empty() {
+            self.entries.push(Scalar::Null);
+        }
+        self.entries.push(value);
+        u32::try_from(self.entries.len() - 1).unwrap_or(u32::MAX)
+    }
+}
+
+impl Column {
+    /// A column of no rows.
+    pub(crate) fn new(path: Path) -> Self {
+        Self {
+            path,
+            length: 0,
+            numbers: Vec::new(),
+            instants: Vec::new(),
+            codes: Vec::new(),
+            dictionary: Dictionary::default(),
+            odd: Bitmap::none(0),
+            any_odd: false,
+        }
+    }
+
+    /// Whether so many dictionary entries are out of use that the column should be built anew.
+    pub(crate) fn is_worn(&self) -> bool {
+        self.dictionary.entries.len() > 2 * self.length + 4096
+    }
+
+    /// Adds a row for a document, or an empty one.
+    pub(crate) fn push(&mut self, document: Option<&[u8]>) {
+        self.length += 1;
+        if !self.numbers.is_empty() {
+            self.numbers.push(f64::NAN);
+        }
+        if !self.instants.is_empty() {
+            self.instants.push(NO_INSTANT);
+        }
+        if !self.codes.is_empty() {
+            self.codes.push(0);
+        }
+        self.odd.push(false);
+        if let Some(document) = document {
+            self.fill(self.length - 1, document);
+        }
+    }
+
+    /// Replaces the value of a row.
+    pub(crate) fn set(&mut self, row: usize, document: Option<&[u8]>) {
+        if let Some(number) = self.numbers.get_mut(row) {
+            *number = f64::NAN;
+        }
+        if let Some(instant) = self.instants.get_mut(row) {
+            *instant = NO_INSTANT;
+        }
+        if let Some(code) = self.codes.get_mut(row) {
+            *code = 0;
+        }
+        self.odd.clear(row);
+        if let Some(document) = document {
+            self.fill(row, document);
+        }
+    }
+
+    fn fill(&mut self, row: usize, document: &[u8]) {
+        let mut count = 0;
+        let mut first = None;
+        visit_values(document, &self.path, &mut |value| {
+            count += 1;
+            if count == 1 {
+                first = Some(own(value));
+            }
+        });
+        match first {
+            None => {}
+            Some(value) if count == 1 => self.put(row, &value),
+            Some(_) => self.mark_odd(row),
+        }
+    }
+
+    fn mark_odd(&mut self, row: usize) {
+        self.odd.set(row);
+        self.any_odd = true;
+    }
+
+    fn put(&mut self, row: usize, value: &Scalar<'static>) {
+        let length = self.length;
+        match value {
+            #[expect(clippy::cast_precision_loss, reason = "below 2^53 nothing is lost")]
+            Scalar::Int(number) if -EXACT < *number && *number < EXACT => {
+                at(&mut self.numbers, length, f64::NAN)[row] = *number as f64;
+            }
+            Scalar::Float(number) => at(&mut self.numbers, length, f64::NAN)[row] = *number,
+            Scalar::Int(_) | Scalar::Null => self.mark_odd(row),
+            Scalar::Text(text) => match instant(text) {
+                Some(nanos) => at(&mut self.instants, length, NO_INSTANT)[row] = nanos,
+                None => at(&mut self.codes, length, 0)[row] = self.dictionary.code(value),
+            },
+            Scalar::Bool(_) | Scalar::Composite => {
+                at(&mut self.codes, length, 0)[row] = self.dictionary.code(value);
+            }
+        }
+    }
+
+    /// The rows that satisfy the comparison. `read` gives the document of an odd row.
+    pub(crate) fn matching(&self, comparison: &Comparison, read: &dyn Fn(usize) -> Option<Vec<u8>>) -> Bitmap {
+        let (positive, negate) = match comparison.op {
+            Op::Ne => (Comparison { op: Op::Eq, ..comparison.clone() }, true),
+            _ => (comparison.clone(), false),
+        };
+        let mut rows = self.satisfying(&positive);
+        if matches!(positive.value, Literal::Null) {
+            let present = self.present();
+            rows = Bitmap::from_fn(self.length, |row| !present.contains(row));
+        }
+        if negate {
+            rows = Bitmap::from_fn(self.length, |row| !rows.contains(row));
+        }
+        if self.any_odd {
+            for row in self.odd.iter() {
+                let document = read(row).unwrap_or_default();
+                if comparison.holds(&values(&document, &self.path)) { rows.set(row) } else { rows.clear(row) }
+            }
+        }
+        rows
+    }
+
+    /// The rows with a value that satisfies the positive comparison, odd rows left aside.
+    fn satisfying(&self, comparison: &Comparison) -> Bitmap {
+        let mut rows = Bitmap::none(self.length);
+        if !self.numbers.is_empty() {
+            rows.or(&numbers_satisfying(&self.numbers, comparison));
+        }
+        if !self.instants.is_empty() {
+            rows.or(&instants_satisfying(&self.instants, comparison));
+        }
+        if !self.codes.is_empty() {
+            let entries = self.dictionary.entries.iter().enumerate();
+            let table: Vec<bool> = entries.map(|(code, entry)| code > 0 && comparison.satisfied_by(entry)).collect();
+            let only = table.iter().filter(|holds| **holds).count() == 1;
+            match table.iter().position(|holds| *holds) {
+                None => {}
+                Some(code) if only => {
+                    let code = u32::try_from(code).unwrap_or(0);
+                    rows.or(&Bitmap::from_slice(&self.codes, |own| own == code));
+                }
+                Some(_) => rows.or(&Bitmap::from_slice(&self.codes, |code| table[code as usize])),
+            }
+        }
+        rows
+    }
+
+    /// The rows with a value of any kind but odd.
+    fn present(&self) -> Bitmap {
+        let mut rows = Bitmap::none(self.length);
+        if !self.numbers.is_empty() {
+            rows.or(&Bitmap::from_slice(&self.numbers, |number| !number.is_nan()));
+        }
+        if !self.instants.is_empty() {
+            rows.or(&Bitmap::from_slice(&self.instants, |instant| instant != NO_INSTANT));
+        }
+        if !self.codes.is_empty() {
+            rows.or(&Bitmap::from_slice(&self.codes, |code| code != 0));
+        }
+        rows
+    }
+
+    /// The values of a row.
+    pub(crate) fn values(&self, row: usize, read: &dyn Fn(usize) -> Option<Vec<u8>>) -> Vec<Scalar<'static>> {
+        if self.odd.contains(row) {
+            return values(&read(row).unwrap_or_default(), &self.path);
+        }
+        if let Some(number) = self.numbers.get(row).filter(|number| !number.is_nan()) {
+            return vec![number_of(*number)];
+        }
+        if let Some(instant) = self.instants.get(row).filter(|instant| **instant != NO_INSTANT) {
+            return vec![Scalar::Text(text_of(*instant).into())];
+        }
+        match self.codes.get(row) {
+            None | Some(0) => Vec::new(),
+            Some(code) => vec![self.dictionary.entries[*code as usize].clone()],
+        }
+    }
+
+    /// What a row sorts by: its first value.
+    pub(crate) fn sort_value(&self, row: usize, read: &dyn Fn(usize) -> Option<Vec<u8>>) -> SortValue<'_> {
+        if let Some(number) = self.numbers.get(row).filter(|number| !number.is_nan()) {
+            return SortValue::Number(*number);
+        }
+        if let Some(instant) = self.instants.get(row).filter(|instant| **instant != NO_INSTANT) {
+            return SortValue::Instant(i128::from(*instant));
+        }
+        match self.codes.get(row) {
+            Some(code) if *code != 0 => SortValue::of(&self.dictionary.entries[*code as usize]),
+            _ => self.values(row, read).first().map_or(SortValue::Missing, |value| SortValue::of(value).into_owned()),
+        }
+    }
+
+    /// The numbers of all rows, if every row's value is a number or missing (then NaN).
+    pub(crate) fn as_numbers(&self) -> Option<&[f64]> {
+        (!self.numbers.is_empty() && self.instants.is_empty() && self.codes.is_empty() && !self.any_odd)
+            .then_some(&self.numbers)
+    }
+}
+
+/// A number as JSON would write it: whole ones without a fraction.
+#[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "checked to lose nothing")]
+fn number_of(number: f64) -> Scalar<'static> {
+    let whole = number as i64;
+    if whole.abs() < EXACT && whole as f64 == number { Scalar::Int(whole) } else { Scalar::Float(number) }
+}
+
+/// The array with room for every row.
+fn at<T: Copy>(array: &mut Vec<T>, length: usize, blank: T) -> &mut Vec<T> {
+    if array.is_empty() {
+        array.resize(length, blank);
+    }
+    array
+}
+
+/// The instant of a text that is written as we write timestamps, so that the text can be told from it again.
+fn instant(text: &str) -> Option<i64> {
+    let at = Timestamp::parse(text)?;
+    let nanos = i64::try_from(at.nanos()).ok()?;
+    (text_of(nanos) == text).then_some(nanos)
+}
+
+fn text_of(nanos: i64) -> String {
+    Timestamp::from_nanos(i128::from(nanos)).to_string()
+}
+
+pub(super) fn own(value: &Scalar<'_>) -> Scalar<'static> {
+    match value {
+        Scalar::Null => Scalar::Null,
+        Scalar::Bool(value) => Scalar::Bool(*value),
+        Scalar::Int(value) => Scalar::Int(*value),
+        Scalar::Float(value) => Scalar::Float(*value),
+        Scalar::Text(text) => Scalar::Text(text.clone().into_owned().into()),
+        Scalar::Composite => Scalar::Composite,
+    }
+}
+
+/// All values at `path` in a document.
+pub(super) fn values(document: &[u8], path: &Path) -> Vec<Scalar<'static>> {
+    let mut found = Vec::new();
+    visit_values(document, path, &mut |value| found.push(own(value)));
+    found
+}
+
+fn numbers_satisfying(numbers: &[f64], comparison: &Comparison) -> Bitmap {
+    let against = match &comparison.value {
+        #[expect(clippy::cast_precision_loss, reason = "the numbers of a column are below 2^53, where nothing is lost")]
+        Literal::Int(value) if -EXACT < *value && *value < EXACT => Some(*value as f64),
+        Literal::Float(value) => Some(*value),
+        _ => None,
+    };
+    match (comparison.op, against) {
+        (Op::Eq, Some(value)) => Bitmap::from_slice(numbers, |own| own == value),
+        (Op::Lt, Some(value)) => Bitmap::from_slice(numbers, |own| own < value),
+        (Op::Le, Some(value)) => Bitmap::from_slice(numbers, |own| own <= value),
+        (Op::Ge, Some(value)) => Bitmap::from_slice(numbers, |own| own >= value),
+        (Op::Gt, Some(value)) => Bitmap::from_slice(numbers, |own| own > value),
+        _ => Bitmap::from_slice(numbers, |own| !own.is_nan() && comparison.satisfied_by(&Scalar::Float(own))),
+    }
+}
+
+fn instants_satisfying(instants: &[i64], comparison: &Comparison) -> Bitmap {
+    let against = match &comparison.value {
+        Literal::Date { at, .. } | Literal::Text { at: Some(at), .. } => i64::try_from(at.nanos()).ok(),
+        _ => None,
+    };
+    match (comparison.op, against) {
+        (Op::Eq, Some(value)) => Bitmap::from_slice(instants, |own| own == value),
+        (Op::Lt, Some(value)) => Bitmap::from_slice(instants, |own| own < value && own != NO_INSTANT),
+        (Op::Le, Some(value)) => Bitmap::from_slice(instants, |own| own <= value && own != NO_INSTANT),
+        (Op::Ge, Some(value)) => Bitmap::from_slice(instants, |own| own >= value),
+        (Op::Gt, Some(value)) => Bitmap::from_slice(instants, |own| own > value),
+        _ => Bitmap::from_slice(instants, |own| {
+            own != NO_INSTANT && comparison.satisfied_by(&Scalar::Text(text_of(own).into()))
+        }),
+    }
+}

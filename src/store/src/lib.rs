@@ -1,0 +1,25 @@
+//! Documents, their change log and queries over them.
+//!
+//! One [`Writer`] orders all changes and commits them in batches through an [`engine::Engine`]; readers take documents
+//! and columns from memory through the [`Store`] and never wait for it.
+
+mod backup;
+mod catalog;
+mod command;
+mod document;
+pub mod engine;
+mod error;
+mod identity;
+mod load;
+pub mod record;
+mod store;
+mod writer;
+
+pub use backup::{BackupError, BackupSummary, read_backup, restore, write_backup};
+pub use catalog::{CursorError, Found};
+pub use command::{Command, Delete, Edit, IfMatch, MAX_DOCUMENT_BYTES, NewDocument, NewDocumentError, Written};
+pub use document::Document;
+pub use error::StoreError;
+pub use identity::Identity;
+pub use store::{Change, Changes, Counters, Store, StoreOptions};
+pub use writer::{WriteQueue, Writer, start_writer};

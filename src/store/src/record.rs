@@ -1,0 +1,215 @@
+//! How a document and a change are laid out on disk, each with our own checksum.
+//!
+//! Both are `kind u8, version u8, checksum u64` and then the fields, integers little-endian; the checksum is xxh3-64 of
+//! the key followed by everything behind the checksum, so that a value under a wrong key is noticed too.
+
+use mf2c_domain::time::HybridTime;
+use xxhash_rust::xxh3::Xxh3Default;
+
+const KIND_DOCUMENT: u8 = b'D';
+const KIND_CHANGE: u8 = b'C';
+const VERSION: u8 = 1;
+const FRONT: usize = 10;
+
+/// A node's identity in the log.
+pub type NodeId = [u8; 16];
+
+/// A document as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DocumentRecord<'a> {
+    /// The local position of the change that created it: the natural order of a collection.
+    pub born: u64,
+    /// The local position of the newest change to it.
+    pub revision: u64,
+    /// The hybrid time of that change.
+    pub time: HybridTime,
+    /// The agent that orders its edits.
+    pub origin: NodeId,
+    /// The JSON document.
+    pub body: &'a [u8],
+}
+
+/// One entry of the change log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangeRecord<'a> {
+    /// The agent whose change it is.
+    pub origin: NodeId,
+    /// Which life of that agent's store.
+    pub incarnation: u64,
+    /// Its number among the origin's changes, without holes.
+    pub sequence: u64,
+    /// When, in hybrid time.
+    pub time: HybridTime,
+    /// The resource.
+    pub id: &'a str,
+    /// The whole new document; none if it was deleted.
+    pub body: Option<&'a [u8]>,
+}
+
+/// Why a stored record was not accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// Too short, or the lengths in it do not fit.
+    #[error("it is cut short")]
+    Short,
+    /// Written by a newer mf2c.
+    #[error("it has format version {0}, this mf2c knows version {VERSION}: use the newer mf2c")]
+    Version(u8),
+    /// The wrong kind of record.
+    #[error("it is no record of this kind")]
+    Kind,
+    /// The bytes are not what was written.
+    #[error("its checksum is wrong")]
+    Checksum,
+}
+
+fn sum(key: &[u8], fields: &[u8]) -> u64 {
+    let mut hash = Xxh3Default::new();
+    hash.update(key);
+    hash.update(fields);
+    hash.digest()
+}
+
+fn seal(kind: u8, key: &[u8], size: usize, fields: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(FRONT + size);
+    bytes.extend([kind, VERSION, 0, 0, 0, 0, 0, 0, 0, 0]);
+    fields(&mut bytes);
+    let sum = sum(key, &bytes[FRONT..]);
+    bytes[2..FRONT].copy_from_slice(&sum.to_le_bytes());
+    bytes
+}
+
+fn open<'a>(kind: u8, key: &[u8], bytes: &'a [u8]) -> Result<Fields<'a>, RecordError> {
+    let front = bytes.get(..FRONT).ok_or(RecordError::Short)?;
+    if front[0] != kind {
+        return Err(RecordError::Kind);
+    }
+    if front[1] != VERSION {
+        return Err(RecordError::Version(front[1]));
+    }
+    let written = u64::from_le_bytes(front[2..].try_into().map_err(|_| RecordError::Short)?);
+    if written != sum(key, &bytes[FRONT..]) {
+        return Err(RecordError::Checksum);
+    }
+    Ok(Fields(&bytes[FRONT..]))
+}
+
+struct Fields<'a>(&'a [u8]);
+
+impl<'a> Fields<'a> {
+    fn take(&mut self, count: usize) -> Result<&'a [u8], RecordError> {
+        let (taken, rest) = self.0.split_at_checked(count).ok_or(RecordError::Short)?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    fn number(&mut self) -> Result<u64, RecordError> {
+        self.take(8)?.try_into().map(u64::from_le_bytes).map_err(|_| RecordError::Short)
+    }
+
+    fn node(&mut self) -> Result<NodeId, RecordError> {
+        self.take(16)?.try_into().map_err(|_| RecordError::Short)
+    }
+}
+
+impl DocumentRecord<'_> {
+    /// The bytes to store under `key`.
+    #[must_use]
+    pub fn encode(&self, key: &[u8]) -> Vec<u8> {
+        seal(KIND_DOCUMENT, key, 40 + self.body.len(), |bytes| {
+            for number in [self.born, self.revision, self.time.bits()] {
+                bytes.extend(number.to_le_bytes());
+            }
+            bytes.extend(self.origin);
+            bytes.extend(self.body);
+        })
+    }
+
+    /// Reads what [`DocumentRecord::encode`] wrote under the same key.
+    ///
+    /// # Errors
+    /// [`RecordError`] if the bytes are anything else.
+    pub fn decode<'a>(key: &[u8], bytes: &'a [u8]) -> Result<DocumentRecord<'a>, RecordError> {
+        let mut fields = open(KIND_DOCUMENT, key, bytes)?;
+        let (born, revision) = (fields.number()?, fields.number()?);
+        let time = HybridTime::from_bits(fields.number()?);
+        let origin = fields.node()?;
+        Ok(DocumentRecord { born, revision, time, origin, body: fields.0 })
+    }
+}
+
+impl ChangeRecord<'_> {
+    /// The bytes to store under `key`.
+    #[must_use]
+    pub fn encode(&self, key: &[u8]) -> Vec<u8> {
+        let body = self.body.unwrap_or_default();
+        seal(KIND_CHANGE, key, 43 + self.id.len() + body.len(), |bytes| {
+            bytes.extend(self.origin);
+            for number in [self.incarnation, self.sequence, self.time.bits()] {
+                bytes.extend(number.to_le_bytes());
+            }
+            bytes.push(u8::from(self.body.is_some()));
+            bytes.extend(u16::try_from(self.id.len()).unwrap_or(u16::MAX).to_le_bytes());
+            bytes.extend(self.id.as_bytes());
+            bytes.extend(body);
+        })
+    }
+
+    /// Reads what [`ChangeRecord::encode`] wrote under the same key.
+    ///
+    /// # Errors
+    /// [`RecordError`] if the bytes are anything else.
+    pub fn decode<'a>(key: &[u8], bytes: &'a [u8]) -> Result<ChangeRecord<'a>, RecordError> {
+        let mut fields = open(KIND_CHANGE, key, bytes)?;
+        let origin = fields.node()?;
+        let (incarnation, sequence) = (fields.number()?, fields.number()?);
+        let time = HybridTime::from_bits(fields.number()?);
+        let has_body = fields.take(1)?[0] == 1;
+        let length = fields.take(2)?.try_into().map(u16::from_le_bytes).map_err(|_| RecordError::Short)?;
+        let id = std::str::from_utf8(fields.take(usize::from(length))?).map_err(|_| RecordError::Short)?;
+        Ok(ChangeRecord { origin, incarnation, sequence, time, id, body: has_body.then_some(fields.0) })
+    }
+}
+
+/// The change position that a key and value carry, if they are a change.
+#[must_use]
+pub fn change_position(key: &[u8], value: &[u8]) -> Option<u64> {
+    let position = key.try_into().map(u64::from_be_bytes).ok()?;
+    (value.first() == Some(&KIND_CHANGE)).then_some(position)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn records_are_read_back_and_no_flipped_bit_passes(
+            body in proptest::collection::vec(any::<u8>(), 0..200), born: u64, revision: u64, bit in 0usize..64
+        ) {
+            let record = DocumentRecord { born, revision, time: HybridTime::from_bits(7), origin: [3; 16], body: &body };
+            let mut bytes = record.encode(b"device/a");
+            prop_assert_eq!(DocumentRecord::decode(b"device/a", &bytes).unwrap(), record);
+            prop_assert!(DocumentRecord::decode(b"device/b", &bytes).is_err());
+            let at = bit * bytes.len() / 64;
+            bytes[at] ^= 1 << (bit % 8);
+            prop_assert!(DocumentRecord::decode(b"device/a", &bytes).is_err());
+        }
+
+        #[test]
+        fn a_change_is_read_back(id in "[a-z]{1,30}", body in proptest::option::of(proptest::collection::vec(any::<u8>(), 0..99))) {
+            let change = ChangeRecord {
+                origin: [9; 16], incarnation: 1, sequence: 2, time: HybridTime::from_bits(3), id: &id, body: body.as_deref(),
+            };
+            let bytes = change.encode(&[0; 8]);
+            prop_assert_eq!(ChangeRecord::decode(&[0; 8], &bytes).unwrap(), change);
+        }
+
+        #[test]
+        fn arbitrary_bytes_never_panic(key: Vec<u8>, bytes: Vec<u8>) {
+            let _ = DocumentRecord::decode(&key, &bytes);
+            let _ = ChangeRecord::decode(&key, &bytes);
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! The readers' side of the store. Nothing here waits for the writer or, within the memory budget, for the disk.
+
+use std::borrow::Cow;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use mf2c_domain::caller::Caller;
+use mf2c_domain::entropy::Entropy;
+use mf2c_domain::id::ResourceId;
+use mf2c_domain::path::Path;
+use mf2c_domain::query::{OrderKey, Query};
+use mf2c_domain::resource::TypeSpec;
+use mf2c_domain::time::{Clock, HybridTime};
+use tokio::sync::watch;
+
+use crate::catalog::{Catalog, Found};
+use crate::document::Document;
+use crate::engine::{Engine, EngineError, Scan, Space};
+use crate::error::StoreError;
+use crate::identity::Identity;
+use crate::load::load;
+use crate::record::{ChangeRecord, DocumentRecord, NodeId};
+use crate::writer::Writer;
+
+/// Bounds of a store.
+#[derive(Debug, Clone)]
+pub struct StoreOptions {
+    /// Names the store in messages: its directory.
+    pub name: PathBuf,
+    /// The most bytes of JSON kept in memory; above, documents are read from disk, and only columns stay in memory.
+    pub memory_budget: u64,
+    /// The most entries of the change log; the oldest go first.
+    pub log_entries: usize,
+    /// The most bytes of the change log.
+    pub log_bytes: u64,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self { name: "store".into(), memory_budget: 1 << 30, log_entries: 100_000, log_bytes: 64 << 20 }
+    }
+}
+
+/// What the store has done since its start.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Batches committed.
+    pub commits: AtomicU64,
+    /// Changes in them.
+    pub changes: AtomicU64,
+    /// Commits that failed since the last good one.
+    pub failures: AtomicU64,
+    /// The newest position.
+    pub position: AtomicU64,
+    /// Entries in the change log.
+    pub log_entries: AtomicU64,
+    /// Bytes of JSON in memory.
+    pub resident: AtomicU64,
+}
+
+/// The committed documents. A read sees every write that was acknowledged before it began.
+pub struct Store {
+    catalog: Arc<Catalog>,
+    engine: Arc<dyn Engine>,
+    identity: Identity,
+    feed: watch::Receiver<u64>,
+    counters: Arc<Counters>,
+}
+
+/// One entry of the change log, as subscribers get it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Its place in this store's log, without holes.
+    pub position: u64,
+    /// The agent whose change it is.
+    pub origin: NodeId,
+    /// Which life of that agent's store.
+    pub incarnation: u64,
+    /// Its number among the origin's changes.
+    pub sequence: u64,
+    /// When, in hybrid time.
+    pub time: HybridTime,
+    /// The resource.
+    pub id: ResourceId,
+    /// The whole new document; none if it was deleted.
+    pub body: Option<Vec<u8>>,
+}
+
+/// What a subscriber finds behind its last position.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Changes {
+    /// The next entries, in order.
+    Next(Vec<Change>),
+    /// The log no longer goes back that far: take a snapshot and go on from `oldest`.
+    Trimmed {
+        /// The oldest position that is still there.
+        oldest: u64,
+    },
+}
+
+impl Store {
+    /// Reads and checks what the engine holds. The writer that comes with the store is the only way to change it.
+    ///
+    /// # Errors
+    /// [`EngineError`]; damage is named.
+    pub fn open(
+        engine: Arc<dyn Engine>,
+        options: StoreOptions,
+        clock: Arc<dyn Clock>,
+        entropy: &dyn Entropy,
+    ) -> Result<(Arc<Self>, Writer), EngineError> {
+        let identity = Identity::load_or_make(&*engine, entropy)?;
+        let catalog = Arc::new(Catalog::new());
+        let loaded = load(&*engine, &catalog, &options, &identity)?;
+        let counters = Arc::new(Counters::default());
+        counters.position.store(loaded.position, Ordering::Release);
+        counters.log_entries.store(loaded.log.len() as u64, Ordering::Relaxed);
+        counters.resident.store(loaded.resident, Ordering::Relaxed);
+        let (announce, feed) = watch::channel(loaded.position);
+        let store = Arc::new(Self {
+            catalog: Arc::clone(&catalog),
+            engine: Arc::clone(&engine),
+            identity,
+            feed,
+            counters: Arc::clone(&counters),
+        });
+        let writer = Writer::new(engine, catalog, clock, options, loaded, announce, counters);
+        Ok((store, writer))
+    }
+
+    /// The current revision of a document.
+    #[must_use]
+    pub fn get(&self, id: &str) -> Option<Arc<Document>> {
+        self.catalog.get(id)
+    }
+
+    /// The JSON of a document; none if it has been deleted meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if it is on disk and the disk fails.
+    pub fn body<'d>(&self, document: &'d Document) -> Result<Option<Cow<'d, [u8]>>, StoreError> {
+        match document.bytes_in_memory() {
+            Some(bytes) => Ok(Some(bytes)),
+            None => read_from_engine(&*self.engine, &document.id)
+                .map(|bytes| bytes.map(Cow::Owned))
+                .map_err(|error| StoreError::from_engine(&error)),
+        }
+    }
+
+    /// Answers a query on the documents of one type with what `caller` may see.
+    ///
+    /// # Errors
+    /// [`StoreError::Cursor`] if the query's cursor does not fit.
+    pub fn find(&self, spec: &TypeSpec, query: &Query, caller: &Caller) -> Result<Found, StoreError> {
+        let Some(collection) = self.catalog.collection(spec.name) else { return Ok(Found::default()) };
+        let own_order = spec
+            .default_order
+            .and_then(|(path, descending)| Path::parse(path).map(|path| vec![OrderKey { path, descending }]));
+        let order = match (query.order.as_slice(), &own_order) {
+            ([], Some(own)) => own,
+            (asked, _) => asked,
+        };
+        let read = |document: &Document| self.body(document).ok().flatten().map(Cow::into_owned);
+        Ok(collection.find(query, order, caller, &read)?)
+    }
+
+    /// All documents of one type, in their natural order.
+    #[must_use]
+    pub fn all(&self, kind: &str) -> Vec<Arc<Document>> {
+        self.catalog.collection(kind).map(|collection| collection.documents()).unwrap_or_default()
+    }
+
+    /// The entity tag of a revision, without quotes. It differs between revisions, also across a restore.
+    #[must_use]
+    pub fn tag(&self, document: &Document) -> String {
+        entity_tag(self.identity.incarnation, document)
+    }
+
+    /// The entries of the change log behind `position`, at most `limit`.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the log cannot be read.
+    pub fn changes_after(&self, position: u64, limit: usize) -> Result<Changes, EngineError> {
+        let newest = self.counters.position.load(Ordering::Acquire);
+        let mut found: Vec<Change> = Vec::new();
+        let mut first = None;
+        self.engine.scan(Space::Changes, &(position + 1).to_be_bytes(), &mut |key, value| {
+            let at = key.try_into().map(u64::from_be_bytes).unwrap_or_default();
+            first.get_or_insert(at);
+            // The engine may already hold a batch that is not published yet: that is for the next call.
+            if at > newest || found.len() >= limit {
+                return ControlFlow::Break(());
+            }
+            found.extend(change(at, key, value));
+            ControlFlow::Continue(())
+        })?;
+        match first {
+            Some(oldest) if oldest > position + 1 => Ok(Changes::Trimmed { oldest }),
+            _ => Ok(Changes::Next(found)),
+        }
+    }
+
+    /// Tells when there is a new position. It never misses the newest one, however slow the subscriber.
+    #[must_use]
+    pub fn subscribe(&self) -> watch::Receiver<u64> {
+        self.feed.clone()
+    }
+
+    /// Who this store is.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// What the store has done since its start.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// The number of documents.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.catalog.len()
+    }
+
+    /// Whether there is no document.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The number of documents of each type.
+    #[must_use]
+    pub fn sizes(&self) -> Vec<(&'static str, usize)> {
+        self.catalog.sizes()
+    }
+
+    /// The whole store at this instant, for a backup.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the engine cannot read.
+    pub fn snapshot(&self) -> Result<Box<dyn Scan + Send>, EngineError> {
+        self.engine.snapshot()
+    }
+}
+
+fn change(position: u64, key: &[u8], value: &[u8]) -> Option<Change> {
+    let record = ChangeRecord::decode(key, value).ok()?;
+    Some(Change {
+        position,
+        origin: record.origin,
+        incarnation: record.incarnation,
+        sequence: record.sequence,
+        time: record.time,
+        id: ResourceId::parse(record.id).ok()?,
+        body: record.body.map(<[u8]>::to_vec),
+    })
+}
+
+pub(crate) fn entity_tag(incarnation: u64, document: &Document) -> String {
+    format!("{incarnation:x}.{:x}", document.revision)
+}
+
+/// The JSON of a document that is not kept in memory.
+pub(crate) fn read_from_engine(engine: &dyn Engine, id: &ResourceId) -> Result<Option<Vec<u8>>, EngineError> {
+    let key = id.as_str().as_bytes();
+    let Some(value) = engine.get(Space::Documents, key)? else { return Ok(None) };
+    match DocumentRecord::decode(key, &value) {
+        Ok(record) => Ok(Some(record.body.to_vec())),
+        Err(error) => Err(EngineError::Damaged {
+            file: "documents".into(),
+            offset: 0,
+            what: format!("document {id}: {error}"),
+            advice: crate::engine::RESTORE_ADVICE,
+        }),
+    }
+}

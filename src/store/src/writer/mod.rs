@@ -1,0 +1,281 @@
+//! The one writer: turns commands into change records and commits them together.
+
+mod queue;
+mod stage;
+
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use mf2c_domain::acl::Acl;
+use mf2c_domain::time::{Clock, HybridTime};
+use tokio::sync::watch;
+
+use crate::catalog::{Catalog, Published};
+use crate::command::{Command, Written};
+use crate::document::Document;
+use crate::engine::{Batch, Engine, EngineError, Space};
+use crate::error::StoreError;
+use crate::load::Loaded;
+use crate::record::{ChangeRecord, DocumentRecord, NodeId};
+use crate::store::{Counters, StoreOptions};
+pub use queue::{WriteQueue, start_writer};
+use stage::Stage;
+
+/// Pause between two attempts to bring a failed engine back.
+const HEAL_PAUSE: Duration = Duration::from_secs(1);
+
+/// Owns the order of changes. There is one for each store, and nobody else commits.
+pub struct Writer {
+    engine: Arc<dyn Engine>,
+    catalog: Arc<Catalog>,
+    clock: Arc<dyn Clock>,
+    options: StoreOptions,
+    node: NodeId,
+    incarnation: u64,
+    /// The newest committed position.
+    position: u64,
+    time: HybridTime,
+    /// The sizes of the log's entries, oldest first.
+    log: VecDeque<u32>,
+    log_bytes: u64,
+    resident: u64,
+    feed: watch::Sender<u64>,
+    counters: Arc<Counters>,
+    acls: Vec<Arc<Acl>>,
+    /// When the engine failed, or was last tried, if it has not come back.
+    failed_at: Option<Duration>,
+}
+
+impl Writer {
+    pub(crate) fn new(
+        engine: Arc<dyn Engine>,
+        catalog: Arc<Catalog>,
+        clock: Arc<dyn Clock>,
+        options: StoreOptions,
+        loaded: Loaded,
+        feed: watch::Sender<u64>,
+        counters: Arc<Counters>,
+    ) -> Self {
+        let log_bytes = loaded.log.iter().map(|size| u64::from(*size)).sum();
+        Self {
+            engine,
+            catalog,
+            clock,
+            options,
+            node: loaded.node,
+            incarnation: loaded.incarnation,
+            position: loaded.position,
+            time: loaded.time,
+            log: loaded.log,
+            log_bytes,
+            resident: loaded.resident,
+            feed,
+            counters,
+            acls: Vec::new(),
+            failed_at: None,
+        }
+    }
+
+    /// Carries out commands as one batch. Each is answered on its own; all share one sync, and its failure.
+    pub fn execute(&mut self, commands: Vec<Command>) -> Vec<Result<Written, StoreError>> {
+        if let Err(error) = self.bring_back() {
+            return commands.iter().map(|_| Err(StoreError::from_engine(&error))).collect();
+        }
+        let mut stage = Stage::new(self);
+        let mut answers: Vec<_> = commands.into_iter().map(|command| stage.take(command)).collect();
+        let changes = stage.finish();
+        if changes.is_empty() {
+            return answers;
+        }
+        let (batch, time) = self.batch(&changes);
+        match self.engine.commit(batch) {
+            Ok(()) => self.committed(&changes, time),
+            Err(error) => {
+                tracing::error!(error = %Chain(&error), "a commit failed; reads go on, writes are refused until it is mended");
+                self.failed_at = Some(self.clock.elapsed());
+                self.counters.failures.fetch_add(1, Ordering::Relaxed);
+                for answer in answers.iter_mut().filter(|answer| answer.is_ok()) {
+                    *answer = Err(StoreError::from_engine(&error));
+                }
+            }
+        }
+        answers
+    }
+
+    /// Makes everything durable before the process ends.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the disk refuses.
+    pub fn close(&self) -> Result<(), EngineError> {
+        self.engine.close()
+    }
+
+    /// The records of a batch: each document with its log entry, and the oldest log entries removed.
+    fn batch(&mut self, changes: &[Change]) -> (Batch, HybridTime) {
+        let mut batch = Batch { position: self.position + changes.len() as u64, ..Batch::default() };
+        let mut time = self.time;
+        for (position, change) in (self.position + 1..).zip(changes) {
+            time = change.time;
+            let key = position.to_be_bytes();
+            let body = change.new.as_ref().map(|new| new.body());
+            let id = change.id();
+            let record =
+                ChangeRecord { origin: self.node, incarnation: self.incarnation, sequence: position, time, id, body };
+            let record = record.encode(&key);
+            self.log.push_back(u32::try_from(record.len()).unwrap_or(u32::MAX));
+            self.log_bytes += record.len() as u64;
+            batch.put(Space::Changes, &key, record);
+            match &change.new {
+                Some(new) => {
+                    let document = &new.document;
+                    let record = DocumentRecord {
+                        born: document.born,
+                        revision: document.revision,
+                        time,
+                        origin: self.node,
+                        body: new.body(),
+                    };
+                    batch.put(Space::Documents, id.as_bytes(), record.encode(id.as_bytes()));
+                }
+                None => batch.delete(Space::Documents, id.as_bytes()),
+            }
+        }
+        self.trim_log(&mut batch, changes.len());
+        (batch, time)
+    }
+
+    /// Removes what the log holds above its bound, a little more than was added so that it also shrinks. The newest entry
+    /// always stays: it tells the position at the next start.
+    fn trim_log(&mut self, batch: &mut Batch, added: usize) {
+        let newest = batch.position;
+        for _ in 0..2 * added + 16 {
+            let entries = self.log.len();
+            let above = entries > self.options.log_entries || self.log_bytes > self.options.log_bytes;
+            if !above || entries <= added.max(1) {
+                break;
+            }
+            let oldest = newest - entries as u64 + 1;
+            batch.delete(Space::Changes, &oldest.to_be_bytes());
+            self.log_bytes -= u64::from(self.log.pop_front().unwrap_or_default());
+        }
+    }
+
+    fn committed(&mut self, changes: &[Change], time: HybridTime) {
+        self.position += changes.len() as u64;
+        self.time = time;
+        for change in changes {
+            let gone = change.old.as_ref().and_then(|old| old.bytes_in_memory().map(|bytes| bytes.len()));
+            let come = change.new.as_ref().and_then(|new| new.document.bytes_in_memory().map(|bytes| bytes.len()));
+            self.resident = self.resident + come.unwrap_or(0) as u64 - (gone.unwrap_or(0) as u64).min(self.resident);
+        }
+        self.catalog.publish(changes.iter().map(Change::published).collect());
+        let counters = &self.counters;
+        counters.commits.fetch_add(1, Ordering::Relaxed);
+        counters.changes.fetch_add(changes.len() as u64, Ordering::Relaxed);
+        counters.position.store(self.position, Ordering::Release);
+        counters.log_entries.store(self.log.len() as u64, Ordering::Relaxed);
+        counters.resident.store(self.resident, Ordering::Relaxed);
+        self.feed.send_replace(self.position);
+    }
+
+    /// Heals the engine after a failure, at most once per pause, and takes over what the failed batch left on disk.
+    fn bring_back(&mut self) -> Result<(), EngineError> {
+        let Some(since) = self.failed_at else { return Ok(()) };
+        let now = self.clock.elapsed();
+        if now.saturating_sub(since) < HEAL_PAUSE && self.counters.failures.load(Ordering::Relaxed) > 1 {
+            let detail = "it is tried again within a second".to_owned();
+            return Err(EngineError::Stopped { path: self.options.name.clone(), detail });
+        }
+        self.failed_at = Some(now);
+        self.engine.heal()?;
+        self.adopt()?;
+        self.failed_at = None;
+        self.counters.failures.store(0, Ordering::Relaxed);
+        tracing::info!(position = self.position, "the store writes again");
+        Ok(())
+    }
+
+    /// A batch whose sync failed may be on disk all the same, as it would be after a crash: then it counts.
+    fn adopt(&mut self) -> Result<(), EngineError> {
+        // The failed batch had changed these before its commit.
+        let mut left = Vec::new();
+        self.engine.scan(Space::Changes, &(self.position + 1).to_be_bytes(), &mut |key, value| {
+            left.push((key.to_vec(), value.to_vec()));
+            ControlFlow::Continue(())
+        })?;
+        let mut sizes = VecDeque::new();
+        self.engine.scan(Space::Changes, &[], &mut |_, value| {
+            sizes.push_back(u32::try_from(value.len()).unwrap_or(u32::MAX));
+            ControlFlow::Continue(())
+        })?;
+        self.log_bytes = sizes.iter().map(|size| u64::from(*size)).sum();
+        self.log = sizes;
+        for (key, value) in left {
+            let Ok(record) = ChangeRecord::decode(&key, &value) else { continue };
+            let Some(change) = Stage::new(self).adopted(&record) else { continue };
+            self.committed(&[change], record.time);
+        }
+        Ok(())
+    }
+
+    /// The one copy of an access control list that documents share.
+    fn shared(&mut self, acl: Acl) -> Arc<Acl> {
+        if let Some(known) = self.acls.iter().find(|known| ***known == acl) {
+            return Arc::clone(known);
+        }
+        // A short list of the most recent ones finds nearly all: most documents have the default list of few owners.
+        if self.acls.len() >= 64 {
+            self.acls.remove(0);
+        }
+        let acl = Arc::new(acl);
+        self.acls.push(Arc::clone(&acl));
+        acl
+    }
+}
+
+/// A staged change to one document.
+struct Change {
+    old: Option<Arc<Document>>,
+    new: Option<NewRevision>,
+    time: HybridTime,
+}
+
+struct NewRevision {
+    document: Arc<Document>,
+    /// The JSON, where the document does not keep it in memory.
+    elsewhere: Option<Vec<u8>>,
+}
+
+impl NewRevision {
+    fn body(&self) -> &[u8] {
+        match (&self.document.body, &self.elsewhere) {
+            (crate::document::Body::Here(bytes), _) => bytes,
+            (crate::document::Body::OnDisk, Some(bytes)) => bytes,
+            (crate::document::Body::OnDisk, None) => &[],
+        }
+    }
+}
+
+impl Change {
+    fn id(&self) -> &str {
+        let new = self.new.as_ref().map(|new| &new.document);
+        new.or(self.old.as_ref()).map_or("", |document| document.id.as_str())
+    }
+
+    fn published(&self) -> Published<'_> {
+        Published { old: self.old.clone(), new: self.new.as_ref().map(|new| (Arc::clone(&new.document), new.body())) }
+    }
+}
+
+/// An error with its causes, for the log.
+struct Chain<'a>(&'a EngineError);
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        std::error::Error::source(self.0).map_or(Ok(()), |source| write!(f, ": {source}"))
+    }
+}

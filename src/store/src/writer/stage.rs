@@ -1,0 +1,244 @@
+//! Turns commands into staged changes: reads what is there (and what the batch has already staged), checks rights and
+//! conditions, and builds the new documents.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use mf2c_domain::acl::Acl;
+use mf2c_domain::id::ResourceId;
+use mf2c_domain::resource::{self, Draft, TypeSpec};
+use mf2c_domain::time::{HybridTime, Timestamp};
+use serde_json::{Map, Value};
+
+use super::{Change, NewRevision, Writer};
+use crate::catalog::Row;
+use crate::command::{Command, Delete, Edit, IfMatch, MAX_DOCUMENT_BYTES, NewDocument, Written, tail};
+use crate::document::{Body, Document};
+use crate::error::StoreError;
+use crate::record::ChangeRecord;
+use crate::store::entity_tag;
+
+/// A batch being put together.
+pub(super) struct Stage<'w> {
+    writer: &'w mut Writer,
+    changes: Vec<Change>,
+    /// For each id touched by this batch, the change that touched it last.
+    touched: HashMap<ResourceId, usize>,
+    time: HybridTime,
+    resident: u64,
+}
+
+impl<'w> Stage<'w> {
+    pub(super) fn new(writer: &'w mut Writer) -> Self {
+        let (time, resident) = (writer.time, writer.resident);
+        Self { writer, changes: Vec::new(), touched: HashMap::new(), time, resident }
+    }
+
+    pub(super) fn finish(self) -> Vec<Change> {
+        self.changes
+    }
+
+    /// Stages one command and tells what will be answered if the batch is committed.
+    pub(super) fn take(&mut self, command: Command) -> Result<Written, StoreError> {
+        match command {
+            Command::Add(new) => self.add(*new),
+            Command::Edit(edit) => self.edit(*edit),
+            Command::Delete(delete) => self.delete(delete),
+        }
+    }
+
+    /// A change found on disk after a failed commit.
+    pub(super) fn adopted(mut self, record: &ChangeRecord<'_>) -> Option<Change> {
+        let id = ResourceId::parse(record.id).ok()?;
+        let old = self.current(&id);
+        match record.body {
+            Some(body) => {
+                let acl = acl_of(body)?;
+                let born = old.as_ref().map(|old| old.born);
+                self.push(id, old, born, acl, body.to_vec(), record.time);
+            }
+            None => {
+                old.as_ref()?;
+                self.changes.push(Change { old, new: None, time: record.time });
+            }
+        }
+        self.changes.pop()
+    }
+
+    fn current(&self, id: &ResourceId) -> Option<Arc<Document>> {
+        match self.touched.get(id) {
+            Some(index) => self.changes[*index].new.as_ref().map(|new| Arc::clone(&new.document)),
+            None => self.writer.catalog.get(id.as_str()),
+        }
+    }
+
+    fn add(&mut self, new: NewDocument) -> Result<Written, StoreError> {
+        if self.current(&new.id).is_some() {
+            return Err(StoreError::Conflict { id: new.id });
+        }
+        if new.spec.one_per_node
+            && let Some(id) = self.any_of(new.spec)
+        {
+            return Err(StoreError::Conflict { id });
+        }
+        let time = self.tick();
+        let now = time.wall().to_string();
+        let body = assemble(&new.id, new.spec, &now, &now, &new.acl, &new.tail)?;
+        let acl = self.writer.shared(new.acl);
+        let document = self.push(new.id.clone(), None, None, acl, body, time);
+        Ok(Written { id: new.id, document: Some(document) })
+    }
+
+    /// An existing document of a type of which there is one.
+    fn any_of(&self, spec: &TypeSpec) -> Option<ResourceId> {
+        let staged =
+            self.touched.iter().find(|(id, index)| id.kind() == spec.name && self.changes[**index].new.is_some());
+        staged.map(|(id, _)| id.clone()).or_else(|| {
+            self.writer.catalog.collection(spec.name).and_then(|kind| kind.first()).map(|found| found.id.clone())
+        })
+    }
+
+    fn edit(&mut self, edit: Edit) -> Result<Written, StoreError> {
+        let (old, spec) = self.writable(&edit.id, &edit.by, edit.if_match.as_ref())?;
+        let current = self.read_map(&old)?;
+        let created = current.get("created").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let Draft { attributes, acl, .. } = spec.prepare_edit(current, edit.changes, &edit.removed)?;
+        let acl = match acl {
+            Some(acl) => self.writer.shared(acl.with_admin()),
+            None => Arc::clone(&old.acl),
+        };
+        let time = self.tick();
+        let body = assemble(&edit.id, spec, &created, &time.wall().to_string(), &acl, &tail(&attributes))?;
+        let born = old.born;
+        let document = self.push(edit.id.clone(), Some(old), Some(born), acl, body, time);
+        Ok(Written { id: edit.id, document: Some(document) })
+    }
+
+    fn delete(&mut self, delete: Delete) -> Result<Written, StoreError> {
+        let (old, spec) = self.writable(&delete.id, &delete.by, delete.if_match.as_ref())?;
+        let time = self.tick();
+        self.resident -= (old.bytes_in_memory().map_or(0, |bytes| bytes.len()) as u64).min(self.resident);
+        self.touched.insert(delete.id.clone(), self.changes.len());
+        self.changes.push(Change { old: Some(old), new: None, time });
+        if spec.delete_is_logged {
+            self.log_deletion(&delete.id, time.wall())?;
+        }
+        Ok(Written { id: delete.id, document: None })
+    }
+
+    /// The event that tells of a deletion, in the same batch.
+    fn log_deletion(&mut self, id: &ResourceId, now: Timestamp) -> Result<(), StoreError> {
+        let Some(spec) = resource::find("event") else { return Ok(()) };
+        let attributes = TypeSpec::deletion_event(id, now);
+        let position = self.next_position();
+        // The name follows from the change, so that a replay makes the same event.
+        let name = format!("{:x}-{position:x}", self.writer.incarnation);
+        let Ok(event) = ResourceId::new(spec.name, &name) else { return Ok(()) };
+        self.add(NewDocument { spec, id: event, acl: Acl::of_admin(&[]).with_admin(), tail: tail(&attributes) })?;
+        Ok(())
+    }
+
+    /// The document and its type, if the caller may change this revision of it.
+    fn writable(
+        &self,
+        id: &ResourceId,
+        by: &mf2c_domain::caller::Caller,
+        if_match: Option<&IfMatch>,
+    ) -> Result<(Arc<Document>, &'static TypeSpec), StoreError> {
+        let missing = || StoreError::NotFound { id: id.to_string() };
+        let spec = resource::find(id.kind()).ok_or_else(missing)?;
+        let old = self.current(id).ok_or_else(missing)?;
+        if !old.acl.can_modify(by) {
+            return Err(StoreError::Forbidden { id: id.to_string() });
+        }
+        if let Some(IfMatch::OneOf(tags)) = if_match {
+            let current = entity_tag(self.writer.incarnation, &old);
+            if !tags.contains(&current) {
+                return Err(StoreError::Stale { id: id.clone(), current: format!("\"{current}\"") });
+            }
+        }
+        Ok((old, spec))
+    }
+
+    fn read_map(&self, document: &Document) -> Result<Map<String, Value>, StoreError> {
+        let staged = self.touched.get(&document.id).and_then(|index| self.changes[*index].new.as_ref());
+        let parsed = match (staged, document.bytes_in_memory()) {
+            (Some(new), _) => serde_json::from_slice(new.body()),
+            (None, Some(bytes)) => serde_json::from_slice(&bytes),
+            (None, None) => {
+                let bytes = crate::store::read_from_engine(&*self.writer.engine, &document.id)
+                    .map_err(|error| StoreError::from_engine(&error))?;
+                serde_json::from_slice(&bytes.unwrap_or_default())
+            }
+        };
+        parsed.map_err(|error| StoreError::Unavailable { reason: format!("{} cannot be read: {error}", document.id) })
+    }
+
+    fn tick(&mut self) -> HybridTime {
+        self.time = self.time.next(self.writer.clock.now());
+        self.time
+    }
+
+    fn next_position(&self) -> u64 {
+        self.writer.position + self.changes.len() as u64 + 1
+    }
+
+    fn push(
+        &mut self,
+        id: ResourceId,
+        old: Option<Arc<Document>>,
+        born: Option<u64>,
+        acl: Arc<Acl>,
+        body: Vec<u8>,
+        time: HybridTime,
+    ) -> Arc<Document> {
+        let revision = self.next_position();
+        self.resident -= (old.as_ref().and_then(|old| old.bytes_in_memory()).map_or(0, |bytes| bytes.len()) as u64)
+            .min(self.resident);
+        let here = self.resident + body.len() as u64 <= self.writer.options.memory_budget;
+        let (body, elsewhere) = if here {
+            self.resident += body.len() as u64;
+            (Body::Here(body.into_boxed_slice()), None)
+        } else {
+            (Body::OnDisk, Some(body))
+        };
+        let born = born.unwrap_or(revision);
+        let document = Arc::new(Document { id: id.clone(), born, revision, acl, body, row: Row::default() });
+        self.touched.insert(id, self.changes.len());
+        self.changes.push(Change { old, new: Some(NewRevision { document: Arc::clone(&document), elsewhere }), time });
+        document
+    }
+}
+
+/// The stored JSON: the server's own attributes first, then the others in alphabetical order.
+fn assemble(
+    id: &ResourceId,
+    spec: &TypeSpec,
+    created: &str,
+    updated: &str,
+    acl: &Acl,
+    tail: &[u8],
+) -> Result<Vec<u8>, StoreError> {
+    let acl = serde_json::to_vec(acl).unwrap_or_default();
+    let head =
+        format!(r#"{{"id":"{id}","resourceURI":"{}","created":"{created}","updated":"{updated}","acl":"#, spec.uri);
+    let size = head.len() + acl.len() + tail.len() + 1;
+    if size > MAX_DOCUMENT_BYTES {
+        return Err(StoreError::TooLarge { size, limit: MAX_DOCUMENT_BYTES });
+    }
+    let mut body = Vec::with_capacity(size);
+    body.extend_from_slice(head.as_bytes());
+    body.extend_from_slice(&acl);
+    body.extend_from_slice(tail);
+    body.push(b'}');
+    Ok(body)
+}
+
+/// The access control list in a stored document.
+fn acl_of(body: &[u8]) -> Option<Arc<Acl>> {
+    #[derive(serde::Deserialize)]
+    struct Guarded {
+        acl: Acl,
+    }
+    serde_json::from_slice(body).ok().map(|Guarded { acl }| Arc::new(acl))
+}
