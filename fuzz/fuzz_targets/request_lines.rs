@@ -15,6 +15,11 @@ fuzz_target!(|data: &[u8]| {
     let Some((&piece, input)) = data.split_first() else { return };
     let (mut lines, mut whole) = (RequestLines::new(Limits::default()), BytesMut::new());
     lines.push(input, &mut whole);
+    let left = match (lines.is_dropping(), lines.passes_through()) {
+        (true, _) => agreement::Left::Refused,
+        (_, true) => agreement::Left::PassingThrough,
+        _ => agreement::Left::Following,
+    };
 
     let (mut lines, mut pieces) = (RequestLines::new(Limits::default()), Vec::new());
     for piece in input.chunks(usize::from(piece) + 1) {
@@ -24,5 +29,5 @@ fuzz_target!(|data: &[u8]| {
         pieces.extend_from_slice(&out);
     }
     assert_eq!(pieces, whole, "the same bytes in pieces gave something else");
-    agreement::check(input, &whole);
+    agreement::check(input, &whole, left);
 });

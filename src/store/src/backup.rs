@@ -4,22 +4,25 @@
 //! holds the identity as JSON under the key `identity`, the others the document records. A frame with key length
 //! `0xFFFF_FFFF` ends the file with the number of documents and the xxh3-64 of all bytes before it.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::ops::ControlFlow;
 
 use mf2c_domain::entropy::Entropy;
-use mf2c_domain::time::HybridTime;
 use xxhash_rust::xxh3::Xxh3Default;
 
-use crate::engine::{Batch, Engine, EngineError, Scan, Space};
-use crate::identity::{Identity, random_incarnation};
-use crate::record::DocumentRecord;
+use crate::engine::{Batch, Engine, EngineError, RESTORE_ADVICE, Scan, Space};
+use crate::identity::{Identity, is_used, later, random_incarnation};
+use crate::record::{ChangeRecord, DocumentRecord};
 use crate::store::Store;
 
 const MAGIC: &[u8] = b"mf2c backup 1\n";
 const END: u32 = u32::MAX;
 /// No key or value is longer; a damaged length must not ask for memory.
 const MAX_FRAME: u32 = 16 << 20;
+/// So many bytes of documents are restored at once.
+const CHUNK: usize = 4 << 20;
+/// Stored while a restore is under way, so that one that was interrupted can be done again.
+const RESTORING: &[u8] = b"restoring";
 
 /// Gets each document's key and record.
 type Take<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Result<(), BackupError>;
@@ -89,19 +92,25 @@ pub fn write_backup(store: &Store, to: impl Write) -> Result<BackupSummary, Back
     out.put(MAGIC)?;
     out.frame(b"identity", &serde_json::to_vec(&identity).map_err(io::Error::other)?)?;
     let mut documents = 0;
-    let mut failed = None;
-    snapshot.scan(Space::Documents, &[], &mut |key, value| match out.frame(key, value) {
-        Ok(()) => {
-            documents += 1;
-            ControlFlow::Continue(())
-        }
-        Err(error) => {
-            failed = Some(error);
-            ControlFlow::Break(())
+    let mut failed: Option<BackupError> = None;
+    snapshot.scan(Space::Documents, &[], &mut |key, value| {
+        let written = match DocumentRecord::decode(key, value) {
+            Ok(_) => out.frame(key, value).map_err(BackupError::from),
+            Err(error) => Err(unreadable("documents", format!("document {}: {error}", String::from_utf8_lossy(key)))),
+        };
+        match written {
+            Ok(()) => {
+                documents += 1;
+                ControlFlow::Continue(())
+            }
+            Err(error) => {
+                failed = Some(error);
+                ControlFlow::Break(())
+            }
         }
     })?;
     if let Some(error) = failed {
-        return Err(error.into());
+        return Err(error);
     }
     out.put(&END.to_le_bytes())?;
     let sum = out.hash.digest();
@@ -111,17 +120,32 @@ pub fn write_backup(store: &Store, to: impl Write) -> Result<BackupSummary, Back
     Ok(BackupSummary { documents, position: identity.base, bytes: out.bytes })
 }
 
+/// A backup must not be made of what is damaged: it might replace a good one.
+fn unreadable(space: &str, what: String) -> BackupError {
+    EngineError::Damaged { file: space.into(), offset: 0, what, advice: RESTORE_ADVICE }.into()
+}
+
 /// The identity with the snapshot's own newest position, from which a restored store goes on.
-fn identity_at(store: &Store, snapshot: &dyn Scan) -> Result<Identity, EngineError> {
+fn identity_at(store: &Store, snapshot: &dyn Scan) -> Result<Identity, BackupError> {
     let mut newest = (store.identity().base, store.identity().time);
+    let mut failed = None;
     snapshot.scan(Space::Changes, &[], &mut |key, value| {
         let position = key.try_into().map(u64::from_be_bytes).unwrap_or_default();
-        if let Ok(record) = crate::record::ChangeRecord::decode(key, value) {
-            newest = (position, newest.1.max(record.time));
+        match ChangeRecord::decode(key, value) {
+            Ok(record) => {
+                newest = (position, newest.1.max(record.time));
+                ControlFlow::Continue(())
+            }
+            Err(error) => {
+                failed = Some(unreadable("changes", format!("change {position}: {error}")));
+                ControlFlow::Break(())
+            }
         }
-        ControlFlow::Continue(())
     })?;
-    Ok(Identity { base: newest.0, time: newest.1, ..store.identity().clone() })
+    match failed {
+        None => Ok(Identity { base: newest.0, time: newest.1, ..store.identity().clone() }),
+        Some(error) => Err(error),
+    }
 }
 
 /// Reads a backup and checks all of it, giving each document's key and record to `take`.
@@ -148,34 +172,40 @@ pub fn read_backup(from: impl Read, take: Take<'_>) -> Result<(Identity, BackupS
     if counted != documents || summed != sum {
         return Err(BackupError::Damaged("its end does not fit what comes before".to_owned()));
     }
+    if input.inner.read(&mut [0])? != 0 {
+        return Err(BackupError::Damaged("something follows its end".to_owned()));
+    }
     let summary = BackupSummary { documents, position: identity.base, bytes: input.bytes };
     Ok((identity, summary))
 }
 
-/// Fills an empty engine from a backup that [`read_backup`] has found whole. The store gets a new incarnation, because
-/// what happened after the backup is gone.
+/// Fills an empty engine from a backup, after all of it was read once and found whole. The store gets a new incarnation,
+/// because what happened after the backup is gone.
 ///
 /// # Errors
-/// [`BackupError::NotEmpty`] if the engine holds documents.
-pub fn restore(engine: &dyn Engine, from: impl Read, entropy: &dyn Entropy) -> Result<BackupSummary, BackupError> {
-    let mut empty = true;
-    engine.scan(Space::Documents, &[], &mut |_, _| {
-        empty = false;
-        ControlFlow::Break(())
-    })?;
-    engine.scan(Space::Changes, &[], &mut |_, _| {
-        empty = false;
-        ControlFlow::Break(())
-    })?;
-    if !empty {
+/// [`BackupError::NotEmpty`] if the engine holds documents; those of a restore that was interrupted do not count.
+pub fn restore(
+    engine: &dyn Engine,
+    mut from: impl Read + Seek,
+    entropy: &dyn Entropy,
+) -> Result<BackupSummary, BackupError> {
+    let interrupted = engine.get(Space::Meta, RESTORING)?.is_some();
+    if !interrupted && is_used(engine)? {
         return Err(BackupError::NotEmpty);
     }
+    let start = from.stream_position()?;
+    read_backup(&mut from, &mut |_, _| Ok(()))?;
+    from.seek(io::SeekFrom::Start(start))?;
+    if interrupted {
+        remove_documents(engine)?;
+    }
     let mut batch = Batch::default();
+    batch.put(Space::Meta, RESTORING, Vec::new());
     let mut size = 0;
     let (identity, summary) = read_backup(from, &mut |key, value| {
         batch.put(Space::Documents, key, value.to_vec());
         size += value.len();
-        if size > 4 << 20 {
+        if size > CHUNK {
             size = 0;
             engine.commit(std::mem::take(&mut batch))?;
         }
@@ -183,13 +213,20 @@ pub fn restore(engine: &dyn Engine, from: impl Read, entropy: &dyn Entropy) -> R
     })?;
     let identity = Identity { incarnation: random_incarnation(entropy), time: later(identity.time), ..identity };
     identity.put(&mut batch);
+    batch.delete(Space::Meta, RESTORING);
+    batch.position = identity.base;
     engine.commit(batch)?;
     Ok(summary)
 }
 
-/// Behind everything the backed-up store may have said after the backup within the same millisecond.
-fn later(time: HybridTime) -> HybridTime {
-    time.next(time.wall())
+/// Removes what an interrupted restore has left.
+fn remove_documents(engine: &dyn Engine) -> Result<(), EngineError> {
+    let mut batch = Batch::default();
+    engine.scan(Space::Documents, &[], &mut |key, _| {
+        batch.delete(Space::Documents, key);
+        ControlFlow::Continue(())
+    })?;
+    engine.commit(batch)
 }
 
 struct Input<R> {

@@ -4,8 +4,10 @@ use mf2c_domain::entropy::Entropy;
 use mf2c_domain::time::HybridTime;
 use serde::{Deserialize, Serialize};
 
-use crate::engine::{Batch, Engine, EngineError, RESTORE_ADVICE, Space};
-use crate::record::NodeId;
+use std::ops::ControlFlow;
+
+use crate::engine::{Batch, Engine, EngineError, RESTORE_ADVICE, Scan, Space};
+use crate::record::{ChangeRecord, DocumentRecord, NodeId};
 
 const KEY: &[u8] = b"identity";
 
@@ -38,15 +40,14 @@ impl Identity {
         format!("{}-{}-{}-{}-{}", &digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..])
     }
 
-    /// Reads the identity from the engine, or makes one and stores it.
+    /// Reads the identity from the engine, or makes one and stores it if the engine is empty.
     pub(crate) fn load_or_make(engine: &dyn Engine, entropy: &dyn Entropy) -> Result<Self, EngineError> {
-        if let Some(bytes) = engine.get(Space::Meta, KEY)? {
-            return serde_json::from_slice(&bytes).map_err(|error| EngineError::Damaged {
-                file: "meta".into(),
-                offset: 0,
-                what: format!("the identity of the store cannot be read: {error}"),
-                advice: RESTORE_ADVICE,
-            });
+        if let Some(identity) = Self::read(engine)? {
+            return Ok(identity);
+        }
+        if is_used(engine)? {
+            let what = "there are documents without the store's identity, as after a restore that was interrupted";
+            return Err(damaged(what.to_owned()));
         }
         let identity = Self::random(entropy);
         let mut batch = Batch::default();
@@ -55,10 +56,73 @@ impl Identity {
         Ok(identity)
     }
 
+    fn read(engine: &dyn Engine) -> Result<Option<Self>, EngineError> {
+        let Some(bytes) = engine.get(Space::Meta, KEY)? else { return Ok(None) };
+        let read = serde_json::from_slice(&bytes);
+        read.map(Some).map_err(|error| damaged(format!("the identity of the store cannot be read: {error}")))
+    }
+
+    /// The newest position that the stored identity or a stored change tells of.
+    pub(crate) fn newest_position(engine: &dyn Engine) -> Result<u64, EngineError> {
+        let mut newest = Self::read(engine)?.map_or(0, |identity| identity.base);
+        engine.scan(Space::Changes, &[], &mut |key, _| {
+            newest = newest.max(key.try_into().map(u64::from_be_bytes).unwrap_or_default());
+            ControlFlow::Continue(())
+        })?;
+        Ok(newest)
+    }
+
+    /// Lets the store begin a new life with the documents that it has: the log is emptied, and positions go on behind
+    /// `behind` and everything that is stored. Used where part of the history is lost.
+    pub(crate) fn fork(engine: &dyn Engine, entropy: &dyn Entropy, behind: u64) -> Result<Self, EngineError> {
+        let old = Self::read(engine)?.unwrap_or_else(|| Self::random(entropy));
+        let mut base = Self::newest_position(engine)?.max(behind);
+        let mut time = old.time;
+        let mut batch = Batch::default();
+        engine.scan(Space::Changes, &[], &mut |key, value| {
+            batch.delete(Space::Changes, key);
+            time = time.max(ChangeRecord::decode(key, value).map_or(time, |record| record.time));
+            ControlFlow::Continue(())
+        })?;
+        engine.scan(Space::Documents, &[], &mut |key, value| {
+            if let Ok(record) = DocumentRecord::decode(key, value) {
+                base = base.max(record.revision);
+                time = time.max(record.time);
+            }
+            ControlFlow::Continue(())
+        })?;
+        let identity = Self { incarnation: random_incarnation(entropy), base, time: later(time), ..old };
+        identity.put(&mut batch);
+        batch.position = base;
+        engine.commit(batch)?;
+        Ok(identity)
+    }
+
     /// Adds the identity to a batch.
     pub(crate) fn put(&self, batch: &mut Batch) {
         batch.put(Space::Meta, KEY, serde_json::to_vec(self).unwrap_or_default());
     }
+}
+
+fn damaged(what: String) -> EngineError {
+    EngineError::Damaged { file: "meta".into(), offset: 0, what, advice: RESTORE_ADVICE }
+}
+
+/// Whether there is any document or change.
+pub(crate) fn is_used(engine: &(impl Scan + ?Sized)) -> Result<bool, EngineError> {
+    let mut used = false;
+    for space in [Space::Documents, Space::Changes] {
+        engine.scan(space, &[], &mut |_, _| {
+            used = true;
+            ControlFlow::Break(())
+        })?;
+    }
+    Ok(used)
+}
+
+/// Behind everything that may have been said within the same millisecond before history forked.
+pub(crate) fn later(time: HybridTime) -> HybridTime {
+    time.next(time.wall())
 }
 
 /// Below 2^53, so that every JSON reader takes it as it is.

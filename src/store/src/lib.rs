@@ -19,6 +19,7 @@ pub use backup::{BackupError, BackupSummary, read_backup, restore, write_backup}
 pub use catalog::{CursorError, Found};
 pub use command::{Command, Delete, Edit, IfMatch, MAX_DOCUMENT_BYTES, NewDocument, NewDocumentError, Written};
 pub use document::Document;
+pub use engine::{Repaired, repair};
 pub use error::StoreError;
 pub use identity::Identity;
 pub use store::{Change, Changes, Counters, Store, StoreOptions};

@@ -21,6 +21,8 @@ use crate::store::StoreOptions;
 pub(crate) struct Loaded {
     pub(crate) node: NodeId,
     pub(crate) incarnation: u64,
+    /// The position while the log is empty; it is empty only before the first change.
+    pub(crate) base: u64,
     pub(crate) position: u64,
     pub(crate) time: HybridTime,
     pub(crate) log: VecDeque<u32>,
@@ -35,6 +37,11 @@ pub(crate) fn load(
     identity: &Identity,
 ) -> Result<Loaded, EngineError> {
     let log = read_log(engine, options, identity)?;
+    if let Some(acknowledged) = engine.acknowledged().filter(|acknowledged| *acknowledged > log.position) {
+        let what =
+            format!("the change log ends with change {}, but change {acknowledged} was acknowledged", log.position);
+        return Err(damaged(options, "changes", what));
+    }
     let mut documents = Documents { options, resident: 0, acls: HashMap::new(), found: Vec::new(), unknown: 0 };
     let mut fault = None;
     engine.scan(Space::Documents, &[], &mut |key, value| match documents.take(key, value, &log) {
@@ -65,6 +72,7 @@ pub(crate) fn load(
     Ok(Loaded {
         node: identity.node,
         incarnation: identity.incarnation,
+        base: identity.base,
         position: log.position,
         time: log.time,
         log: log.sizes,
@@ -140,10 +148,14 @@ impl Documents<'_> {
         if record.revision > log.position {
             return Err(fault(format!("it is of change {}, behind the end of the log", record.revision)));
         }
-        if let Some((position, kept)) = log.newest.get(&*shown)
-            && (!kept || *position != record.revision)
-        {
-            return Err(fault(format!("it is of change {}, but change {position} is newer", record.revision)));
+        match log.newest.get(&*shown) {
+            Some((position, kept)) if !kept || *position != record.revision => {
+                return Err(fault(format!("it is of change {}, but change {position} is newer", record.revision)));
+            }
+            None if record.revision + log.sizes.len() as u64 > log.position => {
+                return Err(fault(format!("it is of change {}, which is one of another document", record.revision)));
+            }
+            _ => {}
         }
         if mf2c_domain::resource::find(id.kind()).is_none() {
             self.unknown += 1;

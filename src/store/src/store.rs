@@ -185,19 +185,33 @@ impl Store {
     pub fn changes_after(&self, position: u64, limit: usize) -> Result<Changes, EngineError> {
         let newest = self.counters.position.load(Ordering::Acquire);
         let mut found: Vec<Change> = Vec::new();
-        let mut first = None;
-        self.engine.scan(Space::Changes, &(position + 1).to_be_bytes(), &mut |key, value| {
+        let mut fault = None;
+        let mut next = position.saturating_add(1);
+        let mut oldest = None;
+        self.engine.scan(Space::Changes, &next.to_be_bytes(), &mut |key, value| {
             let at = key.try_into().map(u64::from_be_bytes).unwrap_or_default();
-            first.get_or_insert(at);
+            oldest.get_or_insert(at);
             // The engine may already hold a batch that is not published yet: that is for the next call.
-            if at > newest || found.len() >= limit {
+            if at > newest || at != next || found.len() >= limit {
                 return ControlFlow::Break(());
             }
-            found.extend(change(at, key, value));
+            next += 1;
+            match change(at, key, value) {
+                Ok(change) => found.push(change),
+                Err(what) => {
+                    fault = Some(damaged("changes", format!("change {at}: {what}")));
+                    return ControlFlow::Break(());
+                }
+            }
             ControlFlow::Continue(())
         })?;
-        match first {
-            Some(oldest) if oldest > position + 1 => Ok(Changes::Trimmed { oldest }),
+        if let Some(fault) = fault {
+            return Err(fault);
+        }
+        match oldest {
+            Some(oldest) if oldest > position.saturating_add(1) => Ok(Changes::Trimmed { oldest }),
+            // Nothing is left of the log, as after a restore.
+            None if position < newest => Ok(Changes::Trimmed { oldest: newest + 1 }),
             _ => Ok(Changes::Next(found)),
         }
     }
@@ -247,17 +261,21 @@ impl Store {
     }
 }
 
-fn change(position: u64, key: &[u8], value: &[u8]) -> Option<Change> {
-    let record = ChangeRecord::decode(key, value).ok()?;
-    Some(Change {
+fn change(position: u64, key: &[u8], value: &[u8]) -> Result<Change, String> {
+    let record = ChangeRecord::decode(key, value).map_err(|error| error.to_string())?;
+    Ok(Change {
         position,
         origin: record.origin,
         incarnation: record.incarnation,
         sequence: record.sequence,
         time: record.time,
-        id: ResourceId::parse(record.id).ok()?,
+        id: ResourceId::parse(record.id).map_err(|error| error.to_string())?,
         body: record.body.map(<[u8]>::to_vec),
     })
+}
+
+fn damaged(space: &str, what: String) -> EngineError {
+    EngineError::Damaged { file: space.into(), offset: 0, what, advice: crate::engine::RESTORE_ADVICE }
 }
 
 pub(crate) fn entity_tag(incarnation: u64, document: &Document) -> String {
@@ -270,11 +288,6 @@ pub(crate) fn read_from_engine(engine: &dyn Engine, id: &ResourceId) -> Result<O
     let Some(value) = engine.get(Space::Documents, key)? else { return Ok(None) };
     match DocumentRecord::decode(key, &value) {
         Ok(record) => Ok(Some(record.body.to_vec())),
-        Err(error) => Err(EngineError::Damaged {
-            file: "documents".into(),
-            offset: 0,
-            what: format!("document {id}: {error}"),
-            advice: crate::engine::RESTORE_ADVICE,
-        }),
+        Err(error) => Err(damaged("documents", format!("document {id}: {error}"))),
     }
 }

@@ -19,7 +19,7 @@ pub const MAX_AGGREGATIONS: usize = 32;
 /// The most selected attributes, and the most expanded ones.
 pub const MAX_SELECTED: usize = 64;
 /// The longest cursor, in bytes.
-pub const MAX_CURSOR_BYTES: usize = 1024;
+pub const MAX_CURSOR_BYTES: usize = 8192;
 
 /// A query on a collection, read and checked.
 #[derive(Debug, Clone, PartialEq)]

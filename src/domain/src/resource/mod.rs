@@ -22,15 +22,18 @@ pub use prepare::Draft;
 pub use spec::{BuiltIn, COMMON, Names, Naming, SERVER_OWNED, Served, TypeSpec, Verbs};
 pub use validate::{MAX_FAULTS, MAX_ITEMS, SchemaError};
 
-/// All types, in the order of their names.
+/// All collections, in the order of their names. The entry point is none.
 #[must_use]
 pub fn all() -> &'static [&'static TypeSpec] {
     types::ALL
 }
 
-/// The type of this name. A search by halves: it is done for every request.
+/// The type of this name, be it a collection's or the entry point's. A search by halves: it is done for every request.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static TypeSpec> {
+    if name == types::entry_point::SPEC.name {
+        return Some(&types::entry_point::SPEC);
+    }
     let at = types::ALL.binary_search_by(|spec| spec.name.cmp(name)).ok()?;
     types::ALL.get(at).copied()
 }

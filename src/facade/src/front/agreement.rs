@@ -50,18 +50,37 @@ fn codec() -> h1::Codec {
     CONFIG.with(|config| h1::Codec::new(config.get_or_init(make).clone()))
 }
 
-/// Checks what was handed to the application as `output` for `input`, where no limit is lower than actix's own.
+/// How `RequestLines` left a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Left {
+    /// Ready for more.
+    Following,
+    /// It has stopped looking.
+    PassingThrough,
+    /// It has refused a head: the last request in the output stands for that.
+    Refused,
+}
+
+/// Checks what was handed to the application as `output` for `input`, which must be smaller than every limit.
 ///
 /// # Panics
 /// Where actix reads anything behind us that it would not have read without us.
-pub(crate) fn check(input: &[u8], output: &[u8]) {
+pub(crate) fn check(input: &[u8], output: &[u8], left: Left) {
+    let special = plain(input) != input;
     let (expected, expected_error) = seen_by_actix(&plain(input));
     let (mut actual, actual_error) = seen_by_actix(output);
-    let refused = actual.last().is_some_and(|last| last.target.starts_with("/.refused/") && last.headers.len() == 1);
-    let refused = refused && actual.len() > expected.iter().filter(|one| one.target.starts_with("/.refused/")).count();
-    if refused && output.ends_with(b" HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n") {
-        actual.pop();
+    if left == Left::Refused {
+        assert!(
+            actual.pop().is_some_and(|last| last.target.starts_with("/.refused/")),
+            "a refusal without its request"
+        );
         assert!(actual.len() <= expected.len(), "more requests than without us: {actual:?} {expected:?}");
+    } else if left == Left::PassingThrough && special && actual_error {
+        // What passes through is not encoded, so actix may refuse it; of the last body, it may then have read less.
+        assert!(actual.len() <= expected.len(), "more requests than without us: {actual:?} {expected:?}");
+        if let Some((actual, expected)) = actual.pop().zip(expected.get(actual.len())) {
+            assert!(canonical(expected).body.starts_with(&canonical(&actual).body));
+        }
     } else {
         assert_eq!(actual.len(), expected.len(), "other requests than without us: {actual:?} {expected:?}");
         assert_eq!(actual_error, expected_error, "actix ends otherwise than without us");
@@ -69,7 +88,7 @@ pub(crate) fn check(input: &[u8], output: &[u8]) {
     for (actual, expected) in actual.iter().zip(&expected) {
         assert_eq!(canonical(actual), canonical(expected));
     }
-    if plain(input) == input && actual.len() < expected.len() {
+    if !special && actual.len() < expected.len() {
         panic!("refused what actix takes: {:?}", expected[actual.len()]);
     }
 }
@@ -91,7 +110,7 @@ fn canonical(seen: &Seen) -> Seen {
         let encoded = target.get(at + 1..at + 3).and_then(|digits| std::str::from_utf8(digits).ok());
         let encoded = encoded.filter(|_| byte == b'%').and_then(|digits| u8::from_str_radix(digits, 16).ok());
         let special = encoded.is_some_and(is_special);
-        canonical.push(if special { b'q' } else { byte });
+        canonical.push(if special || is_special(byte) { b'q' } else { byte });
         at += if special { 3 } else { 1 };
     }
     let mut headers: Vec<_> = seen.headers.iter().map(|(name, value)| (name.replace('`', "q"), plain(value))).collect();

@@ -95,7 +95,8 @@ impl Collection {
             }
         }
         state.columns.retain(|_, kept| !kept.column.is_worn());
-        if state.dead > 1024 && state.dead * 2 > state.rows.len() {
+        let mostly_dead = state.dead > 1024 && state.dead * 2 > state.rows.len();
+        if mostly_dead || state.acls.len() > 2 * state.rows.len() + 1024 {
             state.compact();
         }
     }

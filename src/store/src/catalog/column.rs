@@ -176,7 +176,7 @@ impl Column {
             _ => (comparison.clone(), false),
         };
         let mut rows = self.satisfying(&positive);
-        if matches!(positive.value, Literal::Null) {
+        if (Op::Eq, &Literal::Null) == (positive.op, &positive.value) {
             let present = self.present();
             rows = Bitmap::from_fn(self.length, |row| !present.contains(row));
         }
@@ -273,8 +273,8 @@ impl Column {
 /// A number as JSON would write it: whole ones without a fraction.
 #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "checked to lose nothing")]
 fn number_of(number: f64) -> Scalar<'static> {
-    let whole = number as i64;
-    if whole.abs() < EXACT && whole as f64 == number { Scalar::Int(whole) } else { Scalar::Float(number) }
+    let whole = number.abs() < EXACT as f64 && number.fract() == 0.0;
+    if whole { Scalar::Int(number as i64) } else { Scalar::Float(number) }
 }
 
 /// The array with room for every row.

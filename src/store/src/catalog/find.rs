@@ -38,7 +38,9 @@ impl Collection {
         caller: &Caller,
         read: ReadBody<'_>,
     ) -> Result<Found, CursorError> {
-        let cursor = query.after.as_deref().map(|text| Cursor::parse(text, order)).transpose()?;
+        // An empty cursor asks for the first page.
+        let cursor = query.after.as_deref().filter(|text| !text.is_empty());
+        let cursor = cursor.map(|text| Cursor::parse(text, order)).transpose()?;
         let wanted = query.filter.iter().flat_map(Filter::paths);
         let wanted = wanted.chain(order.iter().map(|key| &key.path));
         self.ensure_columns(wanted.chain(query.aggregations.iter().map(|aggregation| &aggregation.path)), read);

@@ -27,7 +27,8 @@ pub(crate) struct Catalog {
 
 impl Catalog {
     pub(crate) fn new() -> Self {
-        let collections = resource::all().iter().map(|spec| (spec.name, Collection::default())).collect();
+        let types = resource::all().iter().copied().chain([&resource::types::entry_point::SPEC]);
+        let collections = types.map(|spec| (spec.name, Collection::default())).collect();
         Self { by_id: DashMap::new(), collections }
     }
 

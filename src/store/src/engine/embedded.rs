@@ -1,16 +1,18 @@
 //! The engine on disk: `fjall`, with a lock that says who holds it, an audit before each start, and repair after errors.
 
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _, Write as _};
+use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable as _};
 use parking_lot::RwLock;
 
+use super::inspect::inspect;
+use super::lock::lock;
 use super::witness::Witness;
-use super::{Audit, Batch, Engine, EngineError, RESTORE_ADVICE, Scan, Space, Visit, Write, audit_journals, tables};
-use crate::record;
+use super::{Batch, Engine, EngineError, RESTORE_ADVICE, Scan, Space, Visit, Write, tables};
 
 /// What the embedded engine may use.
 #[derive(Debug, Clone)]
@@ -35,6 +37,8 @@ pub struct EmbeddedEngine {
     options: EmbeddedOptions,
     open: RwLock<Option<Open>>,
     witness: Witness,
+    /// Whether a write has failed, after which `fjall` takes no more until it is opened again.
+    stopped: AtomicBool,
     _lock: File,
 }
 
@@ -68,30 +72,19 @@ impl EmbeddedEngine {
         let lock = lock(directory)?;
         let witness = Witness::open(directory).map_err(io_error("open the file of the last acknowledged change"))?;
         inspect(directory, witness.read())?;
-        let open = open_database(directory, &options)?;
-        let engine =
-            Self { directory: directory.to_owned(), options, open: RwLock::new(Some(open)), witness, _lock: lock };
-        engine.check_newest_change()?;
-        Ok(engine)
+        Self::open_inspected(directory, options, lock, witness)
     }
 
-    /// The journals may all have been turned into tables: then the log itself tells whether the newest change is there.
-    fn check_newest_change(&self) -> Result<(), EngineError> {
-        let open = self.current()?;
-        let newest = match open.changes.last_key_value() {
-            Some(entry) => entry.key().map_err(|error| self.failed("read the change log", error))?,
-            None => return Ok(()),
-        };
-        let newest = newest.as_ref().try_into().map(u64::from_be_bytes).unwrap_or_default();
-        match self.witness.read() {
-            Some(acknowledged) if acknowledged > newest => Err(EngineError::Damaged {
-                file: self.directory.clone(),
-                offset: 0,
-                what: format!("the change log ends with change {newest}, but change {acknowledged} was acknowledged"),
-                advice: RESTORE_ADVICE,
-            }),
-            _ => Ok(()),
-        }
+    /// Opens the engine in a locked directory whose journals are known to be fit for it.
+    pub(super) fn open_inspected(
+        directory: &Path,
+        options: EmbeddedOptions,
+        lock: File,
+        witness: Witness,
+    ) -> Result<Self, EngineError> {
+        let open = RwLock::new(Some(open_database(directory, &options)?));
+        let (directory, stopped) = (directory.to_owned(), AtomicBool::new(false));
+        Ok(Self { directory, options, open, witness, stopped, _lock: lock })
     }
 
     fn current(&self) -> Result<Open, EngineError> {
@@ -122,61 +115,6 @@ fn free_space(directory: &Path) -> Option<u64> {
     Some(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
-/// Takes the lock on the directory for as long as the file is open.
-fn lock(directory: &Path) -> Result<File, EngineError> {
-    let path = directory.join("mf2c.lock");
-    let io_error = |source| EngineError::Io { action: "lock the data directory", path: directory.to_owned(), source };
-    let mut file = File::options().read(true).write(true).create(true).truncate(false).open(&path).map_err(io_error)?;
-    match file.try_lock() {
-        Ok(()) => {
-            file.set_len(0).map_err(io_error)?;
-            file.rewind().map_err(io_error)?;
-            write!(file, "{}", std::process::id()).map_err(io_error)?;
-            Ok(file)
-        }
-        Err(std::fs::TryLockError::WouldBlock) => {
-            let mut holder = String::new();
-            let known = file.read_to_string(&mut holder).is_ok() && holder.trim().parse::<u32>().is_ok();
-            let holder = if known { format!(" (process {})", holder.trim()) } else { String::new() };
-            Err(EngineError::InUse { path: directory.to_owned(), holder })
-        }
-        Err(std::fs::TryLockError::Error(source)) => Err(io_error(source)),
-    }
-}
-
-/// Looks for damage before the engine opens its files; cuts off a torn tail, which nobody was promised.
-fn inspect(directory: &Path, acknowledged: Option<u64>) -> Result<(), EngineError> {
-    let audit = audit_journals(directory, &record::change_position).map_err(|(path, source)| EngineError::Io {
-        action: "read the journal",
-        path,
-        source,
-    })?;
-    let Audit { last_position, broken: Some((file, offset, length)), more_behind } = audit else { return Ok(()) };
-    let lost = match (last_position, acknowledged) {
-        (Some(last), Some(acknowledged)) if acknowledged > last => {
-            Some(format!("changes {} to {acknowledged} were acknowledged and cannot be read", last + 1))
-        }
-        _ if more_behind => Some("whole changes follow a part that cannot be read".to_owned()),
-        _ => None,
-    };
-    if let Some(what) = lost {
-        return Err(EngineError::Damaged { file, offset, what, advice: RESTORE_ADVICE });
-    }
-    tracing::warn!(file = %file.display(), offset, bytes = length, "dropped a torn tail: a write that was never acknowledged");
-    cut(&file, offset).map_err(|source| EngineError::Io {
-        action: "cut the torn tail off the journal",
-        path: file,
-        source,
-    })
-}
-
-/// Cuts a journal off at `offset`, durably.
-pub(crate) fn cut(file: &Path, offset: u64) -> io::Result<()> {
-    let file = File::options().write(true).open(file)?;
-    file.set_len(offset)?;
-    file.sync_all()
-}
-
 fn open_database(directory: &Path, options: &EmbeddedOptions) -> Result<Open, EngineError> {
     let failed = |error| engine_error(directory, "open its files", error);
     let database = Database::builder(directory)
@@ -198,7 +136,11 @@ fn open_database(directory: &Path, options: &EmbeddedOptions) -> Result<Open, En
 fn engine_error(directory: &Path, action: &'static str, error: fjall::Error) -> EngineError {
     use fjall::Error::{Io, Poisoned, Storage};
     let source = match error {
-        Io(source) | Storage(fjall::LsmError::Io(source)) => source,
+        Io(source) | Storage(fjall::LsmError::Io(source)) if !tells_of_damage(&source) => source,
+        fjall::Error::Locked => {
+            let detail = "a reader still uses its files, perhaps a backup: it is opened again after that".to_owned();
+            return EngineError::Stopped { path: directory.to_owned(), detail };
+        }
         Poisoned => {
             let detail = "a write or sync failed before".to_owned();
             return EngineError::Stopped { path: directory.to_owned(), detail };
@@ -213,6 +155,11 @@ fn engine_error(directory: &Path, action: &'static str, error: fjall::Error) -> 
         return EngineError::Full { path: directory.to_owned(), detail: source.to_string() };
     }
     EngineError::Io { action, path: directory.to_owned(), source }
+}
+
+/// A file that ends too early or holds what no writer wrote.
+fn tells_of_damage(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData)
 }
 
 impl Scan for EmbeddedEngine {
@@ -257,7 +204,10 @@ impl Engine for EmbeddedEngine {
                 Write::Delete(space, key) => writes.remove(open.space(space), &*key),
             }
         }
-        writes.commit().map_err(|error| self.failed("commit", error))?;
+        writes.commit().map_err(|error| {
+            self.stopped.store(true, Ordering::Release);
+            self.failed("commit", error)
+        })?;
         self.witness.note(batch.position).map_err(|source| EngineError::Io {
             action: "note the last acknowledged change",
             path: self.directory.clone(),
@@ -279,12 +229,20 @@ impl Engine for EmbeddedEngine {
 
     fn heal(&self) -> Result<(), EngineError> {
         self.check_free_space()?;
+        if !self.stopped.load(Ordering::Acquire) {
+            return Ok(());
+        }
         let mut slot = self.open.write();
         // The database must be gone before its files are opened again; closing it ends its threads.
         *slot = None;
         inspect(&self.directory, self.witness.read())?;
         *slot = Some(open_database(&self.directory, &self.options)?);
+        self.stopped.store(false, Ordering::Release);
         Ok(())
+    }
+
+    fn acknowledged(&self) -> Option<u64> {
+        self.witness.read()
     }
 
     fn close(&self) -> Result<(), EngineError> {

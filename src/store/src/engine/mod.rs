@@ -5,16 +5,19 @@ mod audit;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod embedded;
+mod inspect;
+mod lock;
 mod memory;
+mod repair;
 mod tables;
 mod witness;
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-pub use audit::{Audit, audit_journals};
 pub use embedded::{EmbeddedEngine, EmbeddedOptions};
-pub use memory::MemoryEngine;
+pub use memory::{Fault, MemoryEngine};
+pub use repair::{Repaired, repair};
 
 /// A set of keys of one kind. An engine keeps each apart and in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -94,6 +97,12 @@ pub trait Engine: Scan + Send + Sync {
     /// # Errors
     /// [`EngineError`] while the cause lasts.
     fn heal(&self) -> Result<(), EngineError>;
+
+    /// The highest position that a commit has acknowledged, where the engine remembers it apart from the data: what is
+    /// loaded must not end before it.
+    fn acknowledged(&self) -> Option<u64> {
+        None
+    }
 
     /// Makes everything durable, including what helps the next start. Called once, at the end.
     ///

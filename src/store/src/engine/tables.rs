@@ -21,6 +21,13 @@ pub(super) fn first_damaged_block(directory: &Path) -> Option<(PathBuf, u64)> {
     })
 }
 
+/// Whether there is any table file below `directory`.
+pub(super) fn any(directory: &Path) -> bool {
+    let mut files = Vec::new();
+    collect(&directory.join("keyspaces"), 0, &mut files);
+    !files.is_empty()
+}
+
 fn collect(directory: &Path, depth: u8, files: &mut Vec<PathBuf>) {
     let Ok(entries) = std::fs::read_dir(directory) else { return };
     for path in entries.flatten().map(|entry| entry.path()) {

@@ -1,7 +1,7 @@
 //! A small file that remembers the last acknowledged position, so that a torn tail can be told from damage.
 //!
 //! It is written after each commit and not synced: after a crash of the process the kernel still has it, after a power
-//! cut it may be older than the journal but never newer.
+//! cut it may be older than the journal but never newer. It never goes back, so a batch without changes does not move it.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -37,6 +37,11 @@ impl Witness {
 
     /// Notes that everything up to `position` is durable.
     pub(super) fn note(&self, position: u64) -> io::Result<()> {
+        if self.read().is_some_and(|noted| noted >= position) { Ok(()) } else { self.reset(position) }
+    }
+
+    /// Sets the note to `position`, also backwards.
+    pub(super) fn reset(&self, position: u64) -> io::Result<()> {
         let mut bytes = [0u8; 16];
         bytes[..8].copy_from_slice(&position.to_le_bytes());
         let sum = xxh3_64(&bytes[..8]);
@@ -60,6 +65,7 @@ mod tests {
         let witness = Witness::open(directory.path()).unwrap();
         assert_eq!(witness.read(), None);
         witness.note(42).unwrap();
+        witness.note(0).unwrap();
         assert_eq!(Witness::open(directory.path()).unwrap().read(), Some(42));
         witness.file.write_all_at(&[7], 3).unwrap();
         assert_eq!(witness.read(), None);

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use crate::catalog::{Catalog, Published};
 use crate::command::{Command, Written};
 use crate::document::Document;
-use crate::engine::{Batch, Engine, EngineError, Space};
+use crate::engine::{Batch, Engine, EngineError, RESTORE_ADVICE, Space};
 use crate::error::StoreError;
 use crate::load::Loaded;
 use crate::record::{ChangeRecord, DocumentRecord, NodeId};
@@ -45,8 +45,18 @@ pub struct Writer {
     feed: watch::Sender<u64>,
     counters: Arc<Counters>,
     acls: Vec<Arc<Acl>>,
-    /// When the engine failed, or was last tried, if it has not come back.
-    failed_at: Option<Duration>,
+    /// The position with which the log may be empty.
+    base: u64,
+    failed: Option<Failed>,
+}
+
+/// An engine that has failed and not come back.
+struct Failed {
+    /// When it failed, or was last tried.
+    at: Duration,
+    /// Whether it was tried in vain already.
+    tried: bool,
+    error: EngineError,
 }
 
 impl Writer {
@@ -75,14 +85,16 @@ impl Writer {
             feed,
             counters,
             acls: Vec::new(),
-            failed_at: None,
+            base: loaded.base,
+            failed: None,
         }
     }
 
     /// Carries out commands as one batch. Each is answered on its own; all share one sync, and its failure.
     pub fn execute(&mut self, commands: Vec<Command>) -> Vec<Result<Written, StoreError>> {
-        if let Err(error) = self.bring_back() {
-            return commands.iter().map(|_| Err(StoreError::from_engine(&error))).collect();
+        self.bring_back();
+        if let Some(failed) = &self.failed {
+            return commands.iter().map(|_| Err(StoreError::from_engine(&failed.error))).collect();
         }
         let mut stage = Stage::new(self);
         let mut answers: Vec<_> = commands.into_iter().map(|command| stage.take(command)).collect();
@@ -95,11 +107,11 @@ impl Writer {
             Ok(()) => self.committed(&changes, time),
             Err(error) => {
                 tracing::error!(error = %Chain(&error), "a commit failed; reads go on, writes are refused until it is mended");
-                self.failed_at = Some(self.clock.elapsed());
                 self.counters.failures.fetch_add(1, Ordering::Relaxed);
                 for answer in answers.iter_mut().filter(|answer| answer.is_ok()) {
                     *answer = Err(StoreError::from_engine(&error));
                 }
+                self.failed = Some(Failed { at: self.clock.elapsed(), tried: false, error });
             }
         }
         answers
@@ -181,44 +193,63 @@ impl Writer {
         self.feed.send_replace(self.position);
     }
 
-    /// Heals the engine after a failure, at most once per pause, and takes over what the failed batch left on disk.
-    fn bring_back(&mut self) -> Result<(), EngineError> {
-        let Some(since) = self.failed_at else { return Ok(()) };
+    /// Heals the engine after a failure, at once and then at most once per pause, and takes over what the failed batch
+    /// left on disk.
+    fn bring_back(&mut self) {
+        let Some(failed) = &self.failed else { return };
         let now = self.clock.elapsed();
-        if now.saturating_sub(since) < HEAL_PAUSE && self.counters.failures.load(Ordering::Relaxed) > 1 {
-            let detail = "it is tried again within a second".to_owned();
-            return Err(EngineError::Stopped { path: self.options.name.clone(), detail });
+        if failed.tried && now.saturating_sub(failed.at) < HEAL_PAUSE {
+            return;
         }
-        self.failed_at = Some(now);
-        self.engine.heal()?;
-        self.adopt()?;
-        self.failed_at = None;
-        self.counters.failures.store(0, Ordering::Relaxed);
-        tracing::info!(position = self.position, "the store writes again");
-        Ok(())
+        match self.engine.heal().and_then(|()| self.adopt()) {
+            Ok(()) => {
+                self.failed = None;
+                self.counters.failures.store(0, Ordering::Relaxed);
+                tracing::info!(position = self.position, "the store writes again");
+            }
+            Err(error) => {
+                self.counters.failures.fetch_add(1, Ordering::Relaxed);
+                tracing::warn!(error = %Chain(&error), "the store cannot write yet");
+                self.failed = Some(Failed { at: now, tried: true, error });
+            }
+        }
     }
 
     /// A batch whose sync failed may be on disk all the same, as it would be after a crash: then it counts.
     fn adopt(&mut self) -> Result<(), EngineError> {
-        // The failed batch had changed these before its commit.
         let mut left = Vec::new();
-        self.engine.scan(Space::Changes, &(self.position + 1).to_be_bytes(), &mut |key, value| {
-            left.push((key.to_vec(), value.to_vec()));
-            ControlFlow::Continue(())
-        })?;
+        // The failed batch had changed the sizes before its commit.
         let mut sizes = VecDeque::new();
-        self.engine.scan(Space::Changes, &[], &mut |_, value| {
+        let mut newest = self.base;
+        self.engine.scan(Space::Changes, &[], &mut |key, value| {
+            newest = key.try_into().map(u64::from_be_bytes).unwrap_or_default();
             sizes.push_back(u32::try_from(value.len()).unwrap_or(u32::MAX));
+            if newest > self.position {
+                left.push((key.to_vec(), value.to_vec()));
+            }
             ControlFlow::Continue(())
         })?;
+        if newest < self.position {
+            return Err(self.damaged(format!("it ends with change {newest}, but {} was acknowledged", self.position)));
+        }
         self.log_bytes = sizes.iter().map(|size| u64::from(*size)).sum();
         self.log = sizes;
         for (key, value) in left {
-            let Ok(record) = ChangeRecord::decode(&key, &value) else { continue };
-            let Some(change) = Stage::new(self).adopted(&record) else { continue };
+            let record = ChangeRecord::decode(&key, &value).map_err(|error| self.damaged(error.to_string()))?;
+            let follows = record.sequence == self.position + 1;
+            let change = if follows { Stage::new(self).adopted(&record) } else { None };
+            let Some(change) = change else {
+                let what = format!("change {} for {} cannot be taken over", record.sequence, record.id);
+                return Err(self.damaged(what));
+            };
             self.committed(&[change], record.time);
         }
         Ok(())
+    }
+
+    fn damaged(&self, what: String) -> EngineError {
+        let file = self.options.name.join("changes");
+        EngineError::Damaged { file, offset: 0, what, advice: RESTORE_ADVICE }
     }
 
     /// The one copy of an access control list that documents share.

@@ -94,7 +94,8 @@ impl<'w> Stage<'w> {
         let staged =
             self.touched.iter().find(|(id, index)| id.kind() == spec.name && self.changes[**index].new.is_some());
         staged.map(|(id, _)| id.clone()).or_else(|| {
-            self.writer.catalog.collection(spec.name).and_then(|kind| kind.first()).map(|found| found.id.clone())
+            let stored = self.writer.catalog.collection(spec.name).and_then(|kind| kind.first());
+            stored.map(|found| found.id.clone()).filter(|id| !self.touched.contains_key(id))
         })
     }
 

@@ -6,6 +6,7 @@ pub mod configuration;
 pub mod configuration_template;
 pub mod device;
 pub mod device_dynamic;
+pub mod entry_point;
 pub mod event;
 pub mod fog_area;
 pub mod people;

@@ -1,0 +1,178 @@
+//! What each command does.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, anyhow, bail};
+use mf2c_store::engine::EmbeddedEngine;
+use mf2c_store::{BackupSummary, Store, StoreOptions, read_backup, write_backup};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::cli::{AgentArgs, Command, ConfigCommand, FileArgs, PlaceArgs, exit, version};
+use crate::config::{self, Loaded};
+use crate::control;
+use crate::logging;
+use crate::node::{Node, Stopping, engine_options, store_directory};
+use crate::world;
+
+/// A command that did not succeed.
+pub struct Failure {
+    /// For the shell.
+    pub code: u8,
+    error: anyhow::Error,
+}
+
+impl Failure {
+    /// Tells people what went wrong, on standard error.
+    pub fn report(&self) {
+        let _ = writeln!(io::stderr(), "mf2c: {:#}", self.error);
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self { code: exit::FAILED, error }
+    }
+}
+
+fn misconfigured(error: impl Into<anyhow::Error>) -> Failure {
+    Failure { code: exit::USAGE, error: error.into() }
+}
+
+/// Does what the command line says.
+///
+/// # Errors
+/// [`Failure`] with the exit code and what to tell.
+pub fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Agent(args) => agent(&args),
+        Command::Config(ConfigCommand::Check(args)) => {
+            let loaded = load(args.config.as_deref(), config::Overrides::default())?;
+            for warning in &loaded.warnings {
+                say(&format!("warning: {warning}"))?;
+            }
+            let file = loaded.file.as_ref().map_or("the defaults".to_owned(), |path| format!("`{}`", path.display()));
+            say(&format!("ok: {file} and the environment are a good configuration"))
+        }
+        Command::Config(ConfigCommand::Show(args)) => {
+            say(load(args.config.as_deref(), config::Overrides::default())?.show().trim_end())
+        }
+        Command::Backup(args) => backup(&args),
+        Command::Restore(args) => restore(&args),
+        Command::Repair(args) => repair(&args),
+        Command::Version => say(version()),
+    }
+}
+
+/// Prints a line on standard output. A reader that has gone away is no failure.
+fn say(line: &str) -> Result<(), Failure> {
+    match writeln!(io::stdout(), "{line}").and_then(|()| io::stdout().flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(anyhow!(error).context("standard output").into())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn load(file: Option<&Path>, overrides: config::Overrides) -> Result<Loaded, Failure> {
+    config::load(file, config::environment().into_iter(), overrides).map_err(misconfigured)
+}
+
+fn load_place(place: &PlaceArgs) -> Result<Loaded, Failure> {
+    load(place.config_file(), place.overrides())
+}
+
+/// Runs an agent until a signal ends it.
+fn agent(args: &AgentArgs) -> Result<(), Failure> {
+    let loaded = load(args.config_file(), args.overrides())?;
+    logging::init(loaded.config.log.format, &loaded.config.log.level).map_err(misconfigured)?;
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    let stopping = actix::System::new().block_on(serve(&loaded)).context("the agent did not start")?;
+    stopping.finish();
+    tracing::info!("stopped; everything is on disk");
+    Ok(())
+}
+
+async fn serve(loaded: &Loaded) -> anyhow::Result<Stopping> {
+    let (mut interrupted, mut terminated) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let node = Node::start(&loaded.config, world::real()).await?;
+    let http = node.http.map(|address| address.to_string());
+    let (role, version) = (loaded.config.role.as_str(), env!("CARGO_PKG_VERSION"));
+    tracing::info!(version, role, https = %node.api, http, data_dir = %loaded.config.data_dir.display(), "serving");
+    say(&format!("ready https://{}/api", node.api)).map_err(|failure| failure.error)?;
+    let signal = tokio::select! {
+        _ = interrupted.recv() => "SIGINT",
+        _ = terminated.recv() => "SIGTERM",
+    };
+    tracing::info!(signal, "stopping: answering what is in flight");
+    Ok(node.stop().await)
+}
+
+/// Writes a backup, by way of the running agent if there is one. The file appears whole or not at all.
+fn backup(args: &FileArgs) -> Result<(), Failure> {
+    let loaded = load_place(&args.place)?;
+    let partial = PathBuf::from(format!("{}.partial", args.backup.display()));
+    let outcome = write_checked(&loaded, &partial).and_then(|summary| {
+        std::fs::rename(&partial, &args.backup).with_context(|| format!("cannot write `{}`", args.backup.display()))?;
+        Ok(summary)
+    });
+    if outcome.is_err() {
+        let _ = std::fs::remove_file(&partial);
+    }
+    let BackupSummary { documents, position, bytes } = outcome?;
+    say(&format!(
+        "backed up {documents} documents up to change {position} to {} ({bytes} bytes, checked)",
+        args.backup.display()
+    ))
+}
+
+fn write_checked(loaded: &Loaded, partial: &Path) -> anyhow::Result<BackupSummary> {
+    let context = || format!("cannot write `{}`", partial.display());
+    let options = File::options().write(true).create(true).truncate(true).mode(0o600).clone();
+    let mut file = options.open(partial).with_context(context)?;
+    match control::ask_for_backup(&loaded.config.data_dir).context("cannot ask the running agent")? {
+        Some(mut stream) => drop(io::copy(&mut stream, &mut file).with_context(context)?),
+        None => {
+            let directory = store_directory(&loaded.config);
+            if !directory.exists() {
+                bail!("there is no store in `{}`: name the data directory with --data-dir", directory.display());
+            }
+            let engine = Arc::new(EmbeddedEngine::open(&directory, engine_options(&loaded.config))?);
+            let world = world::real();
+            let options = StoreOptions { name: directory, memory_budget: 0, ..StoreOptions::default() };
+            let (store, _writer) = Store::open(engine, options, world.clock, &*world.entropy)?;
+            drop(write_backup(&store, io::BufWriter::new(&mut file))?);
+        }
+    }
+    file.sync_all().with_context(context)?;
+    let written = File::open(partial).with_context(context)?;
+    let (_, summary) = read_backup(BufReader::new(written), &mut |_, _| Ok(()))?;
+    Ok(summary)
+}
+
+/// Fills an empty data directory from a backup.
+fn restore(args: &FileArgs) -> Result<(), Failure> {
+    let loaded = load_place(&args.place)?;
+    let open = || -> anyhow::Result<Box<dyn Read>> {
+        let file = File::open(&args.backup).with_context(|| format!("cannot read `{}`", args.backup.display()))?;
+        Ok(Box::new(BufReader::new(file)))
+    };
+    // Everything is read and checked before the first byte is written.
+    read_backup(open()?, &mut |_, _| Ok(())).map_err(anyhow::Error::from)?;
+    let engine = EmbeddedEngine::open(&store_directory(&loaded.config), engine_options(&loaded.config));
+    let engine = engine.map_err(anyhow::Error::from)?;
+    let restored = mf2c_store::restore(&engine, open()?, &*world::real().entropy).map_err(anyhow::Error::from)?;
+    let directory = loaded.config.data_dir.display();
+    say(&format!("restored {} documents up to change {} into {directory}", restored.documents, restored.position))
+}
+
+/// Cuts a damaged journal.
+fn repair(args: &PlaceArgs) -> Result<(), Failure> {
+    let _loaded = load_place(args)?;
+    Err(anyhow!("not yet").into())
+}

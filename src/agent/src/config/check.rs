@@ -1,0 +1,188 @@
+//! What a configuration must hold to make sense as a whole, and what deserves a warning. Nothing here touches the disk or
+//! the network.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
+use super::error::{Origin, Problem};
+use super::quantity::{HumanDuration, HumanSize};
+use super::settings::Config;
+use super::words::AuthHeader;
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+const MINUTE: u64 = 60;
+const HOUR: u64 = 3600;
+
+/// Everything that is wrong with `config`.
+pub(super) fn problems(config: &Config, origins: &BTreeMap<String, Origin>) -> Vec<Problem> {
+    let mut check = Check { origins, problems: vec![] };
+    check.addresses(config);
+    check.certificate(config);
+    check.limits(config);
+    check.store(config);
+    check.device(config);
+    if let Err(error) = crate::logging::filter(&config.log.level) {
+        check.refuse("log.level", error.to_string());
+    }
+    check.problems
+}
+
+struct Check<'a> {
+    origins: &'a BTreeMap<String, Origin>,
+    problems: Vec<Problem>,
+}
+
+impl Check<'_> {
+    fn refuse(&mut self, key: &str, reason: String) {
+        let origin = self.origins.get(key).cloned().unwrap_or(Origin::Default);
+        self.problems.push(Problem::Refused { origin, key: key.to_owned(), reason });
+    }
+
+    fn range<T: PartialOrd + Display>(&mut self, key: &str, value: T, least: T, most: T) {
+        // `contains` is false for NaN as well.
+        if !(&least..=&most).contains(&&value) {
+            self.refuse(key, format!("{value} is out of range; expected {least} to {most}"));
+        }
+    }
+
+    fn size(&mut self, key: &str, value: HumanSize, least: u64, most: u64) {
+        self.range(key, value, HumanSize::from_bytes(least), HumanSize::from_bytes(most));
+    }
+
+    /// `least` in milliseconds, `most` in seconds.
+    fn time(&mut self, key: &str, value: HumanDuration, least: u64, most: u64) {
+        self.range(key, value, HumanDuration::from_millis(least), HumanDuration::from_secs(most));
+    }
+
+    fn addresses(&mut self, config: &Config) {
+        let listen = config.api.listen;
+        if config.api.http.is_some_and(|http| http.collides(listen)) {
+            let reason = format!("plain HTTP cannot share {listen} with HTTPS (`api.listen`); choose another port");
+            self.refuse("api.http", reason);
+        }
+        self.range("api.workers", config.api.workers, 0, 1024);
+    }
+
+    fn certificate(&mut self, config: &Config) {
+        let missing = match (&config.tls.certificate, &config.tls.key) {
+            (Some(_), None) => Some(("tls.certificate", "tls.key")),
+            (None, Some(_)) => Some(("tls.key", "tls.certificate")),
+            _ => None,
+        };
+        if let Some((given, missing)) = missing {
+            self.refuse(given, format!("needs `{missing}` too; set both, or none for a self-made certificate"));
+        }
+        for name in config.tls.names.iter().filter(|name| !is_host(name)) {
+            let name: String = name.chars().take(60).collect();
+            self.refuse(
+                "tls.names",
+                format!("`{name}` is no host name or address; write for example `fog.example.org`"),
+            );
+        }
+    }
+
+    fn limits(&mut self, config: &Config) {
+        let limits = &config.limits;
+        self.size("limits.body", limits.body, KIB, GIB);
+        self.size("limits.bulk_body", limits.bulk_body, KIB, GIB);
+        if limits.body > limits.bulk_body {
+            let reason =
+                format!("{} is more than `limits.bulk_body` ({}); raise that too", limits.body, limits.bulk_body);
+            self.refuse("limits.body", reason);
+        }
+        self.size("limits.head", limits.head, 4 * KIB, MIB);
+        self.size("limits.target", limits.target, KIB, MIB);
+        if limits.target > limits.head {
+            let reason = format!("{} is more than `limits.head` ({}), which holds it", limits.target, limits.head);
+            self.refuse("limits.target", reason);
+        }
+        self.range("limits.connections", limits.connections, 1, 1_000_000);
+        self.time("limits.head_timeout", limits.head_timeout, 100, 10 * MINUTE);
+        self.time("limits.body_timeout", limits.body_timeout, 100, HOUR);
+        self.time("limits.keep_alive", limits.keep_alive, 1000, HOUR);
+        self.time("limits.shutdown", limits.shutdown, 0, 10 * MINUTE);
+        self.range("limits.page", limits.page, 1, 1_000_000);
+    }
+
+    fn store(&mut self, config: &Config) {
+        let store = &config.store;
+        self.size("store.memory_budget", store.memory_budget, MIB, 1024 * GIB);
+        self.size("store.min_free", store.min_free, 0, 1024 * GIB);
+        self.size("store.write_buffer", store.write_buffer, MIB, GIB);
+        self.range("store.log_entries", store.log_entries, 100, 100_000_000);
+        self.size("store.log_size", store.log_size, MIB, 1024 * GIB);
+        self.range("store.queue", store.queue, 1, 1_000_000);
+    }
+
+    fn device(&mut self, config: &Config) {
+        let device = &config.device;
+        self.time("device.sample_every", device.sample_every, 100, 24 * HOUR);
+        self.time("device.publish_every", device.publish_every, 100, 24 * HOUR);
+        if device.publish_every < device.sample_every {
+            let reason =
+                format!("{} is less than `device.sample_every` ({})", device.publish_every, device.sample_every);
+            self.refuse("device.publish_every", reason);
+        }
+        self.range("device.threshold_percent", device.threshold_percent, 0.0, 100.0);
+        for (index, sensor) in device.sensors.iter().enumerate() {
+            if sensor.kinds.is_empty() {
+                let reason = format!("sensor {} has no `kinds`; say what it measures: [\"temperature\"]", index + 1);
+                self.refuse("device.sensors", reason);
+            }
+        }
+    }
+}
+
+/// Whether a name may stand in a certificate: a DNS name, perhaps with a leading `*.`, or an address.
+fn is_host(name: &str) -> bool {
+    let label = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let host = name.strip_prefix("*.").unwrap_or(name);
+    name.parse::<std::net::IpAddr>().is_ok() || (name.len() <= 253 && host.split('.').all(label))
+}
+
+/// What works but should not go unnoticed.
+pub(super) fn warnings(config: &Config) -> Vec<String> {
+    let mut warnings = vec![];
+    let outside: Vec<String> = [Some(config.api.listen), config.api.http]
+        .into_iter()
+        .flatten()
+        .filter(|address| !address.is_loopback())
+        .map(|address| address.to_string())
+        .collect();
+    if let Some(http) = config.api.http.filter(|http| !http.is_loopback()) {
+        warnings.push(format!(
+            "plain HTTP on {http} (`api.http`): passwords and tokens cross the network in clear text; \
+             keep it on 127.0.0.1 behind a proxy, or use HTTPS only"
+        ));
+    }
+    if config.auth.header == AuthHeader::Loopback {
+        warnings.push(
+            "`auth.header` is `loopback`: every program on this machine can act as administrator; \
+             meant for development only"
+                .into(),
+        );
+        if !outside.is_empty() {
+            warnings.push(format!(
+                "DEVELOPMENT MODE ON THE NETWORK: {} can be reached from outside; the header is believed from this \
+                 machine only, but listen on 127.0.0.1 unless others need to connect",
+                outside.join(" and ")
+            ));
+        }
+        if !config.api.trusted_proxies.is_empty() {
+            warnings.push(
+                "`auth.header` is `loopback` and `api.trusted_proxies` is set: a proxy on this machine could pass the \
+                 header on from outside; make it remove `slipstream-authn-info`"
+                    .into(),
+            );
+        }
+    }
+    warnings
+}

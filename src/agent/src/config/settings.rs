@@ -1,0 +1,224 @@
+//! The keys of the configuration, their types and defaults. This is the only list of them: files, environment names and
+//! suggestions are derived from it.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::address::{ListenAddress, empty_is_none};
+use super::quantity::{HumanDuration, HumanSize};
+use super::words::{AgentType, AuthHeader, LogFormat, Role};
+
+/// What an agent is told at its start.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// What the agent is in its area.
+    pub role: Role,
+    /// Where everything durable lives. Empty in `Config::default()`; `load` puts the usual place there.
+    pub data_dir: PathBuf,
+    /// Development mode: switches `auth.header` to `loopback`.
+    pub dev: bool,
+    /// The REST API.
+    pub api: Api,
+    /// The server's certificate.
+    pub tls: Tls,
+    /// Who is believed to be whom.
+    pub auth: Auth,
+    /// Bounds of requests and connections.
+    pub limits: Limits,
+    /// Bounds of the document store.
+    pub store: Store,
+    /// What is said of this device.
+    pub device: Device,
+    /// The log on standard error.
+    pub log: Log,
+}
+
+/// `[api]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Api {
+    /// Where HTTPS listens.
+    pub listen: ListenAddress,
+    /// Where plain HTTP listens, if at all.
+    #[serde(with = "empty_is_none")]
+    pub http: Option<ListenAddress>,
+    /// Threads that answer requests; 0 means one for each core.
+    pub workers: usize,
+    /// Proxies whose `X-Forwarded-*` headers are believed.
+    pub trusted_proxies: Vec<IpAddr>,
+}
+
+/// `[tls]`
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tls {
+    /// A PEM file with the certificate chain; none: self-made at the first start.
+    #[serde(with = "empty_is_none")]
+    pub certificate: Option<PathBuf>,
+    /// The PEM file with its private key.
+    #[serde(with = "empty_is_none")]
+    pub key: Option<PathBuf>,
+    /// Host names and addresses that a self-made certificate holds in addition.
+    pub names: Vec<String>,
+}
+
+/// `[auth]`
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Auth {
+    /// From where the header `slipstream-authn-info` is believed.
+    pub header: AuthHeader,
+}
+
+/// `[limits]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// The largest body of a request.
+    pub body: HumanSize,
+    /// The largest body of a bulk request.
+    pub bulk_body: HumanSize,
+    /// The largest head of a request: request line and headers.
+    pub head: HumanSize,
+    /// The longest request target: path and query.
+    pub target: HumanSize,
+    /// Open connections for each worker.
+    pub connections: usize,
+    /// How long a client may take to send a head.
+    pub head_timeout: HumanDuration,
+    /// How long a client may take to send a body.
+    pub body_timeout: HumanDuration,
+    /// How long an idle connection stays open.
+    pub keep_alive: HumanDuration,
+    /// How long running requests may take to end when the agent stops.
+    pub shutdown: HumanDuration,
+    /// The most documents in one answer.
+    pub page: usize,
+}
+
+/// `[store]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Store {
+    /// Documents held in memory; above, they are read from disk.
+    pub memory_budget: HumanSize,
+    /// Free space below which writes are refused, so that the disk is never filled to the brim.
+    pub min_free: HumanSize,
+    /// Writes gathered in memory before they go to a table on disk.
+    pub write_buffer: HumanSize,
+    /// The most entries of the change log.
+    pub log_entries: usize,
+    /// The most bytes of the change log.
+    pub log_size: HumanSize,
+    /// Writes that may wait for the writer.
+    pub queue: usize,
+}
+
+/// `[device]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Device {
+    /// Whether this machine is published as a device.
+    pub enabled: bool,
+    /// Pause between two looks at the machine.
+    pub sample_every: HumanDuration,
+    /// Pause between two publications of everything that changed.
+    pub publish_every: HumanDuration,
+    /// How far a value moves before it is published at once, in percent.
+    pub threshold_percent: f64,
+    /// What services may be placed here.
+    pub agent_type: AgentType,
+    /// Actuators attached to this device, by name.
+    pub actuators: Vec<String>,
+    /// Sensors attached to this device.
+    pub sensors: Vec<Sensor>,
+}
+
+/// One of `[[device.sensors]]`
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sensor {
+    /// What it measures: `temperature`, `humidity`.
+    pub kinds: Vec<String>,
+    /// Its maker's name for it: `DHT22`.
+    pub model: String,
+    /// How to talk to it: `baudRate` and whatever else its driver needs.
+    pub connection: toml::Table,
+}
+
+/// `[log]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// A level, or levels by module: `info,mf2c_store=debug`.
+    pub level: String,
+    /// How lines look.
+    pub format: LogFormat,
+}
+
+const fn kib(count: u64) -> HumanSize {
+    HumanSize::from_bytes(count << 10)
+}
+
+const fn mib(count: u64) -> HumanSize {
+    kib(count << 10)
+}
+
+impl Default for Api {
+    fn default() -> Self {
+        Self { listen: ListenAddress(([127, 0, 0, 1], 8443).into()), http: None, workers: 2, trusted_proxies: vec![] }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body: mib(1),
+            bulk_body: mib(16),
+            head: kib(64),
+            target: kib(16),
+            connections: 1024,
+            head_timeout: HumanDuration::from_secs(10),
+            body_timeout: HumanDuration::from_secs(30),
+            keep_alive: HumanDuration::from_secs(75),
+            shutdown: HumanDuration::from_secs(10),
+            page: 10_000,
+        }
+    }
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self {
+            memory_budget: mib(1024),
+            min_free: mib(96),
+            write_buffer: mib(8),
+            log_entries: 100_000,
+            log_size: mib(64),
+            queue: 1024,
+        }
+    }
+}
+
+impl Default for Device {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            sample_every: HumanDuration::from_secs(5),
+            publish_every: HumanDuration::from_secs(30),
+            threshold_percent: 5.0,
+            agent_type: AgentType::Normal,
+            actuators: vec![],
+            sensors: vec![],
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { level: "info".into(), format: LogFormat::Text }
+    }
+}

@@ -1,0 +1,137 @@
+//! Values that are one of a few words: roles, formats, switches.
+
+use std::fmt;
+use std::str::FromStr;
+
+use mf2c_domain::nearest::nearest;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// A word that is none of those expected.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("`{word}` is none of {}{}", known.join(", "), suggestion(word, known))]
+pub struct UnknownWord {
+    word: String,
+    known: &'static [&'static str],
+}
+
+fn suggestion(word: &str, known: &[&str]) -> String {
+    nearest(word, known.iter().copied()).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default()
+}
+
+/// Makes an enum of words that is read and written as its words.
+macro_rules! words {
+    ($(#[$about:meta])* $name:ident { $($(#[$meaning:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$about])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "&'static str")]
+        pub enum $name { $($(#[$meaning])* $variant),+ }
+
+        impl $name {
+            /// All words, in the order of their declaration.
+            pub const WORDS: &'static [&'static str] = &[$($word),+];
+
+            /// The word.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = UnknownWord;
+
+            fn from_str(word: &str) -> Result<Self, UnknownWord> {
+                match word {
+                    $($word => Ok(Self::$variant),)+
+                    _ => Err(UnknownWord { word: word.chars().take(40).collect(), known: Self::WORDS }),
+                }
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = UnknownWord;
+
+            fn try_from(word: String) -> Result<Self, UnknownWord> {
+                word.parse()
+            }
+        }
+
+        impl From<$name> for &'static str {
+            fn from(value: $name) -> Self {
+                value.as_str()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+                to.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+words! {
+    /// What an agent is in its area.
+    Role {
+        /// A child of a leader, or alone.
+        #[default]
+        Agent = "agent",
+        /// Leads an area.
+        Leader = "leader",
+        /// The root of the tree of areas.
+        Cloud = "cloud",
+    }
+}
+
+words! {
+    /// Who may act as somebody else by the header `slipstream-authn-info`.
+    AuthHeader {
+        /// Nobody: the header is ignored.
+        #[default]
+        Off = "off",
+        /// Programs on this machine.
+        Loopback = "loopback",
+    }
+}
+
+words! {
+    /// What services may be placed on this device.
+    AgentType {
+        /// Those that the device has room for.
+        #[default]
+        Normal = "normal",
+        /// Those of a data centre.
+        Cloud = "cloud",
+        /// None, or very small ones: the device is itself small.
+        Micro = "micro",
+    }
+}
+
+words! {
+    /// How log lines look.
+    LogFormat {
+        /// For people.
+        #[default]
+        Text = "text",
+        /// One JSON object a line, for collectors.
+        Json = "json",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_reads_back_and_an_unknown_one_is_refused_with_the_nearest() {
+        for word in Role::WORDS {
+            assert_eq!(word.parse::<Role>().unwrap().as_str(), *word);
+        }
+        assert_eq!(
+            "leadr".parse::<Role>().unwrap_err().to_string(),
+            "`leadr` is none of agent, leader, cloud; did you mean `leader`?"
+        );
+        assert_eq!("xx".parse::<LogFormat>().unwrap_err().to_string(), "`xx` is none of text, json");
+    }
+}

@@ -1,0 +1,9 @@
+//! The `mf2c` program: configuration, command line and the node that joins all rooms.
+
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod control;
+pub mod logging;
+pub mod node;
+pub mod world;

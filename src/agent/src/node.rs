@@ -1,0 +1,284 @@
+//! A running agent: the only place that knows every room.
+
+use std::fs::DirBuilder;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use actix::{Actor as _, Addr, Arbiter};
+use actix_web::App;
+use actix_web::dev::ServerHandle;
+use actix_web::middleware::Compress;
+use actix_web::web::Data;
+use mf2c_actors::inventory::{Inventory, InventorySettings};
+use mf2c_actors::ports::World;
+use mf2c_actors::resource_store::ResourceStore;
+use mf2c_facade::cimi::{self, Api, ApiSettings};
+use mf2c_facade::front::{self, Listener, boundary::Limits};
+use mf2c_facade::monitor;
+use mf2c_machine::{Declared, DeclaredSensor, Publisher, Roots, SystemMachine};
+use mf2c_pki::{Origin, PkiError, ServerIdentity};
+use mf2c_store::engine::{EmbeddedEngine, EmbeddedOptions, EngineError};
+use mf2c_store::{Store, StoreOptions, start_writer};
+use thiserror::Error;
+
+use crate::config::{AuthHeader, Config, ListenAddress, Role};
+use crate::control::Control;
+
+/// Why an agent did not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The data directory cannot be made.
+    #[error("failed to make the data directory `{}`", path.display())]
+    DataDirectory {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] EngineError),
+    /// There is no certificate to serve with.
+    #[error(transparent)]
+    Tls(#[from] PkiError),
+    /// A port is taken, or not ours to take.
+    #[error("failed to listen on {address}: choose another address with `{flag}`, or stop what uses it")]
+    Listen {
+        /// The address asked for.
+        address: SocketAddr,
+        /// The flag that changes it.
+        flag: &'static str,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The operating system gives no thread or socket.
+    #[error("failed to start {what}")]
+    Start {
+        /// What was started.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// A running agent.
+pub struct Node {
+    /// Where HTTPS is served.
+    pub api: SocketAddr,
+    /// Where plain HTTP is served, if anywhere.
+    pub http: Option<SocketAddr>,
+    server: ServerHandle,
+    arbiters: Vec<Arbiter>,
+    writer: JoinHandle<()>,
+    _control: Option<Control>,
+}
+
+impl Node {
+    /// Starts everything that `config` asks for. When it returns, requests are answered.
+    ///
+    /// # Errors
+    /// [`StartError`] with what is in the way.
+    pub async fn start(config: &Config, world: World) -> Result<Self, StartError> {
+        make_directory(config)?;
+        let (store, queue, writer) = open_store(config, &world)?;
+        let identity = server_identity(config, &world)?;
+        let tls = Arc::new(mf2c_pki::server_config(&identity)?);
+
+        let arbiters = vec![Arbiter::new(), Arbiter::new()];
+        let actor = ResourceStore::new(queue);
+        let store_writer = ResourceStore::start_in_arbiter(&arbiters[0].handle(), move |_| actor);
+        if config.device.enabled {
+            start_inventory(config, &arbiters[1], &store, &store_writer, &world);
+        }
+        let api = Data::new(Api {
+            store: Arc::clone(&store),
+            writer: store_writer,
+            world: world.clone(),
+            settings: api_settings(config),
+        });
+        if let Err(error) = cimi::ensure_entry_point(&api).await {
+            tracing::warn!(error = ?error.document(), "the entry point could not be stored");
+        }
+        let (secure, api_address) = listen(config.api.listen, "--api")?;
+        let plain = config.api.http.map(|address| listen(address, "--http")).transpose()?;
+        let http = plain.as_ref().map(|(_, address)| *address);
+        let mut listeners = vec![Listener { socket: secure, tls: Some(tls) }];
+        listeners.extend(plain.map(|(socket, _)| Listener { socket, tls: None }));
+        let server = front::serve(listeners, &front_settings(config), move || {
+            App::new()
+                .wrap(Compress::default())
+                .configure(monitor::configure)
+                .configure(|services| cimi::configure(services, &api))
+        })
+        .map_err(|source| StartError::Start { what: "the server", source })?;
+        let handle = server.handle();
+        actix::spawn(server);
+        let control = Control::start(&config.data_dir, store);
+        Ok(Self { api: api_address, http, server: handle, arbiters, writer, _control: control })
+    }
+
+    /// Stops taking requests and answers those in flight. What is left to do needs no runtime: see [`Stopping::finish`].
+    pub async fn stop(self) -> Stopping {
+        self.server.stop(true).await;
+        Stopping { arbiters: self.arbiters, writer: self.writer }
+    }
+}
+
+/// An agent whose doors are closed.
+pub struct Stopping {
+    arbiters: Vec<Arbiter>,
+    writer: JoinHandle<()>,
+}
+
+impl Stopping {
+    /// Ends the actors, and waits until the store is synced.
+    pub fn finish(self) {
+        for arbiter in self.arbiters {
+            arbiter.stop();
+            if arbiter.join().is_err() {
+                tracing::error!("an actor thread ended in a panic");
+            }
+        }
+        if self.writer.join().is_err() {
+            tracing::error!("the store's writer ended in a panic");
+        }
+    }
+}
+
+/// Makes the data directory, for nobody else to read.
+fn make_directory(config: &Config) -> Result<(), StartError> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&config.data_dir)
+        .map_err(|source| StartError::DataDirectory { path: config.data_dir.clone(), source })
+}
+
+/// The engine's bounds in a configuration.
+#[must_use]
+pub fn engine_options(config: &Config) -> EmbeddedOptions {
+    EmbeddedOptions {
+        write_buffer: config.store.write_buffer.bytes(),
+        min_free: config.store.min_free.bytes(),
+        ..EmbeddedOptions::default()
+    }
+}
+
+/// The store's folder in a configuration.
+#[must_use]
+pub fn store_directory(config: &Config) -> PathBuf {
+    config.data_dir.join("store")
+}
+
+type OpenStore = (Arc<Store>, mf2c_store::WriteQueue, JoinHandle<()>);
+
+fn open_store(config: &Config, world: &World) -> Result<OpenStore, StartError> {
+    let directory = store_directory(config);
+    let engine = Arc::new(EmbeddedEngine::open(&directory, engine_options(config))?);
+    let options = StoreOptions {
+        name: directory,
+        memory_budget: config.store.memory_budget.bytes(),
+        log_entries: config.store.log_entries,
+        log_bytes: config.store.log_size.bytes(),
+    };
+    let (store, writer) = Store::open(engine, options, Arc::clone(&world.clock), &*world.entropy)?;
+    let started = start_writer(writer, config.store.queue);
+    let (queue, thread) = started.map_err(|source| StartError::Start { what: "the store's writer", source })?;
+    tracing::info!(documents = store.len(), node = store.identity().name(), "the store is open");
+    Ok((store, queue, thread))
+}
+
+fn server_identity(config: &Config, world: &World) -> Result<ServerIdentity, PkiError> {
+    if let (Some(certificate), Some(key)) = (&config.tls.certificate, &config.tls.key) {
+        return mf2c_pki::load(certificate, key);
+    }
+    let (identity, origin) = mf2c_pki::load_or_create(&config.data_dir, &config.tls.names, world.clock.now())?;
+    let what = match origin {
+        Origin::Loaded => "serving with the certificate of an earlier start",
+        Origin::Created => "made a certificate of our own; clients do not know it, curl needs -k",
+        Origin::Renewed => "the certificate had expired; made a new one",
+    };
+    tracing::info!(fingerprint = identity.fingerprint_sha256(), "{what}");
+    Ok(identity)
+}
+
+fn start_inventory(
+    config: &Config,
+    arbiter: &Arbiter,
+    store: &Arc<Store>,
+    writer: &Addr<ResourceStore>,
+    world: &World,
+) {
+    let device = &config.device;
+    let entropy = Arc::clone(&world.entropy);
+    let settings = InventorySettings {
+        sample_every: device.sample_every.get(),
+        publisher: Publisher::new(device.publish_every.get(), device.threshold_percent),
+        declared: declared(config),
+        device_id: Box::new(move |name| mf2c_machine::device_id(&Roots::default(), name, &*entropy)),
+    };
+    let (store, writer, world) = (Arc::clone(store), writer.clone(), world.clone());
+    let data_dir = config.data_dir.clone();
+    Inventory::start_in_arbiter(&arbiter.handle(), move |_| {
+        let machine = Box::new(SystemMachine::new(Roots::default(), &data_dir));
+        Inventory::new(machine, settings, store, writer, world)
+    });
+}
+
+fn declared(config: &Config) -> Declared {
+    let sensors = config.device.sensors.iter().map(|sensor| DeclaredSensor {
+        kinds: sensor.kinds.clone(),
+        model: sensor.model.clone(),
+        connection: serde_json::to_value(&sensor.connection)
+            .ok()
+            .and_then(|value| serde_json::from_value(value).ok())
+            .unwrap_or_default(),
+    });
+    Declared {
+        agent_type: config.device.agent_type.as_str().to_owned(),
+        sensors: sensors.collect(),
+        actuators: config.device.actuators.clone(),
+        is_leader: config.role == Role::Leader,
+    }
+}
+
+fn api_settings(config: &Config) -> ApiSettings {
+    ApiSettings {
+        header_allowed: config.auth.header == AuthHeader::Loopback,
+        body: config.limits.body.as_len(),
+        bulk_body: config.limits.bulk_body.as_len(),
+        body_timeout: config.limits.body_timeout.get(),
+        page: config.limits.page,
+        trusted_proxies: config.api.trusted_proxies.clone(),
+        version: env!("CARGO_PKG_VERSION"),
+    }
+}
+
+fn front_settings(config: &Config) -> front::Settings {
+    let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    front::Settings {
+        workers: if config.api.workers == 0 { cores } else { config.api.workers },
+        connections_per_worker: config.limits.connections,
+        handshake_timeout: Duration::from_secs(10),
+        head_timeout: config.limits.head_timeout.get(),
+        keep_alive: config.limits.keep_alive.get(),
+        stop_within: config.limits.shutdown.get(),
+        limits: Limits { max_head: config.limits.head.as_len(), max_target: config.limits.target.as_len() },
+        ..front::Settings::default()
+    }
+}
+
+fn listen(address: ListenAddress, flag: &'static str) -> Result<(TcpListener, SocketAddr), StartError> {
+    let error = |source| StartError::Listen { address: address.0, flag, source };
+    let socket = TcpListener::bind(address.0).map_err(error)?;
+    let bound = socket.local_addr().map_err(error)?;
+    Ok((socket, bound))
+}

@@ -1,0 +1,76 @@
+//! Creates many resources with one request. Each is accepted or refused on its own and answered in order.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use futures_util::{StreamExt as _, stream};
+use mf2c_domain::resource::TypeSpec;
+use serde_json::{Map, Value};
+
+use super::Exchange;
+use super::body::{malformed, object};
+use super::collection::store_new;
+use crate::error::{ApiError, message};
+
+/// The most resources in one request.
+const MAX_ITEMS: usize = 10_000;
+/// How many of them wait for the writer at a time.
+const AT_ONCE: usize = 256;
+
+/// A JSON list: 200 with a message document that holds one for each item, in `results`.
+pub(super) async fn add_list(
+    exchange: &Exchange<'_>,
+    spec: &'static TypeSpec,
+    bytes: &[u8],
+) -> Result<HttpResponse, ApiError> {
+    let items: Vec<Value> = serde_json::from_slice(bytes).map_err(|error| malformed(bytes, &error))?;
+    let items = items.into_iter().map(|item| match item {
+        Value::Object(map) => Ok(map),
+        _ => Err(ApiError::bad_request("expected a JSON object")),
+    });
+    let results = add_all(exchange, spec, items.collect()).await?;
+    let created = results.iter().filter(|result| result.get("status") == Some(&201.into())).count();
+    let text = format!("{created} of {} created", results.len());
+    let mut answer = message(StatusCode::OK, &text, None);
+    answer.insert("results".to_owned(), results.into_iter().map(Value::Object).collect());
+    Ok(HttpResponse::Ok().json(answer))
+}
+
+/// One document a line: 200 with one message document a line. Empty lines are passed over.
+pub(super) async fn add_lines(
+    exchange: &Exchange<'_>,
+    spec: &'static TypeSpec,
+    bytes: &[u8],
+) -> Result<HttpResponse, ApiError> {
+    let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.iter().all(u8::is_ascii_whitespace));
+    let results = add_all(exchange, spec, lines.map(object).collect()).await?;
+    let mut out = String::new();
+    for result in results {
+        out.push_str(&Value::Object(result).to_string());
+        out.push('\n');
+    }
+    Ok(HttpResponse::Ok().content_type("application/x-ndjson").body(out))
+}
+
+type Item = Result<Map<String, Value>, ApiError>;
+
+async fn add_all(
+    exchange: &Exchange<'_>,
+    spec: &'static TypeSpec,
+    items: Vec<Item>,
+) -> Result<Vec<Map<String, Value>>, ApiError> {
+    if items.len() > MAX_ITEMS {
+        let text = format!("{} resources are too many: at most {MAX_ITEMS} are accepted in one request", items.len());
+        return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, text));
+    }
+    let added = stream::iter(items).map(|item| async move {
+        let outcome = match item {
+            Ok(body) => store_new(exchange, spec, body).await,
+            Err(error) => Err(error),
+        };
+        match outcome {
+            Ok(id) => message(StatusCode::CREATED, &format!("{id} created"), Some(&id)),
+            Err(error) => error.document(),
+        }
+    });
+    Ok(added.buffered(AT_ONCE).collect().await)
+}

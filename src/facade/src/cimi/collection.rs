@@ -1,0 +1,150 @@
+//! `/api/<type>`: query and add.
+
+use actix_web::HttpResponse;
+use actix_web::http::{Method, StatusCode, header};
+use actix_web::web::{BytesMut, Payload};
+use mf2c_actors::resource_store::AddResource;
+use mf2c_domain::query::{Query, decode_pairs};
+use mf2c_domain::resource::TypeSpec;
+use mf2c_store::{NewDocument, StoreError};
+use serde_json::{Map, Value};
+
+use super::body::{Kind, object, unsupported};
+use super::member::JSON;
+use super::view::{View, internal};
+use super::{Exchange, bulk};
+use crate::error::{ApiError, message};
+
+/// Answers a request on a collection.
+pub(super) async fn answer(
+    exchange: &Exchange<'_>,
+    spec: &'static TypeSpec,
+    payload: Payload,
+) -> Result<HttpResponse, ApiError> {
+    match *exchange.request.method() {
+        Method::GET | Method::HEAD => {
+            may_list(exchange, spec)?;
+            found(exchange, spec, exchange.query()?)
+        }
+        Method::PUT => query_by_put(exchange, spec, payload).await,
+        Method::POST if spec.verbs.add => add(exchange, spec, payload).await,
+        _ => Err(exchange.invalid_method(if spec.verbs.add { "GET, HEAD, PUT, POST" } else { "GET, HEAD, PUT" })),
+    }
+}
+
+fn may_list(exchange: &Exchange<'_>, spec: &TypeSpec) -> Result<(), ApiError> {
+    let may = spec.collection_acl.can_view(&exchange.caller);
+    may.then_some(()).ok_or_else(|| ApiError::forbidden(spec.name))
+}
+
+/// A query whose parameters may be in the body too, for clients that fear long URLs. A JSON body is ignored.
+async fn query_by_put(
+    exchange: &Exchange<'_>,
+    spec: &'static TypeSpec,
+    payload: Payload,
+) -> Result<HttpResponse, ApiError> {
+    may_list(exchange, spec)?;
+    let kind = exchange.content();
+    let bytes = exchange.bytes(payload, exchange.api.settings.body).await?;
+    let mut pairs = decode_pairs(exchange.request.query_string())?;
+    match kind {
+        Kind::Form => {
+            let text = std::str::from_utf8(&bytes)
+                .map_err(|_| ApiError::bad_request("the form is not UTF-8: expected name=value pairs joined by &"))?;
+            pairs.extend(decode_pairs(text)?);
+        }
+        Kind::Json => {}
+        _ if bytes.is_empty() => {}
+        _ => return Err(unsupported()),
+    }
+    found(exchange, spec, Query::from_pairs(&pairs)?)
+}
+
+/// 200 with the collection document.
+fn found(exchange: &Exchange<'_>, spec: &'static TypeSpec, mut query: Query) -> Result<HttpResponse, ApiError> {
+    let store = &exchange.api.store;
+    let page = exchange.api.settings.page as u64;
+    query.last = Some(query.last.unwrap_or(u64::MAX).min(query.first.saturating_add(page).saturating_sub(1)));
+    let found = store.find(spec, &query, &exchange.caller)?;
+    let mut out = Vec::with_capacity(512 + found.documents.len() * 1024);
+    let acl = serde_json::to_string(&spec.collection_acl).map_err(|error| internal(&error))?;
+    let head = format!(
+        r#"{{"count":{},"id":"{}","resourceURI":"{}","acl":{acl}"#,
+        found.count,
+        spec.name,
+        spec.collection_uri()
+    );
+    out.extend_from_slice(head.as_bytes());
+    if spec.verbs.add && spec.collection_acl.can_modify(&exchange.caller) {
+        out.extend_from_slice(format!(r#","operations":[{{"rel":"add","href":"{}"}}]"#, spec.name).as_bytes());
+    }
+    out.extend_from_slice(format!(r#","{}":["#, spec.tag).as_bytes());
+    let view = View::new(store, spec, &exchange.caller, &query);
+    let start = out.len();
+    for document in &found.documents {
+        let before = out.len();
+        if before > start {
+            out.push(b',');
+        }
+        if !view.write(document, &mut out)? {
+            out.truncate(before);
+        }
+    }
+    out.push(b']');
+    if let Some(aggregations) = &found.aggregations {
+        out.extend_from_slice(br#","aggregations":"#);
+        serde_json::to_writer(&mut out, aggregations).map_err(|error| internal(&error))?;
+    }
+    if let Some(after) = &found.after {
+        out.extend_from_slice(format!(r#","after":"{after}""#).as_bytes());
+    }
+    out.push(b'}');
+    Ok(HttpResponse::Ok().insert_header((header::CONTENT_TYPE, JSON)).body(out))
+}
+
+async fn add(exchange: &Exchange<'_>, spec: &'static TypeSpec, payload: Payload) -> Result<HttpResponse, ApiError> {
+    if !spec.collection_acl.can_modify(&exchange.caller) {
+        return Err(ApiError::forbidden(spec.name));
+    }
+    let settings = &exchange.api.settings;
+    match exchange.content() {
+        Kind::Lines => {
+            let bytes = exchange.bytes(payload, settings.bulk_body).await?;
+            bulk::add_lines(exchange, spec, &bytes).await
+        }
+        Kind::Json => {
+            let bytes = exchange.bytes(payload, settings.bulk_body).await?;
+            if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
+                return bulk::add_list(exchange, spec, &bytes).await;
+            }
+            if bytes.len() > settings.body {
+                let message = format!("the body is too large: at most {} bytes are accepted here", settings.body);
+                return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, message));
+            }
+            add_one(exchange, spec, &bytes).await
+        }
+        _ => Err(unsupported()),
+    }
+}
+
+async fn add_one(exchange: &Exchange<'_>, spec: &'static TypeSpec, bytes: &BytesMut) -> Result<HttpResponse, ApiError> {
+    let id = store_new(exchange, spec, object(bytes)?).await?;
+    Ok(HttpResponse::Created().insert_header((header::LOCATION, id.as_str())).json(message(
+        StatusCode::CREATED,
+        &format!("{id} created"),
+        Some(&id),
+    )))
+}
+
+/// Validates and stores one new resource; its id.
+pub(super) async fn store_new(
+    exchange: &Exchange<'_>,
+    spec: &'static TypeSpec,
+    body: Map<String, Value>,
+) -> Result<String, ApiError> {
+    let world = &exchange.api.world;
+    let draft = spec.prepare_add(body, world.clock.now(), &*world.entropy)?;
+    let new = NewDocument::new(spec, draft, &exchange.caller, &*world.entropy)?;
+    let written = exchange.api.writer.send(AddResource(new)).await.map_err(|_| StoreError::Stopping)??;
+    Ok(written.id.as_str().to_owned())
+}

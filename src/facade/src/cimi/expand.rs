@@ -1,0 +1,47 @@
+//! `$expand`: puts the resource that a link names into the link.
+
+use mf2c_domain::caller::Caller;
+use mf2c_domain::resource;
+use mf2c_store::Store;
+use serde_json::{Map, Value};
+
+/// The most links that are followed in one document.
+const MAX_LINKS: usize = 100;
+
+/// Fills the links of the named attributes (`*`: of all) with what they lead to, one level deep. A link to something that
+/// is not here, or that the caller may not see, stays as it is.
+pub(super) fn expand(document: &mut Map<String, Value>, names: &[String], store: &Store, caller: &Caller) {
+    let mut left = MAX_LINKS;
+    let all = names.iter().any(|name| name == "*");
+    for (name, value) in document.iter_mut().filter(|(name, _)| *name != "acl" && *name != "operations") {
+        if !all && !names.iter().any(|wanted| wanted == name) {
+            continue;
+        }
+        match value {
+            Value::Object(link) => fill(link, store, caller, &mut left),
+            Value::Array(items) => {
+                items.iter_mut().filter_map(Value::as_object_mut).for_each(|link| fill(link, store, caller, &mut left));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn fill(link: &mut Map<String, Value>, store: &Store, caller: &Caller, left: &mut usize) {
+    if *left == 0 {
+        return;
+    }
+    let Some(target) = link.get("href").and_then(Value::as_str).and_then(|href| store.get(href)) else { return };
+    if !target.acl.can_view(caller) {
+        return;
+    }
+    let Ok(Some(body)) = store.body(&target) else { return };
+    let Ok(mut found) = serde_json::from_slice::<Map<String, Value>>(&body) else { return };
+    *left -= 1;
+    for secret in resource::find(target.id.kind()).into_iter().flat_map(|spec| spec.secrets()) {
+        found.remove(secret);
+    }
+    for (name, value) in found {
+        link.entry(name).or_insert(value);
+    }
+}

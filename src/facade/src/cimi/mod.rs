@@ -1,0 +1,127 @@
+//! `/api`: the CIMI resources.
+
+mod body;
+mod bulk;
+mod collection;
+mod entry_point;
+mod expand;
+mod member;
+mod route;
+mod view;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::Addr;
+use actix_web::http::{Method, StatusCode, header};
+use actix_web::web::{Data, Payload, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse, web};
+use mf2c_actors::ports::World;
+use mf2c_actors::resource_store::ResourceStore;
+use mf2c_domain::caller::Caller;
+use mf2c_domain::query::{Query, decode_pairs};
+use mf2c_store::Store;
+
+use crate::caller::caller_of;
+use crate::error::ApiError;
+use crate::front::refusal;
+pub use entry_point::ensure as ensure_entry_point;
+use route::Route;
+
+/// What the facade may do and must not.
+#[derive(Debug, Clone)]
+pub struct ApiSettings {
+    /// Whether `slipstream-authn-info` counts, from loopback.
+    pub header_allowed: bool,
+    /// The largest body, in bytes.
+    pub body: usize,
+    /// The largest body of a bulk create, in bytes.
+    pub bulk_body: usize,
+    /// How long a client may take to send a body.
+    pub body_timeout: Duration,
+    /// The most documents in one answer.
+    pub page: usize,
+    /// Proxies whose `X-Forwarded-*` headers name the address that clients use.
+    pub trusted_proxies: Vec<IpAddr>,
+    /// The version that the OpenAPI document names.
+    pub version: &'static str,
+}
+
+/// What every handler has at hand.
+pub struct Api {
+    /// Committed documents, to read.
+    pub store: Arc<Store>,
+    /// The way to write.
+    pub writer: Addr<ResourceStore>,
+    /// Time and randomness.
+    pub world: World,
+    /// Bounds and permissions.
+    pub settings: ApiSettings,
+}
+
+/// One request with what is known about it.
+struct Exchange<'a> {
+    api: &'a Api,
+    request: &'a HttpRequest,
+    caller: Caller,
+}
+
+impl Exchange<'_> {
+    fn query(&self) -> Result<Query, ApiError> {
+        match self.request.query_string() {
+            "" => Ok(Query::everything()),
+            raw => Ok(Query::from_pairs(&decode_pairs(raw)?)?),
+        }
+    }
+
+    fn invalid_method(&self, allow: &'static str) -> ApiError {
+        ApiError::invalid_method(self.request.method().as_str(), self.request.path(), allow)
+    }
+}
+
+/// Adds the CIMI resources to an application. Everything that no other service takes comes here.
+pub fn configure(config: &mut ServiceConfig, api: &Data<Api>) {
+    config.app_data(Data::clone(api)).default_service(web::to(dispatch));
+}
+
+async fn dispatch(request: HttpRequest, payload: Payload, api: Data<Api>) -> HttpResponse {
+    let caller = caller_of(&request, api.settings.header_allowed);
+    let exchange = Exchange { api: &api, request: &request, caller };
+    match answer(&exchange, payload).await {
+        Ok(response) => response,
+        Err(error) => error.into_response(),
+    }
+}
+
+async fn answer(exchange: &Exchange<'_>, payload: Payload) -> Result<HttpResponse, ApiError> {
+    let request = exchange.request;
+    let path = route::decoded(request.path())?;
+    match Route::of(&path) {
+        Route::Root => Ok(to_entry_point()),
+        Route::EntryPoint => entry_point::answer(exchange, payload).await,
+        Route::OpenApi if request.method() == Method::GET || request.method() == Method::HEAD => {
+            Ok(HttpResponse::Ok().json(mf2c_domain::resource::openapi(exchange.api.settings.version)))
+        }
+        Route::OpenApi => Err(exchange.invalid_method("GET, HEAD")),
+        Route::Collection(spec) => collection::answer(exchange, spec, payload).await,
+        Route::Member(spec, name) => member::answer(exchange, spec, name, payload).await,
+        Route::Action(spec, name, action) => {
+            let method = request.method().as_str().to_lowercase();
+            let message =
+                format!("undefined action ({method}, [\"{}\" \"{action}\"]) for {}", spec.name, request.path());
+            Err(ApiError::new(StatusCode::NOT_FOUND, message).about(format!("{}/{name}", spec.name)))
+        }
+        Route::UnknownType => Err(exchange.invalid_method("")),
+        Route::Refused(token) => {
+            let (status, sentence) = refusal::describe(token);
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
+            Err(ApiError::new(status, sentence))
+        }
+        Route::Unknown => Err(ApiError::unknown_resource(request.path())),
+    }
+}
+
+fn to_entry_point() -> HttpResponse {
+    HttpResponse::Found().insert_header((header::LOCATION, "/api/cloud-entry-point")).finish()
+}

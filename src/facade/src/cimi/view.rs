@@ -1,0 +1,154 @@
+//! How a stored document is shown: its own bytes with the caller's operations at the end, or the part he selected.
+
+use mf2c_domain::caller::Caller;
+use mf2c_domain::path::Path;
+use mf2c_domain::query::Query;
+use mf2c_domain::resource::TypeSpec;
+use mf2c_store::{Document, Store};
+use serde_json::{Map, Value, json};
+
+use super::expand::expand;
+use crate::error::ApiError;
+
+/// Shows documents of one type to one caller.
+pub(super) struct View<'a> {
+    store: &'a Store,
+    spec: &'static TypeSpec,
+    caller: &'a Caller,
+    select: Option<&'a [Path]>,
+    expanded: &'a [String],
+    has_secrets: bool,
+}
+
+impl<'a> View<'a> {
+    pub(super) fn new(store: &'a Store, spec: &'static TypeSpec, caller: &'a Caller, query: &'a Query) -> Self {
+        let has_secrets = spec.secrets().next().is_some();
+        Self { store, spec, caller, select: query.select.as_deref(), expanded: &query.expand, has_secrets }
+    }
+
+    /// Appends a document to `out`; false if it has been deleted meanwhile.
+    pub(super) fn write(&self, document: &Document, out: &mut Vec<u8>) -> Result<bool, ApiError> {
+        let Some(body) = self.store.body(document)? else { return Ok(false) };
+        if self.select.is_none() && self.expanded.is_empty() && !self.has_secrets {
+            self.splice(document, &body, out);
+        } else {
+            let shown = self.rebuilt(document, &body)?;
+            serde_json::to_writer(out, &shown).map_err(|error| internal(&error))?;
+        }
+        Ok(true)
+    }
+
+    /// The stored bytes are an object without `operations`; they go in before its last brace.
+    fn splice(&self, document: &Document, body: &[u8], out: &mut Vec<u8>) {
+        let operations = self.operations(document);
+        let (Some((b'}', open)), true) = (body.split_last(), operations.is_some()) else {
+            out.extend_from_slice(body);
+            return;
+        };
+        let (edit, delete) = operations.unwrap_or_default();
+        out.extend_from_slice(open);
+        out.extend_from_slice(br#","operations":["#);
+        let mut separator: &[u8] = b"";
+        for (rel, offered) in [("edit", edit), ("delete", delete)] {
+            if offered {
+                out.extend_from_slice(separator);
+                for part in [r#"{"rel":""#, rel, r#"","href":""#, document.id.as_str(), r#""}"#] {
+                    out.extend_from_slice(part.as_bytes());
+                }
+                separator = b",";
+            }
+        }
+        out.extend_from_slice(b"]}");
+    }
+
+    /// Whether the caller may edit and delete, if any of it.
+    fn operations(&self, document: &Document) -> Option<(bool, bool)> {
+        let verbs = self.spec.verbs;
+        ((verbs.edit || verbs.delete) && document.acl.can_modify(self.caller)).then_some((verbs.edit, verbs.delete))
+    }
+
+    fn rebuilt(&self, document: &Document, body: &[u8]) -> Result<Map<String, Value>, ApiError> {
+        let mut whole: Map<String, Value> = serde_json::from_slice(body).map_err(|error| internal(&error))?;
+        for secret in self.spec.secrets() {
+            whole.remove(secret);
+        }
+        if !self.expanded.is_empty() {
+            expand(&mut whole, self.expanded, self.store, self.caller);
+        }
+        let operations = self.operations(document).map(|(edit, delete)| {
+            let offered = [("edit", edit), ("delete", delete)].into_iter().filter(|(_, offered)| *offered);
+            offered.map(|(rel, _)| json!({"rel": rel, "href": document.id.as_str()})).collect::<Value>()
+        });
+        match self.select {
+            None => {
+                whole.extend(operations.map(|operations| ("operations".to_owned(), operations)));
+                Ok(whole)
+            }
+            Some(paths) => {
+                let mut shown = selected(&whole, paths);
+                if paths.iter().any(|path| path.top() == "operations") {
+                    shown.extend(operations.map(|operations| ("operations".to_owned(), operations)));
+                }
+                Ok(shown)
+            }
+        }
+    }
+}
+
+/// A document that the store holds but cannot be shown: never the client's fault.
+pub(super) fn internal(error: &serde_json::Error) -> ApiError {
+    tracing::error!(%error, "a stored document cannot be shown");
+    ApiError::new(actix_web::http::StatusCode::INTERNAL_SERVER_ERROR, "a stored document cannot be shown; see the log")
+}
+
+/// The selected attributes, and those that are always shown: `id`, `resourceURI` and `acl`.
+fn selected(whole: &Map<String, Value>, paths: &[Path]) -> Map<String, Value> {
+    let mut shown = Map::new();
+    for name in ["id", "resourceURI", "acl"] {
+        shown.extend(whole.get(name).map(|value| (name.to_owned(), value.clone())));
+    }
+    for path in paths {
+        let steps: Vec<&str> = path.steps().iter().map(|step| &**step).collect();
+        copy(whole, &mut shown, &steps);
+    }
+    shown
+}
+
+fn copy(from: &Map<String, Value>, to: &mut Map<String, Value>, steps: &[&str]) {
+    let Some((first, rest)) = steps.split_first() else { return };
+    match (from.get(*first), rest) {
+        (None, _) => {}
+        (Some(value), []) => drop(to.insert((*first).to_owned(), value.clone())),
+        (Some(Value::Object(inner)), rest) => {
+            let slot = to.entry(*first).or_insert_with(|| Value::Object(Map::new()));
+            if let Value::Object(slot) = slot {
+                copy(inner, slot, rest);
+            }
+        }
+        (Some(Value::Array(items)), rest) => {
+            let parts = items.iter().filter_map(Value::as_object).map(|item| {
+                let mut part = Map::new();
+                copy(item, &mut part, rest);
+                Value::Object(part)
+            });
+            to.insert((*first).to_owned(), parts.collect());
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_selection_keeps_what_it_names_and_the_frame() {
+        let whole = json!({"id": "device/a", "resourceURI": "u", "acl": {}, "os": "linux", "x": {"y": 1, "z": 2}, "l": [{"a": 1, "b": 2}]});
+        let paths: Vec<Path> = ["os", "x/y", "l/a", "nothing"].iter().filter_map(|text| Path::parse(text)).collect();
+        let shown = selected(whole.as_object().unwrap(), &paths);
+        assert_eq!(
+            Value::Object(shown),
+            json!({"id": "device/a", "resourceURI": "u", "acl": {}, "os": "linux", "x": {"y": 1}, "l": [{"a": 1}]})
+        );
+    }
+}

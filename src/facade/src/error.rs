@@ -1,0 +1,153 @@
+//! The one home of HTTP errors: each refusal becomes a status and a CIMI message document (`spec/cimi.md` 3.6).
+
+use actix_web::HttpResponse;
+use actix_web::http::{StatusCode, header};
+use mf2c_domain::filter::FilterError;
+use mf2c_domain::id::IdError;
+use mf2c_domain::query::QueryError;
+use mf2c_domain::resource::SchemaError;
+use mf2c_store::{NewDocumentError, StoreError};
+use serde_json::{Map, Value};
+
+/// A refusal on its way to the client.
+#[derive(Debug)]
+pub struct ApiError {
+    status: StatusCode,
+    message: String,
+    resource: Option<String>,
+    allow: Option<&'static str>,
+    retry_after: Option<u32>,
+}
+
+impl ApiError {
+    /// A refusal with a status and a sentence: what was wrong, what was expected, what to do.
+    pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Self { status, message: message.into(), resource: None, allow: None, retry_after: None }
+    }
+
+    /// 400 with a sentence.
+    pub fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, message)
+    }
+
+    /// 403: the caller lacks a right, or has not shown who he is.
+    #[must_use]
+    pub fn forbidden(resource: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "credentials required").about(resource)
+    }
+
+    /// 404 for one resource.
+    #[must_use]
+    pub fn not_found(id: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, format!("{id} not found")).about(id)
+    }
+
+    /// 404 for a path that leads nowhere.
+    #[must_use]
+    pub fn unknown_resource(uri: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "unknown resource").about(uri)
+    }
+
+    /// 405, with the methods that would be allowed.
+    #[must_use]
+    pub fn invalid_method(method: &str, uri: &str, allow: &'static str) -> Self {
+        let message = format!("invalid method ({}) for {uri}", method.to_lowercase());
+        Self { allow: Some(allow), ..Self::new(StatusCode::METHOD_NOT_ALLOWED, message).about(uri) }
+    }
+
+    /// Names the resource that the error is about.
+    #[must_use]
+    pub fn about(self, resource: impl Into<String>) -> Self {
+        Self { resource: Some(resource.into()), ..self }
+    }
+
+    /// The HTTP status.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The message document.
+    #[must_use]
+    pub fn document(&self) -> Map<String, Value> {
+        message(self.status, &self.message, self.resource.as_deref())
+    }
+
+    /// The whole answer.
+    #[must_use]
+    pub fn into_response(self) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status);
+        if let Some(allow) = self.allow {
+            response.insert_header((header::ALLOW, allow));
+        }
+        if let Some(seconds) = self.retry_after {
+            response.insert_header((header::RETRY_AFTER, seconds.to_string()));
+        }
+        response.json(self.document())
+    }
+}
+
+/// A CIMI message document.
+#[must_use]
+pub fn message(status: StatusCode, text: &str, resource: Option<&str>) -> Map<String, Value> {
+    let mut document = Map::new();
+    document.insert("status".to_owned(), status.as_u16().into());
+    document.insert("message".to_owned(), text.into());
+    if let Some(resource) = resource {
+        document.insert("resource-id".to_owned(), resource.into());
+    }
+    document
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        let text = error.to_string();
+        match error {
+            StoreError::NotFound { id } => Self::not_found(&id),
+            StoreError::Conflict { id } => Self::new(StatusCode::CONFLICT, text).about(id.as_str()),
+            StoreError::Forbidden { id } => Self::forbidden(id),
+            StoreError::Stale { id, .. } => Self::new(StatusCode::PRECONDITION_FAILED, text).about(id.as_str()),
+            StoreError::Schema(_) | StoreError::Cursor(_) => Self::bad_request(text),
+            StoreError::TooLarge { .. } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, text),
+            StoreError::Full { .. } => {
+                Self { retry_after: Some(10), ..Self::new(StatusCode::INSUFFICIENT_STORAGE, text) }
+            }
+            StoreError::Unavailable { .. } | StoreError::Stopping => {
+                Self { retry_after: Some(1), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, text) }
+            }
+        }
+    }
+}
+
+impl From<SchemaError> for ApiError {
+    fn from(error: SchemaError) -> Self {
+        Self::bad_request(error.to_string())
+    }
+}
+
+impl From<QueryError> for ApiError {
+    fn from(error: QueryError) -> Self {
+        Self::bad_request(error.to_string())
+    }
+}
+
+impl From<FilterError> for ApiError {
+    fn from(error: FilterError) -> Self {
+        Self::bad_request(error.to_string())
+    }
+}
+
+impl From<IdError> for ApiError {
+    fn from(error: IdError) -> Self {
+        Self::bad_request(error.to_string())
+    }
+}
+
+impl From<NewDocumentError> for ApiError {
+    fn from(error: NewDocumentError) -> Self {
+        match error {
+            NewDocumentError::Id(error) => error.into(),
+            NewDocumentError::NoOwner => Self::new(StatusCode::FORBIDDEN, error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! The REST facade: what clients of a fog agent see.
+
+pub mod caller;
+pub mod cimi;
+pub mod error;
+pub mod front;
+pub mod monitor;

@@ -1,0 +1,293 @@
+//! Starts, stops and kills agents.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::curl::{Answer, curl};
+
+/// How long anything may take before a test gives up on it.
+pub const DEADLINE: Duration = Duration::from_secs(30);
+
+/// The binary under test, built by the same `cargo` that built the tests.
+///
+/// # Panics
+/// If it is not there.
+#[must_use]
+pub fn agent_binary() -> PathBuf {
+    let mut path = std::env::current_exe().expect("the test knows its own file");
+    path.pop();
+    if path.ends_with("deps") {
+        path.pop();
+    }
+    let path = path.join("mf2c");
+    assert!(path.exists(), "{} is not built: run `cargo build -p mf2c-agent` first", path.display());
+    path
+}
+
+/// Waits until `holds` says so.
+///
+/// # Panics
+/// If it does not within [`DEADLINE`].
+pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !holds() {
+        assert!(started.elapsed() < DEADLINE, "{what} did not come to be within {DEADLINE:?}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// How to start an agent.
+pub struct Start {
+    data_dir: Option<PathBuf>,
+    arguments: Vec<String>,
+    environment: Vec<(String, String)>,
+}
+
+impl Default for Start {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Start {
+    /// In development mode, with HTTPS and HTTP on ports of the system's choice, without describing the machine.
+    #[must_use]
+    pub fn new() -> Self {
+        let arguments = ["--dev", "--http", "127.0.0.1:0"].map(str::to_owned).to_vec();
+        let environment = vec![("MF2C_DEVICE_ENABLED".to_owned(), "false".to_owned())];
+        Self { data_dir: None, arguments, environment }
+    }
+
+    /// In this directory instead of a temporary one.
+    #[must_use]
+    pub fn data_dir(mut self, path: &Path) -> Self {
+        self.data_dir = Some(path.to_owned());
+        self
+    }
+
+    /// With these arguments too.
+    #[must_use]
+    pub fn arguments<'a>(mut self, arguments: impl IntoIterator<Item = &'a str>) -> Self {
+        self.arguments.extend(arguments.into_iter().map(str::to_owned));
+        self
+    }
+
+    /// Without development mode and plain HTTP.
+    #[must_use]
+    pub fn plain(mut self) -> Self {
+        self.arguments.clear();
+        self
+    }
+
+    /// With this environment variable.
+    #[must_use]
+    pub fn environment(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Starts the agent and waits until it is ready.
+    ///
+    /// # Panics
+    /// If it does not become ready.
+    #[must_use]
+    pub fn agent(self) -> Agent {
+        let own = self.data_dir.is_none().then(|| tempfile::tempdir().expect("a temporary directory"));
+        let data_dir = self.data_dir.clone().unwrap_or_else(|| own.as_ref().expect("made above").path().to_owned());
+        let mut command = Command::new(agent_binary());
+        command
+            .arg("agent")
+            .args(["--data-dir", data_dir.to_str().expect("a plain path"), "--api", "127.0.0.1:0"])
+            .args(["--log-format", "json"])
+            .args(&self.arguments)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let started = Instant::now();
+        let mut child = command.spawn().expect("the agent is started");
+        let log = Log::follow(&mut child);
+        let ready = first_line(&mut child);
+        let Some(api) = ready.strip_prefix("ready ").map(str::trim_end).map(str::to_owned) else {
+            let _ = child.kill();
+            panic!("the agent said {ready:?} instead of ready; its log:\n{}", log.text());
+        };
+        Agent { child, api, log, data_dir, ready_after: started.elapsed(), _own: own }
+    }
+}
+
+fn first_line(child: &mut Child) -> String {
+    let (sender, receiver) = mpsc::channel();
+    let output = child.stdout.take().expect("standard output is piped");
+    std::thread::spawn(move || {
+        let mut reader = BufReader::new(output);
+        let mut line = String::new();
+        let _ = reader.read_line(&mut line);
+        let _ = sender.send(line);
+        // Read on, so that the agent never waits for its reader.
+        let _ = std::io::copy(&mut reader, &mut std::io::sink());
+    });
+    receiver.recv_timeout(DEADLINE).unwrap_or_default()
+}
+
+/// What an agent has written to standard error.
+#[derive(Clone)]
+pub struct Log(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl Log {
+    fn follow(child: &mut Child) -> Self {
+        let log = Self(std::sync::Arc::default());
+        let mut errors = child.stderr.take().expect("standard error is piped");
+        let into = log.clone();
+        std::thread::spawn(move || {
+            let mut chunk = [0; 4096];
+            while let Ok(count @ 1..) = errors.read(&mut chunk) {
+                into.0.lock().expect("no panic holds it").extend_from_slice(&chunk[..count]);
+            }
+        });
+        log
+    }
+
+    /// All of it so far.
+    #[must_use]
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().expect("no panic holds it")).into_owned()
+    }
+}
+
+/// A running agent. It is killed, and its temporary directory removed, when this is dropped.
+pub struct Agent {
+    child: Child,
+    api: String,
+    log: Log,
+    data_dir: PathBuf,
+    /// How long it took from start to the ready line.
+    pub ready_after: Duration,
+    _own: Option<TempDir>,
+}
+
+impl Agent {
+    /// The address of the API, `https://127.0.0.1:12345/api`.
+    #[must_use]
+    pub fn api(&self) -> &str {
+        &self.api
+    }
+
+    /// The host and port of HTTPS.
+    #[must_use]
+    pub fn https(&self) -> &str {
+        self.api.trim_start_matches("https://").trim_end_matches("/api")
+    }
+
+    /// The host and port of plain HTTP, from the log.
+    ///
+    /// # Panics
+    /// If the agent does not serve it.
+    #[must_use]
+    pub fn http(&self) -> String {
+        let mut found = None;
+        eventually("plain HTTP", || {
+            found = self.log_lines().find_map(|line| Some(line.get("http")?.as_str()?.to_owned()));
+            found.is_some()
+        });
+        found.expect("just found")
+    }
+
+    /// The log as JSON lines.
+    pub fn log_lines(&self) -> impl Iterator<Item = Value> {
+        let text = self.log.text();
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect::<Vec<_>>().into_iter()
+    }
+
+    /// The log as text.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.log.text()
+    }
+
+    /// Where its data is.
+    #[must_use]
+    pub fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
+    /// The process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// A request by curl as an administrator: `agent.send("POST", "device", Some(r#"{…}"#))`. The path is below `/api/`.
+    #[must_use]
+    pub fn send(&self, method: &str, path: &str, body: Option<&str>) -> Answer {
+        self.send_as(Some("internal ADMIN"), method, path, body)
+    }
+
+    /// The same as somebody else, or as nobody.
+    #[must_use]
+    pub fn send_as(&self, who: Option<&str>, method: &str, path: &str, body: Option<&str>) -> Answer {
+        let url = format!("{}/{path}", self.api);
+        let mut arguments = vec!["-k".to_owned(), "-g".to_owned(), "-X".to_owned(), method.to_owned(), url];
+        if method == "HEAD" {
+            arguments.push("-I".to_owned());
+        }
+        if let Some(who) = who {
+            arguments.extend(["-H".to_owned(), format!("slipstream-authn-info: {who}")]);
+        }
+        if let Some(body) = body {
+            arguments.extend(["-H", "content-type: application/json", "--data-binary", body].map(str::to_owned));
+        }
+        curl(arguments)
+    }
+
+    /// Ends the process at once, as a power cut would, and gives its directory back.
+    ///
+    /// # Panics
+    /// If it cannot be killed.
+    #[must_use]
+    pub fn kill(mut self) -> (PathBuf, Option<TempDir>) {
+        self.child.kill().expect("the agent is killed");
+        let _ = self.child.wait();
+        (self.data_dir.clone(), self._own.take())
+    }
+
+    /// Sends a signal by name (`TERM`) and waits for the end.
+    ///
+    /// # Panics
+    /// If it does not end in time.
+    #[must_use]
+    pub fn stop(&mut self, signal: &str) -> ExitStatus {
+        let sent = Command::new("kill").args([&format!("-{signal}"), &self.pid().to_string()]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "the signal is sent");
+        self.wait()
+    }
+
+    /// Waits for the end.
+    ///
+    /// # Panics
+    /// If it does not end in time.
+    #[must_use]
+    pub fn wait(&mut self) -> ExitStatus {
+        let mut status = None;
+        eventually("the end of the agent", || {
+            status = self.child.try_wait().expect("the agent can be waited for");
+            status.is_some()
+        });
+        status.expect("just found")
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
