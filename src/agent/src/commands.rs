@@ -1,7 +1,7 @@
 //! What each command does.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Write as _};
+use std::io::{self, BufReader, Seek as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -158,21 +158,40 @@ fn write_checked(loaded: &Loaded, partial: &Path) -> anyhow::Result<BackupSummar
 /// Fills an empty data directory from a backup.
 fn restore(args: &FileArgs) -> Result<(), Failure> {
     let loaded = load_place(&args.place)?;
-    let open = || -> anyhow::Result<Box<dyn Read>> {
-        let file = File::open(&args.backup).with_context(|| format!("cannot read `{}`", args.backup.display()))?;
-        Ok(Box::new(BufReader::new(file)))
-    };
-    // Everything is read and checked before the first byte is written.
-    read_backup(open()?, &mut |_, _| Ok(())).map_err(anyhow::Error::from)?;
+    let file = File::open(&args.backup).with_context(|| format!("cannot read `{}`", args.backup.display()))?;
+    let mut file = BufReader::new(file);
+    // Everything is read and checked before the store is even made.
+    read_backup(&mut file, &mut |_, _| Ok(())).map_err(anyhow::Error::from)?;
+    file.rewind().context("cannot read the backup again")?;
     let engine = EmbeddedEngine::open(&store_directory(&loaded.config), engine_options(&loaded.config));
     let engine = engine.map_err(anyhow::Error::from)?;
-    let restored = mf2c_store::restore(&engine, open()?, &*world::real().entropy).map_err(anyhow::Error::from)?;
+    let restored = mf2c_store::restore(&engine, file, &*world::real().entropy).map_err(anyhow::Error::from)?;
     let directory = loaded.config.data_dir.display();
     say(&format!("restored {} documents up to change {} into {directory}", restored.documents, restored.position))
 }
 
 /// Cuts a damaged journal.
 fn repair(args: &PlaceArgs) -> Result<(), Failure> {
-    let _loaded = load_place(args)?;
-    Err(anyhow!("not yet").into())
+    let loaded = load_place(args)?;
+    let directory = store_directory(&loaded.config);
+    if !directory.exists() {
+        let error = anyhow!("there is no store in `{}`: name the data directory with --data-dir", directory.display());
+        return Err(error.into());
+    }
+    let repaired = mf2c_store::repair(&directory, &*world::real().entropy).map_err(anyhow::Error::from)?;
+    let Some(repaired) = repaired else {
+        return say("the journals are undamaged; nothing was changed");
+    };
+    say(&format!("cut `{}` at byte {}: {} bytes", repaired.file.display(), repaired.offset, repaired.bytes))?;
+    for kept in &repaired.kept_as {
+        say(&format!("what was cut off is kept as `{}`", kept.display()))?;
+    }
+    say(&match (repaired.last_position, repaired.acknowledged) {
+        (Some(last), Some(acknowledged)) if acknowledged > last => {
+            format!("lost: changes {} to {acknowledged}, as far as tables do not hold them", last + 1)
+        }
+        (None, Some(acknowledged)) => format!("lost: changes up to {acknowledged}, as far as tables do not hold them"),
+        _ => "lost: nothing that had been acknowledged".to_owned(),
+    })?;
+    say("the store has begun a new life: entity tags of before do not match any more")
 }

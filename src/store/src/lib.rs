@@ -4,6 +4,7 @@
 //! and columns from memory through the [`Store`] and never wait for it.
 
 mod backup;
+mod built_in;
 mod catalog;
 mod command;
 mod document;

@@ -15,6 +15,7 @@ use mf2c_domain::resource::TypeSpec;
 use mf2c_domain::time::{Clock, HybridTime};
 use tokio::sync::watch;
 
+use crate::built_in;
 use crate::catalog::{Catalog, Found};
 use crate::document::Document;
 use crate::engine::{Engine, EngineError, Scan, Space};
@@ -67,6 +68,8 @@ pub struct Store {
     identity: Identity,
     feed: watch::Receiver<u64>,
     counters: Arc<Counters>,
+    /// How many documents of the catalog are not stored.
+    built_in: usize,
 }
 
 /// One entry of the change log, as subscribers get it.
@@ -113,6 +116,7 @@ impl Store {
     ) -> Result<(Arc<Self>, Writer), EngineError> {
         let identity = Identity::load_or_make(&*engine, entropy)?;
         let catalog = Arc::new(Catalog::new());
+        let built_in = built_in::publish(&catalog, clock.now());
         let loaded = load(&*engine, &catalog, &options, &identity)?;
         let counters = Arc::new(Counters::default());
         counters.position.store(loaded.position, Ordering::Release);
@@ -125,6 +129,7 @@ impl Store {
             identity,
             feed,
             counters: Arc::clone(&counters),
+            built_in,
         });
         let writer = Writer::new(engine, catalog, clock, options, loaded, announce, counters);
         Ok((store, writer))
@@ -234,10 +239,10 @@ impl Store {
         &self.counters
     }
 
-    /// The number of documents.
+    /// The number of stored documents.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.catalog.len()
+        self.catalog.len() - self.built_in
     }
 
     /// Whether there is no document.

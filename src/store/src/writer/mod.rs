@@ -23,6 +23,7 @@ use crate::record::{ChangeRecord, DocumentRecord, NodeId};
 use crate::store::{Counters, StoreOptions};
 pub use queue::{WriteQueue, start_writer};
 use stage::Stage;
+pub(crate) use stage::assemble;
 
 /// Pause between two attempts to bring a failed engine back.
 const HEAL_PAUSE: Duration = Duration::from_secs(1);

@@ -212,7 +212,7 @@ impl<'w> Stage<'w> {
 }
 
 /// The stored JSON: the server's own attributes first, then the others in alphabetical order.
-fn assemble(
+pub(crate) fn assemble(
     id: &ResourceId,
     spec: &TypeSpec,
     created: &str,
