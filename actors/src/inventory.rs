@@ -164,18 +164,12 @@ impl Handler<Describe> for Inventory {
             device.await?;
             agent.await
         };
-        ctx.wait(described.into_actor(self).map(|outcome, _, ctx| {
+        ctx.wait(described.into_actor(self).map(|outcome, _, ctx| match outcome {
             // An agent document that somebody else has made is left alone.
-            if let Err(error) = outcome.or_else(|error| if is_conflict(&error) { Ok(()) } else { Err(error) }) {
-                tracing::warn!(%error, "this machine could not be described; it is tried again with the next sample");
-            }
-            ctx.notify(Tick);
+            Ok(()) | Err(StoreError::Conflict { .. }) => ctx.notify(Tick),
+            Err(error) => tracing::warn!(%error, "this machine could not be described; it is tried again"),
         }));
     }
-}
-
-fn is_conflict(error: &StoreError) -> bool {
-    matches!(error, StoreError::Conflict { .. })
 }
 
 impl Handler<Tick> for Inventory {
@@ -186,12 +180,9 @@ impl Handler<Tick> for Inventory {
             return;
         }
         if self.store.get(&self.device_href()).is_none() {
+            // The first time, after a failure, or because somebody has deleted it.
             self.settings.publisher.restart();
-            self.publishing = true;
-            ctx.run_later(Duration::ZERO, |inventory, ctx| {
-                inventory.publishing = false;
-                ctx.notify(Describe);
-            });
+            ctx.notify(Describe);
             return;
         }
         let sample = self.machine.sample();

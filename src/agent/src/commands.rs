@@ -146,7 +146,7 @@ fn write_checked(loaded: &Loaded, partial: &Path) -> anyhow::Result<BackupSummar
             let world = world::real();
             let options = StoreOptions { name: directory, memory_budget: 0, ..StoreOptions::default() };
             let (store, _writer) = Store::open(engine, options, world.clock, &*world.entropy)?;
-            drop(write_backup(&store, io::BufWriter::new(&mut file))?);
+            write_backup(&store, io::BufWriter::new(&mut file))?;
         }
     }
     file.sync_all().with_context(context)?;
