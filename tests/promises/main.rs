@@ -1,1 +1,5 @@
+//! What mf2c promises, each promise in a file of its own.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests say what went wrong by panicking")]
+
+mod guide;

@@ -4,6 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use futures_util::{StreamExt as _, stream};
 use mf2c_domain::resource::TypeSpec;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::Exchange;
@@ -22,11 +23,8 @@ pub(super) async fn add_list(
     spec: &'static TypeSpec,
     bytes: &[u8],
 ) -> Result<HttpResponse, ApiError> {
-    let items: Vec<Value> = serde_json::from_slice(bytes).map_err(|error| malformed(bytes, &error))?;
-    let items = items.into_iter().map(|item| match item {
-        Value::Object(map) => Ok(map),
-        _ => Err(ApiError::bad_request("expected a JSON object")),
-    });
+    let items: Vec<&RawValue> = serde_json::from_slice(bytes).map_err(|error| malformed(bytes, &error))?;
+    let items = items.into_iter().map(|item| item.get().as_bytes());
     let results = add_all(exchange, spec, items.collect()).await?;
     let created = results.iter().filter(|result| result.get("status") == Some(&201.into())).count();
     let text = format!("{created} of {} created", results.len());
@@ -42,7 +40,7 @@ pub(super) async fn add_lines(
     bytes: &[u8],
 ) -> Result<HttpResponse, ApiError> {
     let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.iter().all(u8::is_ascii_whitespace));
-    let results = add_all(exchange, spec, lines.map(object).collect()).await?;
+    let results = add_all(exchange, spec, lines.collect()).await?;
     let mut out = String::new();
     for result in results {
         out.push_str(&Value::Object(result).to_string());
@@ -51,19 +49,18 @@ pub(super) async fn add_lines(
     Ok(HttpResponse::Ok().content_type("application/x-ndjson").body(out))
 }
 
-type Item = Result<Map<String, Value>, ApiError>;
-
+/// Items are parsed only when their turn comes: parsed trees take many times the room of their text.
 async fn add_all(
     exchange: &Exchange<'_>,
     spec: &'static TypeSpec,
-    items: Vec<Item>,
+    items: Vec<&[u8]>,
 ) -> Result<Vec<Map<String, Value>>, ApiError> {
     if items.len() > MAX_ITEMS {
         let text = format!("{} resources are too many: at most {MAX_ITEMS} are accepted in one request", items.len());
         return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, text));
     }
     let added = stream::iter(items).map(|item| async move {
-        let outcome = match item {
+        let outcome = match object(item) {
             Ok(body) => store_new(exchange, spec, body).await,
             Err(error) => Err(error),
         };
