@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json};
 
 use crate::ports::World;
 use crate::resource_store::{AddResource, EditResource, ResourceStore};
+use crate::supervisor::DeathNotice;
 
 /// What the inventory is told at start.
 pub struct InventorySettings {
@@ -40,6 +41,7 @@ pub struct Inventory {
     name: String,
     /// Whether a publication is on its way; the next sample waits for it.
     publishing: bool,
+    _notice: DeathNotice,
 }
 
 /// Takes a sample and publishes what is worth it.
@@ -61,9 +63,10 @@ impl Inventory {
         store: Arc<Store>,
         writer: Addr<ResourceStore>,
         world: World,
+        notice: DeathNotice,
     ) -> Self {
         let name = store.identity().name();
-        Self { machine, settings, store, writer, world, name, publishing: false }
+        Self { machine, settings, store, writer, world, name, publishing: false, _notice: notice }
     }
 
     /// The attribute of one of our documents as it is stored.

@@ -4,3 +4,4 @@
 pub mod inventory;
 pub mod ports;
 pub mod resource_store;
+pub mod supervisor;

@@ -48,13 +48,26 @@ pub struct DeleteResource {
 /// Owns the way to the writer; when it stops, the writer syncs and ends.
 pub struct ResourceStore {
     queue: WriteQueue,
+    _ends_the_process: EndsTheProcess,
+}
+
+/// Everybody holds the address of this actor: without it there is no agent, and the next start recovers.
+struct EndsTheProcess;
+
+impl Drop for EndsTheProcess {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!("the way to the store's writer has failed; ending the process, the next start recovers");
+            std::process::abort();
+        }
+    }
 }
 
 impl ResourceStore {
     /// An actor that writes through `queue`.
     #[must_use]
     pub fn new(queue: WriteQueue) -> Self {
-        Self { queue }
+        Self { queue, _ends_the_process: EndsTheProcess }
     }
 
     fn submit(&self, command: Command) -> ResponseFuture<Result<Written, StoreError>> {

@@ -1,18 +1,17 @@
 //! Starts, stops and kills agents.
 
-use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::command::{Ran, run};
 use crate::curl::{Answer, curl};
 
 /// How long anything may take before a test gives up on it.
-pub const DEADLINE: Duration = Duration::from_secs(30);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
 /// The binary under test, built by the same `cargo` that built the tests.
 ///
@@ -59,7 +58,8 @@ impl Start {
     /// In development mode, with HTTPS and HTTP on ports of the system's choice, without describing the machine.
     #[must_use]
     pub fn new() -> Self {
-        let arguments = ["--dev", "--http", "127.0.0.1:0"].map(str::to_owned).to_vec();
+        let arguments = ["--api", "127.0.0.1:0", "--log-format", "json", "--dev", "--http", "127.0.0.1:0"];
+        let arguments = arguments.map(str::to_owned).to_vec();
         let environment = vec![("MF2C_DEVICE_ENABLED".to_owned(), "false".to_owned())];
         Self { data_dir: None, arguments, environment }
     }
@@ -81,7 +81,15 @@ impl Start {
     /// Without development mode and plain HTTP.
     #[must_use]
     pub fn plain(mut self) -> Self {
+        self.arguments.truncate(4);
+        self
+    }
+
+    /// With no arguments but the data directory's, and nothing in the environment.
+    #[must_use]
+    pub fn bare(mut self) -> Self {
         self.arguments.clear();
+        self.environment.clear();
         self
     }
 
@@ -100,11 +108,49 @@ impl Start {
     pub fn agent(self) -> Agent {
         let own = self.data_dir.is_none().then(|| tempfile::tempdir().expect("a temporary directory"));
         let data_dir = self.data_dir.clone().unwrap_or_else(|| own.as_ref().expect("made above").path().to_owned());
+        let started = Instant::now();
+        let mut child = self.command(&data_dir).spawn().expect("the agent is started");
+        let log = Log::follow(child.stderr.take().expect("standard error is piped"));
+        let printed = Log::follow(child.stdout.take().expect("standard output is piped"));
+        let mut ended = false;
+        eventually("the ready line", || {
+            ended = child.try_wait().is_ok_and(|status| status.is_some());
+            ended || printed.text().contains('\n')
+        });
+        let (ready_after, first) = (started.elapsed(), printed.text());
+        let Some(api) = first.lines().next().and_then(|line| line.strip_prefix("ready ")).map(str::to_owned) else {
+            let _ = child.kill();
+            panic!("the agent said {first:?} instead of ready; its log:\n{}", log.text());
+        };
+        Agent { child, api, log, printed, data_dir, ready_after, _own: own }
+    }
+
+    /// Starts an agent that will not become ready, and waits for its end.
+    ///
+    /// # Panics
+    /// If it goes on, or no data directory was named.
+    #[must_use]
+    pub fn refused(self) -> Ran {
+        run(self.command(self.data_dir.as_deref().expect("a data directory")))
+    }
+
+    /// Starts the agent and kills it after this long, ready or not.
+    ///
+    /// # Panics
+    /// If no data directory was named, or the agent ends by itself.
+    pub fn killed_after(self, pause: Duration) {
+        let mut child = self.command(self.data_dir.as_deref().expect("a data directory")).spawn().expect("it starts");
+        std::thread::sleep(pause);
+        let _ = child.kill();
+        let status = child.wait().expect("the agent can be waited for");
+        assert_eq!(status.code(), None, "the agent ended by itself");
+    }
+
+    fn command(&self, data_dir: &Path) -> Command {
         let mut command = Command::new(agent_binary());
         command
             .arg("agent")
-            .args(["--data-dir", data_dir.to_str().expect("a plain path"), "--api", "127.0.0.1:0"])
-            .args(["--log-format", "json"])
+            .args(["--data-dir", data_dir.to_str().expect("a plain path")])
             .args(&self.arguments)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
@@ -112,44 +158,21 @@ impl Start {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        let started = Instant::now();
-        let mut child = command.spawn().expect("the agent is started");
-        let log = Log::follow(&mut child);
-        let ready = first_line(&mut child);
-        let Some(api) = ready.strip_prefix("ready ").map(str::trim_end).map(str::to_owned) else {
-            let _ = child.kill();
-            panic!("the agent said {ready:?} instead of ready; its log:\n{}", log.text());
-        };
-        Agent { child, api, log, data_dir, ready_after: started.elapsed(), _own: own }
+        command
     }
 }
 
-fn first_line(child: &mut Child) -> String {
-    let (sender, receiver) = mpsc::channel();
-    let output = child.stdout.take().expect("standard output is piped");
-    std::thread::spawn(move || {
-        let mut reader = BufReader::new(output);
-        let mut line = String::new();
-        let _ = reader.read_line(&mut line);
-        let _ = sender.send(line);
-        // Read on, so that the agent never waits for its reader.
-        let _ = std::io::copy(&mut reader, &mut std::io::sink());
-    });
-    receiver.recv_timeout(DEADLINE).unwrap_or_default()
-}
-
-/// What an agent has written to standard error.
+/// What an agent has written so far; it is read on, so that the agent never waits for its reader.
 #[derive(Clone)]
-pub struct Log(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+pub(crate) struct Log(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
 
 impl Log {
-    fn follow(child: &mut Child) -> Self {
+    fn follow(mut output: impl std::io::Read + Send + 'static) -> Self {
         let log = Self(std::sync::Arc::default());
-        let mut errors = child.stderr.take().expect("standard error is piped");
         let into = log.clone();
         std::thread::spawn(move || {
             let mut chunk = [0; 4096];
-            while let Ok(count @ 1..) = errors.read(&mut chunk) {
+            while let Ok(count @ 1..) = output.read(&mut chunk) {
                 into.0.lock().expect("no panic holds it").extend_from_slice(&chunk[..count]);
             }
         });
@@ -158,7 +181,7 @@ impl Log {
 
     /// All of it so far.
     #[must_use]
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.0.lock().expect("no panic holds it")).into_owned()
     }
 }
@@ -168,6 +191,7 @@ pub struct Agent {
     child: Child,
     api: String,
     log: Log,
+    printed: Log,
     data_dir: PathBuf,
     /// How long it took from start to the ready line.
     pub ready_after: Duration,
@@ -213,6 +237,12 @@ impl Agent {
         self.log.text()
     }
 
+    /// What it has written to standard output.
+    #[must_use]
+    pub fn printed(&self) -> String {
+        self.printed.text()
+    }
+
     /// Where its data is.
     #[must_use]
     pub fn data_dir(&self) -> &Path {
@@ -248,6 +278,12 @@ impl Agent {
         curl(arguments)
     }
 
+    /// Ends the process at once, this much later.
+    pub fn kill_after(self, pause: Duration) {
+        std::thread::sleep(pause);
+        let _ = self.kill();
+    }
+
     /// Ends the process at once, as a power cut would, and gives its directory back.
     ///
     /// # Panics
@@ -259,14 +295,22 @@ impl Agent {
         (self.data_dir.clone(), self._own.take())
     }
 
+    /// Sends a signal by name (`TERM`).
+    ///
+    /// # Panics
+    /// If it cannot be sent.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.pid().to_string()]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "the signal is sent");
+    }
+
     /// Sends a signal by name (`TERM`) and waits for the end.
     ///
     /// # Panics
     /// If it does not end in time.
     #[must_use]
     pub fn stop(&mut self, signal: &str) -> ExitStatus {
-        let sent = Command::new("kill").args([&format!("-{signal}"), &self.pid().to_string()]).status();
-        assert!(sent.is_ok_and(|status| status.success()), "the signal is sent");
+        self.signal(signal);
         self.wait()
     }
 
@@ -290,4 +334,16 @@ impl Drop for Agent {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Lets time pass, to see that nothing happens in it.
+pub fn let_pass(time: Duration) {
+    std::thread::sleep(time);
+}
+
+/// How long something takes.
+pub fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+    let started = Instant::now();
+    let outcome = work();
+    (outcome, started.elapsed())
 }

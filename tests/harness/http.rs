@@ -26,11 +26,20 @@ impl Connection {
     /// # Errors
     /// The connection's, also if it ends before the whole answer.
     pub fn send(&mut self, method: &str, path: &str, body: &str) -> io::Result<(u16, Vec<u8>)> {
-        let head = format!(
-            "{method} {path} HTTP/1.1\r\nhost: localhost\r\nslipstream-authn-info: internal ADMIN\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-            body.len()
+        self.begin(method, path, body.len(), body)?;
+        self.answer()
+    }
+
+    /// Sends a request as an administrator whose body is `length` bytes long, up to and with the `first` of them.
+    ///
+    /// # Errors
+    /// As [`Connection::send`].
+    pub fn begin(&mut self, method: &str, path: &str, length: usize, first: &str) -> io::Result<()> {
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nhost: localhost\r\nslipstream-authn-info: internal ADMIN\r\n\
+             content-type: application/json\r\ncontent-length: {length}\r\n\r\n{first}"
         );
-        self.raw(head.as_bytes())
+        self.stream.get_mut().write_all(request.as_bytes())
     }
 
     /// Sends bytes as they are and reads one answer.

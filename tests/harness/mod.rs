@@ -9,9 +9,22 @@
 )]
 
 mod agent;
+mod command;
 mod curl;
 mod http;
+mod random;
 
-pub use agent::{Agent, Start, agent_binary, eventually};
+pub use agent::{Agent, Start, agent_binary, eventually, let_pass, timed};
+pub use command::{Ran, mf2c, mf2c_with, run};
 pub use curl::{Answer, curl};
 pub use http::Connection;
+pub use random::Random;
+
+/// A number that an environment variable sets, for tests that can be made longer.
+///
+/// # Panics
+/// If it is set to something else.
+#[must_use]
+pub fn number_from_environment(name: &str, usual: u64) -> u64 {
+    std::env::var(name).map_or(usual, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
+}

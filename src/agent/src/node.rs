@@ -17,6 +17,7 @@ use actix_web::web::Data;
 use mf2c_actors::inventory::{Inventory, InventorySettings};
 use mf2c_actors::ports::World;
 use mf2c_actors::resource_store::ResourceStore;
+use mf2c_actors::supervisor::Supervisor;
 use mf2c_facade::cimi::{self, Api, ApiSettings};
 use mf2c_facade::front::{self, Listener, boundary::Limits};
 use mf2c_facade::monitor;
@@ -219,18 +220,24 @@ fn start_inventory(
 ) {
     let device = &config.device;
     let entropy = Arc::clone(&world.entropy);
-    let settings = InventorySettings {
-        sample_every: device.sample_every.get(),
-        publisher: Publisher::new(device.publish_every.get(), device.threshold_percent),
-        declared: declared(config),
-        device_id: Box::new(move |name| mf2c_machine::device_id(&Roots::default(), name, &*entropy)),
-    };
+    let (sample_every, declared) = (device.sample_every.get(), declared(config));
+    let publisher = Publisher::new(device.publish_every.get(), device.threshold_percent);
     let (store, writer, world) = (Arc::clone(store), writer.clone(), world.clone());
     let data_dir = config.data_dir.clone();
-    Inventory::start_in_arbiter(&arbiter.handle(), move |_| {
+    let clock = Arc::clone(&world.clock);
+    let build = move |notice| {
+        let entropy = Arc::clone(&entropy);
+        let settings = InventorySettings {
+            sample_every,
+            publisher: publisher.clone(),
+            declared: declared.clone(),
+            device_id: Box::new(move |name| mf2c_machine::device_id(&Roots::default(), name, &*entropy)),
+        };
         let machine = Box::new(SystemMachine::new(Roots::default(), &data_dir));
-        Inventory::new(machine, settings, store, writer, world)
-    });
+        Inventory::new(machine, settings, Arc::clone(&store), writer.clone(), world.clone(), notice)
+    };
+    let supervisor = Supervisor::new("inventory", clock, Box::new(build));
+    Supervisor::start_in_arbiter(&arbiter.handle(), move |_| supervisor);
 }
 
 fn declared(config: &Config) -> Declared {

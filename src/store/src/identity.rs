@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
 
 use crate::engine::{Batch, Engine, EngineError, RESTORE_ADVICE, Scan, Space};
-use crate::record::{ChangeRecord, DocumentRecord, NodeId};
+use crate::record::{ChangeRecord, DocumentRecord, NodeId, change_position};
 
 const KEY: &[u8] = b"identity";
 
@@ -102,6 +102,12 @@ impl Identity {
     pub(crate) fn put(&self, batch: &mut Batch) {
         batch.put(Space::Meta, KEY, serde_json::to_vec(self).unwrap_or_default());
     }
+}
+
+/// The position that an item of a batch carries: that of a change, or the one from which an identity goes on.
+pub(crate) fn position_in(key: &[u8], value: &[u8]) -> Option<u64> {
+    let of_identity = || serde_json::from_slice::<Identity>(value).ok().map(|identity| identity.base);
+    change_position(key, value).or_else(|| (key == KEY).then(of_identity)?)
 }
 
 fn damaged(what: String) -> EngineError {

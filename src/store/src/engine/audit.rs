@@ -160,17 +160,18 @@ fn read_without_blank_end(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut file = File::open(path)?;
     let mut chunk = vec![0u8; 256 * 1024];
+    let zeros = chunk.clone();
     let mut blank = 0usize;
     loop {
         let count = file.read(&mut chunk)?;
         if count == 0 {
             break;
         }
-        let used = chunk[..count].iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-        if used == 0 {
+        if chunk[..count] == zeros[..count] {
             blank += count;
             continue;
         }
+        let used = chunk[..count].iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
         bytes.resize(bytes.len() + blank, 0);
         bytes.extend_from_slice(&chunk[..used]);
         blank = count - used;

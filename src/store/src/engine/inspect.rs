@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::audit::{Audit, Broken, audit_journals};
 use super::{EngineError, RESTORE_ADVICE, tables};
-use crate::record;
+use crate::identity::position_in;
 
 /// The engine's file that says that its directory is complete; it is the last one made.
 const VERSION_FILE: &str = "version";
@@ -23,7 +23,7 @@ pub(super) enum Verdict {
 
 /// Reads the journals and judges them by the last acknowledged position.
 pub(super) fn judge(directory: &Path, acknowledged: Option<u64>) -> Result<(Audit, Verdict), EngineError> {
-    let mut audit = audit_journals(directory, &record::change_position).map_err(|(path, source)| EngineError::Io {
+    let mut audit = audit_journals(directory, &position_in).map_err(|(path, source)| EngineError::Io {
         action: "read the journal",
         path,
         source,
@@ -53,7 +53,7 @@ fn judge_broken(audit: &Audit, broken: Broken, acknowledged: Option<u64>) -> Ver
     Verdict::Damaged { file: audit.files[broken.file].clone(), offset: broken.offset, what }
 }
 
-/// While any journal holds a change, the newest one is in a journal too.
+/// While any journal holds a position, the newest one is in a journal too.
 fn judge_end(audit: &Audit, acknowledged: Option<u64>) -> Verdict {
     match (audit.last_position, acknowledged) {
         (Some(last), Some(acknowledged)) if acknowledged > last => Verdict::Damaged {

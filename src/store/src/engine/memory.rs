@@ -121,11 +121,15 @@ impl Engine for MemoryEngine {
 
     fn heal(&self) -> Result<(), EngineError> {
         let mut state = self.state.lock();
-        if state.fault.is_some() {
-            return Err(EngineError::Stopped { path: "memory".into(), detail: "the fault lasts".to_owned() });
+        let (path, detail) = ("memory".into(), "the fault lasts".to_owned());
+        match state.fault {
+            Some(Fault::Full) => Err(EngineError::Full { path, detail }),
+            Some(Fault::SyncFailed) => Err(EngineError::Stopped { path, detail }),
+            None => {
+                state.broken = false;
+                Ok(())
+            }
         }
-        state.broken = false;
-        Ok(())
     }
 
     fn close(&self) -> Result<(), EngineError> {
