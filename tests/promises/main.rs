@@ -5,3 +5,4 @@
 mod crash;
 mod guide;
 mod process_agent;
+mod process_config;
