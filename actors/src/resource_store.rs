@@ -2,24 +2,30 @@
 //!
 //! Writes queue in its mailbox and are committed together; a write is answered after its batch is on disk. Reads do not
 //! come here: they take committed documents from [`mf2c_store::Store`].
+//!
+//! A commit waits for the disk, so this actor has an arbiter of its own in production. What arrives meanwhile fills the
+//! mailbox, and the next batch is all of it: that is the group commit.
 
 use actix::prelude::*;
 use mf2c_domain::caller::Caller;
 use mf2c_domain::id::ResourceId;
-use mf2c_store::{Command, Delete, Edit, IfMatch, NewDocument, StoreError, WriteQueue, Written};
+use mf2c_store::{Command, Delete, Edit, IfMatch, NewDocument, StoreError, Writer, Written};
 use serde_json::{Map, Value};
+use tokio::sync::oneshot;
 
-/// How many writes may wait in the mailbox before senders wait too.
-const MAILBOX: usize = 1024;
+/// The most writes that share one sync.
+const MAX_BATCH: usize = 1024;
+
+type Outcome = Result<Written, StoreError>;
 
 /// Stores a new document. Answered when it is on disk.
 #[derive(Debug, Message)]
-#[rtype(result = "Result<Written, StoreError>")]
+#[rtype(result = "Outcome")]
 pub struct AddResource(pub NewDocument);
 
 /// Merges `changes` into a document and removes the attributes named in `removed`.
 #[derive(Debug, Message)]
-#[rtype(result = "Result<Written, StoreError>")]
+#[rtype(result = "Outcome")]
 pub struct EditResource {
     /// Which document.
     pub id: ResourceId,
@@ -35,7 +41,7 @@ pub struct EditResource {
 
 /// Removes a document.
 #[derive(Debug, Message)]
-#[rtype(result = "Result<Written, StoreError>")]
+#[rtype(result = "Outcome")]
 pub struct DeleteResource {
     /// Which document.
     pub id: ResourceId,
@@ -45,34 +51,56 @@ pub struct DeleteResource {
     pub by: Caller,
 }
 
-/// Owns the way to the writer; when it stops, the writer syncs and ends.
+/// Owns the writer; when it stops, everything is synced.
 pub struct ResourceStore {
-    queue: WriteQueue,
-    _ends_the_process: EndsTheProcess,
+    writer: Writer,
+    mailbox: usize,
+    waiting: Vec<Command>,
+    answers: Vec<oneshot::Sender<Outcome>>,
 }
 
-/// Everybody holds the address of this actor: without it there is no agent, and the next start recovers.
-struct EndsTheProcess;
+impl ResourceStore {
+    /// An actor that commits through `writer`. When `mailbox` writes wait, their senders wait too.
+    #[must_use]
+    pub fn new(writer: Writer, mailbox: usize) -> Self {
+        Self { writer, mailbox, waiting: Vec::new(), answers: Vec::new() }
+    }
 
-impl Drop for EndsTheProcess {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            tracing::error!("the way to the store's writer has failed; ending the process, the next start recovers");
-            std::process::abort();
+    /// Puts a command into the next batch, which is committed as soon as the mailbox is empty.
+    fn submit(&mut self, command: Command, ctx: &mut Context<Self>) -> ResponseFuture<Outcome> {
+        let (answer, answered) = oneshot::channel();
+        if self.waiting.is_empty() {
+            // The context runs spawned futures only when it has taken every message.
+            ctx.spawn(async {}.into_actor(self).map(|(), store, _| store.commit()));
+        }
+        self.waiting.push(command);
+        self.answers.push(answer);
+        if self.waiting.len() >= MAX_BATCH {
+            self.commit();
+        }
+        Box::pin(async move { answered.await.unwrap_or(Err(StoreError::Stopping)) })
+    }
+
+    fn commit(&mut self) {
+        let outcomes = self.writer.execute(std::mem::take(&mut self.waiting));
+        for (answer, outcome) in self.answers.drain(..).zip(outcomes) {
+            // A caller that has gone away does not undo its write.
+            let _ = answer.send(outcome);
         }
     }
 }
 
-impl ResourceStore {
-    /// An actor that writes through `queue`.
-    #[must_use]
-    pub fn new(queue: WriteQueue) -> Self {
-        Self { queue, _ends_the_process: EndsTheProcess }
-    }
-
-    fn submit(&self, command: Command) -> ResponseFuture<Result<Written, StoreError>> {
-        let queue = self.queue.clone();
-        Box::pin(async move { queue.submit(command).await })
+impl Drop for ResourceStore {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            // A writer that has lost its way must not go on, and nobody can replace the address that everybody holds:
+            // the next start recovers.
+            tracing::error!("the store's writer has failed; ending the process, the next start recovers");
+            std::process::abort();
+        }
+        if let Err(error) = self.writer.close() {
+            tracing::error!(%error, "the store could not be synced at the end; the next start checks it");
+        }
     }
 }
 
@@ -80,32 +108,32 @@ impl Actor for ResourceStore {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.set_mailbox_capacity(MAILBOX);
+        ctx.set_mailbox_capacity(self.mailbox);
     }
 }
 
 impl Handler<AddResource> for ResourceStore {
-    type Result = ResponseFuture<Result<Written, StoreError>>;
+    type Result = ResponseFuture<Outcome>;
 
-    fn handle(&mut self, AddResource(new): AddResource, _: &mut Context<Self>) -> Self::Result {
-        self.submit(Command::Add(Box::new(new)))
+    fn handle(&mut self, AddResource(new): AddResource, ctx: &mut Context<Self>) -> Self::Result {
+        self.submit(Command::Add(Box::new(new)), ctx)
     }
 }
 
 impl Handler<EditResource> for ResourceStore {
-    type Result = ResponseFuture<Result<Written, StoreError>>;
+    type Result = ResponseFuture<Outcome>;
 
-    fn handle(&mut self, edit: EditResource, _: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, edit: EditResource, ctx: &mut Context<Self>) -> Self::Result {
         let EditResource { id, changes, removed, if_match, by } = edit;
-        self.submit(Command::Edit(Box::new(Edit { id, changes, removed, if_match, by })))
+        self.submit(Command::Edit(Box::new(Edit { id, changes, removed, if_match, by })), ctx)
     }
 }
 
 impl Handler<DeleteResource> for ResourceStore {
-    type Result = ResponseFuture<Result<Written, StoreError>>;
+    type Result = ResponseFuture<Outcome>;
 
-    fn handle(&mut self, delete: DeleteResource, _: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, delete: DeleteResource, ctx: &mut Context<Self>) -> Self::Result {
         let DeleteResource { id, if_match, by } = delete;
-        self.submit(Command::Delete(Delete { id, if_match, by }))
+        self.submit(Command::Delete(Delete { id, if_match, by }), ctx)
     }
 }

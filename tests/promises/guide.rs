@@ -154,7 +154,7 @@ fn read_back(shell: &Shell, answers: &BTreeMap<&str, Value>) {
         ("user-profile", "/max_apps", json!(1)),
         ("sla-violation", "/datetime", json!("2018-04-11T10:39:51.527008088Z")),
         ("sla-violation", "/values/var1", json!(101)),
-        ("device", "/memory", json!(7873.773_437_5)),
+        ("device", "/memory", json!(7_873.773_437_5)),
         ("device", "/hwloc", json!("/bin/sh: 1: hwloc-ls: not found\n")),
         // The shell takes the inner quotes for its own.
         ("device", "/networkingStandards", json!("[eth0, lo]")),

@@ -2,7 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests say what went wrong by panicking")]
 
+mod access;
+mod answers;
+mod backup;
 mod crash;
+mod cursors;
+mod disk;
+mod filters;
 mod guide;
+mod house;
 mod process_agent;
 mod process_config;
+mod protocol;
+mod queries;

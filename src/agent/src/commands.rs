@@ -15,7 +15,7 @@ use crate::cli::{AgentArgs, Command, ConfigCommand, FileArgs, PlaceArgs, exit, v
 use crate::config::{self, Loaded};
 use crate::control;
 use crate::logging;
-use crate::node::{Node, Stopping, engine_options, store_directory};
+use crate::node::{Node, Stopping, engine_options, make_directory, store_directory};
 use crate::world;
 
 /// A command that did not succeed.
@@ -116,9 +116,11 @@ async fn serve(loaded: &Loaded) -> anyhow::Result<Stopping> {
 /// Writes a backup, by way of the running agent if there is one. The file appears whole or not at all.
 fn backup(args: &FileArgs) -> Result<(), Failure> {
     let loaded = load_place(&args.place)?;
-    let partial = PathBuf::from(format!("{}.partial", args.backup.display()));
+    // Two backups to the same place at the same time do not meet; the later one stays.
+    let partial = PathBuf::from(format!("{}.{}.partial", args.backup.display(), std::process::id()));
     let outcome = write_checked(&loaded, &partial).and_then(|summary| {
-        std::fs::rename(&partial, &args.backup).with_context(|| format!("cannot write `{}`", args.backup.display()))?;
+        put_in_place(&partial, &args.backup)
+            .with_context(|| format!("cannot write the backup `{}`", args.backup.display()))?;
         Ok(summary)
     });
     if outcome.is_err() {
@@ -133,15 +135,14 @@ fn backup(args: &FileArgs) -> Result<(), Failure> {
 
 fn write_checked(loaded: &Loaded, partial: &Path) -> anyhow::Result<BackupSummary> {
     let context = || format!("cannot write `{}`", partial.display());
-    let options = File::options().write(true).create(true).truncate(true).mode(0o600).clone();
-    let mut file = options.open(partial).with_context(context)?;
-    match control::ask_for_backup(&loaded.config.data_dir).context("cannot ask the running agent")? {
+    // What a crash left behind must not lend its permissions to a backup.
+    let _ = std::fs::remove_file(partial);
+    let mut file = File::options().write(true).create_new(true).mode(0o600).open(partial).with_context(context)?;
+    let data_dir = &loaded.config.data_dir;
+    match control::ask_for_backup(data_dir).context("cannot ask the running agent for a backup")? {
         Some(mut stream) => drop(io::copy(&mut stream, &mut file).with_context(context)?),
         None => {
-            let directory = store_directory(&loaded.config);
-            if !directory.exists() {
-                bail!("there is no store in `{}`: name the data directory with --data-dir", directory.display());
-            }
+            let directory = existing_store(loaded)?;
             let engine = Arc::new(EmbeddedEngine::open(&directory, engine_options(&loaded.config))?);
             let world = world::real();
             let options = StoreOptions { name: directory, memory_budget: 0, ..StoreOptions::default() };
@@ -151,8 +152,25 @@ fn write_checked(loaded: &Loaded, partial: &Path) -> anyhow::Result<BackupSummar
     }
     file.sync_all().with_context(context)?;
     let written = File::open(partial).with_context(context)?;
-    let (_, summary) = read_backup(BufReader::new(written), &mut |_, _| Ok(()))?;
+    let (_, summary) = read_backup(BufReader::new(written), &mut |_, _| Ok(()))
+        .context("the agent stopped in the middle of the backup, its log tells why")?;
     Ok(summary)
+}
+
+/// Gives a file its final name, so that both outlast a power cut.
+fn put_in_place(partial: &Path, path: &Path) -> io::Result<()> {
+    std::fs::rename(partial, path)?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
+}
+
+/// The folder of a store that is there.
+fn existing_store(loaded: &Loaded) -> anyhow::Result<PathBuf> {
+    let directory = store_directory(&loaded.config);
+    if !directory.exists() {
+        bail!("there is no store in `{}`: name the data directory with --data-dir", directory.display());
+    }
+    Ok(directory)
 }
 
 /// Fills an empty data directory from a backup.
@@ -163,6 +181,7 @@ fn restore(args: &FileArgs) -> Result<(), Failure> {
     // Everything is read and checked before the store is even made.
     read_backup(&mut file, &mut |_, _| Ok(())).map_err(anyhow::Error::from)?;
     file.rewind().context("cannot read the backup again")?;
+    make_directory(&loaded.config).map_err(anyhow::Error::from)?;
     let engine = EmbeddedEngine::open(&store_directory(&loaded.config), engine_options(&loaded.config));
     let engine = engine.map_err(anyhow::Error::from)?;
     let restored = mf2c_store::restore(&engine, file, &*world::real().entropy).map_err(anyhow::Error::from)?;
@@ -173,11 +192,7 @@ fn restore(args: &FileArgs) -> Result<(), Failure> {
 /// Cuts a damaged journal.
 fn repair(args: &PlaceArgs) -> Result<(), Failure> {
     let loaded = load_place(args)?;
-    let directory = store_directory(&loaded.config);
-    if !directory.exists() {
-        let error = anyhow!("there is no store in `{}`: name the data directory with --data-dir", directory.display());
-        return Err(error.into());
-    }
+    let directory = existing_store(&loaded)?;
     let repaired = mf2c_store::repair(&directory, &*world::real().entropy).map_err(anyhow::Error::from)?;
     let Some(repaired) = repaired else {
         return say("the journals are undamaged; nothing was changed");

@@ -94,7 +94,10 @@ pub fn ask_for_backup(data_dir: &Path) -> io::Result<Option<UnixStream>> {
             stream.write_all(b"backup\n")?;
             Ok(Some(stream))
         }
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => Ok(None),
-        Err(error) => Err(error),
+        Err(error) => match error.kind() {
+            // The last is a path too long for a socket: then a running agent has none either, and holds the lock.
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused | io::ErrorKind::InvalidInput => Ok(None),
+            _ => Err(error),
+        },
     }
 }

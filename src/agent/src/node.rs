@@ -6,7 +6,6 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use actix::{Actor as _, Addr, Arbiter};
@@ -24,7 +23,7 @@ use mf2c_facade::monitor;
 use mf2c_machine::{Declared, DeclaredSensor, Publisher, Roots, SystemMachine};
 use mf2c_pki::{Origin, PkiError, ServerIdentity};
 use mf2c_store::engine::{EmbeddedEngine, EmbeddedOptions, EngineError};
-use mf2c_store::{Store, StoreOptions, start_writer};
+use mf2c_store::{Store, StoreOptions, Writer};
 use thiserror::Error;
 
 use crate::config::{AuthHeader, Config, ListenAddress, Role};
@@ -78,7 +77,6 @@ pub struct Node {
     pub http: Option<SocketAddr>,
     server: ServerHandle,
     arbiters: Vec<Arbiter>,
-    writer: JoinHandle<()>,
     _control: Option<Control>,
 }
 
@@ -89,12 +87,12 @@ impl Node {
     /// [`StartError`] with what is in the way.
     pub async fn start(config: &Config, world: World) -> Result<Self, StartError> {
         make_directory(config)?;
-        let (store, queue, writer) = open_store(config, &world)?;
+        let (store, writer) = open_store(config, &world)?;
         let identity = server_identity(config, &world)?;
         let tls = Arc::new(mf2c_pki::server_config(&identity)?);
 
         let arbiters = vec![Arbiter::new(), Arbiter::new()];
-        let actor = ResourceStore::new(queue);
+        let actor = ResourceStore::new(writer, config.store.queue);
         let store_writer = ResourceStore::start_in_arbiter(&arbiters[0].handle(), move |_| actor);
         if config.device.enabled {
             start_inventory(config, &arbiters[1], &store, &store_writer, &world);
@@ -123,24 +121,23 @@ impl Node {
         let handle = server.handle();
         actix::spawn(server);
         let control = Control::start(&config.data_dir, store);
-        Ok(Self { api: api_address, http, server: handle, arbiters, writer, _control: control })
+        Ok(Self { api: api_address, http, server: handle, arbiters, _control: control })
     }
 
     /// Stops taking requests and answers those in flight. What is left to do needs no runtime: see [`Stopping::finish`].
     pub async fn stop(self) -> Stopping {
         self.server.stop(true).await;
-        Stopping { arbiters: self.arbiters, writer: self.writer }
+        Stopping { arbiters: self.arbiters }
     }
 }
 
 /// An agent whose doors are closed.
 pub struct Stopping {
     arbiters: Vec<Arbiter>,
-    writer: JoinHandle<()>,
 }
 
 impl Stopping {
-    /// Ends the actors, and waits until the store is synced.
+    /// Ends the actors; the store's own syncs everything.
     pub fn finish(self) {
         for arbiter in self.arbiters {
             arbiter.stop();
@@ -148,14 +145,14 @@ impl Stopping {
                 tracing::error!("an actor thread ended in a panic");
             }
         }
-        if self.writer.join().is_err() {
-            tracing::error!("the store's writer ended in a panic");
-        }
     }
 }
 
 /// Makes the data directory, for nobody else to read.
-fn make_directory(config: &Config) -> Result<(), StartError> {
+///
+/// # Errors
+/// [`StartError::DataDirectory`].
+pub fn make_directory(config: &Config) -> Result<(), StartError> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -179,9 +176,7 @@ pub fn store_directory(config: &Config) -> PathBuf {
     config.data_dir.join("store")
 }
 
-type OpenStore = (Arc<Store>, mf2c_store::WriteQueue, JoinHandle<()>);
-
-fn open_store(config: &Config, world: &World) -> Result<OpenStore, StartError> {
+fn open_store(config: &Config, world: &World) -> Result<(Arc<Store>, Writer), StartError> {
     let directory = store_directory(config);
     let engine = Arc::new(EmbeddedEngine::open(&directory, engine_options(config))?);
     let options = StoreOptions {
@@ -191,10 +186,8 @@ fn open_store(config: &Config, world: &World) -> Result<OpenStore, StartError> {
         log_bytes: config.store.log_size.bytes(),
     };
     let (store, writer) = Store::open(engine, options, Arc::clone(&world.clock), &*world.entropy)?;
-    let started = start_writer(writer, config.store.queue);
-    let (queue, thread) = started.map_err(|source| StartError::Start { what: "the store's writer", source })?;
     tracing::info!(documents = store.len(), node = store.identity().name(), "the store is open");
-    Ok((store, queue, thread))
+    Ok((store, writer))
 }
 
 fn server_identity(config: &Config, world: &World) -> Result<ServerIdentity, PkiError> {

@@ -28,6 +28,8 @@ pub(crate) struct Column {
     instants: Vec<i64>,
     codes: Vec<u32>,
     dictionary: Dictionary,
+    /// The rows whose number is whole but was written with a fraction, such as `2.0`: sums tell the difference.
+    floats: Bitmap,
     odd: Bitmap,
     any_odd: bool,
 }
@@ -84,6 +86,7 @@ impl Column {
             instants: Vec::new(),
             codes: Vec::new(),
             dictionary: Dictionary::default(),
+            floats: Bitmap::none(0),
             odd: Bitmap::none(0),
             any_odd: false,
         }
@@ -106,6 +109,7 @@ impl Column {
         if !self.codes.is_empty() {
             self.codes.push(0);
         }
+        self.floats.push(false);
         self.odd.push(false);
         if let Some(document) = document {
             self.fill(self.length - 1, document);
@@ -123,6 +127,7 @@ impl Column {
         if let Some(code) = self.codes.get_mut(row) {
             *code = 0;
         }
+        self.floats.clear(row);
         self.odd.clear(row);
         if let Some(document) = document {
             self.fill(row, document);
@@ -157,7 +162,12 @@ impl Column {
             Scalar::Int(number) if -EXACT < *number && *number < EXACT => {
                 at(&mut self.numbers, length, f64::NAN)[row] = *number as f64;
             }
-            Scalar::Float(number) => at(&mut self.numbers, length, f64::NAN)[row] = *number,
+            Scalar::Float(number) => {
+                at(&mut self.numbers, length, f64::NAN)[row] = *number;
+                if number.fract() == 0.0 {
+                    self.floats.set(row);
+                }
+            }
             Scalar::Int(_) | Scalar::Null => self.mark_odd(row),
             Scalar::Text(text) => match instant(text) {
                 Some(nanos) => at(&mut self.instants, length, NO_INSTANT)[row] = nanos,
@@ -238,7 +248,7 @@ impl Column {
             return values(&read(row).unwrap_or_default(), &self.path);
         }
         if let Some(number) = self.numbers.get(row).filter(|number| !number.is_nan()) {
-            return vec![number_of(*number)];
+            return vec![self.number_of(row, *number)];
         }
         if let Some(instant) = self.instants.get(row).filter(|instant| **instant != NO_INSTANT) {
             return vec![Scalar::Text(text_of(*instant).into())];
@@ -247,6 +257,13 @@ impl Column {
             None | Some(0) => Vec::new(),
             Some(code) => vec![self.dictionary.entries[*code as usize].clone()],
         }
+    }
+
+    /// The number of a row as its document has it.
+    #[expect(clippy::cast_possible_truncation, reason = "whole numbers are below 2^53")]
+    fn number_of(&self, row: usize, number: f64) -> Scalar<'static> {
+        let whole = number.fract() == 0.0 && !self.floats.contains(row);
+        if whole { Scalar::Int(number as i64) } else { Scalar::Float(number) }
     }
 
     /// What a row sorts by: its first value.
@@ -268,13 +285,6 @@ impl Column {
         (!self.numbers.is_empty() && self.instants.is_empty() && self.codes.is_empty() && !self.any_odd)
             .then_some(&self.numbers)
     }
-}
-
-/// A number as JSON would write it: whole ones without a fraction.
-#[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "checked to lose nothing")]
-fn number_of(number: f64) -> Scalar<'static> {
-    let whole = number.abs() < EXACT as f64 && number.fract() == 0.0;
-    if whole { Scalar::Int(number as i64) } else { Scalar::Float(number) }
 }
 
 /// The array with room for every row.
