@@ -172,7 +172,11 @@ fn rights_on_a_document_decide_over_reading_changing_and_deleting_it() {
 fn an_access_list_that_means_nothing_is_refused() {
     let agent = Start::new().agent();
     for (acl, hint) in [
-        (json!("jane"), "acl"),
+        (json!("jane"), "an object"),
+        (json!(null), "an object"),
+        (json!([{"type": "USER", "principal": "x"}]), "an object"),
+        (json!({"owner": ["jane", "USER"]}), "`acl.owner`"),
+        (json!({"owner": {"type": "USER", "principal": "x"}, "rules": [["y", "USER", "ALL"]]}), "`acl.rules`"),
         (json!({}), "owner"),
         (json!({"owner": {"type": "USER"}}), "principal"),
         (json!({"owner": {"type": "GROUP", "principal": "x"}}), "ROLE"),

@@ -97,14 +97,19 @@ fn many_resources_are_created_by_one_request_and_each_is_answered() {
     let send = |kind: &str, body: &str| {
         ask(&agent, "/api/service", &["-H", &format!("content-type: {kind}"), "--data-binary", body]).expect(200)
     };
-    let list = send("application/json", &format!(r#" [{SERVICE}, {{"name":"x"}}, 7, {SERVICE}]"#));
+    let deep = format!("{}1{}", "[".repeat(10_000), "]".repeat(10_000));
+    let odd = format!(r#"{{"name":"x"}}, 7, {{"name":"x","name":"y"}}, {{"properties":{deep}}}"#);
+    let list = send("application/json", &format!(" [{SERVICE}, {odd}, {SERVICE}]"));
     let answer = list.json();
-    assert_eq!((&answer["status"], &answer["message"]), (&json!(200), &json!("2 of 4 created")));
+    assert_eq!((&answer["status"], &answer["message"]), (&json!(200), &json!("2 of 6 created")));
     let results = answer["results"].as_array().unwrap();
     let statuses: Vec<&Value> = results.iter().map(|result| &result["status"]).collect();
-    assert_eq!(statuses, [201, 400, 400, 201]);
-    assert!(results[1]["message"].as_str().unwrap().contains("`exec` is missing"), "{}", results[1]);
-    assert_ne!(results[0]["resource-id"], results[3]["resource-id"]);
+    assert_eq!(statuses, [201, 400, 400, 400, 400, 201]);
+    let words = ["`exec` is missing", "a number", "`name` is given twice", "127 levels"];
+    for (result, word) in results[1..5].iter().zip(words) {
+        assert!(result["message"].as_str().unwrap().contains(word), "{word}: {result}");
+    }
+    assert_ne!(results[0]["resource-id"], results[5]["resource-id"]);
 
     let lines = send("application/x-ndjson", &format!("{SERVICE}\n\n{{\"name\":\n[1]\n{SERVICE}\r\n{SERVICE}"));
     assert_eq!(lines.header("content-type").as_deref(), Some("application/x-ndjson"));

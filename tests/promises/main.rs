@@ -5,9 +5,13 @@
 mod access;
 mod answers;
 mod backup;
+mod bad_clients;
+mod bad_input;
+mod bad_json;
 mod crash;
 mod cursors;
 mod disk;
+mod docs;
 mod filters;
 mod guide;
 mod house;

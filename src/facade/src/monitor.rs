@@ -10,7 +10,9 @@ use crate::cimi::Api;
 
 /// Adds both to an application.
 pub fn configure(config: &mut ServiceConfig) {
-    config.route("/healthz", web::get().to(health)).route("/metrics", web::get().to(metrics));
+    config
+        .service(web::resource("/healthz").get(health).head(health))
+        .service(web::resource("/metrics").get(metrics).head(metrics));
 }
 
 /// 200 while writes succeed, 503 with the reason while only reads do.

@@ -92,8 +92,9 @@ impl Check<'_> {
                 format!("{} is more than `limits.bulk_body` ({}); raise that too", limits.body, limits.bulk_body);
             self.refuse("limits.body", reason);
         }
-        self.size("limits.head", limits.head, 4 * KIB, MIB);
-        self.size("limits.target", limits.target, KIB, MIB);
+        self.size("limits.head", limits.head, 4 * KIB, 64 * KIB);
+        // Three times as much must fit into what the HTTP library takes: each byte may be percent-encoded.
+        self.size("limits.target", limits.target, KIB, 21 * KIB);
         if limits.target > limits.head {
             let reason = format!("{} is more than `limits.head` ({}), which holds it", limits.target, limits.head);
             self.refuse("limits.target", reason);
@@ -103,7 +104,7 @@ impl Check<'_> {
         self.time("limits.body_timeout", limits.body_timeout, 100, HOUR);
         self.time("limits.keep_alive", limits.keep_alive, 1000, HOUR);
         self.time("limits.shutdown", limits.shutdown, 0, 10 * MINUTE);
-        self.range("limits.page", limits.page, 1, 1_000_000);
+        self.range("limits.page", limits.page, 1, 10_000);
     }
 
     fn store(&mut self, config: &Config) {

@@ -115,7 +115,7 @@ pub(super) fn parameters() -> Value {
         "remove": query("$select", &text, "attributes to remove unless the body has them, with commas between them"),
         "orderby": query("$orderby", &text, "attributes to sort by, each with `:asc` or `:desc`"),
         "aggregation": query("$aggregation", &text, "sums over all matches, such as `avg:memory`"),
-        "expand": query("$expand", &text, "accepted and ignored"),
+        "expand": query("$expand", &text, "attributes whose links are filled with what they lead to; `*` for all"),
         "format": query("$format", &text, "accepted and ignored: answers are JSON"),
         "ifMatch": {
             "name": "If-Match", "in": "header", "required": false, "schema": text,

@@ -106,7 +106,12 @@ fn strip(body: &mut Map<String, Value>) {
 }
 
 fn take_acl(body: &mut Map<String, Value>, check: &mut Check<'_>) -> Option<Acl> {
-    let acl = match serde_json::from_value::<Acl>(body.remove("acl")?) {
+    let sent = body.remove("acl")?;
+    if let Some((path, expected)) = misshapen(&sent) {
+        check.fault(|_| format!("`{path}`: it is not an object, expected one such as {expected}"));
+        return None;
+    }
+    let acl = match serde_json::from_value::<Acl>(sent) {
         Ok(acl) => acl,
         Err(error) => {
             check.fault(|_| format!("`acl`: {}", cut_error(&error)));
@@ -124,6 +129,21 @@ fn take_acl(body: &mut Map<String, Value>, check: &mut Check<'_>) -> Option<Acl>
         check.fault(|_| format!("`acl.rules[{at}].principal`: it is blank, expected the name of a user or a role"));
     }
     Some(acl)
+}
+
+/// The part of an access list that should be an object and is none, with an example. The reader alone would take a JSON
+/// list for an object, by position.
+fn misshapen(acl: &Value) -> Option<(&'static str, &'static str)> {
+    let rules = acl.get("rules").and_then(Value::as_array);
+    if !acl.is_object() {
+        Some(("acl", r#"{"owner": {"principal": "jane", "type": "USER"}, "rules": []}"#))
+    } else if acl.get("owner").is_some_and(|owner| !owner.is_object()) {
+        Some(("acl.owner", r#"{"principal": "jane", "type": "USER"}"#))
+    } else if rules.is_some_and(|rules| rules.iter().any(|rule| !rule.is_object())) {
+        Some(("acl.rules", r#"{"principal": "USER", "type": "ROLE", "right": "VIEW"}"#))
+    } else {
+        None
+    }
 }
 
 /// The reader's message repeats the client's words and the known ones; both ends of it matter, the middle may go.

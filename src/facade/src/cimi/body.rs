@@ -6,6 +6,7 @@ use futures_util::StreamExt as _;
 use serde_json::{Map, Value};
 
 use super::Exchange;
+use super::strict::Strict;
 use crate::error::ApiError;
 
 /// What a body claims to be.
@@ -42,6 +43,13 @@ impl Exchange<'_> {
 
     /// The whole body, at most `limit` bytes, in time.
     pub(super) async fn bytes(&self, payload: Payload, limit: usize) -> Result<BytesMut, ApiError> {
+        if let Some(coding) =
+            self.request.headers().get(header::CONTENT_ENCODING).filter(|coding| *coding != "identity")
+        {
+            let coding: String = String::from_utf8_lossy(coding.as_bytes()).chars().take(40).collect();
+            let message = format!("the body is encoded as `{coding}`: expected no content-encoding, send it as it is");
+            return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
+        }
         let announced = self.request.headers().get(header::CONTENT_LENGTH);
         let announced = announced.and_then(|value| value.to_str().ok()).and_then(|value| value.parse::<usize>().ok());
         if announced.is_some_and(|length| length > limit) {
@@ -73,15 +81,20 @@ fn too_large(limit: usize) -> ApiError {
     ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, message)
 }
 
-/// 415 with what is accepted.
+/// 415 for what must be a document.
 pub(super) fn unsupported() -> ApiError {
-    let message = "unsupported content type: expected `content-type: application/json`";
+    unsupported_but("application/json")
+}
+
+/// 415 with the content type that is accepted.
+pub(super) fn unsupported_but(expected: &str) -> ApiError {
+    let message = format!("unsupported content type: expected `content-type: {expected}`");
     ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message)
 }
 
 /// Reads one JSON object.
 pub(super) fn object(bytes: &[u8]) -> Result<Map<String, Value>, ApiError> {
-    let value: Value = serde_json::from_slice(bytes).map_err(|error| malformed(bytes, &error))?;
+    let Strict(value) = serde_json::from_slice(bytes).map_err(|error| malformed(bytes, &error))?;
     match value {
         Value::Object(map) => Ok(map),
         other => Err(ApiError::bad_request(format!("the body is {}: expected a JSON object", kind_of(&other)))),
@@ -111,6 +124,9 @@ pub(super) fn malformed(bytes: &[u8], error: &serde_json::Error) -> ApiError {
         "trailing comma" => "; remove the comma before the closing bracket",
         "recursion limit exceeded" => "; at most 127 levels of nesting are accepted",
         "invalid escape" => "; a backslash is written as \\\\",
+        "unexpected end of hex escape" | "lone leading surrogate in hex escape" => "; a surrogate needs its other half",
+        "invalid unicode code point" => "; the body must be UTF-8",
+        _ if bytes.starts_with(b"\xef\xbb\xbf") => "; remove the byte order mark before it",
         _ => "",
     };
     let near = excerpt(bytes, line, column);

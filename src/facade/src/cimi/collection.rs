@@ -9,7 +9,7 @@ use mf2c_domain::resource::TypeSpec;
 use mf2c_store::{NewDocument, StoreError};
 use serde_json::{Map, Value};
 
-use super::body::{Kind, object, unsupported};
+use super::body::{Kind, object, unsupported, unsupported_but};
 use super::member::JSON;
 use super::view::{View, internal};
 use super::{Exchange, bulk};
@@ -55,7 +55,7 @@ async fn query_by_put(
         }
         Kind::Json => {}
         _ if bytes.is_empty() => {}
-        _ => return Err(unsupported()),
+        _ => return Err(unsupported_but("application/x-www-form-urlencoded")),
     }
     found(exchange, spec, Query::from_pairs(&pairs)?)
 }

@@ -7,6 +7,7 @@ mod entry_point;
 mod expand;
 mod member;
 mod route;
+mod strict;
 mod view;
 
 use std::net::IpAddr;

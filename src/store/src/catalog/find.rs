@@ -1,5 +1,6 @@
 //! Answers a query over one collection: filter, access, count, order, page and aggregates.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use serde_json::{Map, Value};
 use super::bitmap::Bitmap;
 use super::collection::{Collection, ReadBody, State};
 use super::column::values;
-use super::sort::{Cursor, CursorError, SortValue, order_text};
+use super::sort::{Cursor, CursorError, SortValue};
 use crate::document::Document;
 
 /// The answer to a query.
@@ -172,12 +173,23 @@ impl View<'_> {
         };
         let mut candidates: Vec<(Vec<SortValue<'_>>, usize)> = rows.iter().map(|row| (sorted_by(row), row)).collect();
         if let Some(cursor) = cursor {
+            let cursor = self.completed(cursor, keys);
             let born = |row: usize| self.state.rows[row].as_ref().map_or(0, |document| document.born);
-            candidates.retain(|(values, row)| {
-                compare(values, &cursor.keys).then_with(|| born(*row).cmp(&cursor.born)) == Ordering::Greater
-            });
+            candidates.retain(|(values, row)| cursor.is_before(values, born(*row), keys));
         }
         page_of(candidates, skip, take, |a, b| compare(&a.0, &b.0).then(a.1.cmp(&b.1)))
+    }
+
+    /// A cursor with the whole texts, if its document still has them.
+    fn completed<'c>(&'c self, cursor: &'c Cursor, keys: &[OrderKey]) -> Cow<'c, Cursor> {
+        let is_it = |row: &Option<Arc<Document>>| row.as_ref().is_some_and(|document| document.born == cursor.born);
+        let row = if cursor.is_cut() { self.state.rows.iter().position(is_it) } else { None };
+        let Some(row) = row else { return Cow::Borrowed(cursor) };
+        let values: Vec<_> = keys.iter().map(|key| self.sort_value(row, &key.path).into_owned()).collect();
+        if values.iter().zip(&cursor.keys).all(|(value, own)| value.may_be(own)) {
+            return Cow::Owned(Cursor { keys: values, ..cursor.clone() });
+        }
+        Cow::Borrowed(cursor)
     }
 
     fn sort_value(&self, row: usize, path: &Path) -> SortValue<'_> {
@@ -191,11 +203,8 @@ impl View<'_> {
     }
 
     fn cursor(&self, row: usize, keys: &[OrderKey]) -> Cursor {
-        Cursor {
-            order: order_text(keys),
-            keys: keys.iter().map(|key| self.sort_value(row, &key.path).into_owned()).collect(),
-            born: self.state.rows[row].as_ref().map_or(0, |document| document.born),
-        }
+        let values = keys.iter().map(|key| self.sort_value(row, &key.path).into_owned()).collect();
+        Cursor::new(keys, values, self.state.rows[row].as_ref().map_or(0, |document| document.born))
     }
 }
 

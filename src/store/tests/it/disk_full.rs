@@ -115,3 +115,24 @@ fn writing_resumes_by_itself_after_the_engine_has_met_the_full_disk() {
 fn tables_that_cannot_be_written_stop_nothing_for_good() {
     survives_a_full_disk(EmbeddedOptions { write_buffer: 64 << 10, ..small() });
 }
+
+#[test]
+fn a_backup_under_way_delays_the_mending_and_does_not_look_like_damage() {
+    let Some(disk) = Disk::of("8m") else { return };
+    let mut world = open(&disk.data(), small());
+    let id = world.add("service", service("a"));
+    let snapshot = world.store.snapshot().unwrap();
+    disk.fill();
+    let large = json!({"description": "x".repeat(100_000)});
+    assert!(matches!(world.one(edit(&id, large.clone())), Err(StoreError::Full { .. })));
+    disk.free();
+    let refused = world.one(edit(&id, large.clone())).err().map(|error| error.to_string()).unwrap_or_default();
+    assert!(refused.contains("perhaps a backup"), "{refused}");
+    assert!(world.body(&id).is_some(), "reads go on");
+    drop(snapshot);
+    world.clock.advance(Duration::from_secs(1));
+    world.one(edit(&id, large)).unwrap();
+    let everything = world.everything();
+    drop(world);
+    assert_eq!(open(&disk.data(), small()).everything(), everything);
+}

@@ -303,7 +303,7 @@ fn options() -> impl Strategy<Value = StoreOptions> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]
     fn the_store_equals_its_model(options in options(), history in prop::collection::vec(step(), 1..40)) {
         let mut run = Run::new(Place::Memory(Arc::new(MemoryEngine::new())), options);
@@ -313,7 +313,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(12))]
+    #![proptest_config(ProptestConfig::with_cases(10))]
     #[test]
     fn the_store_on_disk_equals_its_model(options in options(), history in prop::collection::vec(step(), 1..25)) {
         let mut run = Run::new(Place::Disk(tempfile::tempdir().unwrap()), options);

@@ -53,7 +53,7 @@ fn readers_see_what_exists(options: StoreOptions) {
                 assert_eq!(found.documents.iter().map(|found| &found.id).collect::<Vec<_>>(), [&steady[42]]);
             }
         });
-        for round in 0..60 {
+        for round in 0..30 {
             let news: Vec<_> =
                 (0..16).map(|number| world.draft("service", service(&format!("{round} {number}")))).collect();
             let ids: Vec<_> = news.iter().map(|new| new.id().clone()).collect();

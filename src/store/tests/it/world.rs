@@ -187,9 +187,12 @@ pub(crate) fn copy_tree(from: &Path, to: &Path) {
             std::fs::create_dir_all(&target).unwrap();
             copy_tree(&entry.path(), &target);
         } else if entry.path().extension().is_some_and(|extension| extension == "jnl") {
-            // The blank end is 64 MiB of zeros; a copy without it is read just the same.
+            // The blank end is up to 64 MiB of zeros; a copy without it is read just the same.
             let bytes = std::fs::read(entry.path()).unwrap();
-            let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+            let blank = [0; 1 << 16];
+            let parts = bytes.rchunks(blank.len()).take_while(|part| *part == &blank[..part.len()]);
+            let used = bytes.len() - parts.map(<[u8]>::len).sum::<usize>();
+            let used = bytes[..used].iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
             std::fs::write(target, &bytes[..used]).unwrap();
         } else {
             std::fs::copy(entry.path(), target).unwrap();

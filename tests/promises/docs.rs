@@ -1,0 +1,208 @@
+//! The documentation, held against the program: its curl examples are run, its links and paths followed, and every key
+//! of the configuration is looked for.
+//!
+//! Above each curl command stands a comment `# answers 201`, or `# answers 200, count 2`: the status that it gets, and
+//! the count in its answer. All blocks of a page run in order in one shell, with only the host and port replaced.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use mf2c_tests::{Agent, Start, agent_binary, eventually};
+
+/// The pages whose links are followed.
+const LINKED: [&str; 6] =
+    ["README.md", "CHANGELOG.md", "docs/ARCHITECTURE.md", "docs/guide.md", "docs/api.md", "docs/operations.md"];
+
+/// What the README's examples answer; its comments are for people who are in a hurry.
+const README: [u16; 4] = [200, 200, 201, 200];
+
+/// Each curl keeps its status and body, whatever becomes of its output.
+const PRELUDE: &str = r#"
+shopt -s expand_aliases
+set -u
+curl() {
+    local number=$(($(wc -l <statuses) + 1))
+    command curl -sS --max-time 30 "$@" -w '%{stderr}%{http_code}\n' 2>>statuses | tee "body.$number"
+}
+: >statuses
+"#;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests have a folder of their own").to_owned()
+}
+
+fn page(name: &str) -> String {
+    fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// The shell blocks of a page, from a heading on.
+fn shell_blocks(page: &str, from: &str) -> Vec<String> {
+    let text = &page[page.find(from).expect("the heading is there")..];
+    let blocks = text.split("\n```sh\n").skip(1);
+    blocks.map(|block| block.split_once("\n```").expect("a block has an end").0.to_owned()).collect()
+}
+
+/// What a comment says of the command behind it.
+#[derive(Debug, PartialEq)]
+struct Promise {
+    status: u16,
+    count: Option<u64>,
+}
+
+fn promise(line: &str) -> Option<Promise> {
+    let text = line.strip_prefix("# answers ")?;
+    let (status, count) = text.split_once(", count ").map_or((text, None), |(status, count)| (status, Some(count)));
+    let status = status.parse().unwrap_or_else(|_| panic!("no status in `{line}`"));
+    Some(Promise { status, count: count.map(|count| count.parse().unwrap_or_else(|_| panic!("no count in `{line}`"))) })
+}
+
+/// How many curl commands a block holds, apart from comments and the definitions of aliases.
+fn curls(block: &str) -> usize {
+    let code = block.lines().map(str::trim).filter(|line| !line.starts_with('#') && !line.starts_with("alias "));
+    let words = code.flat_map(|line| line.split(|c: char| c.is_whitespace() || matches!(c, '(' | '|' | ';')));
+    words.filter(|word| *word == "curl" || word.starts_with("mf2c-curl-")).count()
+}
+
+/// Runs a page's blocks in one shell: what each curl answered, as status and body.
+fn run(blocks: &[String], agent: &Agent) -> Vec<(u16, String)> {
+    let folder = tempfile::tempdir().unwrap();
+    let script = format!("{PRELUDE}{}\n", blocks.join("\n"));
+    let script = script.replace("https://127.0.0.1:8443", &format!("https://{}", agent.https()));
+    let script = script.replace("http://127.0.0.1:8080", &format!("http://{}", agent.http()));
+    let output = Command::new("bash")
+        .args(["-c", &script])
+        .current_dir(folder.path())
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", folder.path())
+        .output()
+        .expect("bash is installed");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.is_empty(), "{}: {said}", output.status);
+    let statuses = fs::read_to_string(folder.path().join("statuses")).unwrap();
+    let answer = |(number, status): (usize, &str)| {
+        let body = fs::read(folder.path().join(format!("body.{}", number + 1))).unwrap_or_default();
+        let status = status.parse().unwrap_or_else(|_| panic!("curl number {}: {status}", number + 1));
+        (status, String::from_utf8_lossy(&body).into_owned())
+    };
+    statuses.lines().enumerate().map(answer).collect()
+}
+
+/// An agent that has described its machine, as the guide's reader has it.
+fn agent() -> Agent {
+    let agent = Start::new().environment("MF2C_DEVICE_ENABLED", "true").agent();
+    eventually("the description of the machine", || {
+        agent.send("GET", "device-dynamic?$last=0", None).text().contains(r#""count":1"#)
+    });
+    agent
+}
+
+/// Runs the examples of a page and holds what they answer against what stands above them, or against `known`.
+fn check(name: &str, from: &str, known: &[u16]) {
+    let blocks: Vec<String> = shell_blocks(&page(name), from).into_iter().filter(|block| curls(block) > 0).collect();
+    let written = blocks.iter().flat_map(|block| block.lines()).filter_map(promise);
+    let promises: Vec<Promise> =
+        written.chain(known.iter().map(|status| Promise { status: *status, count: None })).collect();
+    let examples: usize = blocks.iter().map(|block| curls(block)).sum();
+    assert!(examples > 0 && examples == promises.len(), "{name}: {examples} examples, {} promises", promises.len());
+    let answers = run(&blocks, &agent());
+    for (number, (promised, (status, body))) in promises.iter().zip(&answers).enumerate() {
+        let which = format!("{name}, curl number {}", number + 1);
+        assert_eq!(*status, promised.status, "{which}: {body}");
+        if let Some(count) = promised.count {
+            assert!(body.contains(&format!(r#""count":{count},"#)), "{which}: expected count {count}: {body}");
+        }
+    }
+    assert_eq!(answers.len(), examples, "{name}: an example was skipped, or ran twice");
+}
+
+#[test]
+fn the_examples_of_the_readme_answer() {
+    check("README.md", "## Try it", &README);
+}
+
+#[test]
+fn the_examples_of_the_guide_answer_as_it_says() {
+    check("docs/guide.md", "# ", &[]);
+}
+
+#[test]
+fn the_examples_of_the_api_page_answer_as_it_says() {
+    check("docs/api.md", "# ", &[]);
+}
+
+#[test]
+fn the_examples_of_the_operations_page_answer_as_it_says() {
+    check("docs/operations.md", "# ", &[]);
+}
+
+/// A default as the table of keys writes it; none where it says so in words.
+fn written(key: &str, value: &toml::Value) -> Option<String> {
+    match value {
+        toml::Value::String(text) => (key != "data_dir" && !text.is_empty()).then(|| text.clone()),
+        toml::Value::Array(_) => None,
+        other => Some(other.to_string()),
+    }
+}
+
+#[test]
+fn every_key_of_the_configuration_is_explained_in_operations_with_its_default() {
+    let operations = page("docs/operations.md");
+    let shown = Command::new(agent_binary()).args(["config", "show"]).env_clear().output().unwrap();
+    let shown: toml::Table = toml::from_str(&String::from_utf8_lossy(&shown.stdout)).unwrap();
+    let mut keys = Vec::new();
+    for (name, value) in &shown {
+        match value.as_table() {
+            Some(section) => keys.extend(section.iter().map(|(key, value)| (format!("{name}.{key}"), value))),
+            None => keys.push((name.clone(), value)),
+        }
+    }
+    assert!(keys.len() > 20, "{keys:?}");
+    for (key, value) in keys {
+        let row = match written(&key, value) {
+            Some(default) => format!("| `{key}` | `{default}` |"),
+            None => format!("| `{key}` | "),
+        };
+        assert!(operations.contains(&row), "docs/operations.md has no row `{row}`");
+    }
+}
+
+/// The anchor that a heading gets.
+fn anchor(heading: &str) -> String {
+    let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
+    heading.to_lowercase().chars().filter(kept).map(|c| if c == ' ' { '-' } else { c }).collect()
+}
+
+#[test]
+fn links_between_the_pages_lead_somewhere() {
+    for name in LINKED {
+        let text = page(name);
+        let folder = root().join(name).parent().unwrap().to_owned();
+        let targets = text.split("](").skip(1).filter_map(|rest| Some(rest.split_once(')')?.0));
+        for target in targets.filter(|target| !target.contains("://")) {
+            let (path, wanted) = target.split_once('#').map_or((target, None), |(path, wanted)| (path, Some(wanted)));
+            let path = if path.is_empty() { root().join(name) } else { folder.join(path) };
+            assert!(path.exists(), "{name}: `{target}` leads nowhere");
+            if let Some(wanted) = wanted {
+                let text = fs::read_to_string(&path).unwrap();
+                let mut headings = text.lines().filter(|line| line.starts_with('#'));
+                let found = headings.any(|line| anchor(line.trim_start_matches('#').trim()) == wanted);
+                assert!(found, "{name}: `{target}` names no heading");
+            }
+        }
+    }
+}
+
+#[test]
+fn paths_named_in_the_pages_exist() {
+    let folders = ["scripts/", "config/", "docs/", "src/", "actors/", "tests/", "fuzz/"];
+    for name in LINKED {
+        let text = page(name);
+        let words = text.split(|c: char| c.is_whitespace() || matches!(c, '`' | '(' | ')' | ',' | ';' | '"' | '|'));
+        for word in words.filter(|word| folders.iter().any(|folder| word.starts_with(folder) && word != folder)) {
+            let path = word.split('#').next().unwrap_or_default().trim_end_matches(['.', ':']);
+            assert!(root().join(path).exists(), "{name}: there is no `{path}`");
+        }
+    }
+}
