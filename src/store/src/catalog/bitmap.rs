@@ -29,15 +29,28 @@ impl Bitmap {
         Self { words, length }
     }
 
-    /// The rows whose value in `column` satisfies `holds`; written so that the compiler can use vector instructions.
+    /// All of `length` rows.
+    pub(crate) fn all(length: usize) -> Self {
+        let mut words = vec![u64::MAX; length.div_ceil(64)];
+        if let (Some(last), used @ 1..) = (words.last_mut(), length % 64) {
+            *last = (1 << used) - 1;
+        }
+        Self { words, length }
+    }
+
+    /// The rows whose value in `column` satisfies `holds`.
     pub(crate) fn from_slice<T: Copy>(column: &[T], holds: impl Fn(T) -> bool) -> Self {
-        let words = column
-            .chunks(64)
-            .map(|chunk| {
-                chunk.iter().enumerate().fold(0u64, |word, (bit, value)| word | (u64::from(holds(*value)) << bit))
-            })
-            .collect();
-        Self { words, length: column.len() }
+        let mut rows = Self::all(column.len());
+        rows.retain(column, holds);
+        rows
+    }
+
+    /// Leaves the members whose value in `column` satisfies `holds`. Written so that the compiler can use vector
+    /// instructions; stretches without members are not looked at.
+    pub(crate) fn retain<T: Copy>(&mut self, column: &[T], holds: impl Fn(T) -> bool) {
+        for (word, values) in self.words.iter_mut().zip(column.chunks(64)).filter(|(word, _)| **word != 0) {
+            *word &= values.iter().enumerate().fold(0u64, |hit, (bit, value)| hit | (u64::from(holds(*value)) << bit));
+        }
     }
 
     pub(crate) fn set(&mut self, row: usize) {

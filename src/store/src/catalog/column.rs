@@ -5,19 +5,20 @@
 //! (texts, booleans, and that there is an object). Rows with several values, nulls, or integers that a float cannot
 //! hold are marked as odd and read from their documents. Each array exists once it has its first value.
 
-use std::collections::HashMap;
-
 use mf2c_domain::filter::{Comparison, Literal, Op};
 use mf2c_domain::path::{Path, visit_values};
 use mf2c_domain::scalar::Scalar;
 use mf2c_domain::time::Timestamp;
 
 use super::bitmap::Bitmap;
+use super::compare::{retain_codes, retain_instants, retain_numbers};
+use super::dictionary::Dictionary;
+use super::rank::Ranks;
 use super::sort::SortValue;
 
-const NO_INSTANT: i64 = i64::MIN;
+pub(super) const NO_INSTANT: i64 = i64::MIN;
 /// Integers below this are exact as floats.
-const EXACT: i64 = 1 << 53;
+pub(super) const EXACT: i64 = 1 << 53;
 
 /// See the module.
 #[derive(Debug)]
@@ -32,48 +33,6 @@ pub(crate) struct Column {
     floats: Bitmap,
     odd: Bitmap,
     any_odd: bool,
-}
-
-#[derive(Debug, Default)]
-struct Dictionary {
-    /// Code 0 stands for no value.
-    entries: Vec<Scalar<'static>>,
-    texts: HashMap<Box<str>, u32>,
-    others: [u32; 3],
-}
-
-impl Dictionary {
-    fn code(&mut self, value: &Scalar<'_>) -> u32 {
-        let slot = match value {
-            Scalar::Text(text) => {
-                if let Some(code) = self.texts.get(&**text) {
-                    return *code;
-                }
-                let code = self.add(Scalar::Text(text.clone().into_owned().into()));
-                self.texts.insert((&**text).into(), code);
-                return code;
-            }
-            Scalar::Bool(false) => 0,
-            Scalar::Bool(true) => 1,
-            _ => 2,
-        };
-        if self.others[slot] == 0 {
-            self.others[slot] = self.add(match slot {
-                0 => Scalar::Bool(false),
-                1 => Scalar::Bool(true),
-                _ => Scalar::Composite,
-            });
-        }
-        self.others[slot]
-    }
-
-    fn add(&mut self, value: Scalar<'static>) -> u32 {
-        if self.entries.is_empty() {
-            self.entries.push(Scalar::Null);
-        }
-        self.entries.push(value);
-        u32::try_from(self.entries.len() - 1).unwrap_or(u32::MAX)
-    }
 }
 
 impl Column {
@@ -94,7 +53,7 @@ impl Column {
 
     /// Whether so many dictionary entries are out of use that the column should be built anew.
     pub(crate) fn is_worn(&self) -> bool {
-        self.dictionary.entries.len() > 2 * self.length + 4096
+        self.dictionary.entries().len() > 2 * self.length + 4096
     }
 
     /// Adds a row for a document, or an empty one.
@@ -180,7 +139,7 @@ impl Column {
     }
 
     /// The rows that satisfy the comparison. `read` gives the document of an odd row.
-    pub(crate) fn matching(&self, comparison: &Comparison, read: &dyn Fn(usize) -> Option<Vec<u8>>) -> Bitmap {
+    fn matching(&self, comparison: &Comparison, read: &dyn Fn(usize) -> Option<Vec<u8>>) -> Bitmap {
         let (positive, negate) = match comparison.op {
             Op::Ne => (Comparison { op: Op::Eq, ..comparison.clone() }, true),
             _ => (comparison.clone(), false),
@@ -202,27 +161,33 @@ impl Column {
         rows
     }
 
+    /// Leaves those of `rows` that satisfy the comparison. `read` gives the document of an odd row.
+    pub(crate) fn narrow(&self, rows: &mut Bitmap, comparison: &Comparison, read: &dyn Fn(usize) -> Option<Vec<u8>>) {
+        let plain = comparison.op != Op::Ne && comparison.value != Literal::Null && !self.any_odd;
+        match (self.numbers.is_empty(), self.instants.is_empty(), self.codes.is_empty()) {
+            (false, true, true) if plain => retain_numbers(rows, &self.numbers, comparison),
+            (true, false, true) if plain => retain_instants(rows, &self.instants, comparison),
+            (true, true, false) if plain => retain_codes(rows, &self.codes, self.dictionary.entries(), comparison),
+            _ => rows.and(&self.matching(comparison, read)),
+        }
+    }
+
     /// The rows with a value that satisfies the positive comparison, odd rows left aside.
     fn satisfying(&self, comparison: &Comparison) -> Bitmap {
         let mut rows = Bitmap::none(self.length);
+        let mut add = |retain: &dyn Fn(&mut Bitmap)| {
+            let mut hit = Bitmap::all(self.length);
+            retain(&mut hit);
+            rows.or(&hit);
+        };
         if !self.numbers.is_empty() {
-            rows.or(&numbers_satisfying(&self.numbers, comparison));
+            add(&|hit| retain_numbers(hit, &self.numbers, comparison));
         }
         if !self.instants.is_empty() {
-            rows.or(&instants_satisfying(&self.instants, comparison));
+            add(&|hit| retain_instants(hit, &self.instants, comparison));
         }
         if !self.codes.is_empty() {
-            let entries = self.dictionary.entries.iter().enumerate();
-            let table: Vec<bool> = entries.map(|(code, entry)| code > 0 && comparison.satisfied_by(entry)).collect();
-            let only = table.iter().filter(|holds| **holds).count() == 1;
-            match table.iter().position(|holds| *holds) {
-                None => {}
-                Some(code) if only => {
-                    let code = u32::try_from(code).unwrap_or(0);
-                    rows.or(&Bitmap::from_slice(&self.codes, |own| own == code));
-                }
-                Some(_) => rows.or(&Bitmap::from_slice(&self.codes, |code| table[code as usize])),
-            }
+            add(&|hit| retain_codes(hit, &self.codes, self.dictionary.entries(), comparison));
         }
         rows
     }
@@ -255,7 +220,7 @@ impl Column {
         }
         match self.codes.get(row) {
             None | Some(0) => Vec::new(),
-            Some(code) => vec![self.dictionary.entries[*code as usize].clone()],
+            Some(code) => vec![self.dictionary.entries()[*code as usize].clone()],
         }
     }
 
@@ -275,15 +240,20 @@ impl Column {
             return SortValue::Instant(i128::from(*instant));
         }
         match self.codes.get(row) {
-            Some(code) if *code != 0 => SortValue::of(&self.dictionary.entries[*code as usize]),
+            Some(code) if *code != 0 => SortValue::of(&self.dictionary.entries()[*code as usize]),
             _ => self.values(row, read).first().map_or(SortValue::Missing, |value| SortValue::of(value).into_owned()),
         }
     }
 
-    /// The numbers of all rows, if every row's value is a number or missing (then NaN).
-    pub(crate) fn as_numbers(&self) -> Option<&[f64]> {
-        (!self.numbers.is_empty() && self.instants.is_empty() && self.codes.is_empty() && !self.any_odd)
-            .then_some(&self.numbers)
+    /// The values as ranks, if one array holds them all.
+    pub(crate) fn ranks(&self) -> Option<Ranks<'_>> {
+        match (self.numbers.is_empty(), self.instants.is_empty(), self.codes.is_empty()) {
+            _ if self.any_odd => None,
+            (false, true, true) => Some(Ranks::Numbers(&self.numbers)),
+            (true, false, true) => Some(Ranks::Instants(&self.instants)),
+            (true, true, false) => Some(Ranks::Codes(&self.codes, self.dictionary.ranks())),
+            _ => None,
+        }
     }
 }
 
@@ -302,7 +272,7 @@ fn instant(text: &str) -> Option<i64> {
     (text_of(nanos) == text).then_some(nanos)
 }
 
-fn text_of(nanos: i64) -> String {
+pub(super) fn text_of(nanos: i64) -> String {
     Timestamp::from_nanos(i128::from(nanos)).to_string()
 }
 
@@ -322,38 +292,4 @@ pub(super) fn values(document: &[u8], path: &Path) -> Vec<Scalar<'static>> {
     let mut found = Vec::new();
     visit_values(document, path, &mut |value| found.push(own(value)));
     found
-}
-
-fn numbers_satisfying(numbers: &[f64], comparison: &Comparison) -> Bitmap {
-    let against = match &comparison.value {
-        #[expect(clippy::cast_precision_loss, reason = "the numbers of a column are below 2^53, where nothing is lost")]
-        Literal::Int(value) if -EXACT < *value && *value < EXACT => Some(*value as f64),
-        Literal::Float(value) => Some(*value),
-        _ => None,
-    };
-    match (comparison.op, against) {
-        (Op::Eq, Some(value)) => Bitmap::from_slice(numbers, |own| own == value),
-        (Op::Lt, Some(value)) => Bitmap::from_slice(numbers, |own| own < value),
-        (Op::Le, Some(value)) => Bitmap::from_slice(numbers, |own| own <= value),
-        (Op::Ge, Some(value)) => Bitmap::from_slice(numbers, |own| own >= value),
-        (Op::Gt, Some(value)) => Bitmap::from_slice(numbers, |own| own > value),
-        _ => Bitmap::from_slice(numbers, |own| !own.is_nan() && comparison.satisfied_by(&Scalar::Float(own))),
-    }
-}
-
-fn instants_satisfying(instants: &[i64], comparison: &Comparison) -> Bitmap {
-    let against = match &comparison.value {
-        Literal::Date { at, .. } | Literal::Text { at: Some(at), .. } => i64::try_from(at.nanos()).ok(),
-        _ => None,
-    };
-    match (comparison.op, against) {
-        (Op::Eq, Some(value)) => Bitmap::from_slice(instants, |own| own == value),
-        (Op::Lt, Some(value)) => Bitmap::from_slice(instants, |own| own < value && own != NO_INSTANT),
-        (Op::Le, Some(value)) => Bitmap::from_slice(instants, |own| own <= value && own != NO_INSTANT),
-        (Op::Ge, Some(value)) => Bitmap::from_slice(instants, |own| own >= value),
-        (Op::Gt, Some(value)) => Bitmap::from_slice(instants, |own| own > value),
-        _ => Bitmap::from_slice(instants, |own| {
-            own != NO_INSTANT && comparison.satisfied_by(&Scalar::Text(text_of(own).into()))
-        }),
-    }
 }

@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 use super::bitmap::Bitmap;
 use super::collection::{Collection, ReadBody, State};
 use super::column::values;
+use super::rank::first_rows;
 use super::sort::{Cursor, CursorError, SortValue};
 use crate::document::Document;
 
@@ -81,7 +82,9 @@ impl View<'_> {
         let mut rows = self.state.live.clone();
         if !caller.is_admin() {
             let visible: Vec<bool> = self.state.acls.iter().map(|acl| acl.can_view(caller)).collect();
-            rows.and(&Bitmap::from_slice(&self.state.acl_of_row, |acl| visible[acl as usize]));
+            if !visible.iter().all(|visible| *visible) {
+                rows.retain(&self.state.acl_of_row, |acl| visible[acl as usize]);
+            }
         }
         if let Some(filter) = &query.filter {
             self.narrow(&mut rows, filter);
@@ -106,7 +109,7 @@ impl View<'_> {
                 rows.and_not(&left);
             }
             Filter::Compare(comparison) => match self.state.columns.get(&comparison.path) {
-                Some(kept) => rows.and(&kept.column.matching(comparison, &|row| self.document(row))),
+                Some(kept) => kept.column.narrow(rows, comparison, &|row| self.document(row)),
                 None => {
                     for row in rows.clone().iter() {
                         let document = self.document(row).unwrap_or_default();
@@ -155,29 +158,25 @@ impl View<'_> {
         skip: usize,
         take: usize,
     ) -> (Vec<usize>, bool) {
-        if let ([key], None) = (keys, cursor)
-            && let Some(numbers) = self.state.columns.get(&key.path).and_then(|kept| kept.column.as_numbers())
-        {
-            let candidates = rows.iter().map(|row| (numbers[row], row)).collect();
-            return page_of(candidates, skip, take, |a: &(f64, usize), b| {
-                by_number(a.0, b.0, key.descending).then(a.1.cmp(&b.1))
-            });
-        }
-        let sorted_by = |row: usize| keys.iter().map(|key| self.sort_value(row, &key.path)).collect::<Vec<_>>();
-        let compare = |a: &[SortValue<'_>], b: &[SortValue<'_>]| {
-            let pairs = a.iter().zip(b).zip(keys);
-            pairs
-                .map(|((a, b), key)| a.compare(b, key.descending))
-                .find(|order| order.is_ne())
-                .unwrap_or(Ordering::Equal)
+        let first = &keys[0];
+        let ranks = self.state.columns.get(&first.path).and_then(|kept| kept.column.ranks());
+        let values = |row: usize| keys.iter().map(|key| self.sort_value(row, &key.path)).collect::<Vec<_>>();
+        let cursor = cursor.map(|cursor| self.completed(cursor, keys));
+        let born = |row: usize| self.state.rows[row].as_ref().map_or(0, |document| document.born);
+        let behind =
+            |row: &usize| cursor.as_ref().is_none_or(|cursor| cursor.is_before(&values(*row), born(*row), keys));
+        let ties = |a: usize, b: usize| {
+            let orders = keys
+                .iter()
+                .map(|key| self.sort_value(a, &key.path).compare(&self.sort_value(b, &key.path), key.descending));
+            orders.into_iter().find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
         };
-        let mut candidates: Vec<(Vec<SortValue<'_>>, usize)> = rows.iter().map(|row| (sorted_by(row), row)).collect();
-        if let Some(cursor) = cursor {
-            let cursor = self.completed(cursor, keys);
-            let born = |row: usize| self.state.rows[row].as_ref().map_or(0, |document| document.born);
-            candidates.retain(|(values, row)| cursor.is_before(values, born(*row), keys));
-        }
-        page_of(candidates, skip, take, |a, b| compare(&a.0, &b.0).then(a.1.cmp(&b.1)))
+        let rank = |row: usize| ranks.map_or(0, |ranks| ranks.of(row, first.descending));
+        let decided = ranks.is_some() && keys.len() == 1;
+        let end = skip.saturating_add(take);
+        let (mut page, more) = first_rows(rows.iter().filter(behind), end, rank, (!decided).then_some(&ties));
+        page.drain(..skip.min(page.len()));
+        (page, more)
     }
 
     /// A cursor with the whole texts, if its document still has them.
@@ -206,30 +205,4 @@ impl View<'_> {
         let values = keys.iter().map(|key| self.sort_value(row, &key.path).into_owned()).collect();
         Cursor::new(keys, values, self.state.rows[row].as_ref().map_or(0, |document| document.born))
     }
-}
-
-/// Numbers in order, NaN (missing) last in both directions.
-fn by_number(a: f64, b: f64, descending: bool) -> Ordering {
-    match (a.is_nan(), b.is_nan()) {
-        (false, false) if descending => b.total_cmp(&a),
-        (false, false) => a.total_cmp(&b),
-        (a, b) => a.cmp(&b),
-    }
-}
-
-/// Sorts no more than the page needs.
-fn page_of<T>(
-    mut candidates: Vec<(T, usize)>,
-    skip: usize,
-    take: usize,
-    mut compare: impl FnMut(&(T, usize), &(T, usize)) -> Ordering,
-) -> (Vec<usize>, bool) {
-    let end = skip.saturating_add(take);
-    let more = candidates.len() > end;
-    if more && end > 0 {
-        candidates.select_nth_unstable_by(end - 1, &mut compare);
-    }
-    candidates.truncate(end);
-    candidates.sort_unstable_by(&mut compare);
-    (candidates.into_iter().skip(skip).map(|(_, row)| row).collect(), more)
 }

@@ -3,7 +3,10 @@
 mod bitmap;
 mod collection;
 mod column;
+mod compare;
+mod dictionary;
 mod find;
+mod rank;
 mod sort;
 
 use std::collections::HashMap;
