@@ -6,6 +6,8 @@
 //! A commit waits for the disk, so this actor has an arbiter of its own in production. What arrives meanwhile fills the
 //! mailbox, and the next batch is all of it: that is the group commit.
 
+use std::time::Duration;
+
 use actix::prelude::*;
 use mf2c_domain::caller::Caller;
 use mf2c_domain::id::ResourceId;
@@ -15,6 +17,9 @@ use tokio::sync::oneshot;
 
 /// The most writes that share one sync.
 const MAX_BATCH: usize = 1024;
+
+/// Pause between two attempts to mend a writer that has failed.
+const MEND_PAUSE: Duration = Duration::from_secs(1);
 
 type Outcome = Result<Written, StoreError>;
 
@@ -57,13 +62,15 @@ pub struct ResourceStore {
     mailbox: usize,
     waiting: Vec<Command>,
     answers: Vec<oneshot::Sender<Outcome>>,
+    /// Whether the next attempt to mend the writer is planned.
+    mending: bool,
 }
 
 impl ResourceStore {
     /// An actor that commits through `writer`. When `mailbox` writes wait, their senders wait too.
     #[must_use]
     pub fn new(writer: Writer, mailbox: usize) -> Self {
-        Self { writer, mailbox, waiting: Vec::new(), answers: Vec::new() }
+        Self { writer, mailbox, waiting: Vec::new(), answers: Vec::new(), mending: false }
     }
 
     /// Puts a command into the next batch, which is committed as soon as the mailbox is empty.
@@ -71,21 +78,34 @@ impl ResourceStore {
         let (answer, answered) = oneshot::channel();
         if self.waiting.is_empty() {
             // The context runs spawned futures only when it has taken every message.
-            ctx.spawn(async {}.into_actor(self).map(|(), store, _| store.commit()));
+            ctx.spawn(async {}.into_actor(self).map(|(), store, ctx| store.commit(ctx)));
         }
         self.waiting.push(command);
         self.answers.push(answer);
         if self.waiting.len() >= MAX_BATCH {
-            self.commit();
+            self.commit(ctx);
         }
         Box::pin(async move { answered.await.unwrap_or(Err(StoreError::Stopping)) })
     }
 
-    fn commit(&mut self) {
+    fn commit(&mut self, ctx: &mut Context<Self>) {
         let outcomes = self.writer.execute(std::mem::take(&mut self.waiting));
         for (answer, outcome) in self.answers.drain(..).zip(outcomes) {
             // A caller that has gone away does not undo its write.
             let _ = answer.send(outcome);
+        }
+        self.watch_failure(ctx);
+    }
+
+    /// While the writer has failed it is tried again and again, also if nobody writes.
+    fn watch_failure(&mut self, ctx: &mut Context<Self>) {
+        if self.writer.has_failed() && !self.mending {
+            self.mending = true;
+            ctx.run_later(MEND_PAUSE, |store, ctx| {
+                store.mending = false;
+                store.writer.mend();
+                store.watch_failure(ctx);
+            });
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::fs::DirBuilder;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -157,7 +157,17 @@ pub fn make_directory(config: &Config) -> Result<(), StartError> {
         .recursive(true)
         .mode(0o700)
         .create(&config.data_dir)
+        .and_then(|()| std::fs::metadata(&config.data_dir))
+        .map(|found| warn_if_open(found.permissions().mode() & 0o777, config))
         .map_err(|source| StartError::DataDirectory { path: config.data_dir.clone(), source })
+}
+
+/// A directory that was there before may be open to others, who could read all documents.
+fn warn_if_open(mode: u32, config: &Config) {
+    if mode & 0o077 != 0 {
+        let (path, mode) = (config.data_dir.display(), format!("{mode:04o}"));
+        tracing::warn!(%path, mode, "other users of this machine can read the data directory; close it with chmod 0700");
+    }
 }
 
 /// The engine's bounds in a configuration.

@@ -50,7 +50,7 @@ pub enum StoreError {
     #[error(transparent)]
     Cursor(#[from] CursorError),
     /// The disk is full.
-    #[error("nothing can be written now: {reason}")]
+    #[error("nothing can be written now: {reason}; writing resumes by itself when there is space")]
     Full {
         /// The engine's words.
         reason: String,

@@ -24,4 +24,4 @@ pub use engine::{Repaired, repair};
 pub use error::StoreError;
 pub use identity::Identity;
 pub use store::{Change, Changes, Counters, Store, StoreOptions};
-pub use writer::{WriteQueue, Writer, start_writer};
+pub use writer::Writer;

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use mf2c_domain::caller::Caller;
 use mf2c_domain::entropy::Entropy;
+use mf2c_domain::filter::Filter;
 use mf2c_domain::id::ResourceId;
 use mf2c_domain::path::Path;
 use mf2c_domain::query::{OrderKey, Query};
@@ -17,7 +18,7 @@ use tokio::sync::watch;
 
 use crate::built_in;
 use crate::catalog::{Catalog, Found};
-use crate::document::Document;
+use crate::document::{Body, Document};
 use crate::engine::{Engine, EngineError, Scan, Space};
 use crate::error::StoreError;
 use crate::identity::Identity;
@@ -171,6 +172,14 @@ impl Store {
         Ok(collection.find(query, order, caller, &read)?)
     }
 
+    /// Whether a query needs no more than a moment: false where it must first read through a large collection.
+    #[must_use]
+    pub fn is_prepared(&self, spec: &TypeSpec, query: &Query) -> bool {
+        let Some(collection) = self.catalog.collection(spec.name) else { return true };
+        let mut paths = query.filter.iter().flat_map(Filter::paths).chain(query.order.iter().map(|key| &key.path));
+        collection.is_small() || query.aggregations.is_empty() && paths.all(|path| collection.has_column(path))
+    }
+
     /// All documents of one type, in their natural order.
     #[must_use]
     pub fn all(&self, kind: &str) -> Vec<Arc<Document>> {
@@ -284,7 +293,11 @@ fn damaged(space: &str, what: String) -> EngineError {
 }
 
 pub(crate) fn entity_tag(incarnation: u64, document: &Document) -> String {
-    format!("{incarnation:x}.{:x}", document.revision)
+    match (document.revision, &document.body) {
+        // What is not stored has no revision: it changes when the program does.
+        (0, Body::Here(body)) => format!("b.{:x}", xxhash_rust::xxh3::xxh3_64(body)),
+        (revision, _) => format!("{incarnation:x}.{revision:x}"),
+    }
 }
 
 /// The JSON of a document that is not kept in memory.

@@ -1,8 +1,10 @@
 //! `/api/<type>`: query and add.
 
+use std::sync::Arc;
+
 use actix_web::HttpResponse;
 use actix_web::http::{Method, StatusCode, header};
-use actix_web::web::{BytesMut, Payload};
+use actix_web::web::{self, BytesMut, Payload};
 use mf2c_actors::resource_store::AddResource;
 use mf2c_domain::query::{Query, decode_pairs};
 use mf2c_domain::resource::TypeSpec;
@@ -24,7 +26,7 @@ pub(super) async fn answer(
     match *exchange.request.method() {
         Method::GET | Method::HEAD => {
             may_list(exchange, spec)?;
-            found(exchange, spec, exchange.query()?)
+            found(exchange, spec, exchange.query()?).await
         }
         Method::PUT => query_by_put(exchange, spec, payload).await,
         Method::POST if spec.verbs.add => add(exchange, spec, payload).await,
@@ -57,15 +59,21 @@ async fn query_by_put(
         _ if bytes.is_empty() => {}
         _ => return Err(unsupported_but("application/x-www-form-urlencoded")),
     }
-    found(exchange, spec, Query::from_pairs(&pairs)?)
+    found(exchange, spec, Query::from_pairs(&pairs)?).await
 }
 
 /// 200 with the collection document.
-fn found(exchange: &Exchange<'_>, spec: &'static TypeSpec, mut query: Query) -> Result<HttpResponse, ApiError> {
+async fn found(exchange: &Exchange<'_>, spec: &'static TypeSpec, mut query: Query) -> Result<HttpResponse, ApiError> {
     let store = &exchange.api.store;
     let page = exchange.api.settings.page as u64;
     query.last = Some(query.last.unwrap_or(u64::MAX).min(query.first.saturating_add(page).saturating_sub(1)));
-    let found = store.find(spec, &query, &exchange.caller)?;
+    let found = if store.is_prepared(spec, &query) {
+        store.find(spec, &query, &exchange.caller)?
+    } else {
+        // The worker's other connections must not wait while a large collection is read through.
+        let (store, caller, query) = (Arc::clone(store), exchange.caller.clone(), query.clone());
+        web::block(move || store.find(spec, &query, &caller)).await.map_err(|_| StoreError::Stopping)??
+    };
     let mut out = Vec::with_capacity(512 + found.documents.len() * 1024);
     let acl = serde_json::to_string(&spec.collection_acl).map_err(|error| internal(&error))?;
     let head = format!(

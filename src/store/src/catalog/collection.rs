@@ -17,6 +17,9 @@ const MAX_COLUMNS: usize = 48;
 /// Collections smaller than this are read through; columns would cost more than they save.
 const MIN_ROWS: usize = 64;
 
+/// From this size on, reading through a collection is work for a thread of its own.
+const MANY_ROWS: usize = 20_000;
+
 /// Reads a document's JSON wherever it is.
 pub(crate) type ReadBody<'a> = &'a dyn Fn(&Document) -> Option<Vec<u8>>;
 
@@ -71,6 +74,16 @@ impl Collection {
     pub(crate) fn len(&self) -> usize {
         let state = self.state.read();
         state.rows.len() - state.dead
+    }
+
+    /// Whether reading through it takes no more than a moment.
+    pub(crate) fn is_small(&self) -> bool {
+        self.state.read().rows.len() < MANY_ROWS
+    }
+
+    /// Whether there is a column for the attribute.
+    pub(crate) fn has_column(&self, path: &Path) -> bool {
+        self.state.read().columns.contains_key(path)
     }
 
     /// The first document in the natural order.

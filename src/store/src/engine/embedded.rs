@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable as _};
 use parking_lot::RwLock;
@@ -12,7 +12,7 @@ use parking_lot::RwLock;
 use super::inspect::inspect;
 use super::lock::lock;
 use super::witness::Witness;
-use super::{Batch, Engine, EngineError, RESTORE_ADVICE, Scan, Space, Visit, Write, tables};
+use super::{Batch, Engine, EngineError, Scan, Space, TABLE_ADVICE, Visit, Write, tables};
 
 /// What the embedded engine may use.
 #[derive(Debug, Clone)]
@@ -39,6 +39,8 @@ pub struct EmbeddedEngine {
     witness: Witness,
     /// Whether a write has failed, after which `fjall` takes no more until it is opened again.
     stopped: AtomicBool,
+    /// Bytes written since the system was asked for the free space.
+    unasked: AtomicU64,
     _lock: File,
 }
 
@@ -84,7 +86,9 @@ impl EmbeddedEngine {
     ) -> Result<Self, EngineError> {
         let open = RwLock::new(Some(open_database(directory, &options)?));
         let (directory, stopped) = (directory.to_owned(), AtomicBool::new(false));
-        Ok(Self { directory, options, open, witness, stopped, _lock: lock })
+        // The first write asks.
+        let unasked = AtomicU64::new(u64::MAX / 2);
+        Ok(Self { directory, options, open, witness, stopped, unasked, _lock: lock })
     }
 
     fn current(&self) -> Result<Open, EngineError> {
@@ -98,12 +102,19 @@ impl EmbeddedEngine {
         engine_error(&self.directory, action, error)
     }
 
-    /// Refuses a write while there is still room for the engine to finish what it has begun.
-    fn check_free_space(&self) -> Result<(), EngineError> {
-        let free = free_space(&self.directory).unwrap_or(u64::MAX);
-        if free >= self.options.min_free {
+    /// Refuses a write while there is still room for the engine to finish what it has begun. The system is asked again
+    /// when a small part of that room may have been used.
+    fn check_free_space(&self, size: u64) -> Result<(), EngineError> {
+        let step = (self.options.min_free / 16).min(4 << 20);
+        if self.unasked.fetch_add(size, Ordering::Relaxed).saturating_add(size) < step {
             return Ok(());
         }
+        let free = free_space(&self.directory).unwrap_or(u64::MAX);
+        if free >= self.options.min_free {
+            self.unasked.store(0, Ordering::Relaxed);
+            return Ok(());
+        }
+        self.unasked.store(step, Ordering::Relaxed);
         let detail = format!("{} MiB are free, {} MiB are wanted", free >> 20, self.options.min_free >> 20);
         Err(EngineError::Full { path: self.directory.clone(), detail })
     }
@@ -147,7 +158,7 @@ fn engine_error(directory: &Path, action: &'static str, error: fjall::Error) -> 
         }
         other => {
             let (file, offset) = tables::first_damaged_block(directory).unwrap_or_else(|| (directory.to_owned(), 0));
-            return EngineError::Damaged { file, offset, what: other.to_string(), advice: RESTORE_ADVICE };
+            return EngineError::Damaged { file, offset, what: other.to_string(), advice: TABLE_ADVICE };
         }
     };
     if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge)
@@ -194,7 +205,7 @@ impl Scan for Instant {
 
 impl Engine for EmbeddedEngine {
     fn commit(&self, batch: Batch) -> Result<(), EngineError> {
-        self.check_free_space()?;
+        self.check_free_space(batch.size())?;
         let open = self.current()?;
         let mut writes = fjall::OwnedWriteBatch::with_capacity(open.database.clone(), batch.writes.len())
             .durability(Some(PersistMode::SyncData));
@@ -228,7 +239,7 @@ impl Engine for EmbeddedEngine {
     }
 
     fn heal(&self) -> Result<(), EngineError> {
-        self.check_free_space()?;
+        self.check_free_space(u64::MAX / 2)?;
         if !self.stopped.load(Ordering::Acquire) {
             return Ok(());
         }

@@ -54,6 +54,16 @@ impl Batch {
         self.writes.push(Write::Put(space, key.into(), value));
     }
 
+    /// How many bytes of keys and values it holds.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        let size = |write: &Write| match write {
+            Write::Put(_, key, value) => key.len() + value.len(),
+            Write::Delete(_, key) => key.len(),
+        };
+        self.writes.iter().map(size).sum::<usize>() as u64
+    }
+
     /// Adds a removal.
     pub fn delete(&mut self, space: Space, key: &[u8]) {
         self.writes.push(Write::Delete(space, key.into()));
@@ -125,7 +135,7 @@ pub enum EngineError {
         holder: String,
     },
     /// The disk is full, or nearly so.
-    #[error("no space left for the data directory `{path}` ({detail}): free some space, writing resumes by itself")]
+    #[error("no space left for the data directory `{path}` ({detail}): free some space")]
     Full {
         /// The directory.
         path: PathBuf,
@@ -165,6 +175,10 @@ pub enum EngineError {
     },
 }
 
-/// What an operator can do about damage.
-pub(crate) const RESTORE_ADVICE: &str = "nothing was changed; restore the latest backup with `mf2c restore FILE`, \
-     or cut the damaged part off with `mf2c repair`, which says what is lost";
+/// What an operator can do about damage to the journals or the log.
+pub(crate) const RESTORE_ADVICE: &str = "nothing was changed; move the data directory away and restore the latest \
+     backup with `mf2c restore FILE`, or cut the damaged part off with `mf2c repair`, which says what is lost";
+
+/// What an operator can do about damage to a table.
+pub(crate) const TABLE_ADVICE: &str = "nothing was changed; move the data directory away and restore the latest backup \
+     with `mf2c restore FILE`";

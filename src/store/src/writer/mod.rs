@@ -1,6 +1,5 @@
 //! The one writer: turns commands into change records and commits them together.
 
-mod queue;
 mod stage;
 
 use std::collections::VecDeque;
@@ -21,7 +20,6 @@ use crate::error::StoreError;
 use crate::load::Loaded;
 use crate::record::{ChangeRecord, DocumentRecord, NodeId};
 use crate::store::{Counters, StoreOptions};
-pub use queue::{WriteQueue, start_writer};
 use stage::Stage;
 pub(crate) use stage::assemble;
 
@@ -192,6 +190,18 @@ impl Writer {
         counters.log_entries.store(self.log.len() as u64, Ordering::Relaxed);
         counters.resident.store(self.resident, Ordering::Relaxed);
         self.feed.send_replace(self.position);
+    }
+
+    /// Tries to write again if the last commit failed. Somebody should call this now and then, for a store that nobody
+    /// writes to would not notice that it could.
+    pub fn mend(&mut self) {
+        self.bring_back();
+    }
+
+    /// Whether the last commit failed and the engine has not come back.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.failed.is_some()
     }
 
     /// Heals the engine after a failure, at once and then at most once per pause, and takes over what the failed batch

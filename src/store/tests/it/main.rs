@@ -21,7 +21,6 @@ mod model;
 #[cfg(test)]
 mod naive;
 #[cfg(test)]
-mod queue;
 #[cfg(test)]
 mod readers;
 #[cfg(test)]

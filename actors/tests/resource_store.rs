@@ -1,0 +1,132 @@
+//! The one writer: whoever sends is answered once it is on disk, those who wait together share a sync, and a store that
+//! could not write comes back by itself.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use actix::prelude::*;
+use mf2c_actors::resource_store::{AddResource, EditResource, ResourceStore};
+use mf2c_domain::caller::Caller;
+use mf2c_domain::entropy::Entropy;
+use mf2c_domain::resource;
+use mf2c_domain::time::{Clock, Timestamp};
+use mf2c_store::engine::{EmbeddedEngine, EmbeddedOptions, Engine, Fault, MemoryEngine};
+use mf2c_store::{NewDocument, Store, StoreError, StoreOptions};
+use serde_json::json;
+
+/// The machine's own time and a counter for randomness.
+struct World(Instant);
+
+impl Clock for World {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(1_700_000_000_000 + i64::try_from(self.elapsed().as_millis()).unwrap())
+    }
+    fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+struct Counter(std::sync::atomic::AtomicU64);
+
+impl Entropy for Counter {
+    fn fill(&self, buffer: &mut [u8]) {
+        for part in buffer.chunks_mut(8) {
+            let bytes = self.0.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed).to_le_bytes();
+            part.copy_from_slice(&bytes[..part.len()]);
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the actor's own timers run in real time")]
+fn world() -> (Arc<dyn Clock>, Counter) {
+    (Arc::new(World(Instant::now())), Counter(1.into()))
+}
+
+fn open(engine: Arc<dyn Engine>, mailbox: usize) -> (Arc<Store>, Addr<ResourceStore>, Counter) {
+    let (clock, entropy) = world();
+    let (store, writer) = Store::open(engine, StoreOptions::default(), clock, &entropy).unwrap();
+    (store, ResourceStore::new(writer, mailbox).start(), entropy)
+}
+
+fn service(name: &str, entropy: &Counter) -> NewDocument {
+    let spec = resource::find("service").unwrap();
+    let body = json!({"name": name, "exec": "x", "exec_type": "docker", "agent_type": "normal"});
+    let draft = spec.prepare_add(body.as_object().unwrap().clone(), Timestamp::default(), entropy).unwrap();
+    NewDocument::new(spec, draft, &Caller::agent(), entropy).unwrap()
+}
+
+#[actix::test]
+async fn many_senders_share_syncs_and_find_everything_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let engine = Arc::new(EmbeddedEngine::open(directory.path(), EmbeddedOptions::default()).unwrap());
+    let (store, writer, entropy) = open(engine, 256);
+    let shared = writer.send(AddResource(service("shared", &entropy))).await.unwrap().unwrap().id;
+    let entropy = Arc::new(entropy);
+    let senders: Vec<_> = (0..32)
+        .map(|sender| {
+            let (writer, store, entropy, shared) =
+                (writer.clone(), store.clone(), Arc::clone(&entropy), shared.clone());
+            actix::spawn(async move {
+                for round in 0..5 {
+                    let new = AddResource(service(&format!("{sender}-{round}"), &entropy));
+                    let added = writer.send(new).await.unwrap().unwrap();
+                    assert!(store.get(added.id.as_str()).is_some(), "a read sees what was acknowledged");
+                    let changes = json!({"num_agents": round}).as_object().unwrap().clone();
+                    let (id, by) = (shared.clone(), Caller::agent());
+                    let edit = EditResource { id, changes, removed: Vec::new(), if_match: None, by };
+                    writer.send(edit).await.unwrap().unwrap();
+                }
+            })
+        })
+        .collect();
+    for sender in senders {
+        sender.await.unwrap();
+    }
+    let counted = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+    let (commits, changes) = (counted(&store.counters().commits), counted(&store.counters().changes));
+    assert_eq!(changes, 321);
+    assert!(commits * 4 < changes, "{commits} commits for {changes} changes");
+    drop((writer, store));
+    // The actor and its engine go when their last address is gone.
+    let deadline = Duration::from_secs(20);
+    let reopened = tokio::time::timeout(deadline, async {
+        loop {
+            match EmbeddedEngine::open(directory.path(), EmbeddedOptions::default()) {
+                Ok(engine) => break engine,
+                Err(_) => tokio::task::yield_now().await,
+            }
+        }
+    });
+    let (store, ..) = open(Arc::new(reopened.await.unwrap()), 256);
+    assert_eq!(store.len(), 161);
+}
+
+#[actix::test]
+async fn a_full_mailbox_makes_senders_wait_and_loses_none() {
+    let (store, writer, entropy) = open(Arc::new(MemoryEngine::new()), 1);
+    let sends: Vec<_> =
+        (0..300).map(|number| writer.send(AddResource(service(&format!("s{number}"), &entropy)))).collect();
+    for send in sends {
+        send.await.unwrap().unwrap();
+    }
+    assert_eq!(store.len(), 300);
+}
+
+#[actix::test]
+async fn a_store_that_could_not_write_comes_back_although_nobody_writes() {
+    let engine = Arc::new(MemoryEngine::new());
+    let (store, writer, entropy) = open(engine.clone(), 16);
+    engine.inject(Fault::Full);
+    let refused = writer.send(AddResource(service("a", &entropy))).await.unwrap();
+    assert!(matches!(refused, Err(StoreError::Full { .. })), "{refused:?}");
+    assert_eq!(store.counters().failures.load(Ordering::Relaxed), 1);
+    engine.mend();
+    let healed = tokio::time::timeout(Duration::from_secs(20), async {
+        while store.counters().failures.load(Ordering::Relaxed) > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    healed.await.unwrap();
+    writer.send(AddResource(service("b", &entropy))).await.unwrap().unwrap();
+}
