@@ -1,0 +1,182 @@
+#!/usr/bin/env bash
+# Checks everything: format, lints, licences, fuzz targets and all tests. Safe to run again and again.
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# How long each fuzz target runs, in seconds: enough to see that it works, not to hunt.
+FUZZ_SECONDS=10
+
+usage() {
+    cat <<'END'
+Checks everything: format, lints, licences, fuzz targets and all tests.
+
+Usage: scripts/test.sh [--no-fuzz]
+
+  --no-fuzz   leave the fuzz targets out; MF2C_TEST_FUZZ=0 does the same
+  --help      print this
+
+What is missing for that is installed (a C and C++ compiler, curl, rustfmt, clippy, cargo-fuzz), but for cargo-deny and
+cargo-nextest, which are used where they are.
+MF2C_TEST_CRASH_ROUNDS says how often agents are killed in the test of that; 100 where it does not.
+END
+}
+
+say() { printf '%s\n' "$*"; }
+fail() {
+    printf 'error: %s\n' "$1" >&2
+    shift
+    (($# == 0)) || printf '       %s\n' "$@" >&2
+    exit 1
+}
+
+# ------------------------------------------------------------------------------------------------------------ steps
+
+name="" began=0
+
+# step NAME : says what comes now, and how long the step before took.
+step() {
+    step_done
+    name=$1 began=$SECONDS
+    printf '\n==> %s\n' "$name"
+}
+
+step_done() {
+    [[ -z $name ]] || printf '    %ss: %s\n' "$((SECONDS - began))" "$name"
+    name=""
+}
+
+ended() {
+    local status=$?
+    ((status == 0)) || printf '\nFAILED after %ss%s\n' "$SECONDS" "${name:+: $name}" >&2
+}
+trap ended EXIT
+
+# ------------------------------------------------------------------------------------------------ what testing needs
+
+# compiles LANGUAGE COMPILER HEADER : whether a program compiles; a compiler without the system's headers is not enough.
+compiles() {
+    command -v "$2" >/dev/null && printf '#include <%s>\nint main() { return 0; }\n' "$3" | "$2" -x "$1" - -o /dev/null 2>/dev/null
+}
+
+# install PACKAGE... : installs Debian packages, as root or by sudo.
+install() {
+    local as_root=()
+    command -v apt-get >/dev/null ||
+        fail "cannot install $*: there is no apt-get here" "Install them with this system's own tool, then run this again."
+    if ((EUID != 0)); then
+        command -v sudo >/dev/null ||
+            fail "cannot install $*: this is not root, and there is no sudo" "As root: apt-get install $*"
+        as_root=(sudo)
+    fi
+    if ! { "${as_root[@]}" apt-get update -qq && "${as_root[@]}" apt-get install -y -qq --no-install-recommends "$@"; }; then
+        fail "could not install $*" "Try it by hand: apt-get install $*"
+    fi
+}
+
+need_packages() {
+    local missing=()
+    compiles c "${CC:-cc}" stdio.h || missing+=(gcc libc6-dev)
+    # libFuzzer is C++.
+    [[ $fuzz == no ]] || compiles c++ "${CXX:-c++}" string || missing+=(g++)
+    command -v curl >/dev/null || missing+=(curl ca-certificates)
+    ((${#missing[@]} == 0)) || install "${missing[@]}"
+}
+
+need_rust() {
+    local wanted found
+    command -v cargo >/dev/null || PATH="$PATH:${CARGO_HOME:-${HOME:-/root}/.cargo}/bin"
+    command -v cargo >/dev/null ||
+        fail "Rust is missing" "Install it from https://rustup.rs, open a new shell, then run this again."
+    wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+    found=$(cargo --version | cut -d ' ' -f 2)
+    [[ $(printf '%s\n%s\n' "$wanted" "$found" | sort -V | head -n 1) == "$wanted" ]] ||
+        fail "Rust $found is too old; $wanted or newer is needed" "Update it: rustup update stable"
+    local missing=()
+    cargo fmt --version >/dev/null 2>&1 || missing+=(rustfmt)
+    cargo clippy --version >/dev/null 2>&1 || missing+=(clippy)
+    ((${#missing[@]} == 0)) || rustup component add "${missing[@]}" ||
+        fail "could not install ${missing[*]}" "Install them with whatever installed Rust, then run this again."
+    [[ $fuzz == no ]] || cargo fuzz --version >/dev/null 2>&1 || cargo install --locked --quiet cargo-fuzz ||
+        fail "could not install cargo-fuzz" "Without it: scripts/test.sh --no-fuzz"
+    say "    $(rustc --version), $(curl --version | head -n 1 | cut -d ' ' -f 1-2)"
+}
+
+# ------------------------------------------------------------------------------------------------------------ checks
+
+check_licences() {
+    if cargo deny --version >/dev/null 2>&1; then
+        cargo deny --locked check licenses bans sources
+    else
+        say "    left out: cargo-deny is not installed (cargo install --locked cargo-deny)"
+    fi
+}
+
+# Runs each fuzz target for a while. What libFuzzer says is shown where it has found something.
+fuzz_targets() {
+    local target log
+    # No sanitizer: no code of ours is unsafe, and without one it builds three times as fast.
+    local flags=(--dev --sanitizer none)
+    # The instrumentation is unstable; in this way stable Rust does it too.
+    export RUSTC_BOOTSTRAP=1
+    cargo fuzz build "${flags[@]}"
+    log=$(mktemp)
+    for target in fuzz/fuzz_targets/*.rs; do
+        target=$(basename "$target" .rs)
+        if ! cargo fuzz run "${flags[@]}" "$target" -- -max_total_time="$FUZZ_SECONDS" >"$log" 2>&1; then
+            tail -n 60 "$log"
+            rm "$log"
+            fail "the fuzz target $target has found something; the input is in fuzz/artifacts/$target"
+        fi
+        say "    $target: $(grep -o 'Done [0-9]* runs in [0-9]* second' "$log" || echo 'done')s"
+    done
+    rm "$log"
+    unset RUSTC_BOOTSTRAP
+}
+
+run_tests() {
+    if cargo nextest --version >/dev/null 2>&1; then
+        cargo nextest run --workspace --locked
+    else
+        cargo test --workspace --locked --no-fail-fast
+    fi
+}
+
+main() {
+    fuzz=yes
+    [[ ${MF2C_TEST_FUZZ:-1} != 0 ]] || fuzz=no
+    while (($# > 0)); do
+        case $1 in
+            --no-fuzz) fuzz=no ;;
+            -h | --help)
+                usage
+                exit 0
+                ;;
+            *) fail "there is no option $1" "Usage: scripts/test.sh [--no-fuzz]" ;;
+        esac
+        shift
+    done
+    step "What testing needs"
+    need_packages
+    need_rust
+    step "Format"
+    cargo fmt --all --check
+    step "Lints"
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+    step "Licences, bans and sources of dependencies"
+    check_licences
+    step "Building the program that the tests run"
+    cargo build --package mf2c-agent --bin mf2c --locked
+    if [[ $fuzz == yes ]]; then
+        step "Fuzz targets, ${FUZZ_SECONDS} s each"
+        fuzz_targets
+    fi
+    # Last, so that the runner's summary stands at the end.
+    step "All tests"
+    run_tests
+    step_done
+    say ""
+    say "Everything is as it should be: format, lints, fuzz targets ($fuzz) and all tests, in $SECONDS s."
+}
+
+main "$@"
