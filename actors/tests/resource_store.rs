@@ -124,7 +124,7 @@ async fn a_store_that_could_not_write_comes_back_although_nobody_writes() {
     engine.mend();
     let healed = tokio::time::timeout(Duration::from_secs(20), async {
         while store.counters().failures.load(Ordering::Relaxed) > 0 {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::task::yield_now().await;
         }
     });
     healed.await.unwrap();
