@@ -46,7 +46,7 @@ pub(super) fn first_rows(
     let compare = |a: &(u64, usize), b: &(u64, usize)| {
         a.0.cmp(&b.0).then_with(|| ties.map_or(Ordering::Equal, |ties| ties(a.1, b.1))).then(a.1.cmp(&b.1))
     };
-    let room = 2 * end + 64;
+    let room = end.saturating_mul(2).saturating_add(64);
     let mut best: Vec<(u64, usize)> = Vec::with_capacity(room.min(32_768));
     let (mut count, mut worst) = (0usize, None);
     for row in rows {
@@ -88,6 +88,12 @@ mod tests {
             expected.truncate(end);
             prop_assert_eq!(found, expected);
             prop_assert_eq!(more, rounded.len() > end);
+        }
+
+        #[test]
+        fn any_end_is_safe(end: usize) {
+            let (found, more) = first_rows(0..3, end, |row| row as u64, None);
+            prop_assert_eq!((found.len(), more), (end.min(3), end < 3));
         }
 
         #[test]
