@@ -17,6 +17,9 @@ use super::view::{View, internal};
 use super::{Exchange, bulk};
 use crate::error::{ApiError, message};
 
+/// The largest collection document, in bytes.
+const MAX_ANSWER: usize = 64 << 20;
+
 /// Answers a request on a collection.
 pub(super) async fn answer(
     exchange: &Exchange<'_>,
@@ -96,6 +99,10 @@ async fn found(exchange: &Exchange<'_>, spec: &'static TypeSpec, mut query: Quer
         }
         if !view.write(document, &mut out)? {
             out.truncate(before);
+        }
+        if out.len() > MAX_ANSWER {
+            let message = "the answer would be larger than 64 MiB: ask for fewer documents with $last, or for less of each with $select";
+            return Err(ApiError::bad_request(message));
         }
     }
     out.push(b']');
