@@ -39,6 +39,9 @@ pub struct Inventory {
     world: World,
     /// The node's name in its documents' ids.
     name: String,
+    /// The sample with which the machine was described, to be published next: two in quick succession would measure the
+    /// load of nothing.
+    first: Option<Sample>,
     /// Whether a publication is on its way; the next sample waits for it.
     publishing: bool,
     _notice: DeathNotice,
@@ -66,7 +69,7 @@ impl Inventory {
         notice: DeathNotice,
     ) -> Self {
         let name = store.identity().name();
-        Self { machine, settings, store, writer, world, name, publishing: false, _notice: notice }
+        Self { machine, settings, store, writer, world, name, first: None, publishing: false, _notice: notice }
     }
 
     /// The attribute of one of our documents as it is stored.
@@ -162,6 +165,7 @@ impl Handler<Describe> for Inventory {
     fn handle(&mut self, _: Describe, ctx: &mut Context<Self>) {
         let device = self.device();
         let sample = self.machine.sample();
+        self.first = Some(sample.clone());
         let (device, agent) = (self.put("device", device, true), self.put("agent", self.agent(&sample), false));
         let described = async move {
             device.await?;
@@ -188,7 +192,7 @@ impl Handler<Tick> for Inventory {
             ctx.notify(Describe);
             return;
         }
-        let sample = self.machine.sample();
+        let sample = self.first.take().unwrap_or_else(|| self.machine.sample());
         let attributes = mf2c_machine::dynamic_attributes(&sample, &self.device_href(), &self.settings.declared);
         let whole = attributes.clone();
         let Some(changes) = self.settings.publisher.observe(self.world.clock.elapsed(), attributes) else { return };

@@ -1,6 +1,8 @@
 //! The one writer: whoever sends is answered once it is on disk, those who wait together share a sync, and a store that
 //! could not write comes back by itself.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};

@@ -74,7 +74,10 @@ impl StoreError {
             None => error.to_string(),
         };
         match error {
-            EngineError::Full { .. } => Self::Full { reason },
+            EngineError::Full { untouched: true, .. } => Self::Full { reason },
+            EngineError::Full { .. } => {
+                Self::Full { reason: format!("{reason}; this write may or may not have taken effect") }
+            }
             _ => Self::Unavailable { reason },
         }
     }

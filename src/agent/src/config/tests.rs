@@ -230,9 +230,10 @@ fn values_that_contradict_each_other_or_their_range_are_refused() {
             "`tls.names`: `a b` is no host name or address; write for example `fog.example.org`",
         ),
         ("limits", "body = '17MiB'", "`limits.body`: 17MiB is more than `limits.bulk_body` (16MiB); raise that too"),
-        ("limits", "target = '65KiB'", "`limits.target`: 65KiB is more than `limits.head` (64KiB), which holds it"),
+        ("limits", "head = '8KiB'", "`limits.target`: 16KiB is more than `limits.head` (8KiB), which holds it"),
+        ("limits", "target = '65KiB'", "`limits.target`: 65KiB is out of range; expected 1KiB to 21KiB"),
         ("limits", "keep_alive = '1ms'", "`limits.keep_alive`: 1ms is out of range; expected 1s to 1h"),
-        ("limits", "page = 0", "`limits.page`: 0 is out of range; expected 1 to 1000000"),
+        ("limits", "page = 0", "`limits.page`: 0 is out of range; expected 1 to 10000"),
         ("store", "write_buffer = '1023KiB'", "`store.write_buffer`: 1023KiB is out of range; expected 1MiB to 1GiB"),
         ("store", "log_entries = 99", "`store.log_entries`: 99 is out of range; expected 100 to 100000000"),
         ("device", "threshold_percent = 100.5", "`device.threshold_percent`: 100.5 is out of range; expected 0 to 100"),
@@ -245,7 +246,7 @@ fn values_that_contradict_each_other_or_their_range_are_refused() {
     }
     assert_eq!(
         problems("[limits]\nhead = '4095'\n")[0],
-        "2: `limits.head`: 4095B is out of range; expected 4KiB to 1MiB"
+        "2: `limits.head`: 4095B is out of range; expected 4KiB to 64KiB"
     );
 }
 

@@ -1,5 +1,7 @@
 //! How a stored document is shown: its own bytes with the caller's operations at the end, or the part he selected.
 
+use std::cell::Cell;
+
 use mf2c_domain::caller::Caller;
 use mf2c_domain::path::Path;
 use mf2c_domain::query::Query;
@@ -7,7 +9,7 @@ use mf2c_domain::resource::TypeSpec;
 use mf2c_store::{Document, Store};
 use serde_json::{Map, Value, json};
 
-use super::expand::expand;
+use super::expand::{Allowance, expand};
 use crate::error::ApiError;
 
 /// Shows documents of one type to one caller.
@@ -18,12 +20,21 @@ pub(super) struct View<'a> {
     select: Option<&'a [Path]>,
     expanded: &'a [String],
     has_secrets: bool,
+    allowance: Cell<Allowance>,
 }
 
 impl<'a> View<'a> {
     pub(super) fn new(store: &'a Store, spec: &'static TypeSpec, caller: &'a Caller, query: &'a Query) -> Self {
         let has_secrets = spec.secrets().next().is_some();
-        Self { store, spec, caller, select: query.select.as_deref(), expanded: &query.expand, has_secrets }
+        Self {
+            store,
+            spec,
+            caller,
+            select: query.select.as_deref(),
+            expanded: &query.expand,
+            has_secrets,
+            allowance: Cell::new(Allowance::ONE_ANSWER),
+        }
     }
 
     /// Appends a document to `out`; false if it has been deleted meanwhile.
@@ -73,7 +84,9 @@ impl<'a> View<'a> {
             whole.remove(secret);
         }
         if !self.expanded.is_empty() {
-            expand(&mut whole, self.expanded, self.store, self.caller);
+            let mut left = self.allowance.get();
+            expand(&mut whole, self.expanded, self.store, self.caller, &mut left);
+            self.allowance.set(left);
         }
         let operations = self.operations(document).map(|(edit, delete)| {
             let offered = [("edit", edit), ("delete", delete)].into_iter().filter(|(_, offered)| *offered);

@@ -116,7 +116,7 @@ impl EmbeddedEngine {
         }
         self.unasked.store(step, Ordering::Relaxed);
         let detail = format!("{} MiB are free, {} MiB are wanted", free >> 20, self.options.min_free >> 20);
-        Err(EngineError::Full { path: self.directory.clone(), detail })
+        Err(EngineError::Full { path: self.directory.clone(), detail, untouched: true })
     }
 }
 
@@ -163,7 +163,7 @@ fn engine_error(directory: &Path, action: &'static str, error: fjall::Error) -> 
     };
     if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge)
     {
-        return EngineError::Full { path: directory.to_owned(), detail: source.to_string() };
+        return EngineError::Full { path: directory.to_owned(), detail: source.to_string(), untouched: false };
     }
     EngineError::Io { action, path: directory.to_owned(), source }
 }

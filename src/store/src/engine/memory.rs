@@ -102,7 +102,7 @@ impl Engine for MemoryEngine {
                 apply(&mut state.table, batch);
                 Ok(())
             }
-            Some(Fault::Full) => Err(EngineError::Full { path, detail: "injected".to_owned() }),
+            Some(Fault::Full) => Err(EngineError::Full { path, detail: "injected".to_owned(), untouched: true }),
             Some(Fault::SyncFailed) => {
                 apply(&mut state.table, batch);
                 state.broken = true;
@@ -123,7 +123,7 @@ impl Engine for MemoryEngine {
         let mut state = self.state.lock();
         let (path, detail) = ("memory".into(), "the fault lasts".to_owned());
         match state.fault {
-            Some(Fault::Full) => Err(EngineError::Full { path, detail }),
+            Some(Fault::Full) => Err(EngineError::Full { path, detail, untouched: true }),
             Some(Fault::SyncFailed) => Err(EngineError::Stopped { path, detail }),
             None => {
                 state.broken = false;

@@ -141,6 +141,8 @@ pub enum EngineError {
         path: PathBuf,
         /// How much is free and how much is wanted, or the system's words.
         detail: String,
+        /// Whether nothing was written; otherwise the write may still be found on disk later.
+        untouched: bool,
     },
     /// Stored bytes are not what was written.
     #[error("`{file}` is damaged at byte {offset}: {what}; {advice}")]
