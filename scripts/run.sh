@@ -3,6 +3,8 @@
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=scripts/common.sh
+source scripts/common.sh
 
 usage() {
     cat <<'END'
@@ -18,47 +20,18 @@ Everything else goes to the agent; `mf2c agent --help` explains its flags.
 
 Examples:
   scripts/run.sh
-  scripts/run.sh --api 127.0.0.1:9443
+  scripts/run.sh --api 127.0.0.1:9443 --data-dir ./data2    a second agent beside the first
   scripts/run.sh --debug --log-level debug
 END
 }
 
-say() { printf '%s\n' "$*"; }
 step() { printf '==> %s\n' "$*"; }
-fail() {
-    printf 'error: %s\n' "$1" >&2
-    shift
-    (($# == 0)) || printf '       %s\n' "$@" >&2
-    exit 1
-}
 
 # ---------------------------------------------------------------------------------------------- what building needs
 
-# Whether a C program compiles: a compiler without the system's headers is not enough.
-c_compiler_works() {
-    command -v "${CC:-cc}" >/dev/null && printf '#include <stdio.h>\nint main(void) { return 0; }\n' |
-        "${CC:-cc}" -x c - -o /dev/null 2>/dev/null
-}
-
-# install PACKAGE... : installs Debian packages, as root or by sudo.
-install() {
-    local as_root=()
-    command -v apt-get >/dev/null ||
-        fail "cannot install $*: there is no apt-get here" "Install them with this system's own tool, then run this again."
-    if ((EUID != 0)); then
-        command -v sudo >/dev/null ||
-            fail "cannot install $*: this is not root, and there is no sudo" "As root: apt-get install $*"
-        as_root=(sudo)
-        say "    sudo may ask for your password"
-    fi
-    if ! { "${as_root[@]}" apt-get update -qq && "${as_root[@]}" apt-get install -y -qq --no-install-recommends "$@"; }; then
-        fail "could not install $*" "Try it by hand: apt-get install $*"
-    fi
-}
-
 need_packages() {
     local missing=()
-    if ! c_compiler_works; then
+    if ! compiles c "${CC:-cc}" stdio.h; then
         step "A C compiler is missing; the cryptography and compression libraries are built with it"
         missing+=(gcc libc6-dev)
     fi
@@ -67,17 +40,6 @@ need_packages() {
         missing+=(curl ca-certificates)
     fi
     ((${#missing[@]} == 0)) || install "${missing[@]}"
-}
-
-need_rust() {
-    local wanted found
-    command -v cargo >/dev/null || PATH="$PATH:${CARGO_HOME:-${HOME:-/root}/.cargo}/bin"
-    command -v cargo >/dev/null ||
-        fail "Rust is missing" "Install it from https://rustup.rs, open a new shell, then run this again."
-    wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
-    found=$(cargo --version | cut -d ' ' -f 2)
-    [[ $(printf '%s\n%s\n' "$wanted" "$found" | sort -V | head -n 1) == "$wanted" ]] ||
-        fail "Rust $found is too old; $wanted or newer is needed" "Update it: rustup update stable"
 }
 
 # ------------------------------------------------------------------------------------------------------------ build
@@ -109,9 +71,17 @@ flag() {
     return "$given"
 }
 
+# Lets the program itself refuse flags that it does not know, before anything else is looked at: with --help it does
+# nothing but read what stands before.
+flags_are_known() {
+    local status=0
+    "$binary" agent --dev "$@" --help >/dev/null || status=$?
+    ((status == 0)) || exit "$status"
+}
+
 # Refuses to start where somebody else listens already. What a configuration file says, the agent itself will check.
 port_is_free() {
-    local address host port
+    local address host port number=2
     address=$(flag --api "$@") || address=${MF2C_API_LISTEN:-}
     if [[ -z $address ]] && { flag --config "$@" >/dev/null || [[ -n ${MF2C_CONFIG:-} ]]; }; then
         return
@@ -125,23 +95,40 @@ port_is_free() {
     esac
     [[ $port =~ ^[0-9]+$ && $port != 0 ]] || return 0
     if (exec 3<>"/dev/tcp/$host/$port") 2>/dev/null; then
+        # The socket is there while an agent runs on that directory.
+        while [[ -S ./data$number/control.sock ]]; do ((number += 1)); done
         fail "port $port is in use: another program, or another agent, listens on $address" \
-            "Choose another: scripts/run.sh --api ${address%:*}:$((port < 65000 ? port + 1000 : port - 1000))"
+            "Choose another, with a data directory of its own:" \
+            "scripts/run.sh --api ${address%:*}:$((port < 64000 ? port + 1000 : port - 1000)) --data-dir ./data$number"
     fi
 }
 
-# try_next URL : what to do now that the agent answers.
+# absolute PATH : the path, good in any folder and quoted for the shell.
+absolute() {
+    local path=${1#./}
+    [[ $path == /* ]] || path=$PWD/$path
+    printf '%q' "$path"
+}
+
+# try_next URL DATA_DIR : what to do now that the agent answers.
 try_next() {
-    local api=${1%/} admin="-H 'slipstream-authn-info: internal ADMIN'"
+    local api=${1%/} program data admin="-H 'slipstream-authn-info: internal ADMIN'"
     api=${api/0.0.0.0/127.0.0.1} api=${api/\[::\]/[::1]}
+    program=$(absolute "$binary") data=$(absolute "$2")
     cat <<END
 
 The agent runs. Try next, in another terminal (-k accepts the certificate that it made for itself):
 
   curl -k $api/cloud-entry-point
-  curl -k $admin $api/device
+  curl -k -g $admin '$api/device?\$select=os,arch,memory,storage'
   curl -k $admin '$api/device-dynamic?\$last=1'
   curl -k $admin -G $api/device --data-urlencode '\$filter=memory>1024'
+  curl -k $admin -H 'content-type: application/json' $api/service \\
+       -d '{"name": "hello", "exec": "hello-world", "exec_type": "docker", "agent_type": "normal"}'
+
+The program is $program; this makes a backup while the agent runs:
+
+  $program backup mf2c.backup --data-dir $data
 
 Ctrl-C stops it.
 
@@ -155,7 +142,8 @@ stop() {
 
 # run ARGUMENT... : runs the agent until it ends, and says what to try once it is ready.
 run() {
-    local fifo_dir line status=0
+    local fifo_dir line data_dir status=0
+    data_dir=$(flag --data-dir "$@") || data_dir=$MF2C_DATA_DIR
     fifo_dir=$(mktemp -d)
     mkfifo "$fifo_dir/out"
     stopping=false
@@ -169,7 +157,7 @@ run() {
     rm -r "$fifo_dir"
     while IFS= read -r line <&3; do
         say "$line"
-        [[ $line != "ready https://"* ]] || try_next "${line#ready }"
+        [[ $line != "ready https://"* ]] || try_next "${line#ready }" "$data_dir"
     done
     wait "$agent" || status=$?
     # 128 and the signal's number: stopped before it could say that it ends well.
@@ -201,18 +189,17 @@ main() {
         esac
         shift
     done
-    if [[ $build_only == false ]]; then
-        port_is_free "${arguments[@]}"
-        if ! flag --data-dir "${arguments[@]}" >/dev/null && [[ -z ${MF2C_DATA_DIR:-} ]]; then
-            arguments+=(--data-dir ./data)
-        fi
-    fi
     need_packages
     need_rust
     build "$profile"
     if [[ $build_only == true ]]; then
         say "Built: $binary"
     else
+        flags_are_known "${arguments[@]}"
+        port_is_free "${arguments[@]}"
+        if ! flag --data-dir "${arguments[@]}" >/dev/null && [[ -z ${MF2C_DATA_DIR:-} ]]; then
+            arguments+=(--data-dir ./data)
+        fi
         step "Starting an agent in development mode"
         run "${arguments[@]}"
     fi

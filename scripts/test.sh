@@ -3,6 +3,8 @@
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=scripts/common.sh
+source scripts/common.sh
 
 # How long each fuzz target runs, in seconds: enough to see that it works, not to hunt.
 FUZZ_SECONDS=10
@@ -20,14 +22,6 @@ What is missing for that is installed (a C and C++ compiler, curl, rustfmt, clip
 cargo-nextest, which are used where they are.
 MF2C_TEST_CRASH_ROUNDS says how often agents are killed in the test of that; 100 where it does not.
 END
-}
-
-say() { printf '%s\n' "$*"; }
-fail() {
-    printf 'error: %s\n' "$1" >&2
-    shift
-    (($# == 0)) || printf '       %s\n' "$@" >&2
-    exit 1
 }
 
 # ------------------------------------------------------------------------------------------------------------ steps
@@ -54,26 +48,6 @@ trap ended EXIT
 
 # ------------------------------------------------------------------------------------------------ what testing needs
 
-# compiles LANGUAGE COMPILER HEADER : whether a program compiles; a compiler without the system's headers is not enough.
-compiles() {
-    command -v "$2" >/dev/null && printf '#include <%s>\nint main() { return 0; }\n' "$3" | "$2" -x "$1" - -o /dev/null 2>/dev/null
-}
-
-# install PACKAGE... : installs Debian packages, as root or by sudo.
-install() {
-    local as_root=()
-    command -v apt-get >/dev/null ||
-        fail "cannot install $*: there is no apt-get here" "Install them with this system's own tool, then run this again."
-    if ((EUID != 0)); then
-        command -v sudo >/dev/null ||
-            fail "cannot install $*: this is not root, and there is no sudo" "As root: apt-get install $*"
-        as_root=(sudo)
-    fi
-    if ! { "${as_root[@]}" apt-get update -qq && "${as_root[@]}" apt-get install -y -qq --no-install-recommends "$@"; }; then
-        fail "could not install $*" "Try it by hand: apt-get install $*"
-    fi
-}
-
 need_packages() {
     local missing=()
     compiles c "${CC:-cc}" stdio.h || missing+=(gcc libc6-dev)
@@ -83,15 +57,8 @@ need_packages() {
     ((${#missing[@]} == 0)) || install "${missing[@]}"
 }
 
-need_rust() {
-    local wanted found
-    command -v cargo >/dev/null || PATH="$PATH:${CARGO_HOME:-${HOME:-/root}/.cargo}/bin"
-    command -v cargo >/dev/null ||
-        fail "Rust is missing" "Install it from https://rustup.rs, open a new shell, then run this again."
-    wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
-    found=$(cargo --version | cut -d ' ' -f 2)
-    [[ $(printf '%s\n%s\n' "$wanted" "$found" | sort -V | head -n 1) == "$wanted" ]] ||
-        fail "Rust $found is too old; $wanted or newer is needed" "Update it: rustup update stable"
+need_tools() {
+    need_rust
     local missing=()
     cargo fmt --version >/dev/null 2>&1 || missing+=(rustfmt)
     cargo clippy --version >/dev/null 2>&1 || missing+=(clippy)
@@ -158,7 +125,7 @@ main() {
     done
     step "What testing needs"
     need_packages
-    need_rust
+    need_tools
     step "Format"
     cargo fmt --all --check
     step "Lints"

@@ -42,6 +42,8 @@ pub struct Inventory {
     /// The sample with which the machine was described, to be published next: two in quick succession would measure the
     /// load of nothing.
     first: Option<Sample>,
+    /// Whether the last publication failed: only the first failure is worth a warning.
+    failing: bool,
     /// Whether a publication is on its way; the next sample waits for it.
     publishing: bool,
     _notice: DeathNotice,
@@ -69,10 +71,29 @@ impl Inventory {
         notice: DeathNotice,
     ) -> Self {
         let name = store.identity().name();
-        Self { machine, settings, store, writer, world, name, first: None, publishing: false, _notice: notice }
+        Self {
+            machine,
+            settings,
+            store,
+            writer,
+            world,
+            name,
+            first: None,
+            failing: false,
+            publishing: false,
+            _notice: notice,
+        }
     }
 
-    /// The attribute of one of our documents as it is stored.
+    /// Tells of the first of several failures. At the end of the agent there is nothing to tell.
+    fn failed(&mut self, error: &StoreError) {
+        if !self.failing && !matches!(error, StoreError::Stopping) {
+            tracing::warn!(%error, "what this machine is could not be published; it is tried again");
+        }
+        self.failing = true;
+    }
+
+    /// The attributes of one of our documents as they are stored.
     fn stored(&self, kind: &str) -> Option<Map<String, Value>> {
         let document = self.store.get(&format!("{kind}/{}", self.name))?;
         let body = self.store.body(&document).ok()??;
@@ -171,10 +192,10 @@ impl Handler<Describe> for Inventory {
             device.await?;
             agent.await
         };
-        ctx.wait(described.into_actor(self).map(|outcome, _, ctx| match outcome {
+        ctx.wait(described.into_actor(self).map(|outcome, inventory, ctx| match outcome {
             // An agent document that somebody else has made is left alone.
             Ok(()) | Err(StoreError::Conflict { .. }) => ctx.notify(Tick),
-            Err(error) => tracing::warn!(%error, "this machine could not be described; it is tried again"),
+            Err(error) => inventory.failed(&error),
         }));
     }
 }
@@ -203,9 +224,12 @@ impl Handler<Tick> for Inventory {
         self.publishing = true;
         ctx.spawn(publication.into_actor(self).map(|outcome, inventory, _| {
             inventory.publishing = false;
-            if let Err(error) = outcome {
-                tracing::warn!(%error, "the state of this machine could not be published; it is tried again");
-                inventory.settings.publisher.restart();
+            match outcome {
+                Ok(()) => inventory.failing = false,
+                Err(error) => {
+                    inventory.failed(&error);
+                    inventory.settings.publisher.restart();
+                }
             }
         }));
     }

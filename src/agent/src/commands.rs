@@ -12,7 +12,7 @@ use mf2c_store::{BackupSummary, Store, StoreOptions, read_backup, write_backup};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::{AgentArgs, Command, ConfigCommand, FileArgs, PlaceArgs, exit, version};
-use crate::config::{self, Loaded};
+use crate::config::{self, AuthHeader, Loaded};
 use crate::control;
 use crate::logging;
 use crate::node::{Node, Stopping, engine_options, make_directory, store_directory};
@@ -91,6 +91,9 @@ fn agent(args: &AgentArgs) -> Result<(), Failure> {
     logging::init(loaded.config.log.format, &loaded.config.log.level).map_err(misconfigured)?;
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
+    }
+    if loaded.config.auth.header == AuthHeader::Off {
+        tracing::info!("nobody can sign in yet: without auth.header = \"loopback\" every request is anonymous");
     }
     let stopping = actix::System::new().block_on(serve(&loaded)).context("the agent did not start")?;
     stopping.finish();

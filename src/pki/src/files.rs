@@ -147,7 +147,7 @@ mod tests {
         assert_eq!(origin, Origin::Loaded);
         assert_eq!(made.fingerprint_sha256(), found.fingerprint_sha256());
         assert_eq!(found.not_after(), later(825));
-        assert_eq!(server_config(&found).unwrap().alpn_protocols, [b"http/1.1".to_vec(), b"h2".to_vec()]);
+        assert_eq!(server_config(&found).unwrap().alpn_protocols, [b"http/1.1".to_vec(), b"http/1.0".to_vec()]);
     }
 
     #[test]

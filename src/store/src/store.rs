@@ -17,7 +17,7 @@ use mf2c_domain::time::{Clock, HybridTime};
 use tokio::sync::watch;
 
 use crate::built_in;
-use crate::catalog::{Catalog, Found};
+use crate::catalog::{Bodies, Catalog, Found, Reader};
 use crate::document::{Body, Document};
 use crate::engine::{Engine, EngineError, Scan, Space};
 use crate::error::StoreError;
@@ -158,7 +158,7 @@ impl Store {
     /// Answers a query on the documents of one type with what `caller` may see.
     ///
     /// # Errors
-    /// [`StoreError::Cursor`] if the query's cursor does not fit.
+    /// [`StoreError::Cursor`] if the query's cursor does not fit, [`StoreError::Unavailable`] if a document cannot be read.
     pub fn find(&self, spec: &TypeSpec, query: &Query, caller: &Caller) -> Result<Found, StoreError> {
         let Some(collection) = self.catalog.collection(spec.name) else { return Ok(Found::default()) };
         let own_order = spec
@@ -168,8 +168,9 @@ impl Store {
             ([], Some(own)) => own,
             (asked, _) => asked,
         };
-        let read = |document: &Document| self.body(document).ok().flatten().map(Cow::into_owned);
-        Ok(collection.find(query, order, caller, &read)?)
+        let read = Reader::new(self);
+        let found = collection.find(query, order, caller, &read);
+        read.fault().map_or(Ok(found?), Err)
     }
 
     /// Whether a query needs no more than a moment: false where it must first read through a large collection.
@@ -272,6 +273,12 @@ impl Store {
     /// [`EngineError`] if the engine cannot read.
     pub fn snapshot(&self) -> Result<Box<dyn Scan + Send>, EngineError> {
         self.engine.snapshot()
+    }
+}
+
+impl Bodies for Store {
+    fn body<'d>(&self, document: &'d Document) -> Result<Option<Cow<'d, [u8]>>, StoreError> {
+        Self::body(self, document)
     }
 }
 

@@ -43,6 +43,11 @@ impl Exchange<'_> {
 
     /// The whole body, at most `limit` bytes, in time.
     pub(super) async fn bytes(&self, payload: Payload, limit: usize) -> Result<BytesMut, ApiError> {
+        self.one_or_many(payload, limit, limit).await
+    }
+
+    /// The whole body: at most `many` bytes if it is a JSON list, else at most `one`.
+    pub(super) async fn one_or_many(&self, payload: Payload, one: usize, many: usize) -> Result<BytesMut, ApiError> {
         if let Some(coding) =
             self.request.headers().get(header::CONTENT_ENCODING).filter(|coding| *coding != "identity")
         {
@@ -52,10 +57,10 @@ impl Exchange<'_> {
         }
         let announced = self.request.headers().get(header::CONTENT_LENGTH);
         let announced = announced.and_then(|value| value.to_str().ok()).and_then(|value| value.parse::<usize>().ok());
-        if announced.is_some_and(|length| length > limit) {
-            return Err(too_large(limit));
+        if announced.is_some_and(|length| length > many) {
+            return Err(too_large(many));
         }
-        let read = collect(payload, limit, announced.unwrap_or(0));
+        let read = collect(payload, one, many, announced.unwrap_or(0));
         tokio::time::timeout(self.api.settings.body_timeout, read).await.unwrap_or_else(|_| {
             let within = self.api.settings.body_timeout.as_secs();
             let message = format!("the body did not arrive within {within} s: send it faster, or in smaller parts");
@@ -64,11 +69,17 @@ impl Exchange<'_> {
     }
 }
 
-async fn collect(mut payload: Payload, limit: usize, announced: usize) -> Result<BytesMut, ApiError> {
-    let mut bytes = BytesMut::with_capacity(announced);
+async fn collect(mut payload: Payload, one: usize, many: usize, announced: usize) -> Result<BytesMut, ApiError> {
+    // A client may announce more than it sends.
+    let mut bytes = BytesMut::with_capacity(announced.min(64 * 1024));
+    let mut limit = many;
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|error| ApiError::bad_request(format!("the body broke off: {error}")))?;
-        if bytes.len() + chunk.len() > limit {
+        let first = chunk.iter().find(|byte| !byte.is_ascii_whitespace());
+        if limit == many && bytes.iter().all(u8::is_ascii_whitespace) && first.is_some_and(|first| *first != b'[') {
+            limit = one;
+        }
+        if (bytes.len() + chunk.len()).max(if limit == one { announced } else { 0 }) > limit {
             return Err(too_large(limit));
         }
         bytes.extend_from_slice(&chunk);

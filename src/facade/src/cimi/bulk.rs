@@ -33,16 +33,18 @@ pub(super) async fn add_list(
     Ok(HttpResponse::Ok().json(answer))
 }
 
-/// One document a line: 200 with one message document a line. Empty lines are passed over.
+/// One document a line: 200 with one message document for each, which names its line. Empty lines are passed over.
 pub(super) async fn add_lines(
     exchange: &Exchange<'_>,
     spec: &'static TypeSpec,
     bytes: &[u8],
 ) -> Result<HttpResponse, ApiError> {
-    let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.iter().all(u8::is_ascii_whitespace));
-    let results = add_all(exchange, spec, lines.collect()).await?;
+    let lines = bytes.split(|byte| *byte == b'\n').zip(1u64..);
+    let lines = lines.filter(|(line, _)| !line.iter().all(u8::is_ascii_whitespace));
+    let (lines, numbers): (Vec<_>, Vec<_>) = lines.unzip();
     let mut out = String::new();
-    for result in results {
+    for (mut result, number) in add_all(exchange, spec, lines).await?.into_iter().zip(numbers) {
+        result.insert("line".to_owned(), number.into());
         out.push_str(&Value::Object(result).to_string());
         out.push('\n');
     }

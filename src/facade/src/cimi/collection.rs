@@ -128,13 +128,9 @@ async fn add(exchange: &Exchange<'_>, spec: &'static TypeSpec, payload: Payload)
             bulk::add_lines(exchange, spec, &bytes).await
         }
         Kind::Json => {
-            let bytes = exchange.bytes(payload, settings.bulk_body).await?;
+            let bytes = exchange.one_or_many(payload, settings.body, settings.bulk_body).await?;
             if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
                 return bulk::add_list(exchange, spec, &bytes).await;
-            }
-            if bytes.len() > settings.body {
-                let message = format!("the body is too large: at most {} bytes are accepted here", settings.body);
-                return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, message));
             }
             add_one(exchange, spec, &bytes).await
         }

@@ -1,16 +1,19 @@
 //! `/api/cloud-entry-point`: the directory of collections, by which clients find everything else.
 
+use std::sync::Arc;
+
 use actix_web::HttpResponse;
-use actix_web::http::Method;
+use actix_web::http::{Method, header};
 use actix_web::web::Payload;
 use mf2c_actors::resource_store::{AddResource, EditResource};
 use mf2c_domain::caller::Caller;
 use mf2c_domain::id::ResourceId;
 use mf2c_domain::resource::{self, Draft, types::entry_point};
-use mf2c_store::{NewDocument, StoreError};
+use mf2c_store::{Document, NewDocument, StoreError};
 use serde_json::{Map, Value, json};
 
 use super::body::{Kind, object, unsupported};
+use super::member::{JSON, if_match, is_known, not_if_known};
 use super::{Api, Exchange};
 use crate::error::ApiError;
 use crate::front::Peer;
@@ -21,7 +24,7 @@ const NAME: &str = "entry";
 /// Answers a request on the entry point.
 pub(super) async fn answer(exchange: &Exchange<'_>, payload: Payload) -> Result<HttpResponse, ApiError> {
     match *exchange.request.method() {
-        Method::GET | Method::HEAD => Ok(HttpResponse::Ok().json(shown(exchange)?)),
+        Method::GET | Method::HEAD => answer_shown(exchange),
         Method::PUT => edit(exchange, payload).await,
         _ => Err(exchange.invalid_method("GET, HEAD, PUT")),
     }
@@ -35,17 +38,41 @@ async fn edit(exchange: &Exchange<'_>, payload: Payload) -> Result<HttpResponse,
     if exchange.content() != Kind::Json {
         return Err(unsupported());
     }
+    if let Some(stored) = stored(exchange) {
+        not_if_known(exchange, &exchange.api.store.tag(&stored))?;
+    }
+    let removed = exchange.query()?.select.iter().flatten().map(|path| path.top().to_owned()).collect();
     let mut changes = object(&exchange.bytes(payload, exchange.api.settings.body).await?)?;
     // Clients send back what they were given.
     changes.remove("baseURI");
+    changes.remove("acl");
     changes.retain(|_, value| value.get("href").is_none());
     let id = ResourceId::new(spec.name, NAME)?;
     if exchange.api.store.get(id.as_str()).is_none() {
         ensure(exchange.api).await?;
     }
-    let edit = EditResource { id, changes, removed: Vec::new(), if_match: None, by: exchange.caller.clone() };
+    let edit = EditResource { id, changes, removed, if_match: if_match(exchange), by: exchange.caller.clone() };
     exchange.api.writer.send(edit).await.map_err(|_| StoreError::Stopping)??;
-    Ok(HttpResponse::Ok().json(shown(exchange)?))
+    answer_shown(exchange)
+}
+
+/// What administrators have edited.
+fn stored(exchange: &Exchange<'_>) -> Option<Arc<Document>> {
+    exchange.api.store.get(&format!("{}/{NAME}", entry_point::SPEC.name))
+}
+
+/// 200 with the directory, or 304 for who knows it.
+fn answer_shown(exchange: &Exchange<'_>) -> Result<HttpResponse, ApiError> {
+    let tag = stored(exchange).map(|stored| exchange.api.store.tag(&stored));
+    let mut response = HttpResponse::Ok();
+    if let Some(tag) = &tag {
+        if *exchange.request.method() != Method::PUT && is_known(exchange, tag) {
+            return Ok(HttpResponse::NotModified().insert_header((header::ETAG, format!("\"{tag}\""))).finish());
+        }
+        response.insert_header((header::ETAG, format!("\"{tag}\"")));
+    }
+    response.insert_header((header::CONTENT_TYPE, JSON));
+    Ok(response.json(shown(exchange)?))
 }
 
 /// Stores the entry point if it is not there yet; done at the first start.
@@ -65,7 +92,7 @@ pub async fn ensure(api: &Api) -> Result<(), ApiError> {
 
 fn shown(exchange: &Exchange<'_>) -> Result<Map<String, Value>, ApiError> {
     let store = &exchange.api.store;
-    let mut document = match store.get(&format!("{}/{NAME}", entry_point::SPEC.name)) {
+    let mut document = match stored(exchange) {
         Some(stored) => store
             .body(&stored)?
             .and_then(|body| serde_json::from_slice::<Map<String, Value>>(&body).ok())

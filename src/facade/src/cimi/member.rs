@@ -48,9 +48,8 @@ fn read(exchange: &Exchange<'_>, spec: &'static TypeSpec, id: &ResourceId) -> Re
         return Err(ApiError::forbidden(id.as_str()));
     }
     let query = exchange.query()?;
-    if let Some(known) = tags(exchange, &header::IF_NONE_MATCH)
-        && (known.contains(&"*".to_owned()) || known.contains(&exchange.api.store.tag(&document)))
-    {
+    // What links lead to changes on its own: the tag of a document says nothing of it.
+    if query.expand.is_empty() && is_known(exchange, &exchange.api.store.tag(&document)) {
         let tag = format!("\"{}\"", exchange.api.store.tag(&document));
         return Ok(HttpResponse::NotModified().insert_header((header::ETAG, tag)).finish());
     }
@@ -69,10 +68,12 @@ fn shown(
     if !View::new(store, spec, &exchange.caller, query).write(document, &mut out)? {
         return Err(ApiError::not_found(document.id.as_str()));
     }
-    Ok(HttpResponse::Ok()
-        .insert_header((header::CONTENT_TYPE, JSON))
-        .insert_header((header::ETAG, format!("\"{}\"", store.tag(document))))
-        .body(out))
+    let mut response = HttpResponse::Ok();
+    response.insert_header((header::CONTENT_TYPE, JSON));
+    if query.expand.is_empty() {
+        response.insert_header((header::ETAG, format!("\"{}\"", store.tag(document))));
+    }
+    Ok(response.body(out))
 }
 
 async fn edit(
@@ -86,6 +87,7 @@ async fn edit(
     if !document.acl.can_modify(&exchange.caller) {
         return Err(ApiError::forbidden(id.as_str()));
     }
+    not_if_known(exchange, &exchange.api.store.tag(&document))?;
     let query = exchange.query()?;
     let kind = exchange.content();
     let bytes = exchange.bytes(payload, exchange.api.settings.body).await?;
@@ -105,6 +107,9 @@ async fn edit(
 }
 
 async fn delete(exchange: &Exchange<'_>, id: ResourceId) -> Result<HttpResponse, ApiError> {
+    if let Some(document) = exchange.api.store.get(id.as_str()).filter(|found| found.acl.can_modify(&exchange.caller)) {
+        not_if_known(exchange, &exchange.api.store.tag(&document))?;
+    }
     let if_match = if_match(exchange);
     let by = exchange.caller.clone();
     let deleted = exchange.api.writer.send(DeleteResource { id: id.clone(), if_match, by }).await;
@@ -112,18 +117,37 @@ async fn delete(exchange: &Exchange<'_>, id: ResourceId) -> Result<HttpResponse,
     Ok(HttpResponse::Ok().json(message(StatusCode::OK, &format!("{id} deleted"), Some(id.as_str()))))
 }
 
-fn if_match(exchange: &Exchange<'_>) -> Option<IfMatch> {
+/// The condition of `If-Match`, which compares strongly: a weak tag matches nothing (RFC 9110, 13.1.1).
+pub(super) fn if_match(exchange: &Exchange<'_>) -> Option<IfMatch> {
     let known = tags(exchange, &header::IF_MATCH)?;
-    Some(if known.contains(&"*".to_owned()) { IfMatch::Any } else { IfMatch::OneOf(known) })
+    if known.contains(&"*") {
+        return Some(IfMatch::Any);
+    }
+    let strong = known.iter().filter(|tag| !tag.starts_with("W/"));
+    Some(IfMatch::OneOf(strong.map(|tag| tag.trim_matches('"').to_owned()).collect()))
 }
 
-/// The entity tags in a header, without quotes and weakness marks.
-fn tags(exchange: &Exchange<'_>, name: &HeaderName) -> Option<Vec<String>> {
+/// Whether `If-None-Match` names this tag, or any: it compares weakly.
+pub(super) fn is_known(exchange: &Exchange<'_>, current: &str) -> bool {
+    let known = tags(exchange, &header::IF_NONE_MATCH).unwrap_or_default();
+    known.iter().any(|tag| *tag == "*" || tag.strip_prefix("W/").unwrap_or(tag).trim_matches('"') == current)
+}
+
+/// 412 for a change that shall not happen to this revision.
+pub(super) fn not_if_known(exchange: &Exchange<'_>, current: &str) -> Result<(), ApiError> {
+    if !is_known(exchange, current) {
+        return Ok(());
+    }
+    let message = "the resource is there, and `If-None-Match` forbids to change what it names";
+    Err(ApiError::new(StatusCode::PRECONDITION_FAILED, message))
+}
+
+/// The entity tags in a header, as they are written.
+fn tags<'e>(exchange: &'e Exchange<'_>, name: &HeaderName) -> Option<Vec<&'e str>> {
     let mut known = None;
     for value in exchange.request.headers().get_all(name) {
         let list = value.to_str().unwrap_or_default().split(',').map(str::trim);
-        let plain = list.map(|tag| tag.strip_prefix("W/").unwrap_or(tag).trim_matches('"').to_owned());
-        known.get_or_insert_with(Vec::new).extend(plain);
+        known.get_or_insert_with(Vec::new).extend(list);
     }
     known
 }

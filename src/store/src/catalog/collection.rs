@@ -1,5 +1,6 @@
 //! The documents of one type in their natural order, with the columns that queries have asked for.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -10,6 +11,7 @@ use parking_lot::RwLock;
 
 use super::bitmap::Bitmap;
 use super::column::Column;
+use super::reader::Reader;
 use crate::document::Document;
 
 /// The most columns that one collection keeps; the one not used for longest makes room.
@@ -19,9 +21,6 @@ const MIN_ROWS: usize = 64;
 
 /// From this size on, reading through a collection is work for a thread of its own.
 const MANY_ROWS: usize = 20_000;
-
-/// Reads a document's JSON wherever it is.
-pub(crate) type ReadBody<'a> = &'a dyn Fn(&Document) -> Option<Vec<u8>>;
 
 /// One type's documents. Readers share the lock; the writer holds it only while it puts a committed batch in.
 #[derive(Debug, Default)]
@@ -115,7 +114,7 @@ impl Collection {
     }
 
     /// Builds the columns for `paths` that are not there yet, without holding up readers or the writer.
-    pub(crate) fn ensure_columns<'a>(&self, paths: impl Iterator<Item = &'a Path>, read: ReadBody<'_>) {
+    pub(crate) fn ensure_columns<'a>(&self, paths: impl Iterator<Item = &'a Path>, read: &Reader<'_>) {
         for path in paths {
             let rows = {
                 let state = self.state.read();
@@ -132,12 +131,14 @@ impl Collection {
             for row in &rows {
                 push(&mut column, row.as_ref(), read);
             }
-            self.install(column, path, &rows, read);
+            if !read.has_failed() {
+                self.install(column, path, &rows, read);
+            }
         }
     }
 
     /// Brings a column up to what has been written while it was built, and keeps it.
-    fn install(&self, mut column: Column, path: &Path, built_from: &[Option<Arc<Document>>], read: ReadBody<'_>) {
+    fn install(&self, mut column: Column, path: &Path, built_from: &[Option<Arc<Document>>], read: &Reader<'_>) {
         let mut state = self.state.write();
         if state.rows.len() < built_from.len() {
             // The rows were renumbered meanwhile; the next query builds the column.
@@ -149,6 +150,9 @@ impl Collection {
                 Some(old) if same(old.as_ref(), document.as_ref()) => {}
                 Some(_) => column.set(row, body(document.as_ref(), read).as_deref()),
             }
+        }
+        if read.has_failed() {
+            return;
         }
         if state.columns.len() >= MAX_COLUMNS {
             let oldest = state.columns.iter().min_by_key(|(_, kept)| kept.last_use.load(Ordering::Relaxed));
@@ -169,15 +173,12 @@ fn same(a: Option<&Arc<Document>>, b: Option<&Arc<Document>>) -> bool {
     }
 }
 
-fn body(document: Option<&Arc<Document>>, read: ReadBody<'_>) -> Option<Vec<u8>> {
-    document.and_then(|document| read(document))
+fn body<'d>(document: Option<&'d Arc<Document>>, read: &Reader<'_>) -> Option<Cow<'d, [u8]>> {
+    document.and_then(|document| read.read(document))
 }
 
-fn push(column: &mut Column, document: Option<&Arc<Document>>, read: ReadBody<'_>) {
-    match document.and_then(|document| document.bytes_in_memory()) {
-        Some(bytes) => column.push(Some(&bytes)),
-        None => column.push(body(document, read).as_deref()),
-    }
+fn push(column: &mut Column, document: Option<&Arc<Document>>, read: &Reader<'_>) {
+    column.push(body(document, read).as_deref());
 }
 
 impl State {

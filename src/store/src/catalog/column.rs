@@ -5,6 +5,8 @@
 //! (texts, booleans, and that there is an object). Rows with several values, nulls, or integers that a float cannot
 //! hold are marked as odd and read from their documents. Each array exists once it has its first value.
 
+use std::borrow::Cow;
+
 use mf2c_domain::filter::{Comparison, Literal, Op};
 use mf2c_domain::path::{Path, visit_values};
 use mf2c_domain::scalar::Scalar;
@@ -19,6 +21,9 @@ use super::sort::SortValue;
 pub(super) const NO_INSTANT: i64 = i64::MIN;
 /// Integers below this are exact as floats.
 pub(super) const EXACT: i64 = 1 << 53;
+
+/// Reads the document of a row.
+type ReadRow<'a> = &'a dyn Fn(usize) -> Option<Cow<'a, [u8]>>;
 
 /// See the module.
 #[derive(Debug)]
@@ -139,7 +144,7 @@ impl Column {
     }
 
     /// The rows that satisfy the comparison. `read` gives the document of an odd row.
-    fn matching(&self, comparison: &Comparison, read: &dyn Fn(usize) -> Option<Vec<u8>>) -> Bitmap {
+    fn matching(&self, comparison: &Comparison, read: ReadRow<'_>) -> Bitmap {
         let (positive, negate) = match comparison.op {
             Op::Ne => (Comparison { op: Op::Eq, ..comparison.clone() }, true),
             _ => (comparison.clone(), false),
@@ -162,7 +167,7 @@ impl Column {
     }
 
     /// Leaves those of `rows` that satisfy the comparison. `read` gives the document of an odd row.
-    pub(crate) fn narrow(&self, rows: &mut Bitmap, comparison: &Comparison, read: &dyn Fn(usize) -> Option<Vec<u8>>) {
+    pub(crate) fn narrow(&self, rows: &mut Bitmap, comparison: &Comparison, read: ReadRow<'_>) {
         let plain = comparison.op != Op::Ne && comparison.value != Literal::Null && !self.any_odd;
         match (self.numbers.is_empty(), self.instants.is_empty(), self.codes.is_empty()) {
             (false, true, true) if plain => retain_numbers(rows, &self.numbers, comparison),
@@ -208,7 +213,7 @@ impl Column {
     }
 
     /// The values of a row.
-    pub(crate) fn values(&self, row: usize, read: &dyn Fn(usize) -> Option<Vec<u8>>) -> Vec<Scalar<'static>> {
+    pub(crate) fn values(&self, row: usize, read: ReadRow<'_>) -> Vec<Scalar<'static>> {
         if self.odd.contains(row) {
             return values(&read(row).unwrap_or_default(), &self.path);
         }
@@ -232,7 +237,7 @@ impl Column {
     }
 
     /// What a row sorts by: its first value.
-    pub(crate) fn sort_value(&self, row: usize, read: &dyn Fn(usize) -> Option<Vec<u8>>) -> SortValue<'_> {
+    pub(crate) fn sort_value(&self, row: usize, read: ReadRow<'_>) -> SortValue<'_> {
         if let Some(number) = self.numbers.get(row).filter(|number| !number.is_nan()) {
             return SortValue::Number(*number);
         }

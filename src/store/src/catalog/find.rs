@@ -12,9 +12,10 @@ use mf2c_domain::query::{OrderKey, Query};
 use serde_json::{Map, Value};
 
 use super::bitmap::Bitmap;
-use super::collection::{Collection, ReadBody, State};
+use super::collection::{Collection, State};
 use super::column::values;
 use super::rank::first_rows;
+use super::reader::Reader;
 use super::sort::{Cursor, CursorError, SortValue};
 use crate::document::Document;
 
@@ -38,7 +39,7 @@ impl Collection {
         query: &Query,
         order: &[OrderKey],
         caller: &Caller,
-        read: ReadBody<'_>,
+        read: &Reader<'_>,
     ) -> Result<Found, CursorError> {
         // An empty cursor asks for the first page.
         let cursor = query.after.as_deref().filter(|text| !text.is_empty());
@@ -70,12 +71,12 @@ impl Collection {
 /// One reading of a collection.
 struct View<'a> {
     state: &'a State,
-    read: ReadBody<'a>,
+    read: &'a Reader<'a>,
 }
 
 impl View<'_> {
-    fn document(&self, row: usize) -> Option<Vec<u8>> {
-        self.state.rows[row].as_ref().and_then(|document| (self.read)(document))
+    fn document(&self, row: usize) -> Option<Cow<'_, [u8]>> {
+        self.state.rows[row].as_ref().and_then(|document| self.read.read(document))
     }
 
     fn matching(&self, query: &Query, caller: &Caller) -> Bitmap {

@@ -7,6 +7,7 @@ mod compare;
 mod dictionary;
 mod find;
 mod rank;
+mod reader;
 mod sort;
 
 use std::collections::HashMap;
@@ -19,6 +20,7 @@ use mf2c_domain::resource;
 use crate::document::Document;
 pub(crate) use collection::{Collection, Published, Row};
 pub use find::Found;
+pub(crate) use reader::{Bodies, Reader};
 pub use sort::CursorError;
 
 /// The committed state.

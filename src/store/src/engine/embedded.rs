@@ -1,8 +1,9 @@
 //! The engine on disk: `fjall`, with a lock that says who holds it, an audit before each start, and repair after errors.
 
-use std::fs::File;
+use std::fs::{DirBuilder, File};
 use std::io;
 use std::ops::ControlFlow;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -70,7 +71,8 @@ impl EmbeddedEngine {
     /// be read any more, [`EngineError::Io`] otherwise.
     pub fn open(directory: &Path, options: EmbeddedOptions) -> Result<Self, EngineError> {
         let io_error = |action| move |source| EngineError::Io { action, path: directory.to_owned(), source };
-        std::fs::create_dir_all(directory).map_err(io_error("make the data directory"))?;
+        let private = DirBuilder::new().recursive(true).mode(0o700).create(directory);
+        private.map_err(io_error("make the data directory"))?;
         let lock = lock(directory)?;
         let witness = Witness::open(directory).map_err(io_error("open the file of the last acknowledged change"))?;
         inspect(directory, witness.read())?;

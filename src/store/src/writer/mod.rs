@@ -208,8 +208,8 @@ impl Writer {
     /// left on disk.
     fn bring_back(&mut self) {
         let Some(failed) = &self.failed else { return };
-        let now = self.clock.elapsed();
-        if failed.tried && now.saturating_sub(failed.at) < HEAL_PAUSE {
+        let (now, tried) = (self.clock.elapsed(), failed.tried);
+        if tried && now.saturating_sub(failed.at) < HEAL_PAUSE {
             return;
         }
         match self.engine.heal().and_then(|()| self.adopt()) {
@@ -220,7 +220,12 @@ impl Writer {
             }
             Err(error) => {
                 self.counters.failures.fetch_add(1, Ordering::Relaxed);
-                tracing::warn!(error = %Chain(&error), "the store cannot write yet");
+                // The first time says it; the repetitions would fill the disk that is full.
+                if tried {
+                    tracing::debug!(error = %Chain(&error), "the store cannot write yet");
+                } else {
+                    tracing::warn!(error = %Chain(&error), "the store cannot write; it is tried again and again");
+                }
                 self.failed = Some(Failed { at: now, tried: true, error });
             }
         }

@@ -122,7 +122,10 @@ impl<'w> Stage<'w> {
         self.touched.insert(delete.id.clone(), self.changes.len());
         self.changes.push(Change { old: Some(old), new: None, time });
         if spec.delete_is_logged {
-            self.log_deletion(&delete.id, time.wall())?;
+            // The deletion stands, whatever becomes of the event.
+            if let Err(error) = self.log_deletion(&delete.id, time.wall()) {
+                tracing::error!(id = %delete.id, %error, "no event tells of a deletion");
+            }
         }
         Ok(Written { id: delete.id, document: None })
     }
