@@ -273,15 +273,19 @@ async fn a_client_that_fails_to_shake_hands_disturbs_no_other() {
 }
 
 #[actix_rt::test]
-async fn http2_passes_untouched() {
+async fn http2_is_not_offered_and_http_1_0_is_answered() {
     let served = start(&Settings::default());
-    let mut client = over_tls(&served, b"h2").await;
-    // The connection preface and an empty SETTINGS frame; the answer begins with the server's SETTINGS (RFC 9113, 3.4).
-    client.stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
-    while client.read.len() < 9 {
-        assert!(client.more().await);
-    }
-    assert_eq!(client.read[3], 4, "a SETTINGS frame");
+    let url = format!("https://{}/echo", served.tls);
+    let curl = move || {
+        let both = Command::new("curl").args(["-s", "-k", "--http2", "-w", "#%{http_version}", &url]).output();
+        let old = Command::new("curl").args(["-s", "-k", "--http1.0", "-w", "#%{http_code}", &url]).output();
+        (both, old)
+    };
+    let (both, old) = web::block(curl).await.unwrap();
+    let text = |output: std::io::Result<std::process::Output>| String::from_utf8(output.unwrap().stdout).unwrap();
+    let (both, old) = (text(both), text(old));
+    assert!(both.ends_with("#1.1"), "the bounds of heads hold for HTTP/1: {both}");
+    assert!(old.ends_with("#200"), "{old}");
 }
 
 #[actix_rt::test]
