@@ -7,6 +7,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -16,6 +17,8 @@ const FILE_NAME: &str = "acknowledged";
 #[derive(Debug)]
 pub(super) struct Witness {
     file: File,
+    /// What the file says, so that it need not be read for every commit.
+    noted: AtomicU64,
 }
 
 impl Witness {
@@ -23,7 +26,9 @@ impl Witness {
     pub(super) fn open(directory: &Path) -> io::Result<Self> {
         let file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(directory.join(FILE_NAME))?;
-        Ok(Self { file })
+        let witness = Self { file, noted: AtomicU64::new(0) };
+        witness.noted.store(witness.read().unwrap_or(0), Ordering::Relaxed);
+        Ok(witness)
     }
 
     /// The position last noted; none if the file is new or unreadable, which only makes the check weaker.
@@ -37,7 +42,7 @@ impl Witness {
 
     /// Notes that everything up to `position` is durable.
     pub(super) fn note(&self, position: u64) -> io::Result<()> {
-        if self.read().is_some_and(|noted| noted >= position) { Ok(()) } else { self.reset(position) }
+        if self.noted.load(Ordering::Relaxed) >= position { Ok(()) } else { self.reset(position) }
     }
 
     /// Sets the note to `position`, also backwards.
@@ -46,7 +51,9 @@ impl Witness {
         bytes[..8].copy_from_slice(&position.to_le_bytes());
         let sum = xxh3_64(&bytes[..8]);
         bytes[8..].copy_from_slice(&sum.to_le_bytes());
-        self.file.write_all_at(&bytes, 0)
+        self.file.write_all_at(&bytes, 0)?;
+        self.noted.store(position, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Makes the note itself durable.
