@@ -195,7 +195,7 @@ impl Default for Store {
         Self {
             memory_budget: mib(1024),
             min_free: mib(96),
-            write_buffer: HumanSize::from_bytes(1536 << 10),
+            write_buffer: mib(2),
             log_entries: 100_000,
             log_size: mib(64),
             queue: 1024,

@@ -28,7 +28,7 @@ pub struct EmbeddedOptions {
 
 impl Default for EmbeddedOptions {
     fn default() -> Self {
-        Self { write_buffer: 1536 << 10, block_cache: 1 << 20, min_free: 96 << 20 }
+        Self { write_buffer: 2 << 20, block_cache: 1 << 20, min_free: 96 << 20 }
     }
 }
 
