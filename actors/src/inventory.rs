@@ -119,7 +119,7 @@ impl Inventory {
             "device_id": self.device_href(),
             "device_ip": address.unwrap_or_default(),
             "authenticated": false,
-            "connected": true,
+            "connected": false,
             "isLeader": self.settings.declared.is_leader,
         });
         agent.as_object().cloned().unwrap_or_default()

@@ -31,7 +31,7 @@ const FIELDS: &[Field] = &[
     text("agentType").required("which kind of agent the device can carry"),
     text("networkingStandards").required("the network interfaces, in one text"),
     any_text("hwloc").required("the hardware's topology as XML; empty where it is not known"),
-    any_text("cpuinfo").required("the processor's facts as XML; empty where they are not known"),
+    any_text("cpuinfo").required("the processor's facts as the system gives them; empty where they are not known"),
     list("interfaces", &Kind::Object(INTERFACE)).optional("the network interfaces, one by one"),
     list("sensorTypes", &Kind::NonBlank).optional("what the attached sensors measure"),
     list("actuators", &Kind::NonBlank).optional("what is attached that can act"),
