@@ -72,14 +72,17 @@ impl Exchange<'_> {
 async fn collect(mut payload: Payload, one: usize, many: usize, announced: usize) -> Result<BytesMut, ApiError> {
     // A client may announce more than it sends.
     let mut bytes = BytesMut::with_capacity(announced.min(64 * 1024));
-    let mut limit = many;
+    let (mut limit, mut blank) = (many, true);
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|error| ApiError::bad_request(format!("the body broke off: {error}")))?;
-        let first = chunk.iter().find(|byte| !byte.is_ascii_whitespace());
-        if limit == many && bytes.iter().all(u8::is_ascii_whitespace) && first.is_some_and(|first| *first != b'[') {
-            limit = one;
+        if blank && let Some(first) = chunk.iter().find(|byte| !byte.is_ascii_whitespace()) {
+            blank = false;
+            limit = if *first == b'[' { many } else { one };
+            if announced > limit {
+                return Err(too_large(limit));
+            }
         }
-        if (bytes.len() + chunk.len()).max(if limit == one { announced } else { 0 }) > limit {
+        if bytes.len() + chunk.len() > limit {
             return Err(too_large(limit));
         }
         bytes.extend_from_slice(&chunk);
