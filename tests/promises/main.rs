@@ -8,6 +8,7 @@ mod backup;
 mod bad_clients;
 mod bad_input;
 mod bad_json;
+mod conditions;
 mod crash;
 mod cursors;
 mod disk;
