@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use mf2c_tests::{Start, mf2c, mf2c_with};
+use mf2c_tests::{Start, eventually, mf2c, mf2c_with};
 
 /// Every command, as it is written.
 const COMMANDS: [&str; 7] = ["agent", "config check", "config show", "backup", "restore", "repair", "version"];
@@ -17,8 +17,23 @@ fn written(folder: &Path, text: &str) -> PathBuf {
 /// The role that a started agent says it has.
 fn role(start: Start) -> String {
     let agent = start.agent();
-    let serving = agent.log_lines().find(|line| line["message"] == "serving").expect("it says that it serves");
-    serving["role"].as_str().unwrap_or_default().to_owned()
+    let mut role = None;
+    eventually("the line that says that it serves", || {
+        let serving = agent.log_lines().find(|line| line["message"] == "serving");
+        role = serving.and_then(|line| line["role"].as_str().map(str::to_owned));
+        role.is_some()
+    });
+    role.unwrap_or_default()
+}
+
+#[test]
+fn a_certificate_that_cannot_be_served_is_a_fault_of_the_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = written(folder.path(), "[tls]\ncertificate = \"/etc/passwd\"\nkey = \"/nowhere/key.pem\"\n");
+    let (file, data) = (file.to_str().unwrap(), folder.path().join("data"));
+    mf2c(&["config", "check", "--config", file]).expect(2).tells(&["/etc/passwd", "certificate"]);
+    let _ = mf2c(&["agent", "--config", file, "--data-dir", data.to_str().unwrap()]).expect(2);
+    assert!(!data.exists(), "nothing was made");
 }
 
 #[test]

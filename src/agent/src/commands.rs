@@ -51,6 +51,7 @@ pub fn run(command: Command) -> Result<(), Failure> {
         Command::Agent(args) => agent(&args),
         Command::Config(ConfigCommand::Check(args)) => {
             let loaded = load(args.config.as_deref(), config::Overrides::default())?;
+            check_certificate(&loaded)?;
             for warning in &loaded.warnings {
                 say(&format!("warning: {warning}"))?;
             }
@@ -85,9 +86,18 @@ fn load_place(place: &PlaceArgs) -> Result<Loaded, Failure> {
     load(place.config_file(), place.overrides())
 }
 
+/// A certificate that the configuration names must be one that can be served, before anything else is touched.
+fn check_certificate(loaded: &Loaded) -> Result<(), Failure> {
+    let (Some(certificate), Some(key)) = (&loaded.config.tls.certificate, &loaded.config.tls.key) else {
+        return Ok(());
+    };
+    mf2c_pki::load(certificate, key).and_then(|pair| mf2c_pki::server_config(&pair)).map(drop).map_err(misconfigured)
+}
+
 /// Runs an agent until a signal ends it.
 fn agent(args: &AgentArgs) -> Result<(), Failure> {
     let loaded = load(args.config_file(), args.overrides())?;
+    check_certificate(&loaded)?;
     logging::init(loaded.config.log.format, &loaded.config.log.level).map_err(misconfigured)?;
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
