@@ -130,3 +130,26 @@ fn after_each_reopening_positions_and_times_go_on() {
         engine = Arc::new(engine.after_crash());
     }
 }
+
+#[test]
+fn time_goes_on_in_the_documents_and_the_log_however_the_clock_jumps() {
+    const YEAR: std::time::Duration = std::time::Duration::from_secs(365 * 24 * 3600);
+    let mut world = world(1000);
+    let id = world.add("service", service("a"));
+    let updated = |world: &World| world.body(&id).unwrap()["updated"].as_str().unwrap().to_owned();
+    let mut last = updated(&world);
+    for jump in 0..6 {
+        match jump % 3 {
+            0 => world.clock.advance(YEAR),
+            1 => world.clock.set_back(YEAR / 2),
+            _ => world.clock.set_back(YEAR / 4),
+        }
+        world.one(edit(&id, json!({"disk": jump}))).unwrap();
+        let now = updated(&world);
+        assert!(now >= last, "{now} is before {last}");
+        last = now;
+    }
+    let times: Vec<_> = next(&world, 0, 100).iter().map(|change| change.time).collect();
+    assert!(times.windows(2).all(|pair| pair[0] < pair[1]), "{times:?}");
+    assert!(world.body(&id).unwrap()["created"].as_str().unwrap() < last.as_str());
+}

@@ -19,6 +19,11 @@ use serde_json::{Map, Value, json};
 pub(crate) struct Ticks(AtomicU64);
 
 impl Ticks {
+    /// Sets the wall clock back, as after a wrong date was mended.
+    pub(crate) fn set_back(&self, by: Duration) {
+        self.0.fetch_sub(u64::try_from(by.as_millis()).unwrap(), Ordering::Relaxed);
+    }
+
     pub(crate) fn advance(&self, by: Duration) {
         self.0.fetch_add(u64::try_from(by.as_millis()).unwrap(), Ordering::Relaxed);
     }
