@@ -23,13 +23,15 @@ struct State {
     broken: bool,
 }
 
-/// A fault that the next commit meets.
+/// A fault that the engine meets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// The disk is full; nothing of the batch is kept.
     Full,
     /// The sync failed; the batch may be on disk all the same, as after a real failed sync.
     SyncFailed,
+    /// Values cannot be read; commits are not hindered.
+    ReadFailed,
 }
 
 impl MemoryEngine {
@@ -39,7 +41,7 @@ impl MemoryEngine {
         Self::default()
     }
 
-    /// Lets the next commits fail until [`MemoryEngine::mend`].
+    /// Lets the engine meet a fault until [`MemoryEngine::mend`].
     pub fn inject(&self, fault: Fault) {
         self.state.lock().fault = Some(fault);
     }
@@ -98,7 +100,7 @@ impl Engine for MemoryEngine {
             return Err(EngineError::Stopped { path, detail: "an earlier commit failed".to_owned() });
         }
         match state.fault {
-            None => {
+            None | Some(Fault::ReadFailed) => {
                 apply(&mut state.table, batch);
                 Ok(())
             }
@@ -112,7 +114,12 @@ impl Engine for MemoryEngine {
     }
 
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
-        Ok(self.state.lock().table.get(&(space, key.into())).cloned())
+        let state = self.state.lock();
+        if state.fault == Some(Fault::ReadFailed) {
+            let source = std::io::Error::other("injected");
+            return Err(EngineError::Io { action: "read", path: "memory".into(), source });
+        }
+        Ok(state.table.get(&(space, key.into())).cloned())
     }
 
     fn snapshot(&self) -> Result<Box<dyn Scan + Send>, EngineError> {
@@ -125,7 +132,7 @@ impl Engine for MemoryEngine {
         match state.fault {
             Some(Fault::Full) => Err(EngineError::Full { path, detail, untouched: true }),
             Some(Fault::SyncFailed) => Err(EngineError::Stopped { path, detail }),
-            None => {
+            None | Some(Fault::ReadFailed) => {
                 state.broken = false;
                 Ok(())
             }

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use mf2c_domain::caller::Caller;
+use mf2c_domain::query::Query;
 use mf2c_store::engine::{Batch, Engine, EngineError, Fault, MemoryEngine, Scan, Space, Visit};
 use mf2c_store::{Command, StoreError, StoreOptions};
 use serde_json::json;
 
-use crate::world::{World, delete, edit, service};
+use crate::world::{World, delete, edit, service, spec};
 
 fn world() -> (Arc<MemoryEngine>, World) {
     let engine = Arc::new(MemoryEngine::new());
@@ -161,4 +163,20 @@ fn one_of_a_kind_can_be_replaced_within_a_batch() {
     let third = world.draft("agent", body);
     let answers = world.writer.execute(vec![delete(&id), Command::Add(Box::new(third))]);
     assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+}
+
+#[test]
+fn a_query_that_cannot_read_a_document_fails_and_leaves_no_wrong_column() {
+    let engine = Arc::new(MemoryEngine::new());
+    // Nothing fits into memory, and there are enough documents for columns.
+    let options = StoreOptions { memory_budget: 0, ..StoreOptions::default() };
+    let mut world = World::open(engine.clone(), options).unwrap();
+    (0..100).for_each(|number| drop(world.add("service", service(&format!("s{number}")))));
+    let pairs = [("$filter".to_owned(), "name='s7'".to_owned())];
+    let query = Query::from_pairs(&pairs).unwrap();
+    let found = |world: &World| world.store.find(spec("service"), &query, &Caller::agent());
+    engine.inject(Fault::ReadFailed);
+    assert!(matches!(found(&world), Err(StoreError::Unavailable { .. })), "nothing is left out in silence");
+    engine.mend();
+    assert_eq!(found(&world).unwrap().count, 1);
 }
