@@ -13,7 +13,7 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use mf2c_domain::entropy::Entropy;
-use mf2c_domain::resource::{Naming, TypeSpec};
+use mf2c_domain::resource::{Naming, TypeSpec, takes_idempotency_key};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
@@ -32,8 +32,6 @@ const MAX_KEY: usize = 255;
 const KEPT: Duration = Duration::from_secs(24 * 3600);
 /// The most keys that are remembered; the oldest go first.
 const MAX_KEYS: usize = 10_000;
-/// Types whose answers hold a secret that is shown once, or whose bodies hold one.
-const SECRET: [&str; 5] = ["credential", "session", "user", "webhook", "callback"];
 
 /// A digest that stands for caller, path and key; and one that stands for a body.
 type Digested = [u8; 32];
@@ -152,7 +150,7 @@ pub(super) fn key<'e>(exchange: &'e Exchange<'_>, spec: &TypeSpec) -> Result<Opt
     if given.next().is_some() {
         return Err(ApiError::bad_request("there are several `Idempotency-Key` headers: expected one"));
     }
-    if SECRET.contains(&spec.name) {
+    if !takes_idempotency_key(spec) {
         let message =
             format!("`Idempotency-Key` is not taken for {}, where secrets are exchanged: leave it out", spec.name);
         return Err(ApiError::bad_request(message));
