@@ -134,7 +134,7 @@ pub(super) fn parameters() -> Value {
 }
 
 /// The answers other than success, with the names under which they are described once.
-const REFUSALS: [(&str, &str, &str); 12] = [
+const REFUSALS: [(&str, &str, &str); 13] = [
     ("304", "NotModified", "the caller has the present revision"),
     ("400", "BadRequest", "the body or a parameter is wrong; the message names each fault"),
     ("403", "Forbidden", "the caller lacks the right"),
@@ -145,6 +145,7 @@ const REFUSALS: [(&str, &str, &str); 12] = [
     ("413", "TooLarge", "the body is too long"),
     ("415", "WrongMediaType", "the body is of a type that is not read here"),
     ("422", "OtherRequest", "the idempotency key was used with another body"),
+    ("429", "TooMany", "too many attempts; `Retry-After` says when the next one is heard"),
     ("503", "Busy", "too much to do, or starting or stopping; try again later"),
     ("507", "DiskFull", "there is no space to store more"),
 ];

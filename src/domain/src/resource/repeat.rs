@@ -8,5 +8,5 @@ const SECRET: [&str; 5] = ["credential", "session", "user", "webhook", "callback
 /// Whether a POST of this type may carry an `Idempotency-Key`.
 #[must_use]
 pub fn takes_idempotency_key(spec: &TypeSpec) -> bool {
-    !SECRET.contains(&spec.name)
+    spec.form.is_none() && !SECRET.contains(&spec.name)
 }
