@@ -39,11 +39,11 @@ fn the_same_request_is_answered_again_and_another_one_with_its_key_refused() {
     assert_eq!(again.json(), first.json());
     assert!(keyed(&agent, "k-1", OTHER).expect(422).message().contains("another body"));
     // Keys are each caller's own, and each path's.
-    post(&agent, Some("bob USER"), "service", &["Idempotency-Key: k-1"], SERVICE).expect(201);
-    keyed(&agent, "k-2", SERVICE).expect(201);
+    let _ = post(&agent, Some("bob USER"), "service", &["Idempotency-Key: k-1"], SERVICE).expect(201);
+    let _ = keyed(&agent, "k-2", SERVICE).expect(201);
     assert_eq!(count(&agent, "service"), 3);
     // What was deleted does not come back.
-    agent.send("DELETE", &first.id(), None).expect(200);
+    let _ = agent.send("DELETE", &first.id(), None).expect(200);
     assert_eq!(keyed(&agent, "k-1", SERVICE).expect(201).id(), first.id());
     assert_eq!(count(&agent, "service"), 2);
 }
@@ -65,8 +65,8 @@ fn bad_keys_many_resources_strangers_and_secrets_are_refused() {
         assert!(refused.message().contains("1 to 255 visible ASCII"), "{bad}: {}", refused.text());
     }
     let long = format!("Idempotency-Key: {}", "k".repeat(256));
-    post(&agent, jane, "service", &[&long], SERVICE).expect(400);
-    post(&agent, jane, "service", &[&long[..long.len() - 1]], SERVICE).expect(201);
+    let _ = post(&agent, jane, "service", &[&long], SERVICE).expect(400);
+    let _ = post(&agent, jane, "service", &[&long[..long.len() - 1]], SERVICE).expect(201);
     let twice = ["Idempotency-Key: a", "Idempotency-Key: b"];
     assert!(post(&agent, jane, "service", &twice, SERVICE).expect(400).message().contains("several"));
     let key = "Idempotency-Key: k";
@@ -87,7 +87,7 @@ fn a_request_repeated_after_a_kill_adds_nothing() {
     let agent = Start::new().agent();
     let first = keyed(&agent, "k", SERVICE).expect(201).id();
     let edited = keyed(&agent, "edited", SERVICE).expect(201).id();
-    agent.send("PUT", &edited, Some(r#"{"name": "renamed"}"#)).expect(200);
+    let _ = agent.send("PUT", &edited, Some(r#"{"name": "renamed"}"#)).expect(200);
     let (data_dir, _own) = agent.kill();
     let agent = Start::new().data_dir(&data_dir).agent();
     let again = keyed(&agent, "k", SERVICE).expect(201);
@@ -97,7 +97,7 @@ fn a_request_repeated_after_a_kill_adds_nothing() {
     assert_eq!(count(&agent, "service"), 2);
     let (data_dir, _again) = agent.kill();
     let agent = Start::new().data_dir(&data_dir).agent();
-    keyed(&agent, "k", OTHER).expect(422);
+    let _ = keyed(&agent, "k", OTHER).expect(422);
     assert_eq!(count(&agent, "service"), 2);
 }
 

@@ -112,14 +112,14 @@ fn page(agent: &Agent) -> Page {
 /// An agent of which everything has been asked once.
 fn used() -> Agent {
     let agent = Start::new().agent();
-    agent.send("POST", "sharing-model", Some("{}")).expect(400);
+    let _ = agent.send("POST", "sharing-model", Some("{}")).expect(400);
     let event = r#"{"content": {"resource": {"href": "device/1"}, "state": "x"}, "severity": "low", "type": "state",
         "timestamp": "2026-01-02T03:04:05.000Z"}"#;
     let id = agent.send("POST", "event", Some(event)).expect(201).id();
-    agent.send("GET", &id, None).expect(200);
-    agent.send("GET", "event", None).expect(200);
-    agent.send("GET", "event/x/y", None).expect(404);
-    agent.send("MADEUP", "event", None);
+    let _ = agent.send("GET", &id, None).expect(200);
+    let _ = agent.send("GET", "event", None).expect(200);
+    let _ = agent.send("GET", "event/x/y", None).expect(404);
+    let _ = agent.send("MADEUP", "event", None);
     agent
 }
 

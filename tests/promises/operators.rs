@@ -20,8 +20,8 @@ fn readiness_and_health_are_told_in_text_and_in_json() {
         assert_eq!(text.header("cache-control").as_deref(), Some("no-store"));
         let json = asked(&agent, path, &["-H", "accept: text/html, application/json;q=0.9"]).expect(200);
         assert_eq!(json.json(), serde_json::json!({"status": word}));
-        asked(&agent, path, &["-I"]).expect(200);
-        asked(&agent, path, &["-X", "POST"]).expect(405);
+        let _ = asked(&agent, path, &["-I"]).expect(200);
+        let _ = asked(&agent, path, &["-X", "POST"]).expect(405);
     }
 }
 
@@ -34,7 +34,7 @@ fn the_description_has_two_addresses_and_one_entity_tag() {
     let tag = short.header("etag").expect("an entity tag");
     let known = asked(&agent, "/openapi.json", &["-H", &format!("if-none-match: {tag}")]).expect(304);
     assert!(known.body.is_empty() && known.header("etag") == Some(tag));
-    asked(&agent, "/openapi.json", &["-X", "DELETE"]).expect(405);
+    let _ = asked(&agent, "/openapi.json", &["-X", "DELETE"]).expect(405);
 }
 
 #[test]
@@ -63,11 +63,11 @@ fn lines(agent: &Agent, least: usize) -> Vec<Value> {
 fn the_access_log_has_a_line_for_each_request_and_no_secret() {
     let agent = Start::new().environment("MF2C_LOG_ACCESS", "all").environment("MF2C_LOG_LEVEL", "error").agent();
     let admin = ["-H", "slipstream-authn-info: internal ADMIN", "-H", "cookie: session=c00kie"];
-    asked(&agent, "/api/device?$filter=name=\"x\"", &admin).expect(200);
-    asked(&agent, "/api/callback/5ec4e7/execute?a=b", &admin).expect(404);
-    asked(&agent, "/api/user?$filter=password='5ec4e7'", &["-H", "x-request-id: mine"]).expect(200);
+    let _ = asked(&agent, "/api/device?$filter=name=\"x\"", &admin).expect(200);
+    let _ = asked(&agent, "/api/callback/5ec4e7/execute?a=b", &admin).expect(404);
+    let _ = asked(&agent, "/api/user?$filter=password='5ec4e7'", &["-H", "x-request-id: mine"]).expect(200);
     asked(&agent, "/api/session", &["-d", "{\"password\": \"5ec4e7\"}", "-H", "x-forwarded-for: 6.6.6.6"]);
-    asked(&agent, &format!("/api/device?x={}", "y".repeat(1000)), &[]).expect(403);
+    let _ = asked(&agent, &format!("/api/device?x={}", "y".repeat(1000)), &[]).expect(403);
     let lines = lines(&agent, 5);
     assert_eq!(lines.len(), 5);
     let first = &lines[0];
@@ -93,13 +93,13 @@ fn the_access_log_has_a_line_for_each_request_and_no_secret() {
 #[test]
 fn the_access_log_is_off_or_for_errors_alone_as_configured_and_believes_trusted_proxies() {
     let off = Start::new().agent();
-    asked(&off, "/nowhere", &[]).expect(404);
+    let _ = asked(&off, "/nowhere", &[]).expect(404);
     let errors = Start::new()
         .environment("MF2C_LOG_ACCESS", "errors")
         .environment("MF2C_API_TRUSTED_PROXIES", "127.0.0.1")
         .agent();
-    asked(&errors, "/healthz", &[]).expect(200);
-    asked(&errors, "/nowhere", &["-H", "x-forwarded-for: 6.6.6.6, 203.0.113.7"]).expect(404);
+    let _ = asked(&errors, "/healthz", &[]).expect(200);
+    let _ = asked(&errors, "/nowhere", &["-H", "x-forwarded-for: 6.6.6.6, 203.0.113.7"]).expect(404);
     let lines = lines(&errors, 1);
     assert_eq!((lines.len(), &lines[0]["path"], &lines[0]["client"]), (1, &"/nowhere".into(), &"203.0.113.7".into()));
     assert_eq!(off.log_lines().filter(|line| line["target"] == "access").count(), 0);
@@ -155,9 +155,9 @@ fn every_page_may_come_without_cookies_and_none_by_default() {
     let read = from_origin(&agent, "GET", "https://anywhere.example.org").expect(200);
     assert_eq!(read.header("access-control-allow-origin").as_deref(), Some("*"));
     assert_eq!(read.header("access-control-allow-credentials"), None);
-    from_origin(&agent, "OPTIONS", "https://anywhere.example.org").expect(204);
+    let _ = from_origin(&agent, "OPTIONS", "https://anywhere.example.org").expect(204);
     let agent = Start::new().agent();
-    from_origin(&agent, "OPTIONS", CONSOLE).expect(405);
+    let _ = from_origin(&agent, "OPTIONS", CONSOLE).expect(405);
     assert!(!from_origin(&agent, "GET", CONSOLE).expect(200).head.contains("access-control"));
 }
 
