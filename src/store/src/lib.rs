@@ -23,5 +23,6 @@ pub use document::Document;
 pub use engine::{Repaired, repair};
 pub use error::StoreError;
 pub use identity::Identity;
+pub use record::ChangeKind;
 pub use store::{Change, Changes, Counters, Store, StoreOptions};
 pub use writer::Writer;
