@@ -18,6 +18,7 @@ use mf2c_actors::ports::World;
 use mf2c_actors::resource_store::ResourceStore;
 use mf2c_actors::supervisor::Supervisor;
 use mf2c_facade::cimi::{self, Api, ApiSettings};
+use mf2c_facade::events::{self, EventSettings, Events};
 use mf2c_facade::front::{self, Listener, boundary::Limits};
 use mf2c_facade::monitor;
 use mf2c_machine::{Declared, DeclaredSensor, Publisher, Roots, SystemMachine};
@@ -76,6 +77,7 @@ pub struct Node {
     /// Where plain HTTP is served, if anywhere.
     pub http: Option<SocketAddr>,
     server: ServerHandle,
+    events: Arc<Events>,
     arbiters: Vec<Arbiter>,
     _control: Option<Control>,
 }
@@ -106,6 +108,8 @@ impl Node {
         if let Err(error) = cimi::ensure_entry_point(&api).await {
             tracing::warn!(error = ?error.document(), "the entry point could not be stored");
         }
+        let events = Events::start(Arc::clone(&store), Arc::clone(&world.clock), event_settings(config));
+        let stream = Data::from(Arc::clone(&events));
         let (secure, api_address) = listen(config.api.listen, "--api")?;
         let plain = config.api.http.map(|address| listen(address, "--http")).transpose()?;
         let http = plain.as_ref().map(|(_, address)| *address);
@@ -115,17 +119,19 @@ impl Node {
             App::new()
                 .wrap(Compress::default())
                 .configure(monitor::configure)
+                .configure(|services| events::configure(services, &stream))
                 .configure(|services| cimi::configure(services, &api))
         })
         .map_err(|source| StartError::Start { what: "the server", source })?;
         let handle = server.handle();
         actix::spawn(server);
         let control = Control::start(&config.data_dir, store);
-        Ok(Self { api: api_address, http, server: handle, arbiters, _control: control })
+        Ok(Self { api: api_address, http, server: handle, events, arbiters, _control: control })
     }
 
     /// Stops taking requests and answers those in flight. What is left to do needs no runtime: see [`Stopping::finish`].
     pub async fn stop(self) -> Stopping {
+        self.events.close();
         self.server.stop(true).await;
         Stopping { arbiters: self.arbiters }
     }
@@ -270,6 +276,10 @@ fn api_settings(config: &Config) -> ApiSettings {
         trusted_proxies: config.api.trusted_proxies.clone(),
         version: env!("CARGO_PKG_VERSION"),
     }
+}
+
+fn event_settings(config: &Config) -> EventSettings {
+    EventSettings { heartbeat: config.events.heartbeat.get(), readers: config.events.readers }
 }
 
 fn front_settings(config: &Config) -> front::Settings {

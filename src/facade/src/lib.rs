@@ -3,5 +3,6 @@
 pub mod caller;
 pub mod cimi;
 pub mod error;
+pub mod events;
 pub mod front;
 pub mod monitor;

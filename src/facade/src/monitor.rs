@@ -7,6 +7,7 @@ use actix_web::web::{Data, ServiceConfig};
 use actix_web::{HttpResponse, web};
 
 use crate::cimi::Api;
+use crate::events::Events;
 
 /// Adds both to an application.
 pub fn configure(config: &mut ServiceConfig) {
@@ -25,7 +26,7 @@ async fn health(api: Data<Api>) -> HttpResponse {
 }
 
 /// The Prometheus text format, version 0.0.4.
-async fn metrics(api: Data<Api>) -> HttpResponse {
+async fn metrics(api: Data<Api>, events: Data<Events>) -> HttpResponse {
     let counters = api.store.counters();
     let mut out = String::with_capacity(2048);
     let rows = [
@@ -38,6 +39,15 @@ async fn metrics(api: Data<Api>) -> HttpResponse {
     ];
     for (name, kind, help, value) in rows {
         let value = value.load(Ordering::Relaxed);
+        let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}");
+    }
+    let streams = events.counters();
+    let rows = [
+        ("mf2c_event_readers", "gauge", "Readers of the event stream.", streams.readers.load(Ordering::Relaxed) as u64),
+        ("mf2c_event_sent_total", "counter", "Changes sent to readers.", streams.sent.load(Ordering::Relaxed)),
+        ("mf2c_event_resets_total", "counter", "Readers told to read anew.", streams.resets.load(Ordering::Relaxed)),
+    ];
+    for (name, kind, help, value) in rows {
         let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}");
     }
     let _ = writeln!(out, "# HELP mf2c_documents Documents by type.\n# TYPE mf2c_documents gauge");

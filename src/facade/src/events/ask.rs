@@ -36,7 +36,9 @@ pub(super) enum AskError {
     #[error("credentials required")]
     Forbidden { name: &'static str },
     /// What should be an event's id is none.
-    #[error("`{text}` is no event id: expected one that this stream gave, such as `1f3a-42`; leave it out to begin now")]
+    #[error(
+        "`{text}` is no event id: expected one that this stream gave, such as `1f3a-42`; leave it out to begin now"
+    )]
     Mark { text: String },
     /// Two places at once.
     #[error("`from` is given twice: expected one event id")]

@@ -44,7 +44,9 @@ mod tests {
 
     #[test]
     fn only_the_written_form_counts() {
-        for bad in ["", "-", "1", "1-", "-1", "+1-1", "1-+1", "AB-1", "01-1", "1-01", "1-1 ", "fffffffffffffffff-1", "x-1"] {
+        for bad in
+            ["", "-", "1", "1-", "-1", "+1-1", "1-+1", "AB-1", "01-1", "1-01", "1-1 ", "fffffffffffffffff-1", "x-1"]
+        {
             assert_eq!(Mark::parse(bad), None, "{bad}");
         }
     }
