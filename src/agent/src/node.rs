@@ -289,6 +289,7 @@ fn front_settings(config: &Config) -> front::Settings {
         connections_per_worker: config.limits.connections,
         handshake_timeout: Duration::from_secs(10),
         head_timeout: config.limits.head_timeout.get(),
+        stall: config.events.stall.get(),
         keep_alive: config.limits.keep_alive.get(),
         stop_within: config.limits.shutdown.get(),
         limits: Limits { max_head: config.limits.head.as_len(), max_target: config.limits.target.as_len() },

@@ -119,6 +119,15 @@ impl AsyncWrite for Transport {
     }
 }
 
+/// How long a client may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Times {
+    /// From a head's first byte to its last.
+    pub head: Duration,
+    /// From one byte that it takes of an answer to the next.
+    pub stall: Duration,
+}
+
 /// A client's connection as the application reads it.
 pub struct ClientStream<S> {
     inner: S,
@@ -126,7 +135,9 @@ pub struct ClientStream<S> {
     lines: RequestLines,
     /// What the application shall read before anything else is read from the connection.
     pending: BytesMut,
-    head_timeout: Duration,
+    times: Times,
+    /// Runs while the client takes nothing of what is there for it.
+    stall: Option<Pin<Box<Sleep>>>,
     /// Runs while a head has begun and is not complete, and during a close after a refusal.
     timer: Option<Pin<Box<Sleep>>>,
     lingered: usize,
@@ -134,22 +145,22 @@ pub struct ClientStream<S> {
 }
 
 impl ClientStream<Transport> {
-    /// A connection that has just been accepted; `head_timeout` is the time from a head's first byte to its last.
-    pub(super) fn accepted(inner: Transport, address: SocketAddr, limits: Limits, head_timeout: Duration) -> Self {
+    /// A connection that has just been accepted.
+    pub(super) fn accepted(inner: Transport, address: SocketAddr, limits: Limits, times: Times) -> Self {
         let lines = match inner.protocol() {
             Protocol::Http2 => RequestLines::pass_through(),
             _ => RequestLines::new(limits),
         };
         let peer = inner.peer(address);
-        Self::new(inner, peer, lines, head_timeout)
+        Self::new(inner, peer, lines, times)
     }
 }
 
 impl<S> ClientStream<S> {
     /// A connection over any stream.
-    pub fn new(inner: S, peer: Peer, lines: RequestLines, head_timeout: Duration) -> Self {
+    pub fn new(inner: S, peer: Peer, lines: RequestLines, times: Times) -> Self {
         let pending = BytesMut::new();
-        Self { inner, peer, lines, pending, head_timeout, timer: None, lingered: 0, shut_down: false }
+        Self { inner, peer, lines, pending, times, stall: None, timer: None, lingered: 0, shut_down: false }
     }
 
     /// Who is on the other side.
@@ -185,8 +196,23 @@ impl<S> ClientStream<S> {
         if !self.lines.is_mid_head() {
             self.timer = None;
         } else if self.timer.is_none() {
-            self.timer = Some(Box::pin(sleep(self.head_timeout)));
+            self.timer = Some(Box::pin(sleep(self.times.head)));
         }
+    }
+}
+
+impl<S> ClientStream<S> {
+    /// Passes on how a write went, and gives up a client that has taken nothing for too long: the application, which
+    /// waits until it may write again, would hold what is meant for it for ever.
+    fn or_stalled<T>(&mut self, written: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.stall = None;
+            return written;
+        }
+        let stall = self.times.stall;
+        let timer = self.stall.get_or_insert_with(|| Box::pin(sleep(stall)));
+        ready!(timer.as_mut().poll(cx));
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes nothing of its answer")))
     }
 }
 
@@ -247,11 +273,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for ClientStream<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ClientStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, data)
+        let written = Pin::new(&mut self.inner).poll_write(cx, data);
+        self.or_stalled(written, cx)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
+        // Over TLS, a write may be taken whole and sent later.
+        let written = Pin::new(&mut self.inner).poll_flush(cx);
+        self.or_stalled(written, cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -271,7 +300,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ClientStream<S> {
         cx: &mut Context<'_>,
         data: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(cx, data)
+        let written = Pin::new(&mut self.inner).poll_write_vectored(cx, data);
+        self.or_stalled(written, cx)
     }
 
     fn is_write_vectored(&self) -> bool {
