@@ -279,13 +279,23 @@ fn api_settings(config: &Config) -> ApiSettings {
 }
 
 fn event_settings(config: &Config) -> EventSettings {
-    EventSettings { heartbeat: config.events.heartbeat.get(), readers: config.events.readers }
+    // Readers hold their connections; a quarter is left for everybody else.
+    let connections = workers(config).saturating_mul(config.limits.connections);
+    let readers = config.events.readers.min(connections - connections / 4);
+    EventSettings { heartbeat: config.events.heartbeat.get(), readers }
+}
+
+/// How many threads answer requests.
+fn workers(config: &Config) -> usize {
+    match config.api.workers {
+        0 => std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
+        chosen => chosen,
+    }
 }
 
 fn front_settings(config: &Config) -> front::Settings {
-    let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     front::Settings {
-        workers: if config.api.workers == 0 { cores } else { config.api.workers },
+        workers: workers(config),
         connections_per_worker: config.limits.connections,
         handshake_timeout: Duration::from_secs(10),
         head_timeout: config.limits.head_timeout.get(),

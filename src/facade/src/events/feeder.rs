@@ -1,10 +1,12 @@
-//! The one task that follows the store and fills the ring, and the one timer of all streams.
+//! The one task that follows the store and fills the ring; it also has the one timer of all streams.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use actix_web::web::block;
 use mf2c_store::Changes;
+use tokio::time::MissedTickBehavior;
 
 use super::Events;
 use super::event::Event;
@@ -15,11 +17,15 @@ const PAGE: usize = 256;
 /// Pause after the log could not be read.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Fills the ring as long as there are readers; without them, nothing is read.
+/// Fills the ring as long as there are readers; without them, nothing is read and no timer runs.
 pub(super) async fn feed(events: Arc<Events>) {
     let mut news = events.store.subscribe();
+    // A reader is at most this much late with a sign of life.
+    let pause = (events.settings.heartbeat / 8).max(Duration::from_millis(10));
+    let mut ticks = tokio::time::interval(pause);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while !events.is_closed() {
-        if events.counters.readers.load(std::sync::atomic::Ordering::Acquire) == 0 {
+        if events.counters.readers.load(Ordering::Acquire) == 0 {
             events.begin_anew();
             events.called.notified().await;
             events.begin_anew();
@@ -33,6 +39,7 @@ pub(super) async fn feed(events: Arc<Events>) {
                 tokio::select! {
                     changed = news.changed() => if changed.is_err() { return },
                     () = events.called.notified() => {}
+                    _ = ticks.tick() => drop(events.wake.send_replace(())),
                 }
             }
             Err(error) => {
@@ -40,17 +47,6 @@ pub(super) async fn feed(events: Arc<Events>) {
                 tokio::time::sleep(PAUSE).await;
             }
         }
-    }
-}
-
-/// Wakes all readers now and then, so that those with nothing to say give a sign of life.
-pub(super) async fn beat(events: Arc<Events>) {
-    // A reader is at most this much late with it.
-    let pause = (events.settings.heartbeat / 8).max(Duration::from_millis(10));
-    let mut ticks = tokio::time::interval(pause);
-    while !events.is_closed() {
-        ticks.tick().await;
-        events.wake.send_replace(());
     }
 }
 

@@ -89,7 +89,6 @@ impl Events {
             turns: Semaphore::new(catch_up::TURNS),
         });
         actix::spawn(feeder::feed(Arc::clone(&events)));
-        actix::spawn(feeder::beat(Arc::clone(&events)));
         events
     }
 
