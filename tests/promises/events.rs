@@ -111,11 +111,12 @@ fn types_and_a_filter_choose_and_each_sees_only_what_he_may() {
     let _ = agent.send_as(Some("jane USER"), "DELETE", &of_jane, None).expect(200);
     let _ = agent.send_as(Some("jane USER"), "DELETE", &open, None).expect(200);
     let expected = [("updated", &*of_jane), ("updated", &of_admin), ("deleted", &of_jane)];
-    expected.map(|expected| assert_eq!(chosen.event().what(), expected));
+    expected.iter().for_each(|expected| assert_eq!(chosen.event().what(), *expected));
     let expected = [("created", &*of_jane), ("created", &open), ("updated", &of_jane), ("deleted", &of_jane)];
-    expected.map(|expected| assert_eq!(jane.event().what(), expected));
+    expected.iter().for_each(|expected| assert_eq!(jane.event().what(), *expected));
     // Nobody may list services, so not even one that anybody may see.
-    [("created", &*open), ("deleted", &open)].map(|expected| assert_eq!(nobody.event().what(), expected));
+    let expected = [("created", &*open), ("deleted", &open)];
+    expected.iter().for_each(|expected| assert_eq!(nobody.event().what(), *expected));
 }
 
 #[test]

@@ -28,6 +28,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 use crate::caller::{caller_of, still_allowed};
 use crate::cimi::Api;
 use crate::error::ApiError;
+use crate::front::Peer;
 use ask::{Ask, AskError};
 use mark::Mark;
 use reader::Reader;
@@ -182,7 +183,8 @@ fn admitted(request: &HttpRequest, api: &Api, events: &Arc<Events>) -> Result<Re
         ApiError::unavailable(format!("{most} readers follow the events, and no more may: try again later"), 10)
     })?;
     let allowed = still_allowed(request, &caller);
-    Ok(Reader::new(place, ask, caller, allowed))
+    let departure = request.conn_data::<Peer>().map(|peer| peer.departure.clone()).unwrap_or_default();
+    Ok(Reader::new(place, ask, caller, allowed, departure))
 }
 
 fn headers() -> HttpResponseBuilder {

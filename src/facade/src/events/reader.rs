@@ -17,6 +17,7 @@ use super::mark::Mark;
 use super::ring::Look;
 use super::{Events, Place};
 use crate::caller::StillAllowed;
+use crate::front::Departure;
 
 /// How much is handed to the connection at a time, which copies it: more of a large event waits until it has been sent.
 const PIECE: usize = 16 << 10;
@@ -53,6 +54,7 @@ pub(super) struct Reader {
     kinds: Kinds,
     filter: Option<Filter>,
     still_allowed: StillAllowed,
+    departure: Departure,
     /// What he is sent first.
     opening: Option<Bytes>,
     /// The position of the change that is next for him.
@@ -69,7 +71,13 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new(place: Place, ask: Ask, caller: Caller, still_allowed: StillAllowed) -> Self {
+    pub(super) fn new(
+        place: Place,
+        ask: Ask,
+        caller: Caller,
+        still_allowed: StillAllowed,
+        departure: Departure,
+    ) -> Self {
         let events = &place.0;
         // Before the position is read, so that what follows it wakes this reader.
         let wake = events.wake.subscribe();
@@ -89,6 +97,7 @@ impl Reader {
             kinds: ask.kinds,
             filter: ask.filter,
             still_allowed,
+            departure,
             opening: Some(format!("{RETRY}{opening}").into()),
             next: after.position + 1,
             offset: 0,
@@ -108,7 +117,7 @@ impl Reader {
         }
         loop {
             let now = self.events().clock.elapsed();
-            if self.events().is_closed() || !self.may_go_on(now) {
+            if self.events().is_closed() || self.departure.is_seen() || !self.may_go_on(now) {
                 return None;
             }
             if self.offset == 0 && now.saturating_sub(self.sent_at) >= self.events().settings.heartbeat {

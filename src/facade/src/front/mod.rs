@@ -17,4 +17,4 @@ pub mod stream;
 
 pub use refusal::Refusal;
 pub use server::{Listener, Settings, serve};
-pub use stream::Peer;
+pub use stream::{Departure, Peer};

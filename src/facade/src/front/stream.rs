@@ -5,6 +5,10 @@ use std::{
     io::{self, IoSlice},
     net::SocketAddr,
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -42,6 +46,24 @@ pub struct Peer {
     pub secure: bool,
     /// The client's own certificate in DER, where it showed one.
     pub certificate: Option<Vec<u8>>,
+    /// Whether the client has left.
+    pub departure: Departure,
+}
+
+/// Tells whether a client will send no more. Whoever gets an answer that has no end has left then.
+#[derive(Debug, Clone, Default)]
+pub struct Departure(Arc<AtomicBool>);
+
+impl Departure {
+    /// Whether the client has ended its side of the connection.
+    #[must_use]
+    pub fn is_seen(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn see(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// A connection below HTTP.
@@ -65,7 +87,7 @@ impl Transport {
             Self::Tls(tls) => tls.get_ref().1.peer_certificates().and_then(|chain| chain.first()),
         };
         let secure = matches!(self, Self::Tls(_));
-        Peer { address, secure, certificate: certificate.map(|der| der.to_vec()) }
+        Peer { address, secure, certificate: certificate.map(|der| der.to_vec()), departure: Departure::default() }
     }
 }
 
@@ -243,10 +265,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for ClientStream<S> {
             if buf.remaining() == 0 || this.hand_out(buf) {
                 return Poll::Ready(Ok(()));
             }
-            if this.lines.passes_through() {
-                return Pin::new(&mut this.inner).poll_read(cx, buf);
-            }
             let before = buf.filled().len();
+            if this.lines.passes_through() {
+                ready!(Pin::new(&mut this.inner).poll_read(cx, buf))?;
+                if buf.filled().len() == before {
+                    this.peer.departure.see();
+                }
+                return Poll::Ready(Ok(()));
+            }
             match Pin::new(&mut this.inner).poll_read(cx, buf) {
                 Poll::Pending if this.head_is_late(cx) => {
                     this.timer = None;
@@ -257,6 +283,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for ClientStream<S> {
                 Poll::Ready(Ok(())) => {
                     let read = &buf.filled()[before..];
                     if read.is_empty() {
+                        this.peer.departure.see();
                         return Poll::Ready(Ok(()));
                     }
                     let kept = this.lines.filter(read, &mut this.pending);
