@@ -12,6 +12,8 @@ mod kinds;
 mod mark;
 mod reader;
 mod ring;
+#[cfg(test)]
+mod tests;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
