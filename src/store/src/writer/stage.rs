@@ -103,7 +103,8 @@ impl<'w> Stage<'w> {
         let current = self.read_map(&old)?;
         let state_before = spec.logged_state.and_then(|state| current.get(state).cloned());
         let created = current.get("created").and_then(Value::as_str).unwrap_or_default().to_owned();
-        let Draft { attributes, acl, .. } = spec.prepare_edit(current, edit.changes, &edit.removed)?;
+        let Draft { attributes, acl, .. } =
+            spec.prepare_edit(current, edit.changes, &edit.removed, edit.by.is_admin())?;
         let acl = match acl {
             Some(acl) => self.writer.shared(acl.with_admin()),
             None => Arc::clone(&old.acl),
