@@ -64,7 +64,7 @@ impl EventStream {
     ///
     /// # Panics
     /// If the stream is none.
-    pub fn next(&mut self) -> io::Result<Option<Event>> {
+    pub fn read(&mut self) -> io::Result<Option<Event>> {
         let mut event = Event::default();
         let mut has_fields = false;
         loop {
@@ -99,7 +99,7 @@ impl EventStream {
     #[track_caller]
     pub fn event(&mut self) -> Event {
         loop {
-            let event = self.next().expect("an event comes in time").expect("the stream goes on");
+            let event = self.read().expect("an event comes in time").expect("the stream goes on");
             if !event.name.is_empty() {
                 return event;
             }

@@ -224,7 +224,7 @@ fn a_silent_stream_gives_signs_of_life_and_moves_on() {
     let (mut stream, first) = begun(&agent, "?types=device", &[ADMIN]);
     let _ = add(&agent, Some("internal ADMIN"), "service", SERVICE);
     // Nothing of it is for this reader, but the place to go on from moves.
-    let moved = stream.next().unwrap().unwrap();
+    let moved = stream.read().unwrap().unwrap();
     assert!(moved.name.is_empty() && moved.id != first, "{moved:?}");
     let started = Instant::now();
     let before = stream.comments;
@@ -261,7 +261,7 @@ fn the_end_of_the_agent_is_the_end_of_the_stream_and_does_not_wait_for_it() {
     let (mut stream, _) = begun(&agent, "", &[]);
     let (status, took) = mf2c_tests::timed(|| agent.stop("TERM"));
     assert!(status.success() && took < Duration::from_secs(10), "{took:?}");
-    assert!(stream.next().unwrap().is_none(), "the stream ends whole");
+    assert!(stream.read().unwrap().is_none(), "the stream ends whole");
 }
 
 fn resident_mib(agent: &Agent) -> u64 {

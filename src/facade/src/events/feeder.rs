@@ -39,7 +39,7 @@ pub(super) async fn feed(events: Arc<Events>) {
                 tokio::select! {
                     changed = news.changed() => if changed.is_err() { return },
                     () = events.called.notified() => {}
-                    _ = ticks.tick() => drop(events.wake.send_replace(())),
+                    _ = ticks.tick() => events.wake_readers(),
                 }
             }
             Err(error) => {
@@ -74,7 +74,7 @@ impl Events {
         let Some(found) = read else {
             // The log was cut before it was read; the readers notice that they are behind.
             self.begin_anew();
-            self.wake.send_replace(());
+            self.wake_readers();
             return Ok(true);
         };
         if found.is_empty() {
@@ -83,7 +83,7 @@ impl Events {
         let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
         found.into_iter().for_each(|event| ring.push(event));
         drop(ring);
-        self.wake.send_replace(());
+        self.wake_readers();
         Ok(true)
     }
 }

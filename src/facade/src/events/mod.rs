@@ -105,6 +105,10 @@ impl Events {
     pub fn close(&self) {
         self.closed.store(true, Ordering::Release);
         self.called.notify_one();
+        self.wake_readers();
+    }
+
+    fn wake_readers(&self) {
         self.wake.send_replace(());
     }
 
