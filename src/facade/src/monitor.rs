@@ -40,6 +40,16 @@ async fn metrics(api: Data<Api>) -> HttpResponse {
         let value = value.load(Ordering::Relaxed);
         let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}");
     }
+    let webhooks = &api.webhooks;
+    let rows = [
+        ("mf2c_webhook_deliveries_total", "counter", "Deliveries that arrived since start.", &webhooks.delivered),
+        ("mf2c_webhook_failures_total", "counter", "Deliveries given up since start.", &webhooks.given_up),
+        ("mf2c_webhook_queue", "gauge", "Changes that the webhook furthest behind waits for.", &webhooks.queue),
+    ];
+    for (name, kind, help, value) in rows {
+        let value = value.load(Ordering::Relaxed);
+        let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}");
+    }
     let _ = writeln!(out, "# HELP mf2c_documents Documents by type.\n# TYPE mf2c_documents gauge");
     for (kind, count) in api.store.sizes() {
         let _ = writeln!(out, "mf2c_documents{{type=\"{kind}\"}} {count}");

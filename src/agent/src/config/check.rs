@@ -23,6 +23,7 @@ pub(super) fn problems(config: &Config, origins: &BTreeMap<String, Origin>) -> V
     check.limits(config);
     check.store(config);
     check.device(config);
+    check.webhooks(config);
     if let Err(error) = crate::logging::filter(&config.log.level) {
         check.refuse("log.level", error.to_string());
     }
@@ -115,6 +116,13 @@ impl Check<'_> {
         self.range("store.log_entries", store.log_entries, 100, 100_000_000);
         self.size("store.log_size", store.log_size, MIB, 1024 * GIB);
         self.range("store.queue", store.queue, 1, 1_000_000);
+    }
+
+    fn webhooks(&mut self, config: &Config) {
+        let webhooks = &config.webhooks;
+        self.range("webhooks.attempts", webhooks.attempts, 1, 100);
+        self.time("webhooks.first_pause", webhooks.first_pause, 1, 5 * MINUTE);
+        self.time("webhooks.timeout", webhooks.timeout, 100, 5 * MINUTE);
     }
 
     fn device(&mut self, config: &Config) {

@@ -9,6 +9,7 @@ mod member;
 mod route;
 mod strict;
 mod view;
+mod webhook;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use actix_web::web::{Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, web};
 use mf2c_actors::ports::World;
 use mf2c_actors::resource_store::ResourceStore;
+use mf2c_actors::webhook_dispatcher::WebhookCounters;
 use mf2c_domain::caller::Caller;
 use mf2c_domain::query::{Query, decode_pairs};
 use mf2c_store::Store;
@@ -57,6 +59,8 @@ pub struct Api {
     pub writer: Addr<ResourceStore>,
     /// Time and randomness.
     pub world: World,
+    /// What has become of deliveries to webhooks.
+    pub webhooks: Arc<WebhookCounters>,
     /// Bounds and permissions.
     pub settings: ApiSettings,
 }
@@ -108,6 +112,9 @@ async fn answer(exchange: &Exchange<'_>, payload: Payload) -> Result<HttpRespons
         Route::Collection(spec) => collection::answer(exchange, spec, payload).await,
         Route::Member(spec, name) => member::answer(exchange, spec, name, payload).await,
         Route::Action(spec, name, action) => {
+            if let Some(answer) = webhook::action(exchange, spec, name, action).await {
+                return answer;
+            }
             let method = request.method().as_str().to_lowercase();
             let message =
                 format!("undefined action ({method}, [\"{}\" \"{action}\"]) for {}", spec.name, request.path());
