@@ -37,8 +37,8 @@ pub enum Kind {
     LooseLink,
     /// An object whose `href` may hold any number of slashes and dots, as events have it.
     WideLink,
-    /// A text of a certain form.
-    Form(&'static Form),
+    /// A text of a certain shape.
+    Shaped(&'static Shape),
     /// One of these words.
     OneOf(&'static [&'static str]),
     /// A list.
@@ -53,12 +53,12 @@ pub enum Kind {
 
 /// What a text must look like, where no other kind says it.
 #[derive(Debug, Clone, Copy)]
-pub struct Form {
+pub struct Shape {
     /// What was expected, in words that follow "is not".
     pub expected: &'static str,
     /// Its name in JSON Schema, if it has one.
     pub format: Option<&'static str>,
-    /// Whether a text is of the form.
+    /// Whether a text is of the shape.
     pub holds: fn(&str) -> bool,
 }
 
@@ -92,6 +92,8 @@ pub struct Field {
     pub alias: Option<Alias>,
     /// Whether answers must leave it out.
     pub secret: bool,
+    /// Whether only administrators change it; what others send for it is passed over.
+    pub for_admins: bool,
 }
 
 /// An older name of an attribute.
@@ -165,7 +167,7 @@ impl Kind {
             Self::Link => "a link such as {\"href\": \"device/1\"}".to_owned(),
             Self::LooseLink => "a link such as {\"href\": \"device/1\"}, or the text of its href".to_owned(),
             Self::WideLink => "a link such as {\"href\": \"device/1\"} of letters, digits and `_./-`".to_owned(),
-            Self::Form(form) => form.expected.to_owned(),
+            Self::Shaped(shape) => shape.expected.to_owned(),
             Self::OneOf(words) => format!("one of `{}`", words.join("`, `")),
             Self::List(_) => "a list".to_owned(),
             Self::Object(_) | Self::Map(_) => "an object".to_owned(),
@@ -176,7 +178,17 @@ impl Kind {
 
 impl Field {
     const fn new(name: &'static str, kind: Kind) -> Self {
-        Self { name, kind, about: "", required: false, unit: None, fill: None, alias: None, secret: false }
+        Self {
+            name,
+            kind,
+            about: "",
+            required: false,
+            unit: None,
+            fill: None,
+            alias: None,
+            secret: false,
+            for_admins: false,
+        }
     }
 
     /// Documents must have it.
@@ -226,6 +238,13 @@ impl Field {
     #[must_use]
     pub const fn secret(mut self) -> Self {
         self.secret = true;
+        self
+    }
+
+    /// Only administrators change it.
+    #[must_use]
+    pub const fn for_admins(mut self) -> Self {
+        self.for_admins = true;
         self
     }
 
@@ -326,10 +345,10 @@ pub const fn wide_link(name: &'static str) -> Field {
     Field::new(name, Kind::WideLink)
 }
 
-/// A text of a certain form.
+/// A text of a certain shape.
 #[must_use]
-pub const fn form(name: &'static str, form: &'static Form) -> Field {
-    Field::new(name, Kind::Form(form))
+pub const fn shaped(name: &'static str, shape: &'static Shape) -> Field {
+    Field::new(name, Kind::Shaped(shape))
 }
 
 /// One of `words`.

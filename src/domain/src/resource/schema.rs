@@ -32,6 +32,11 @@ pub(super) fn required_in_store(spec: &TypeSpec) -> Vec<&'static str> {
     server.into_iter().chain(spec.attributes().filter(|field| field.required).map(|field| field.name)).collect()
 }
 
+/// The schemas of some attributes by name.
+pub(super) fn fields_schema(fields: &'static [Field]) -> Map<String, Value> {
+    properties(fields.iter())
+}
+
 fn properties(fields: impl Iterator<Item = &'static Field>) -> Map<String, Value> {
     let mut properties = Map::new();
     for field in fields {
@@ -89,7 +94,7 @@ pub(super) fn kind_schema(kind: Kind) -> Map<String, Value> {
         Kind::Link => link_schema(HREF),
         Kind::LooseLink => json!({ "anyOf": [link_schema(HREF), { "type": "string", "pattern": HREF }] }),
         Kind::WideLink => link_schema("^[a-zA-Z0-9][a-zA-Z0-9_./-]*$"),
-        Kind::Form(form) => match form.format {
+        Kind::Shaped(shape) => match shape.format {
             Some(format) => json!({ "type": "string", "format": format }),
             None => json!({ "type": "string", "pattern": "\\S" }),
         },

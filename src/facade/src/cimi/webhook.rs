@@ -2,7 +2,7 @@
 //! borrow, and the actions `rotate-secret` and `retry`.
 
 use actix_web::HttpResponse;
-use actix_web::http::{Method, StatusCode, header};
+use actix_web::http::{StatusCode, header};
 use actix_web::web::Payload;
 use mf2c_actors::resource_store::{AddResource, EditResource};
 use mf2c_domain::acl::{Acl, Principal};
@@ -10,8 +10,8 @@ use mf2c_domain::entropy::webhook_key;
 use mf2c_domain::filter::Filter;
 use mf2c_domain::id::ResourceId;
 use mf2c_domain::query::Query;
-use mf2c_domain::resource::TypeSpec;
 use mf2c_domain::resource::types::{webhook, webhook_failure};
+use mf2c_domain::resource::{Action, TypeSpec};
 use mf2c_domain::webhook::MAX_WEBHOOKS;
 use mf2c_store::{Document, NewDocument, StoreError};
 use serde_json::{Map, Value, json};
@@ -87,28 +87,17 @@ fn refuse_foreign_owner(exchange: &Exchange<'_>, body: &Map<String, Value>, own:
     Err(ApiError::new(StatusCode::FORBIDDEN, text))
 }
 
-/// Answers an action of one of the two types; none if it has no such action.
-pub(super) async fn action(
-    exchange: &Exchange<'_>,
-    spec: &TypeSpec,
-    name: &str,
-    action: &str,
-) -> Option<Result<HttpResponse, ApiError>> {
-    let known = [(webhook::SPEC.name, "rotate-secret"), (webhook_failure::SPEC.name, "retry")];
-    if !known.contains(&(spec.name, action)) {
-        return None;
-    }
-    if exchange.request.method() != Method::POST {
-        return Some(Err(exchange.invalid_method("POST")));
-    }
-    let id = match ResourceId::new(spec.name, name) {
-        Ok(id) => id,
-        Err(error) => return Some(Err(error.into())),
-    };
-    Some(match action {
+/// Whether the type is one whose actions are answered here.
+pub(super) fn acts(spec: &TypeSpec) -> bool {
+    [webhook::SPEC.name, webhook_failure::SPEC.name].contains(&spec.name)
+}
+
+/// Answers an action on a member that is there.
+pub(super) async fn act(exchange: &Exchange<'_>, id: ResourceId, action: &Action) -> Result<HttpResponse, ApiError> {
+    match action.name {
         "retry" => retry(exchange, id).await,
         _ => rotate(exchange, id).await,
-    })
+    }
 }
 
 async fn rotate(exchange: &Exchange<'_>, id: ResourceId) -> Result<HttpResponse, ApiError> {

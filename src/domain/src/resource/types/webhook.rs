@@ -4,8 +4,8 @@ use url::Url;
 
 use crate::filter;
 use crate::resource;
-use crate::resource::kind::{Field, Fill, Form, Kind, form, list, one_of, text};
-use crate::resource::spec::{Names, TypeSpec, USERS_MODIFY};
+use crate::resource::kind::{Field, Fill, Kind, Shape, list, one_of, shaped, text};
+use crate::resource::spec::{Action, Names, Offered, TypeSpec, USERS_MODIFY};
 
 /// The description of the type.
 pub static SPEC: TypeSpec = TypeSpec::new(
@@ -18,18 +18,28 @@ pub static SPEC: TypeSpec = TypeSpec::new(
     },
     USERS_MODIFY,
     FIELDS,
-);
+)
+.actions(&[Action {
+    name: "rotate-secret",
+    rel: "rotate-secret",
+    about: "replaces the secret and shows the new one, once; the old one is of no use any more",
+    methods: &["POST"],
+    body: None,
+    success: 200,
+    to: Offered::Editors,
+    when: Action::always,
+}]);
 
 /// The longest URL, in bytes.
 const MAX_URL: usize = 2048;
 
 const FIELDS: &[Field] = &[
-    form("url", &URL).required("where changes are sent to"),
-    list("types", &Kind::Form(&TYPE))
+    shaped("url", &URL).required("where changes are sent to"),
+    list("types", &Kind::Shaped(&TYPE))
         .unique()
         .not_empty()
         .optional("of which types; all that the owner may list if absent"),
-    form("filter", &FILTER).optional("of which documents, in the filter language; all if absent"),
+    shaped("filter", &FILTER).optional("of which documents, in the filter language; all if absent"),
     one_of("state", &["ACTIVE", "PAUSED"])
         .required("whether changes are sent; a paused webhook catches up when it is made active again")
         .or(Fill::Text("ACTIVE")),
@@ -40,15 +50,16 @@ const FIELDS: &[Field] = &[
         .secret(),
 ];
 
-const URL: Form = Form {
+const URL: Shape = Shape {
     expected: "an http or https URL of at most 2048 bytes without user and fragment, such as https://example.org/hook",
     format: Some("uri"),
     holds: is_target,
 };
 
-const TYPE: Form = Form { expected: "the name of a resource type such as device", format: None, holds: is_told_of };
+const TYPE: Shape = Shape { expected: "the name of a resource type such as device", format: None, holds: is_told_of };
 
-const FILTER: Form = Form { expected: "a filter such as os='linux' and memory>=1024", format: None, holds: is_filter };
+const FILTER: Shape =
+    Shape { expected: "a filter such as os='linux' and memory>=1024", format: None, holds: is_filter };
 
 /// The URL as it will be used: read by the library that also connects, so that both understand the same by it.
 fn is_target(text: &str) -> bool {

@@ -1,7 +1,10 @@
 //! `webhook-failure`: a delivery that was given up.
 
+use serde_json::{Map, Value};
+
 use crate::resource::kind::{Field, Fill, Kind, link, map, nat, one_of, text, timestamp};
-use crate::resource::spec::{Names, TypeSpec, USERS_VIEW, Verbs};
+use crate::resource::spec::{Action, Names, Offered, TypeSpec, USERS_VIEW, Verbs};
+use crate::time::Timestamp;
 
 /// The description of the type. The agent alone adds members; each has the access list of its webhook.
 pub static SPEC: TypeSpec = TypeSpec::new(
@@ -16,7 +19,21 @@ pub static SPEC: TypeSpec = TypeSpec::new(
     FIELDS,
 )
 .verbs(Verbs { add: false, edit: false, delete: true })
-.descending("created");
+.descending("created")
+.actions(&[Action {
+    name: "retry",
+    rel: "retry",
+    about: "delivers it again in its turn; it is gone when it has arrived",
+    methods: &["POST"],
+    body: None,
+    success: 202,
+    to: Offered::Editors,
+    when: has_failed,
+}]);
+
+fn has_failed(failure: &Map<String, Value>, _: Timestamp) -> bool {
+    failure.get("state").is_none_or(|state| state == "FAILED")
+}
 
 /// The most failures kept for one webhook; the oldest go first.
 pub const MAX_FAILURES: usize = 1000;
