@@ -1,7 +1,7 @@
 //! Webhooks are told of every change that concerns them, in order and at least once, whatever becomes of the agent or
 //! the receiver; and they lead nowhere where their owner could not go.
 
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use mf2c_tests::{Agent, Delivery, Receiver, Reply, Start, eventually, let_pass};
 use serde_json::{Value, json};
@@ -40,20 +40,20 @@ fn failures(agent: &Agent, hook: &str, count: usize) -> Vec<Value> {
     list()
 }
 
-/// The signature, made by other means.
+/// The signature, made by what the guide tells its readers to do.
 fn signature(secret: &str, delivery: &Delivery) -> String {
-    let (id, time) = (delivery.header("webhook-id"), delivery.header("webhook-timestamp"));
-    let script = format!(
-        r#"key=$(printf %s '{}' | base64 -d | od -An -tx1 | tr -d ' \n')
-        openssl dgst -sha256 -mac HMAC -macopt "hexkey:$key" -binary | base64"#,
-        secret.strip_prefix("whsec_").unwrap()
-    );
-    let mut child =
-        Command::new("sh").args(["-c", &script]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let signed = format!("{id}.{time}.{}", delivery.body);
-    std::io::Write::write_all(&mut child.stdin.take().unwrap(), signed.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    format!("v1,{}", String::from_utf8(output.stdout).unwrap().trim())
+    let guide = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/guide.md")).unwrap();
+    let check =
+        guide.split("\n```sh\n").find(|block| block.starts_with("KEY=")).unwrap().split("\n```").next().unwrap();
+    let output = Command::new("bash")
+        .args(["-c", check])
+        .env("SECRET", secret)
+        .env("ID", delivery.header("webhook-id"))
+        .env("TIME", delivery.header("webhook-timestamp"))
+        .env("BODY", &delivery.body)
+        .output()
+        .unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 #[test]
