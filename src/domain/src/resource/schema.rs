@@ -29,7 +29,10 @@ fn renamed(field: &Field) -> bool {
 /// The names that every stored resource has.
 pub(super) fn required_in_store(spec: &TypeSpec) -> Vec<&'static str> {
     let server = ["id", "resourceURI", "created", "updated", "acl"];
-    server.into_iter().chain(spec.attributes().filter(|field| field.required).map(|field| field.name)).collect()
+    server
+        .into_iter()
+        .chain(spec.attributes().filter(|field| field.required && !field.secret).map(|field| field.name))
+        .collect()
 }
 
 /// The schemas of some attributes by name.

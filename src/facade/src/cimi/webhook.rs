@@ -16,8 +16,8 @@ use mf2c_domain::webhook::MAX_WEBHOOKS;
 use mf2c_store::{Document, NewDocument, StoreError};
 use serde_json::{Map, Value, json};
 
-use super::Exchange;
 use super::body::{Kind, object, unsupported};
+use super::{Exchange, repeat};
 use crate::error::{ApiError, message};
 
 /// Whether the type is the one of this module that is added in its own way.
@@ -31,6 +31,8 @@ pub(super) async fn add(exchange: &Exchange<'_>, payload: Payload) -> Result<Htt
     if !spec.collection_acl.can_modify(&exchange.caller) {
         return Err(ApiError::forbidden(spec.name));
     }
+    // It says why none is taken here.
+    repeat::key(exchange, spec)?;
     if exchange.content() != Kind::Json {
         return Err(unsupported());
     }
