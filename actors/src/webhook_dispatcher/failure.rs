@@ -16,6 +16,9 @@ use super::scan::{Letter, Origin, failure_of, failures};
 use crate::ports::World;
 use crate::resource_store::{AddResource, DeleteResource, EditResource, ResourceStore};
 
+/// So many failures go by between two looks at how many there are; each look leaves room for as many.
+pub(super) const ROOM: usize = 50;
+
 /// A letter that is given up.
 pub(super) struct GivenUp<'l> {
     pub(super) webhook: &'l str,
@@ -51,10 +54,11 @@ pub(super) fn document(given_up: &GivenUp<'_>, acl: Acl, world: &World) -> Optio
     made.inspect_err(|error| tracing::error!(error, "a delivery that was given up cannot be described")).ok()
 }
 
-/// Stores it, and removes the oldest ones where there are too many.
+/// Stores it. If `look`, the oldest ones are removed where there are too many.
 pub(super) async fn keep(
     new: NewDocument,
     webhook: String,
+    look: bool,
     store: Arc<Store>,
     writer: Addr<ResourceStore>,
 ) -> Result<(), StoreError> {
@@ -62,10 +66,9 @@ pub(super) async fn keep(
         Ok(_) | Err(StoreError::Conflict { .. }) => {}
         Err(error) => return Err(error),
     }
-    let all = of_webhook(store, webhook).await;
-    let above = all.len().saturating_sub(MAX_FAILURES - 1);
-    // The list shows at most as many as are allowed, so that it is one too long at most.
-    if all.len() >= MAX_FAILURES {
+    if look {
+        let all = of_webhook(store, webhook).await;
+        let above = all.len().saturating_sub(MAX_FAILURES - ROOM);
         delete(all.into_iter().take(above).collect(), &writer).await;
     }
     Ok(())

@@ -90,6 +90,8 @@ struct Hook {
     /// Whether a delivery is on its way, or its failure being stored.
     busy: bool,
     trouble: Option<Trouble>,
+    /// Deliveries given up since the start.
+    given_up: usize,
 }
 
 /// A delivery that has failed and is tried again.
@@ -170,6 +172,7 @@ impl WebhookDispatcher {
                 served: 0,
                 busy: false,
                 trouble: None,
+                given_up: 0,
             });
             (hook.webhook, hook.revision) = (webhook, document.revision);
             // Whoever has changed it may have mended it.
@@ -337,7 +340,11 @@ impl WebhookDispatcher {
         let Some(new) = failure::document(&given_up, acl, &self.world) else {
             return self.settle(&name, letter.position, ctx);
         };
-        let kept = failure::keep(new, name.clone(), Arc::clone(&self.store), self.writer.clone());
+        let look = self.hooks.get_mut(&name).is_some_and(|hook| {
+            hook.given_up += 1;
+            hook.given_up % failure::ROOM == 1
+        });
+        let kept = failure::keep(new, name.clone(), look, Arc::clone(&self.store), self.writer.clone());
         ctx.spawn(kept.into_actor(self).map(move |kept, dispatcher, ctx| {
             match kept {
                 Ok(()) => {

@@ -76,7 +76,8 @@ pub(super) fn scan(
     mut followers: Vec<Follower>,
     slots: usize,
 ) -> Result<Scanned, EngineError> {
-    let mut scan = Scan { store, now, slots, owners: HashMap::new(), found: Vec::new(), more: false };
+    let newest = *store.subscribe().borrow();
+    let mut scan = Scan { store, now, newest, slots, owners: HashMap::new(), found: Vec::new(), more: false };
     scan.failures(&mut followers);
     let mut groups: BTreeMap<u64, Vec<Follower>> = BTreeMap::new();
     for follower in followers.into_iter().filter(|follower| follower.is_due) {
@@ -95,6 +96,8 @@ pub(super) fn scan(
 struct Scan<'s> {
     store: &'s Store,
     now: Timestamp,
+    /// The newest position at the start of the scan.
+    newest: u64,
     slots: usize,
     owners: HashMap<String, Option<Caller>>,
     found: Vec<(String, Found)>,
@@ -141,7 +144,7 @@ impl Scan<'_> {
             group = self.tell(change, group);
         }
         let end = changes.last().map_or(cursor, |change| change.position);
-        self.more |= changes.len() == READ && !group.is_empty();
+        self.more |= end < self.newest && !group.is_empty();
         self.found.extend(group.into_iter().map(|follower| (follower.name, Found::Settled(end))));
         Ok(())
     }
@@ -170,7 +173,7 @@ impl Scan<'_> {
 
     /// The log no longer goes back to where they stand.
     fn gap(&mut self, cursor: u64, group: Vec<Follower>) {
-        let position = *self.store.subscribe().borrow();
+        let position = self.newest;
         for follower in group {
             let (event, body) = (self.event(cursor, "_reset"), reset(self.now, position));
             self.give(follower.name, cursor, Letter { event, body, position, origin: Origin::Gap });
@@ -213,7 +216,7 @@ fn last(_change: &Change) -> Option<&[u8]> {
 
 /// Up to as many failures as one webhook may have, those of the oldest changes first.
 pub(super) fn failures(store: &Store, which: &str) -> Vec<Arc<Document>> {
-    let order = Path::parse("created").map(|path| OrderKey { path, descending: false });
+    let order = Path::parse("position").map(|path| OrderKey { path, descending: false });
     let query = Query {
         filter: filter::parse(which).ok(),
         order: order.into_iter().collect(),
