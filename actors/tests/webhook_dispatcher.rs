@@ -147,7 +147,7 @@ impl Agent {
 async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = tokio::time::timeout(Duration::from_secs(20), async {
         while !holds() {
-            tokio::time::sleep(Duration::from_millis(2)).await;
+            tokio::task::yield_now().await;
         }
     });
     deadline.await.unwrap_or_else(|_| panic!("{what} did not come to be"));

@@ -180,6 +180,22 @@ fn redirections_are_followed_three_times_and_nowhere_where_nothing_may_go() {
 }
 
 #[test]
+fn a_receiver_shows_a_certificate_that_is_trusted_or_is_told_nothing() {
+    let receiver = Start::new().agent();
+    let url = format!("https://localhost:{}/api/device", receiver.https().rsplit(':').next().unwrap());
+    let ca = receiver.data_dir().join("tls/server.pem");
+    // The receiver is an agent, to whom we are nobody: it is reached if it says so.
+    for (ca, expected) in [(ca.to_str().unwrap(), "it answered 403"), ("", "invalid peer certificate")] {
+        let agent = start().environment("MF2C_WEBHOOKS_CA", ca).agent();
+        let (id, _) = hook(&agent, &url);
+        service(&agent, "a");
+        let failed = failures(&agent, &id, 1);
+        let reason = failed[0]["reason"].as_str().unwrap();
+        assert!(reason.contains(expected), "{expected}: {reason}");
+    }
+}
+
+#[test]
 fn without_leave_nothing_goes_to_this_machine_or_its_network() {
     let agent = start().environment("MF2C_WEBHOOKS_ALLOW_PRIVATE", "false").agent();
     let receiver = Receiver::willing();

@@ -17,7 +17,7 @@ use mf2c_store::{Document, NewDocument, StoreError};
 use serde_json::{Map, Value, json};
 
 use super::body::{Kind, object, unsupported};
-use super::{Exchange, repeat};
+use super::Exchange;
 use crate::error::{ApiError, message};
 
 /// Whether the type is the one of this module that is added in its own way.
@@ -31,8 +31,6 @@ pub(super) async fn add(exchange: &Exchange<'_>, payload: Payload) -> Result<Htt
     if !spec.collection_acl.can_modify(&exchange.caller) {
         return Err(ApiError::forbidden(spec.name));
     }
-    // It says why none is taken here.
-    repeat::key(exchange, spec)?;
     if exchange.content() != Kind::Json {
         return Err(unsupported());
     }
