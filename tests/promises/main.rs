@@ -26,3 +26,4 @@ mod process_agent;
 mod process_config;
 mod protocol;
 mod queries;
+mod webhooks;

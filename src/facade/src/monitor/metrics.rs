@@ -44,6 +44,7 @@ fn page(monitor: &Monitor, api: &Api, events: &Events, process: &ProcessFigures)
     requests(&mut page, monitor);
     writes(&mut page, api);
     readers(&mut page, events);
+    webhooks(&mut page, api);
     sizes(&mut page, api, process);
     of_process(&mut page, monitor, process);
     page.finish()
@@ -101,6 +102,14 @@ fn readers(page: &mut Exposition, events: &Events) {
     page.gauge("mf2c_event_readers", "Readers of the event stream.", streams.readers.load(Ordering::Relaxed));
     page.counter("mf2c_event_sent_total", "Changes sent to readers.", streams.sent.load(Ordering::Relaxed));
     page.counter("mf2c_event_resets_total", "Readers told to read anew.", streams.resets.load(Ordering::Relaxed));
+}
+
+fn webhooks(page: &mut Exposition, api: &Api) {
+    let load = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+    let counters = &api.webhooks;
+    page.counter("mf2c_webhook_deliveries_total", "Deliveries that arrived since start.", load(&counters.delivered));
+    page.counter("mf2c_webhook_failures_total", "Deliveries given up since start.", load(&counters.given_up));
+    page.gauge("mf2c_webhook_queue", "Changes that the webhook furthest behind waits for.", load(&counters.queue));
 }
 
 fn sizes(page: &mut Exposition, api: &Api, process: &ProcessFigures) {
