@@ -42,6 +42,7 @@ pub fn still_allowed(_request: &HttpRequest, _caller: &Caller) -> StillAllowed {
     Box::new(|| true)
 }
 
-fn is_forwarded(headers: &HeaderMap) -> bool {
+/// Whether somebody else stands between the client and us.
+pub(crate) fn is_forwarded(headers: &HeaderMap) -> bool {
     headers.contains_key(header::VIA) || FORWARDING.iter().any(|name| headers.contains_key(*name))
 }
