@@ -11,10 +11,10 @@ use mf2c_domain::path::Path;
 use mf2c_domain::query::{OrderKey, Query};
 use mf2c_domain::resource::types::webhook_failure::{MAX_FAILURES, SPEC as FAILURE};
 use mf2c_domain::time::Timestamp;
-use mf2c_domain::webhook::news::{News, reset};
+use mf2c_domain::webhook::news::{News, What, reset};
 use mf2c_domain::webhook::{Webhook, owner};
 use mf2c_store::engine::EngineError;
-use mf2c_store::{Change, Changes, Document, Store};
+use mf2c_store::{Change, ChangeKind, Changes, Document, Store};
 use serde_json::Value;
 
 /// The most changes read at once for those who stand at the same position.
@@ -151,10 +151,7 @@ impl Scan<'_> {
 
     /// Tells those who want to know of a change, and gives the others back.
     fn tell(&mut self, change: &Change, group: Vec<Follower>) -> Vec<Follower> {
-        let (time, id) = (change.time.wall(), change.id.clone());
-        let Some(news) = News::read(change.position, time, id, change.body.as_deref(), last(change)) else {
-            return group;
-        };
+        let Some(news) = news(change) else { return group };
         let mut body = None;
         let mut left = Vec::with_capacity(group.len());
         for follower in group {
@@ -209,9 +206,14 @@ impl Scan<'_> {
     }
 }
 
-/// What a deleted document was.
-fn last(_change: &Change) -> Option<&[u8]> {
-    None
+/// What a change says.
+fn news(change: &Change) -> Option<News> {
+    let what = match change.kind {
+        ChangeKind::Created => What::Created,
+        ChangeKind::Edited => What::Updated,
+        ChangeKind::Deleted => What::Deleted,
+    };
+    News::read(change.position, change.time.wall(), change.id.clone(), what, &change.document)
 }
 
 /// Up to as many failures as one webhook may have, those of the oldest changes first.

@@ -111,6 +111,7 @@ pub fn owner(principal: &Principal, user: impl FnOnce(&str) -> Option<Vec<u8>>) 
 mod tests {
     use serde_json::json;
 
+    use super::news::What;
     use super::*;
     use crate::id::ResourceId;
     use crate::time::Timestamp;
@@ -124,9 +125,9 @@ mod tests {
 
     fn news(kind: &str, owner: &str, os: &str) -> News {
         let document =
-            json!({"created": "a", "updated": "b", "os": os, "acl": {"owner": {"principal": owner, "type": "USER"}}});
+            json!({"os": os, "acl": {"owner": {"principal": owner, "type": "USER"}}});
         let id = ResourceId::new(kind, "a1").unwrap();
-        News::read(7, Timestamp::default(), id, Some(document.to_string().as_bytes()), None).unwrap()
+        News::read(7, Timestamp::default(), id, What::Updated, document.to_string().as_bytes()).unwrap()
     }
 
     fn jane() -> Caller {

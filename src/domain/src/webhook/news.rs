@@ -51,50 +51,31 @@ pub struct News {
 }
 
 #[derive(Deserialize)]
-struct Head {
-    #[serde(default)]
-    created: String,
-    #[serde(default)]
-    updated: String,
+struct Guarded {
     acl: Acl,
 }
 
 impl News {
-    /// What a change says: `body` is the new document, none if it was deleted; `last` is then what it was.
+    /// What a change says: `document` is what it led to, or what was there last if it was deleted.
     ///
     /// None where nobody can know who may be told.
     #[must_use]
-    pub fn read(
-        position: u64,
-        time: Timestamp,
-        id: ResourceId,
-        body: Option<&[u8]>,
-        last: Option<&[u8]>,
-    ) -> Option<Self> {
-        let document = body.or(last)?;
-        let head: Head = serde_json::from_slice(document).ok()?;
-        let what = match body {
-            None => What::Deleted,
-            Some(_) if head.created == head.updated => What::Created,
-            Some(_) => What::Updated,
-        };
+    pub fn read(position: u64, time: Timestamp, id: ResourceId, what: What, document: &[u8]) -> Option<Self> {
+        let Guarded { acl } = serde_json::from_slice(document).ok()?;
         let document = without_secrets(&id, document)?;
-        Some(Self { position, time, id, what, acl: head.acl, document })
+        Some(Self { position, time, id, what, acl, document })
     }
 
     /// The body of the delivery: `type`, `timestamp` and `data`, as the Standard Webhooks specification has them.
     #[must_use]
     pub fn body(&self) -> Vec<u8> {
-        let whole: Option<&RawValue> = match self.what {
-            What::Deleted => None,
-            _ => serde_json::from_slice(&self.document).ok(),
-        };
+        let whole: Option<&RawValue> = serde_json::from_slice(&self.document).ok();
         let fits = self.document.len() + 1024 <= MAX_BODY;
         let mut data = json!({
             "change": self.what.word(), "id": self.id.as_str(), "type": self.id.kind(), "time": self.time.to_string(),
             "position": self.position,
         });
-        if !fits && whole.is_some() {
+        if !fits {
             data["omitted"] = true.into();
         }
         let mut data = data.to_string();
@@ -143,8 +124,8 @@ mod tests {
         whole.to_string().into_bytes()
     }
 
-    fn news(kind: &str, body: Option<&[u8]>, last: Option<&[u8]>) -> Option<News> {
-        News::read(9, NOW, ResourceId::new(kind, "a1").unwrap(), body, last)
+    fn news(kind: &str, what: What, document: &[u8]) -> Option<News> {
+        News::read(9, NOW, ResourceId::new(kind, "a1").unwrap(), what, document)
     }
 
     fn told(news: &News) -> Value {
@@ -154,31 +135,29 @@ mod tests {
     #[test]
     fn a_delivery_holds_what_happened_and_the_document() {
         let created = document(json!({"os": "linux"}));
-        let body = told(&news("device", Some(&created), None).unwrap());
+        let body = told(&news("device", What::Created, &created).unwrap());
         assert_eq!((&body["type"], &body["timestamp"]), (&json!("device.created"), &json!("2019-06-14T18:06:24.203Z")));
         let data = &body["data"];
         assert_eq!(
             (&data["change"], &data["id"], &data["type"], &data["position"], &data["resource"]["os"]),
             (&json!("created"), &json!("device/a1"), &json!("device"), &json!(9), &json!("linux"))
         );
-        let updated = document(json!({"updated": "b"}));
-        assert_eq!(told(&news("device", Some(&updated), None).unwrap())["type"], "device.updated");
+        assert_eq!(told(&news("device", What::Updated, &created).unwrap())["type"], "device.updated");
     }
 
     #[test]
-    fn a_deletion_is_told_to_whom_the_document_was_visible_but_without_it() {
-        let gone = news("device", None, Some(&document(json!({"os": "linux"})))).unwrap();
-        assert_eq!((gone.what, gone.acl.owner.principal.as_ref()), (What::Deleted, "jane"));
+    fn a_deletion_is_told_to_whom_the_document_was_visible_and_shows_it_as_it_was() {
+        let gone = news("device", What::Deleted, &document(json!({"os": "linux"}))).unwrap();
+        assert_eq!(gone.acl.owner.principal.as_ref(), "jane");
         let body = told(&gone);
-        assert_eq!(body["type"], "device.deleted");
-        assert!(body["data"].get("resource").is_none());
-        assert!(news("device", None, None).is_none());
+        assert_eq!((&body["type"], &body["data"]["resource"]["os"]), (&json!("device.deleted"), &json!("linux")));
+        assert!(news("device", What::Deleted, b"").is_none());
     }
 
     #[test]
     fn secrets_are_not_there_to_be_told_or_filtered_by() {
         let hook = document(json!({"url": "https://example.org", "secret": "whsec_AAAA"}));
-        let news = news("webhook", Some(&hook), None).unwrap();
+        let news = news("webhook", What::Created, &hook).unwrap();
         assert!(!String::from_utf8(news.document.clone()).unwrap().contains("whsec"));
         assert!(!String::from_utf8(news.body()).unwrap().contains("whsec"));
     }
@@ -186,7 +165,7 @@ mod tests {
     #[test]
     fn a_document_that_is_too_large_is_told_of_without_it() {
         let large = document(json!({"os": "x".repeat(MAX_BODY)}));
-        let news = news("device", Some(&large), None).unwrap();
+        let news = news("device", What::Created, &large).unwrap();
         assert!(news.body().len() < 1024);
         assert_eq!(told(&news)["data"]["omitted"], true);
     }

@@ -16,8 +16,8 @@ use mf2c_domain::webhook::MAX_WEBHOOKS;
 use mf2c_store::{Document, NewDocument, StoreError};
 use serde_json::{Map, Value, json};
 
-use super::body::{Kind, object, unsupported};
 use super::Exchange;
+use super::body::{Kind, object, unsupported};
 use crate::error::{ApiError, message};
 
 /// Whether the type is the one of this module that is added in its own way.
