@@ -13,6 +13,7 @@ mod crash;
 mod cursors;
 mod disk;
 mod docs;
+mod events;
 mod filters;
 mod guide;
 mod house;
