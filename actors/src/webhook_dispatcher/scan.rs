@@ -151,10 +151,7 @@ impl Scan<'_> {
 
     /// Tells those who want to know of a change, and gives the others back.
     fn tell(&mut self, change: &Change, group: Vec<Follower>) -> Vec<Follower> {
-        let (time, id) = (change.time.wall(), change.id.clone());
-        let Some(news) = News::read(change.position, time, id, what(change.kind), &change.document) else {
-            return group;
-        };
+        let Some(news) = news(change) else { return group };
         let mut body = None;
         let mut left = Vec::with_capacity(group.len());
         for follower in group {
@@ -209,13 +206,14 @@ impl Scan<'_> {
     }
 }
 
-/// The word that deliveries have for a kind of change.
-fn what(kind: ChangeKind) -> What {
-    match kind {
+/// What a change says.
+fn news(change: &Change) -> Option<News> {
+    let what = match change.kind {
         ChangeKind::Created => What::Created,
         ChangeKind::Edited => What::Updated,
         ChangeKind::Deleted => What::Deleted,
-    }
+    };
+    News::read(change.position, change.time.wall(), change.id.clone(), what, &change.document)
 }
 
 /// Up to as many failures as one webhook may have, those of the oldest changes first.

@@ -124,8 +124,7 @@ mod tests {
     }
 
     fn news(kind: &str, owner: &str, os: &str) -> News {
-        let document =
-            json!({"created": "a", "updated": "b", "os": os, "acl": {"owner": {"principal": owner, "type": "USER"}}});
+        let document = json!({"os": os, "acl": {"owner": {"principal": owner, "type": "USER"}}});
         let id = ResourceId::new(kind, "a1").unwrap();
         News::read(7, Timestamp::default(), id, What::Updated, document.to_string().as_bytes()).unwrap()
     }
