@@ -252,6 +252,12 @@ impl Store {
         &self.counters
     }
 
+    /// The number of documents of one type.
+    #[must_use]
+    pub fn count(&self, kind: &str) -> usize {
+        self.catalog.collection(kind).map_or(0, |collection| collection.len())
+    }
+
     /// The number of stored documents.
     #[must_use]
     pub fn len(&self) -> usize {
