@@ -4,6 +4,7 @@
 
 mod access;
 mod answers;
+mod api_keys;
 mod backup;
 mod bad_clients;
 mod bad_input;
@@ -20,3 +21,4 @@ mod process_agent;
 mod process_config;
 mod protocol;
 mod queries;
+mod sign_in;
