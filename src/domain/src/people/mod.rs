@@ -1,4 +1,8 @@
 //! The rules of people and programs: who may try to sign in how often, and as what somebody signs in.
 
+pub mod callback;
+pub mod mail;
+pub mod names;
 mod recent;
+pub mod registration;
 pub mod throttle;
