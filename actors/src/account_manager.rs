@@ -83,7 +83,7 @@ pub struct ChangePassword {
     /// From where.
     pub origin: Origin,
     /// The session that goes on.
-    pub session: Option<String>,
+    pub session: Option<ResourceId>,
 }
 
 /// The digest of a password that an administrator sets.

@@ -7,4 +7,5 @@ pub mod inventory;
 pub mod mailer;
 pub mod ports;
 pub mod resource_store;
+pub mod session_manager;
 pub mod supervisor;

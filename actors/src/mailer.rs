@@ -175,7 +175,7 @@ mod tests {
             let (mailer, attempts) = mailer(|_| Some(Err(DeliveryError::Temporary("451 later".into()))));
             mailer.send(mail()).await.unwrap().unwrap();
             let took = attempts_reach(&attempts, 5).await;
-            assert!(took >= PAUSES.iter().sum(), "{took:?}");
+            assert!(took >= PAUSES.iter().sum::<Duration>(), "{took:?}");
             tokio::time::advance(Duration::from_secs(36_000)).await;
             tokio::task::yield_now().await;
             assert_eq!(attempts.load(Ordering::SeqCst), 5);

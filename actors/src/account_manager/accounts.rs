@@ -22,7 +22,8 @@ use super::error::AccountError;
 use crate::hasher::Hasher;
 use crate::mailer::SendMail;
 use crate::ports::World;
-use crate::resource_store::{AddResource, EditResource, ResourceStore};
+use crate::resource_store::{AddResource, DeleteResource, EditResource, ResourceStore};
+use crate::session_manager::SessionManager;
 
 /// What is told to the account manager at start.
 #[derive(Debug, Clone)]
@@ -41,6 +42,8 @@ pub struct AccountParts {
     pub writer: Addr<ResourceStore>,
     /// Time and randomness.
     pub world: World,
+    /// Ends sessions and keys.
+    pub sessions: Addr<SessionManager>,
     /// Digests of passwords.
     pub hasher: Hasher,
     /// The way to send mail, where there is one.
@@ -149,6 +152,10 @@ impl Accounts {
         }
     }
 
+    pub(super) fn sessions(&self) -> &Addr<SessionManager> {
+        &self.parts.sessions
+    }
+
     pub(super) fn sends_mail(&self) -> bool {
         self.parts.mailer.is_some()
     }
@@ -243,7 +250,7 @@ impl Accounts {
 
     /// Removes a document; that it is gone already is as well.
     pub(super) async fn delete(&self, id: &ResourceId) -> Result<(), StoreError> {
-        let delete = crate::resource_store::DeleteResource { id: id.clone(), if_match: None, by: Caller::agent() };
+        let delete = DeleteResource { id: id.clone(), if_match: None, by: Caller::agent() };
         match self.parts.writer.send(delete).await.map_err(|_| StoreError::Stopping)? {
             Ok(_) | Err(StoreError::NotFound { .. }) => Ok(()),
             Err(error) => Err(error),

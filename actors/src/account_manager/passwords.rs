@@ -11,6 +11,7 @@ use serde_json::json;
 use super::accounts::Accounts;
 use super::error::AccountError;
 use super::{ChangePassword, RequestReset};
+use crate::session_manager::{EndKeys, EndSessions};
 
 impl Accounts {
     pub(super) async fn change_password(&self, ask: ChangePassword) -> Result<(), AccountError> {
@@ -84,11 +85,16 @@ impl Accounts {
     }
 
     /// Signs a user out everywhere but in one session.
-    pub(super) async fn end_sessions(&self, _username: &str, _except: Option<String>) -> Result<(), AccountError> {
+    pub(super) async fn end_sessions(&self, username: &str, except: Option<ResourceId>) -> Result<(), AccountError> {
+        let end = EndSessions { username: username.to_owned(), except };
+        self.sessions().send(end).await.map_err(|_| StoreError::Stopping)??;
         Ok(())
     }
 
-    pub(super) async fn end_keys(&self, _username: &str) -> Result<(), AccountError> {
+    /// Deletes all keys of a user.
+    async fn end_keys(&self, username: &str) -> Result<(), AccountError> {
+        let end = EndKeys { username: username.to_owned() };
+        self.sessions().send(end).await.map_err(|_| StoreError::Stopping)??;
         Ok(())
     }
 }

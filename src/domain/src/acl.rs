@@ -142,6 +142,12 @@ impl Acl {
         Self { owner, rule_list: Cow::Owned(rules) }
     }
 
+    /// A list with an owner and rules that stand in the program, which many lists share.
+    #[must_use]
+    pub const fn with_rules(owner: Principal, rules: &'static [Rule]) -> Self {
+        Self { owner, rule_list: Cow::Borrowed(rules) }
+    }
+
     /// What a resource gets when its creator names no list: ADMIN's belong to the role, others' to the caller.
     ///
     /// None for an anonymous caller, who can own nothing.
