@@ -115,11 +115,13 @@ impl Smtp {
         let to: Mailbox = mail.to.parse().map_err(|error| failed(&error))?;
         let id = format!("<{}@{}>", uuid_v4(&*self.entropy), self.from.email.domain());
         // Where it can be, the text goes as it is: a link that is cut by an encoding is hard to use.
-        let body = match mail.text.is_ascii() {
-            true => Body::new_with_encoding(mail.text, ContentTransferEncoding::SevenBit),
-            false => Body::new_with_encoding(mail.text, ContentTransferEncoding::QuotedPrintable),
+        let body = if is_plain(&mail.text) {
+            let lines = mail.text.replace('\n', "\r\n").into_bytes();
+            Body::dangerous_pre_encoded(lines, ContentTransferEncoding::SevenBit)
+        } else {
+            let encoded = Body::new_with_encoding(mail.text, ContentTransferEncoding::QuotedPrintable);
+            encoded.map_err(|_| failed(&"its text cannot be encoded"))?
         };
-        let body = body.map_err(|_| failed(&"its text cannot be encoded"))?;
         let message = Message::builder().from(self.from.clone()).to(to).subject(mail.subject).message_id(Some(id));
         let message = message.header(ContentType::TEXT_PLAIN).header(AutoSubmitted).date_now();
         message.body(body).map_err(|error| failed(&error))
@@ -135,6 +137,11 @@ impl MailTransport for Smtp {
             sent.map(drop).map_err(|error| classified(&error))
         })
     }
+}
+
+/// Whether a text can be sent as it is: ASCII in lines that every server takes (RFC 5322, 2.1.1).
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\n')) && text.lines().all(|line| line.len() <= 998)
 }
 
 fn parameters(host: &str, roots: Option<Vec<u8>>) -> Result<TlsParameters, SmtpSettingsError> {
