@@ -4,6 +4,7 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod control;
+pub mod first_admin;
 pub mod logging;
 pub mod node;
 pub mod world;

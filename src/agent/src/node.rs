@@ -13,10 +13,15 @@ use actix_web::App;
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::Compress;
 use actix_web::web::Data;
+use mf2c_actors::hasher::Hasher;
 use mf2c_actors::inventory::{Inventory, InventorySettings};
 use mf2c_actors::ports::World;
 use mf2c_actors::resource_store::ResourceStore;
+use mf2c_actors::session_manager::{SessionManager, SessionSettings};
 use mf2c_actors::supervisor::Supervisor;
+use mf2c_auth::KeyFileError;
+use mf2c_auth::token::TokenKey;
+use mf2c_domain::people::throttle;
 use mf2c_facade::cimi::{self, Api, ApiSettings};
 use mf2c_facade::front::{self, Listener, boundary::Limits};
 use mf2c_facade::monitor;
@@ -28,6 +33,7 @@ use thiserror::Error;
 
 use crate::config::{AuthHeader, Config, ListenAddress, Role};
 use crate::control::Control;
+use crate::first_admin::{self, FirstAdminError};
 
 /// Why an agent did not start.
 #[derive(Debug, Error)]
@@ -47,6 +53,12 @@ pub enum StartError {
     /// There is no certificate to serve with.
     #[error(transparent)]
     Tls(#[from] PkiError),
+    /// There is no key to sign the tokens of sessions with.
+    #[error(transparent)]
+    SessionKey(#[from] KeyFileError),
+    /// Nobody could ever sign in.
+    #[error(transparent)]
+    FirstAdmin(#[from] FirstAdminError),
     /// A port is taken, or not ours to take.
     #[error("failed to listen on {address}: choose another address with `{flag}`, or stop what uses it")]
     Listen {
@@ -75,6 +87,8 @@ pub struct Node {
     pub api: SocketAddr,
     /// Where plain HTTP is served, if anywhere.
     pub http: Option<SocketAddr>,
+    /// What must be told of the first administrator, once.
+    pub first_admin: Option<String>,
     server: ServerHandle,
     arbiters: Vec<Arbiter>,
     _control: Option<Control>,
@@ -97,9 +111,24 @@ impl Node {
         if config.device.enabled {
             start_inventory(config, &arbiters[1], &store, &store_writer, &world);
         }
+        let hasher = Hasher::new(Arc::clone(&world.entropy));
+        let password_file = config.auth.admin_password_file.as_deref();
+        let first_admin = first_admin::ensure(password_file, &store, &store_writer, &hasher, &world).await?;
+        let tokens = Arc::new(TokenKey::load_or_create(&config.data_dir, &*world.entropy)?);
+        let sessions = SessionManager::new(
+            Arc::clone(&store),
+            store_writer.clone(),
+            world.clone(),
+            Arc::clone(&tokens),
+            hasher,
+            session_settings(config),
+        );
+        let sessions = SessionManager::start_in_arbiter(&arbiters[1].handle(), move |_| sessions);
         let api = Data::new(Api {
             store: Arc::clone(&store),
             writer: store_writer,
+            sessions: sessions.clone(),
+            tokens,
             world: world.clone(),
             settings: api_settings(config),
         });
@@ -120,8 +149,8 @@ impl Node {
         .map_err(|source| StartError::Start { what: "the server", source })?;
         let handle = server.handle();
         actix::spawn(server);
-        let control = Control::start(&config.data_dir, store);
-        Ok(Self { api: api_address, http, server: handle, arbiters, _control: control })
+        let control = Control::start(&config.data_dir, store, sessions);
+        Ok(Self { api: api_address, http, first_admin, server: handle, arbiters, _control: control })
     }
 
     /// Stops taking requests and answers those in flight. What is left to do needs no runtime: see [`Stopping::finish`].
@@ -269,6 +298,18 @@ fn api_settings(config: &Config) -> ApiSettings {
         page: config.limits.page,
         trusted_proxies: config.api.trusted_proxies.clone(),
         version: env!("CARGO_PKG_VERSION"),
+    }
+}
+
+fn session_settings(config: &Config) -> SessionSettings {
+    SessionSettings {
+        life: config.auth.session_life.get(),
+        without_account: config.auth.header == AuthHeader::Loopback,
+        limits: throttle::Limits {
+            lock_after: config.auth.lock_after,
+            lock_for: config.auth.lock_for.get(),
+            ..throttle::Limits::default()
+        },
     }
 }
 

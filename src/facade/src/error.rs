@@ -2,6 +2,7 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::{StatusCode, header};
+use mf2c_actors::session_manager::SignInError;
 use mf2c_domain::filter::FilterError;
 use mf2c_domain::id::IdError;
 use mf2c_domain::query::QueryError;
@@ -53,6 +54,11 @@ impl ApiError {
     pub fn invalid_method(method: &str, uri: &str, allow: &'static str) -> Self {
         let message = format!("invalid method ({}) for {uri}", method.to_lowercase());
         Self { allow: Some(allow), ..Self::new(StatusCode::METHOD_NOT_ALLOWED, message).about(uri) }
+    }
+
+    /// 429, or another refusal that ends by itself after so many seconds.
+    pub fn later(status: StatusCode, message: impl Into<String>, seconds: u32) -> Self {
+        Self { retry_after: Some(seconds), ..Self::new(status, message) }
     }
 
     /// Names the resource that the error is about.
@@ -115,6 +121,22 @@ impl From<StoreError> for ApiError {
             StoreError::Unavailable { .. } | StoreError::Stopping => {
                 Self { retry_after: Some(1), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, text) }
             }
+        }
+    }
+}
+
+impl From<SignInError> for ApiError {
+    fn from(error: SignInError) -> Self {
+        let text = error.to_string();
+        match error {
+            SignInError::Invalid { shown } => Self::new(StatusCode::FORBIDDEN, text).about(shown),
+            SignInError::Wait(wait) => Self::later(StatusCode::TOO_MANY_REQUESTS, text, wait.seconds()),
+            SignInError::Busy => Self::later(StatusCode::SERVICE_UNAVAILABLE, text, 1),
+            SignInError::Full { .. } => Self::new(StatusCode::INSUFFICIENT_STORAGE, text),
+            SignInError::Nobody => Self::new(StatusCode::FORBIDDEN, text),
+            SignInError::NoUser { .. } => Self::new(StatusCode::NOT_FOUND, text),
+            SignInError::PasswordLength { .. } => Self::bad_request(text),
+            SignInError::Store(error) => error.into(),
         }
     }
 }

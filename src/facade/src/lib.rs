@@ -6,3 +6,4 @@ pub mod error;
 pub mod front;
 pub mod monitor;
 mod people;
+mod proxy;

@@ -20,6 +20,7 @@ pub(super) fn problems(config: &Config, origins: &BTreeMap<String, Origin>) -> V
     let mut check = Check { origins, problems: vec![] };
     check.addresses(config);
     check.certificate(config);
+    check.auth(config);
     check.limits(config);
     check.store(config);
     check.device(config);
@@ -81,6 +82,13 @@ impl Check<'_> {
                 format!("`{name}` is no host name or address; write for example `fog.example.org`"),
             );
         }
+    }
+
+    fn auth(&mut self, config: &Config) {
+        let auth = &config.auth;
+        self.time("auth.session_life", auth.session_life, 60_000, 366 * 24 * HOUR);
+        self.range("auth.lock_after", auth.lock_after, 1, 1000);
+        self.time("auth.lock_for", auth.lock_for, 1000, 15 * MINUTE);
     }
 
     fn limits(&mut self, config: &Config) {

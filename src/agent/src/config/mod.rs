@@ -63,6 +63,12 @@ pub fn environment() -> Vec<(String, String)> {
         .collect()
 }
 
+/// Whether systemd has said that what this process prints goes to its journal, which keeps it.
+#[must_use]
+pub fn is_under_journal() -> bool {
+    std::env::var_os("JOURNAL_STREAM").is_some_and(|stream| !stream.is_empty())
+}
+
 /// Reads and checks the configuration. `file` wins over `MF2C_CONFIG`.
 ///
 /// # Errors

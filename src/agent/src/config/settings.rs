@@ -66,11 +66,20 @@ pub struct Tls {
 }
 
 /// `[auth]`
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Auth {
     /// From where the header `slipstream-authn-info` is believed.
     pub header: AuthHeader,
+    /// How long somebody stays signed in.
+    pub session_life: HumanDuration,
+    /// The file whose first line is the first administrator's password; none: one is made and printed.
+    #[serde(with = "empty_is_none")]
+    pub admin_password_file: Option<PathBuf>,
+    /// Failed sign-ins in a row after which a name is locked.
+    pub lock_after: u32,
+    /// How long the first lock lasts.
+    pub lock_for: HumanDuration,
 }
 
 /// `[limits]`
@@ -170,6 +179,18 @@ const fn mib(count: u64) -> HumanSize {
 impl Default for Api {
     fn default() -> Self {
         Self { listen: ListenAddress(([127, 0, 0, 1], 8443).into()), http: None, workers: 2, trusted_proxies: vec![] }
+    }
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        Self {
+            header: AuthHeader::default(),
+            session_life: HumanDuration::from_secs(24 * 3600),
+            admin_password_file: None,
+            lock_after: 10,
+            lock_for: HumanDuration::from_secs(60),
+        }
     }
 }
 

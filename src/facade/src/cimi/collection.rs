@@ -70,7 +70,9 @@ async fn found(exchange: &Exchange<'_>, spec: &'static TypeSpec, mut query: Quer
     let store = &exchange.api.store;
     let page = exchange.api.settings.page as u64;
     query.last = Some(query.last.unwrap_or(u64::MAX).min(query.first.saturating_add(page).saturating_sub(1)));
-    let found = if store.is_prepared(spec, &query) {
+    let found = if let Some(own) = crate::people::own(exchange, spec, &query) {
+        own
+    } else if store.is_prepared(spec, &query) {
         store.find(spec, &query, &exchange.caller)?
     } else {
         // The worker's other connections must not wait while a large collection is read through.
@@ -118,13 +120,14 @@ async fn found(exchange: &Exchange<'_>, spec: &'static TypeSpec, mut query: Quer
 }
 
 async fn add(exchange: &Exchange<'_>, spec: &'static TypeSpec, payload: Payload) -> Result<HttpResponse, ApiError> {
+    if let Some(form) = spec.form {
+        // Who may ask for what is decided there: the form comes first.
+        return crate::people::ask(exchange, spec, form, payload).await;
+    }
     if !spec.collection_acl.can_modify(&exchange.caller) {
         return Err(ApiError::forbidden(spec.name));
     }
     let settings = &exchange.api.settings;
-    if spec.form.is_some() {
-        return crate::people::ask(exchange, spec, payload).await;
-    }
     match exchange.content() {
         Kind::Lines => {
             let bytes = exchange.bytes(payload, settings.bulk_body).await?;

@@ -21,6 +21,8 @@ use actix_web::web::{Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, web};
 use mf2c_actors::ports::World;
 use mf2c_actors::resource_store::ResourceStore;
+use mf2c_actors::session_manager::SessionManager;
+use mf2c_auth::token::TokenKey;
 use mf2c_domain::caller::Caller;
 use mf2c_domain::query::{Query, decode_pairs};
 use mf2c_store::Store;
@@ -56,6 +58,10 @@ pub struct Api {
     pub store: Arc<Store>,
     /// The way to write.
     pub writer: Addr<ResourceStore>,
+    /// The way to sign in and out.
+    pub sessions: Addr<SessionManager>,
+    /// What the tokens of sessions are checked with.
+    pub tokens: Arc<TokenKey>,
     /// Time and randomness.
     pub world: World,
     /// Bounds and permissions.
@@ -88,7 +94,7 @@ pub fn configure(config: &mut ServiceConfig, api: &Data<Api>) {
 }
 
 async fn dispatch(request: HttpRequest, payload: Payload, api: Data<Api>) -> HttpResponse {
-    let caller = caller_of(&request, api.settings.header_allowed);
+    let caller = caller_of(&request, &api);
     let exchange = Exchange { api: &api, request: &request, caller };
     match answer(&exchange, payload).await {
         Ok(response) => response,
