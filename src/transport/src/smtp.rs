@@ -111,7 +111,8 @@ impl Smtp {
     }
 
     fn message(&self, mail: Mail) -> Result<Message, DeliveryError> {
-        let failed = |reason: &dyn std::fmt::Display| DeliveryError::Permanent(format!("no mail can be made: {reason}"));
+        let failed =
+            |reason: &dyn std::fmt::Display| DeliveryError::Permanent(format!("no mail can be made: {reason}"));
         let to: Mailbox = mail.to.parse().map_err(|error| failed(&error))?;
         let id = format!("<{}@{}>", uuid_v4(&*self.entropy), self.from.email.domain());
         // Where it can be, the text goes as it is: a link that is cut by an encoding is hard to use.

@@ -11,17 +11,16 @@ use crate::resource::{COMMON, Draft, SchemaError};
 use crate::time::Timestamp;
 
 /// What everybody may fill in.
-const OWN: [&str; 5] = ["username", "emailAddress", "password", "passwordRepeat", "redirectURI"];
-/// What belongs to the template itself. Clients that fill in a whole template send it along.
-const PASSED_OVER: [&str; 8] = ["id", "method", "instance", "group", "order", "hidden", "icon", "acl"];
+const OWN: [&str; 4] = ["username", "emailAddress", "password", "passwordRepeat"];
+/// What belongs to the template itself, which clients that fill in a whole template send along; and where to go afterwards,
+/// which is not the form's affair.
+const PASSED_OVER: [&str; 9] = ["id", "method", "instance", "group", "order", "hidden", "icon", "acl", "redirectURI"];
 
 /// A form with the template that it names, before it is known what the template asks for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Form {
     /// The template's id.
     pub href: String,
-    /// Where to go afterwards.
-    pub redirect: Option<String>,
     filled: Map<String, Value>,
     common: Map<String, Value>,
 }
@@ -65,11 +64,6 @@ pub enum RegistrationError {
     /// A text is missing, or is no text.
     #[error("`{0}` is missing or not a text: fill it in")]
     Missing(&'static str),
-    /// A target that a browser must not be sent to.
-    #[error(
-        "`redirectURI` is no address: expected one that begins with http:// or https://, of at most 2048 characters"
-    )]
-    Redirect,
     /// One of the two passwords is missing.
     #[error("both password fields must be specified")]
     NoPassword,
@@ -102,12 +96,7 @@ impl Form {
             return Err(RegistrationError::Beside(shown(name)));
         }
         PASSED_OVER.iter().for_each(|name| drop(filled.remove(*name)));
-        let redirect = match filled.remove("redirectURI") {
-            None => None,
-            Some(Value::String(target)) if is_redirect(&target) => Some(target),
-            Some(_) => return Err(RegistrationError::Redirect),
-        };
-        Ok(Self { href, redirect, filled, common: body })
+        Ok(Self { href, filled, common: body })
     }
 
     /// Checks what is filled in against what the method asks for.
@@ -115,7 +104,7 @@ impl Form {
     /// # Errors
     /// [`RegistrationError`] with what is wrong.
     pub fn check(self, method: Method) -> Result<Registration, RegistrationError> {
-        let Self { href, mut filled, common, .. } = self;
+        let Self { href, mut filled, common } = self;
         let direct = SPEC.form.map(|form| form.fields).unwrap_or_default();
         let known = |name: &str| match method {
             Method::SelfRegistration => OWN.contains(&name),
@@ -198,15 +187,6 @@ impl Method {
 pub fn acl_of(username: &str) -> Acl {
     let rules = vec![Rule::role("ADMIN", Right::All), Rule::user(username, Right::Modify)];
     Acl::new(Principal::role("ADMIN"), rules)
-}
-
-/// Whether a browser may be sent there: nothing but the web, and nothing that could break out of a header.
-#[must_use]
-pub fn is_redirect(target: &str) -> bool {
-    let rest = target.strip_prefix("https://").or_else(|| target.strip_prefix("http://"));
-    rest.is_some_and(|rest| !rest.is_empty())
-        && target.len() <= 2048
-        && target.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\')
 }
 
 fn text(filled: &mut Map<String, Value>, name: &'static str) -> Result<String, RegistrationError> {
