@@ -31,6 +31,7 @@ use mf2c_store::engine::{EmbeddedEngine, EmbeddedOptions, EngineError};
 use mf2c_store::{Store, StoreOptions, Writer};
 use thiserror::Error;
 
+use crate::accounts::{self, MailError, Rooms};
 use crate::config::{AuthHeader, Config, ListenAddress, Role};
 use crate::control::Control;
 use crate::first_admin::{self, FirstAdminError};
@@ -53,6 +54,9 @@ pub enum StartError {
     /// There is no certificate to serve with.
     #[error(transparent)]
     Tls(#[from] PkiError),
+    /// The mail server cannot be used as it is configured.
+    #[error(transparent)]
+    Mail(#[from] MailError),
     /// There is no key to sign the tokens of sessions with.
     #[error(transparent)]
     SessionKey(#[from] KeyFileError),
@@ -123,13 +127,17 @@ impl Node {
             store_writer.clone(),
             world.clone(),
             Arc::clone(&tokens),
-            hasher,
+            hasher.clone(),
             session_settings(config),
         );
         let sessions = SessionManager::start_in_arbiter(&arbiters[1].handle(), move |_| sessions);
+        let (arbiter, writer) = (&arbiters[1], &store_writer);
+        let rooms = Rooms { arbiter, store: &store, writer, sessions: &sessions, hasher, world: &world };
+        let accounts = accounts::start(config, rooms).await?;
         let api = Data::new(Api {
             store: Arc::clone(&store),
             writer: store_writer,
+            accounts,
             sessions: sessions.clone(),
             tokens,
             world: world.clone(),
@@ -298,6 +306,8 @@ fn api_settings(config: &Config) -> ApiSettings {
         body_timeout: config.limits.body_timeout.get(),
         page: config.limits.page,
         trusted_proxies: config.api.trusted_proxies.clone(),
+        external_url: Some(config.api.external_url.clone()).filter(|url| !url.is_empty()),
+        names: accounts::names(config),
         version: env!("CARGO_PKG_VERSION"),
     }
 }

@@ -29,7 +29,7 @@ pub use keys::environment_name;
 pub use quantity::{HumanDuration, HumanSize, QuantityError};
 pub use settings::{Api, Auth, Config, Device, Limits, Log, Sensor, Store, Tls};
 pub use sources::Overrides;
-pub use words::{AgentType, AuthHeader, LogFormat, Role, UnknownWord};
+pub use words::{AgentType, AuthHeader, LogFormat, MailSecurity, Role, UnknownWord};
 
 use keys::Keys;
 use sources::Setting;

@@ -136,7 +136,11 @@ fn acted(spec: &TypeSpec, action: &Action) -> Value {
     let mut path = Map::new();
     path.insert("parameters".to_owned(), json!([reference("parameters", "name")]));
     for method in action.methods.iter().filter(|method| **method != "HEAD") {
-        let done = json!({ "description": action.about, "content": json_content("Message") });
+        let content = match action.name {
+            "describe" => json!({ "application/json": { "schema": { "type": "object" } } }),
+            _ => json_content("Message"),
+        };
+        let done = json!({ "description": action.about, "content": content });
         let refused = ["400", "403", "404", "405", "409", "413", "415", "429", "503", "507"];
         let answers = answers((&action.success.to_string(), done), &refused);
         let verb: String = format!("{}-{}", method.to_lowercase(), action.name);

@@ -16,6 +16,7 @@ use super::member::JSON;
 use super::view::{View, internal};
 use super::{Exchange, bulk};
 use crate::error::{ApiError, message};
+use crate::people::templates;
 
 /// The largest collection document, in bytes.
 const MAX_ANSWER: usize = 64 << 20;
@@ -160,8 +161,10 @@ pub(super) async fn store_new(
     body: Map<String, Value>,
 ) -> Result<String, ApiError> {
     let world = &exchange.api.world;
+    templates::before_add(spec, &body)?;
     let draft = spec.prepare_add(body, world.clock.now(), &*world.entropy)?;
     let new = NewDocument::new(spec, draft, &exchange.caller, &*world.entropy)?;
-    let written = exchange.api.writer.send(AddResource(new)).await.map_err(|_| StoreError::Stopping)??;
+    let written = exchange.api.writer.send(AddResource(new)).await.map_err(|_| StoreError::Stopping)?;
+    let written = written.map_err(|error| templates::refused(spec, error))?;
     Ok(written.id.as_str().to_owned())
 }

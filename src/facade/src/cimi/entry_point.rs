@@ -117,7 +117,7 @@ fn shown(exchange: &Exchange<'_>) -> Result<Map<String, Value>, ApiError> {
 
 /// The address by which the client reached us, `https://host:port/api/`; the default port is left out. What a proxy says
 /// of it counts only if the proxy is a trusted one.
-fn base_uri(exchange: &Exchange<'_>) -> String {
+pub(super) fn base_uri(exchange: &Exchange<'_>) -> String {
     let request = exchange.request;
     let proxies = &exchange.api.settings.trusted_proxies;
     let trusted = proxy::is_trusted(request, proxies);

@@ -19,6 +19,7 @@ use actix::Addr;
 use actix_web::http::{Method, StatusCode, header};
 use actix_web::web::{Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, web};
+use mf2c_actors::account_manager::AccountManager;
 use mf2c_actors::ports::World;
 use mf2c_actors::resource_store::ResourceStore;
 use mf2c_actors::session_manager::SessionManager;
@@ -48,6 +49,10 @@ pub struct ApiSettings {
     pub page: usize,
     /// Proxies whose `X-Forwarded-*` headers name the address that clients use.
     pub trusted_proxies: Vec<IpAddr>,
+    /// The address under which people reach the agent, where the operator has set one: `https://fog.example.org`.
+    pub external_url: Option<String>,
+    /// Host names and addresses of this agent, the best first. Links lead to no other host.
+    pub names: Vec<String>,
     /// The version that the OpenAPI document names.
     pub version: &'static str,
 }
@@ -58,6 +63,8 @@ pub struct Api {
     pub store: Arc<Store>,
     /// The way to write.
     pub writer: Addr<ResourceStore>,
+    /// The way to accounts, passwords and what waits behind links.
+    pub accounts: Addr<AccountManager>,
     /// The way to sign in and out.
     pub sessions: Addr<SessionManager>,
     /// What the tokens of sessions are checked with.
@@ -81,6 +88,11 @@ impl Exchange<'_> {
             "" => Ok(Query::everything()),
             raw => Ok(Query::from_pairs(&decode_pairs(raw)?)?),
         }
+    }
+
+    /// The address by which the client reached us: `https://host:port/api/`.
+    pub(crate) fn base_uri(&self) -> String {
+        entry_point::base_uri(self)
     }
 
     pub(crate) fn invalid_method(&self, allow: &'static str) -> ApiError {
@@ -115,6 +127,7 @@ async fn answer(exchange: &Exchange<'_>, payload: Payload) -> Result<HttpRespons
         Route::Collection(spec) => collection::answer(exchange, spec, payload).await,
         Route::Member(spec, name) => member::answer(exchange, spec, name, payload).await,
         Route::Action(spec, name, action) => action::answer(exchange, spec, name, action, payload).await,
+        Route::ResetPassword => crate::people::users::reset_password(exchange, payload).await,
         Route::UnknownType => Err(exchange.invalid_method("")),
         Route::Refused(token) => {
             let (status, sentence) = refusal::describe(token);

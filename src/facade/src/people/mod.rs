@@ -1,10 +1,14 @@
 //! People and programs: accounts, sign-in, keys, and the links that they follow. The rules are elsewhere; here a request
 //! becomes a message to an actor, and what comes back an answer.
 
+pub(crate) mod callbacks;
 mod credentials;
 mod jwt;
+mod links;
 mod redirect;
 mod sessions;
+pub(crate) mod templates;
+pub(crate) mod users;
 
 use actix_web::HttpResponse;
 use actix_web::web::Payload;
@@ -26,6 +30,7 @@ pub(crate) async fn ask(
 ) -> Result<HttpResponse, ApiError> {
     match spec.name {
         "session" => return sessions::ask(exchange, spec, form, payload).await,
+        "user" => return users::ask(exchange, form, payload).await,
         "credential" => return credentials::ask(exchange, spec, form, payload).await,
         _ => {}
     }
@@ -37,34 +42,44 @@ pub(crate) async fn act(
     exchange: &Exchange<'_>,
     spec: &'static TypeSpec,
     id: &ResourceId,
-    _action: &'static Action,
-    _payload: Payload,
+    action: &'static Action,
+    payload: Payload,
 ) -> Result<HttpResponse, ApiError> {
-    if spec.name == "session" {
-        return Err(sessions::validate(id));
+    match (spec.name, action.name) {
+        ("session", _) => Err(sessions::validate(id)),
+        ("user", "change-password") => users::change_password(exchange, id, payload).await,
+        ("callback", "execute") => callbacks::execute(exchange, id, payload).await,
+        ("email", "validate") => callbacks::validate_email(exchange, id).await,
+        (_, "describe") => templates::describe(exchange, id),
+        _ => Err(exchange.invalid_method("")),
     }
-    Err(exchange.invalid_method(""))
 }
 
 /// Turns what a client sends into what is stored, before the edit of a member: a password into its digest.
 pub(crate) async fn before_edit(
-    _exchange: &Exchange<'_>,
+    exchange: &Exchange<'_>,
     spec: &'static TypeSpec,
-    _id: &ResourceId,
+    id: &ResourceId,
     changes: &mut Map<String, Value>,
 ) -> Result<(), ApiError> {
     if spec.name == "credential" {
         credentials::before_edit(changes);
+    }
+    if spec.name == "user" {
+        users::before_edit(exchange, id, changes).await?;
     }
     Ok(())
 }
 
 /// Does what follows from an edit: who may not sign in any more is signed out.
 pub(crate) async fn after_edit(
-    _exchange: &Exchange<'_>,
-    _spec: &'static TypeSpec,
-    _id: &ResourceId,
+    exchange: &Exchange<'_>,
+    spec: &'static TypeSpec,
+    id: &ResourceId,
 ) -> Result<(), ApiError> {
+    if spec.name == "user" {
+        users::after_edit(exchange, id).await?;
+    }
     Ok(())
 }
 
@@ -72,6 +87,9 @@ pub(crate) async fn after_edit(
 pub(crate) async fn after_delete(exchange: &Exchange<'_>, id: &ResourceId) -> Result<(), ApiError> {
     if id.kind() == "credential" {
         credentials::after_delete(exchange, id).await?;
+    }
+    if id.kind() == "user" {
+        users::after_delete(exchange, id).await?;
     }
     Ok(())
 }
