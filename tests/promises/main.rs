@@ -4,6 +4,7 @@
 
 mod access;
 mod answers;
+mod api_keys;
 mod backup;
 mod bad_clients;
 mod bad_input;
@@ -26,4 +27,5 @@ mod process_agent;
 mod process_config;
 mod protocol;
 mod queries;
+mod sign_in;
 mod webhooks;

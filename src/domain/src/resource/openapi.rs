@@ -89,7 +89,10 @@ fn collection(spec: &TypeSpec) -> Value {
             "headers": { "Location": { "description": "the new id", "schema": { "type": "string" } } },
             "content": json_content("Message"),
         });
-        let refused = ["400", "403", "409", "413", "415", "422", "503", "507"];
+        let mut refused = vec!["400", "403", "409", "413", "415", "422", "503", "507"];
+        if spec.form.is_some() {
+            refused.extend(["303", "404", "429"]);
+        }
         let mut add = operation(spec, "add", format!("adds: {}", spec.about), answers(("201", added), &refused));
         add.insert("requestBody".to_owned(), body(true, json_content(&format!("{}Create", spec.title))));
         if takes_idempotency_key(spec) {
@@ -140,7 +143,11 @@ fn acted(spec: &TypeSpec, action: &Action) -> Value {
     let mut path = Map::new();
     path.insert("parameters".to_owned(), json!([reference("parameters", "name")]));
     for method in action.methods.iter().filter(|method| **method != "HEAD") {
-        let done = json!({ "description": action.about, "content": json_content("Message") });
+        let content = match action.name {
+            "describe" => json!({ "application/json": { "schema": { "type": "object" } } }),
+            _ => json_content("Message"),
+        };
+        let done = json!({ "description": action.about, "content": content });
         let refused = ["400", "403", "404", "405", "409", "413", "415", "429", "503", "507"];
         let answers = answers((&action.success.to_string(), done), &refused);
         let verb: String = format!("{}-{}", method.to_lowercase(), action.name);
