@@ -3,11 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests say what went wrong by panicking")]
 
 mod access;
+mod accounts;
 mod answers;
 mod backup;
 mod bad_clients;
 mod bad_input;
 mod bad_json;
+mod callbacks;
 mod conditions;
 mod crash;
 mod cursors;
@@ -16,6 +18,7 @@ mod docs;
 mod filters;
 mod guide;
 mod house;
+mod mail;
 mod process_agent;
 mod process_config;
 mod protocol;
