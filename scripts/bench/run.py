@@ -7,12 +7,14 @@ import traceback
 import exchange
 import machine
 import place
+import sessions
 import sizes
 import table
 
 MEASURES = {
     "get": exchange.get, "query": exchange.query, "post": exchange.post, "mixed": exchange.mixed,
     "memory": sizes.memory, "start": sizes.start, "million": sizes.million, "idle": sizes.idle,
+    "sessions": sessions.sessions, "cookie": sessions.cookie,
 }
 
 

@@ -5,6 +5,7 @@
 mod access;
 mod accounts;
 mod answers;
+mod api_keys;
 mod backup;
 mod bad_clients;
 mod bad_input;
@@ -23,3 +24,4 @@ mod process_agent;
 mod process_config;
 mod protocol;
 mod queries;
+mod sign_in;

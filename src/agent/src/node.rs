@@ -115,10 +115,13 @@ impl Node {
         if config.device.enabled {
             start_inventory(config, &arbiters[1], &store, &store_writer, &world);
         }
+        // Whatever may fail comes before the administrator, whose password is told only once.
+        let (secure, api_address) = listen(config.api.listen, "--api")?;
+        let plain = config.api.http.map(|address| listen(address, "--http")).transpose()?;
+        let tokens = Arc::new(TokenKey::load_or_create(&config.data_dir, &*world.entropy)?);
         let hasher = Hasher::new(Arc::clone(&world.entropy));
         let password_file = config.auth.admin_password_file.as_deref();
         let first_admin = first_admin::ensure(password_file, &store, &store_writer, &hasher, &world).await?;
-        let tokens = Arc::new(TokenKey::load_or_create(&config.data_dir, &*world.entropy)?);
         let sessions = SessionManager::new(
             Arc::clone(&store),
             store_writer.clone(),
@@ -143,8 +146,6 @@ impl Node {
         if let Err(error) = cimi::ensure_entry_point(&api).await {
             tracing::warn!(error = ?error.document(), "the entry point could not be stored");
         }
-        let (secure, api_address) = listen(config.api.listen, "--api")?;
-        let plain = config.api.http.map(|address| listen(address, "--http")).transpose()?;
         let http = plain.as_ref().map(|(_, address)| *address);
         let mut listeners = vec![Listener { socket: secure, tls: Some(tls) }];
         listeners.extend(plain.map(|(socket, _)| Listener { socket, tls: None }));

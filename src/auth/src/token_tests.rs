@@ -88,6 +88,26 @@ fn the_key_is_made_once_and_only_its_owner_reads_it() {
     }
 }
 
+#[test]
+#[ignore = "it measures: cargo test --release -p mf2c-auth -- --ignored --nocapture"]
+#[expect(clippy::disallowed_methods, reason = "it measures real time")]
+fn checking_a_token_takes_less_than_two_microseconds() {
+    let (key, rounds) = (key(), 200_000u32);
+    let token = key.sign(&Claims {
+        username: "administrator".into(),
+        roles: "ADMIN USER ANON session/2ba95fe4-7bf0-495d-9954-251d7417b3ce".into(),
+        session: "session/2ba95fe4-7bf0-495d-9954-251d7417b3ce".into(),
+        ..claims()
+    });
+    let started = std::time::Instant::now();
+    for _ in 0..rounds {
+        assert!(std::hint::black_box(key.verify(std::hint::black_box(&token), now())).is_some());
+    }
+    let each = started.elapsed() / rounds;
+    println!("checking a token of {} bytes takes {each:?}", token.len());
+    assert!(each < std::time::Duration::from_micros(2), "{each:?}");
+}
+
 proptest! {
     #[test]
     fn no_change_of_a_token_is_accepted(at in 0usize..500, to in any::<char>()) {

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::key::after;
-use crate::acl::{Acl, Principal, PrincipalKind, Right, Rule};
+use crate::acl::{Acl, Principal, PrincipalKind, SESSION};
 use crate::id::ResourceId;
 use crate::time::Timestamp;
 
@@ -85,9 +85,8 @@ impl NewSession {
 
 /// The session's own role owns it, and administrators see it.
 fn acl(id: &ResourceId) -> Acl {
-    const RULES: &[Rule] = &[Rule::role("ADMIN", Right::View), Rule::role("ADMIN", Right::All)];
     let owner = Principal { principal: id.as_str().to_owned().into(), kind: PrincipalKind::Role };
-    Acl::with_rules(owner, RULES)
+    Acl::with_rules(owner, SESSION)
 }
 
 #[cfg(test)]

@@ -145,12 +145,18 @@ impl Throttle {
         }
     }
 
-    /// An admitted attempt succeeded: it costs nothing, the name is free again, and the source is known for it.
+    /// An admitted attempt succeeded: it costs nothing, its failures are forgotten, and the source is known for the name.
+    ///
+    /// Who was known already frees nobody but himself: a user who signs in again and again would give strangers as many
+    /// new guesses.
     pub fn succeeded(&mut self, source: IpAddr, name: Option<&str>, now: Duration) {
         self.withdrawn(source, name);
         if let Some(name) = name.map(cut) {
-            self.names.remove(&name);
-            *self.known.used(&(name, network(source))) = Tries { last: now, ..Tries::default() };
+            let key = (name, network(source));
+            if self.known.get(&key).is_none() {
+                self.names.remove(&key.0);
+            }
+            *self.known.used(&key) = Tries { last: now, ..Tries::default() };
         }
     }
 
