@@ -3,12 +3,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests say what went wrong by panicking")]
 
 mod access;
+mod accounts;
 mod answers;
 mod api_keys;
 mod backup;
 mod bad_clients;
 mod bad_input;
 mod bad_json;
+mod callbacks;
 mod conditions;
 mod crash;
 mod cursors;
@@ -20,6 +22,7 @@ mod guide;
 mod house;
 mod idempotency;
 mod install;
+mod mail;
 mod metrics;
 mod openapi;
 mod operators;

@@ -163,8 +163,8 @@ impl Node {
         let events = Events::start(Arc::clone(&store), Arc::clone(&world.clock), event_settings(config));
         let stream = Data::from(Arc::clone(&events));
         let http = plain.as_ref().map(|(_, address)| *address);
-        let mut listeners = vec![Listener { socket: secure, tls: Some(tls) }];
-        listeners.extend(plain.map(|(socket, _)| Listener { socket, tls: None }));
+        let plain = plain.map(|(socket, _)| Listener { socket, tls: None });
+        let listeners = plain.into_iter().chain([Listener { socket: secure, tls: Some(tls) }]).collect();
         let connections = Connections::default();
         let monitor = Monitor::new(monitor_settings(config, &identity), connections.clone(), &world);
         let readiness = monitor.readiness();
