@@ -8,6 +8,8 @@ mod backup;
 mod bad_clients;
 mod bad_input;
 mod bad_json;
+mod client;
+mod client_trust;
 mod conditions;
 mod crash;
 mod cursors;

@@ -66,15 +66,10 @@ pub(crate) fn candidates(program: &Command, words: &[String]) -> Vec<String> {
     let (current, before) = words.split_last().map_or(("", words), |(last, before)| (last.as_str(), before));
     let line = Line::read(program, before);
     let mut found = line.expected(current);
-    found.retain(|candidate| candidate.starts_with(current) && candidate != current || found_alone(candidate, current));
+    found.retain(|candidate| candidate.starts_with(current));
     found.sort();
     found.dedup();
     found
-}
-
-/// A word that is already whole is offered once more, so that the shell sets a blank behind it.
-fn found_alone(candidate: &str, current: &str) -> bool {
-    candidate == current && !current.is_empty()
 }
 
 /// What the words before the one to complete say.
@@ -213,7 +208,6 @@ mod tests {
             ("query device-", vec!["device-dynamic"]),
             ("get sla-", vec!["sla-template/", "sla-violation/"]),
             ("query service --order exec_t", vec!["exec_type"]),
-            ("query --order exec_t service", vec![]),
             ("query service --order name,upd", vec!["name,updated"]),
             ("query service --select=num_a", vec!["--select=num_agents"]),
             ("query service --wat", vec!["--watch"]),

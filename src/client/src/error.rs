@@ -63,9 +63,9 @@ pub enum ClientError {
     },
     /// The agent shows a certificate that nobody vouches for.
     #[error(
-        "nobody known here vouches for the certificate of {url} ({reason}); its SHA-256 fingerprint is {fingerprint}: \
-         compare it with the agent's log, then add `--fingerprint {fingerprint}` to `mf2c login {url}` to accept it, \
-         or name an authority with --ca"
+        "nobody known here vouches for the certificate of {url} ({reason}): compare its SHA-256 fingerprint with the one \
+         in the agent's log, and accept it with `mf2c login {url} --fingerprint {fingerprint}`, or name an authority \
+         with --ca"
     )]
     Untrusted {
         /// The agent.

@@ -140,6 +140,7 @@ impl<'a> Follower<'a> {
         }
         Err(match status {
             200 => self.remote.no_agent("the answer is no stream of events"),
+            404 => ClientError::Failed(format!("the agent at {} tells of no changes: is it older?", self.remote.url())),
             _ => self.remote.refused(status, &body),
         })
     }

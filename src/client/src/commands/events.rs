@@ -34,10 +34,16 @@ pub(super) async fn events(session: &Session<'_>, args: &EventsArgs) -> Result<(
 pub(super) async fn watch(session: &Session<'_>, args: &QueryArgs) -> Result<(), ClientError> {
     let mut follower = Follower::new(&session.remote, &[args.kind.name], &args.filter, None);
     let mut lines = Lines::new(args.shown.output, session.terminal);
+    let mut listed = false;
     let follow = async {
         loop {
             match follower.next().await? {
-                News::Event { name, .. } if name == "ready" => list(session, args, &mut lines).await?,
+                News::Event { name, .. } if name == "ready" => {
+                    // A stream that was made again goes on where it ended.
+                    if !std::mem::replace(&mut listed, true) {
+                        list(session, args, &mut lines).await?;
+                    }
+                }
                 News::Event { name, id, data } => {
                     let again = name == "reset";
                     lines.event(&name, id, data)?;

@@ -25,9 +25,12 @@ fn block(value: &Value, depth: usize, out: &mut String) {
         }
         Value::Array(items) if !items.is_empty() => {
             for item in items {
+                // The first line of what is inside follows the dash; its indent is as wide as that.
+                let mut inside = String::new();
+                block(item, depth + 1, &mut inside);
                 indent(depth, out);
-                out.push('-');
-                nested(item, depth, out);
+                out.push_str("- ");
+                out.push_str(inside.trim_start_matches(' '));
             }
         }
         scalar => {
@@ -38,7 +41,7 @@ fn block(value: &Value, depth: usize, out: &mut String) {
     }
 }
 
-/// Writes a value behind `name:` or `-`.
+/// Writes a value behind `name:`.
 fn nested(value: &Value, depth: usize, out: &mut String) {
     match value {
         Value::Object(members) if !members.is_empty() => {
@@ -108,7 +111,7 @@ mod tests {
     #[test]
     fn yaml_is_for_people_and_quotes_what_could_be_misread() {
         let document = json!({
-            "name": "hello world", "os": "no", "version": "1.0", "when": "2026-01-01T00:00:00Z", "n": 1.5, "none": null,
+            "name": "hello world", "os": "no", "version": "1.0", "when": "2026-01-01T00:00:00Z", "num": 1.5, "none": null,
             "empty": [], "ports": [80, 443], "acl": {"owner": {"principal": "jane"}, "rules": [{"right": "VIEW"}]},
             "text": "two\nlines: #x",
         });
@@ -117,12 +120,11 @@ acl:
   owner:
     principal: jane
   rules:
-    -
-      right: VIEW
+    - right: VIEW
 empty: []
-n: 1.5
 name: hello world
 none: null
+num: 1.5
 os: \"no\"
 ports:
   - 80
