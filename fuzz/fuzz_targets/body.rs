@@ -24,7 +24,7 @@ fuzz_target!(|data: &[u8]| {
     let Ok(body) = serde_json::from_slice::<Map<String, Value>>(json) else { return };
     match spec.prepare_add(body, Timestamp::from_millis(1_500_000_000_000), &Sevens) {
         Ok(draft) => {
-            let again = spec.prepare_edit(draft.attributes.clone(), Map::new(), &[]);
+            let again = spec.prepare_edit(draft.attributes.clone(), Map::new(), &[], true);
             let again = again.unwrap_or_else(|error| panic!("{}: accepted, then refused: {error}", spec.name));
             assert_eq!(again.attributes, draft.attributes, "{}", spec.name);
         }

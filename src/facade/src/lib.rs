@@ -5,3 +5,4 @@ pub mod cimi;
 pub mod error;
 pub mod front;
 pub mod monitor;
+mod people;

@@ -79,6 +79,8 @@ pub struct Field {
     pub alias: Option<Alias>,
     /// Whether answers must leave it out.
     pub secret: bool,
+    /// Whether only administrators change it; what others send for it is passed over.
+    pub for_admins: bool,
 }
 
 /// An older name of an attribute.
@@ -160,7 +162,17 @@ impl Kind {
 
 impl Field {
     const fn new(name: &'static str, kind: Kind) -> Self {
-        Self { name, kind, about: "", required: false, unit: None, fill: None, alias: None, secret: false }
+        Self {
+            name,
+            kind,
+            about: "",
+            required: false,
+            unit: None,
+            fill: None,
+            alias: None,
+            secret: false,
+            for_admins: false,
+        }
     }
 
     /// Documents must have it.
@@ -210,6 +222,13 @@ impl Field {
     #[must_use]
     pub const fn secret(mut self) -> Self {
         self.secret = true;
+        self
+    }
+
+    /// Only administrators change it.
+    #[must_use]
+    pub const fn for_admins(mut self) -> Self {
+        self.for_admins = true;
         self
     }
 

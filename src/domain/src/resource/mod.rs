@@ -19,7 +19,7 @@ mod values;
 pub use metadata::metadata;
 pub use openapi::openapi;
 pub use prepare::Draft;
-pub use spec::{BuiltIn, COMMON, Names, Naming, SERVER_OWNED, Served, TypeSpec, Verbs};
+pub use spec::{Action, BuiltIn, COMMON, Form, Names, Naming, Offered, SERVER_OWNED, Served, TypeSpec, Verbs};
 pub use validate::{MAX_FAULTS, MAX_ITEMS, SchemaError};
 
 /// All collections, in the order of their names. The entry point is none.

@@ -4,8 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::all;
 use super::openapi_parts::{common_schemas, json_content, parameters, reference, responses, status_name};
-use super::schema::{changes_schema, required_in_store, required_to_add};
-use super::spec::TypeSpec;
+use super::schema::{changes_schema, fields_schema, required_in_store, required_to_add};
+use super::spec::{Action, COMMON, Form, TypeSpec};
 
 /// The OpenAPI 3.1 document of all collections and their members; `version` is the program's.
 #[must_use]
@@ -16,6 +16,9 @@ pub fn openapi(version: &str) -> Value {
     for spec in all() {
         paths.insert(format!("/api/{}", spec.name), collection(spec));
         paths.insert(format!("/api/{}/{{name}}", spec.name), member(spec));
+        for action in spec.actions {
+            paths.insert(format!("/api/{}/{{name}}/{}", spec.name, action.name), acted(spec, action));
+        }
         schemas.insert(format!("{}Attributes", spec.title), changes_schema(spec));
         schemas.insert(format!("{}Create", spec.title), create_schema(spec));
         schemas.insert(spec.title.to_owned(), member_schema(spec));
@@ -125,6 +128,32 @@ fn member(spec: &TypeSpec) -> Value {
     path.into()
 }
 
+/// The path of an action.
+fn acted(spec: &TypeSpec, action: &Action) -> Value {
+    let mut path = Map::new();
+    path.insert("parameters".to_owned(), json!([reference("parameters", "name")]));
+    for method in action.methods.iter().filter(|method| **method != "HEAD") {
+        let done = json!({ "description": action.about, "content": json_content("Message") });
+        let refused = ["400", "403", "404", "405", "409", "413", "415", "429", "503", "507"];
+        let answers = answers((&action.success.to_string(), done), &refused);
+        let verb: String = format!("{}-{}", method.to_lowercase(), action.name);
+        let mut asked = operation(spec, &verb, action.about.to_owned(), answers);
+        if let Some(fields) = action.body.filter(|_| *method != "GET") {
+            let required: Vec<&str> = fields.iter().filter(|field| field.required).map(|field| field.name).collect();
+            let schema = json!({
+                "type": "object", "properties": fields_schema(fields), "required": required,
+                "additionalProperties": false,
+            });
+            asked.insert(
+                "requestBody".to_owned(),
+                body(!required.is_empty(), json!({ "application/json": { "schema": schema } })),
+            );
+        }
+        path.insert(method.to_lowercase(), asked.into());
+    }
+    path.into()
+}
+
 fn entry_point() -> Value {
     let whole = json!({ "description": "the entry point", "content": json_content("CloudEntryPoint") });
     json!({
@@ -142,10 +171,31 @@ fn entry_point() -> Value {
 }
 
 fn create_schema(spec: &TypeSpec) -> Value {
+    if let Some(form) = spec.form {
+        return form_schema(spec, form);
+    }
     json!({
         "allOf": [reference("schemas", &format!("{}Attributes", spec.title))],
         "required": required_to_add(spec),
         "unevaluatedProperties": false,
+    })
+}
+
+/// The body that asks for a new member by way of a template.
+fn form_schema(spec: &TypeSpec, form: &Form) -> Value {
+    let mut filled = fields_schema(form.fields);
+    let href = json!({
+        "type": "string", "pattern": format!("^{}/\\S+$", form.template), "description": "the template's id",
+    });
+    filled.insert("href".to_owned(), href);
+    let mut properties = fields_schema(COMMON);
+    let form_schema = json!({
+        "type": "object", "properties": filled, "required": ["href"], "additionalProperties": false,
+    });
+    properties.insert(form.wrapper.to_owned(), form_schema);
+    json!({
+        "type": "object", "description": format!("asks for {}", spec.about), "properties": properties,
+        "required": [form.wrapper],
     })
 }
 

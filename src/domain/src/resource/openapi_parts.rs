@@ -129,7 +129,7 @@ pub(super) fn parameters() -> Value {
 }
 
 /// The answers other than success, with the names under which they are described once.
-const REFUSALS: [(&str, &str, &str); 11] = [
+const REFUSALS: [(&str, &str, &str); 12] = [
     ("304", "NotModified", "the caller has the present revision"),
     ("400", "BadRequest", "the body or a parameter is wrong; the message names each fault"),
     ("403", "Forbidden", "the caller lacks the right"),
@@ -139,6 +139,7 @@ const REFUSALS: [(&str, &str, &str); 11] = [
     ("412", "PreconditionFailed", "the resource has changed since the caller read it"),
     ("413", "TooLarge", "the body is too long"),
     ("415", "WrongMediaType", "the body is of a type that is not read here"),
+    ("429", "TooMany", "too many attempts; `Retry-After` says when the next one is heard"),
     ("503", "Busy", "too much to do, or starting or stopping; try again later"),
     ("507", "DiskFull", "there is no space to store more"),
 ];

@@ -57,7 +57,8 @@ impl TypeSpec {
     ///
     /// `current` loses the attributes named in `removed`, then takes over those of `changes`; the result is checked as a
     /// whole. What is the server's, `acl` included, cannot be removed and such names are passed over in silence, as are
-    /// the server's attributes in `changes`: clients send back whole documents.
+    /// the server's attributes in `changes`: clients send back whole documents. So are, unless `by_admin`, the attributes
+    /// that only administrators change.
     ///
     /// # Errors
     /// [`SchemaError`] with all that is wrong with the merged document.
@@ -66,6 +67,7 @@ impl TypeSpec {
         mut current: Map<String, Value>,
         mut changes: Map<String, Value>,
         removed: &[String],
+        by_admin: bool,
     ) -> Result<Draft, SchemaError> {
         strip(&mut current);
         current.remove("acl");
@@ -73,7 +75,9 @@ impl TypeSpec {
         let mut check = Check::new(self.name, self.numbers_as_text, None);
         let acl = take_acl(&mut changes, &mut check);
         let fixed = self.fixed(&current);
-        for name in removed {
+        let guarded = |name: &str| !by_admin && self.fields.iter().any(|field| field.for_admins && field.name == name);
+        changes.retain(|name, _| !guarded(name));
+        for name in removed.iter().filter(|name| !guarded(name)) {
             current.remove(name);
         }
         for field in self.fields {

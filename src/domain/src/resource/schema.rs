@@ -32,6 +32,11 @@ pub(super) fn required_in_store(spec: &TypeSpec) -> Vec<&'static str> {
     server.into_iter().chain(spec.attributes().filter(|field| field.required).map(|field| field.name)).collect()
 }
 
+/// The schemas of some attributes by name.
+pub(super) fn fields_schema(fields: &'static [Field]) -> Map<String, Value> {
+    properties(fields.iter())
+}
+
 fn properties(fields: impl Iterator<Item = &'static Field>) -> Map<String, Value> {
     let mut properties = Map::new();
     for field in fields {

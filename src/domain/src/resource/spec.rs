@@ -46,6 +46,59 @@ pub struct TypeSpec {
     pub served: Served,
     /// The members of a type that is [`Served::BuiltIn`].
     pub documents: fn() -> Vec<BuiltIn>,
+    /// What a client sends instead of the member itself to get a new one, if it is not that.
+    pub form: Option<&'static Form>,
+    /// What can be done with a member besides reading, editing and deleting.
+    pub actions: &'static [Action],
+}
+
+/// The body that asks for a new member by way of a template: `{"userTemplate": {"href": "user-template/direct", ...}}`.
+#[derive(Debug)]
+pub struct Form {
+    /// The attribute that holds the filled-in template: `userTemplate`.
+    pub wrapper: &'static str,
+    /// The type of the template: `user-template`.
+    pub template: &'static str,
+    /// What may be filled in beside `href`, whichever the template.
+    pub fields: &'static [Field],
+}
+
+/// Something that can be done with one member: `POST /api/<type>/<name>/<action>`.
+#[derive(Debug)]
+pub struct Action {
+    /// The last part of the path.
+    pub name: &'static str,
+    /// The name under which it is offered in `operations`.
+    pub rel: &'static str,
+    /// One sentence for people.
+    pub about: &'static str,
+    /// The methods that start it.
+    pub methods: &'static [&'static str],
+    /// What its body may hold; none where it takes no body.
+    pub body: Option<&'static [Field]>,
+    /// The status of success.
+    pub success: u16,
+    /// To whom it is offered.
+    pub to: Offered,
+    /// Whether this member offers it at this instant.
+    pub when: fn(&Map<String, Value>, Timestamp) -> bool,
+}
+
+/// To whom an action is offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offered {
+    /// Whoever may read the member.
+    Readers,
+    /// Whoever may change the member.
+    Editors,
+}
+
+impl Action {
+    /// For [`Action::when`]: any member, at any time.
+    #[must_use]
+    pub fn always(_: &Map<String, Value>, _: Timestamp) -> bool {
+        true
+    }
 }
 
 /// The names under which a type is known.
@@ -177,6 +230,8 @@ impl TypeSpec {
             rework: leave,
             served: Served::Stored,
             documents: no_documents,
+            form: None,
+            actions: &[],
         }
     }
 
@@ -240,6 +295,20 @@ impl TypeSpec {
         self
     }
 
+    /// Sets [`TypeSpec::form`].
+    #[must_use]
+    pub const fn asked_for_by(mut self, form: &'static Form) -> Self {
+        self.form = Some(form);
+        self
+    }
+
+    /// Sets [`TypeSpec::actions`].
+    #[must_use]
+    pub const fn actions(mut self, actions: &'static [Action]) -> Self {
+        self.actions = actions;
+        self
+    }
+
     /// Makes the type read-only, with documents that come with the program.
     #[must_use]
     pub const fn built_in(mut self, documents: fn() -> Vec<BuiltIn>) -> Self {
@@ -260,6 +329,12 @@ impl TypeSpec {
         let own = self.fields;
         let common = COMMON.iter().filter(move |common| own.iter().all(|field| field.name != common.name));
         own.iter().chain(common)
+    }
+
+    /// The action of this name.
+    #[must_use]
+    pub fn action(&self, name: &str) -> Option<&'static Action> {
+        self.actions.iter().find(|action| action.name == name)
     }
 
     /// The attributes that answers must leave out.

@@ -11,7 +11,7 @@ use crate::error::ApiError;
 
 /// What a body claims to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// `application/json` or `application/*+json`.
     Json,
     /// One JSON document a line.
@@ -26,7 +26,7 @@ pub(super) enum Kind {
 
 impl Exchange<'_> {
     /// What the body claims to be.
-    pub(super) fn content(&self) -> Kind {
+    pub(crate) fn content(&self) -> Kind {
         let Some(value) = self.request.headers().get(header::CONTENT_TYPE) else { return Kind::None };
         let essence =
             value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -42,12 +42,12 @@ impl Exchange<'_> {
     }
 
     /// The whole body, at most `limit` bytes, in time.
-    pub(super) async fn bytes(&self, payload: Payload, limit: usize) -> Result<BytesMut, ApiError> {
+    pub(crate) async fn bytes(&self, payload: Payload, limit: usize) -> Result<BytesMut, ApiError> {
         self.one_or_many(payload, limit, limit).await
     }
 
     /// The whole body: at most `many` bytes if it is a JSON list, else at most `one`.
-    pub(super) async fn one_or_many(&self, payload: Payload, one: usize, many: usize) -> Result<BytesMut, ApiError> {
+    pub(crate) async fn one_or_many(&self, payload: Payload, one: usize, many: usize) -> Result<BytesMut, ApiError> {
         if let Some(coding) =
             self.request.headers().get(header::CONTENT_ENCODING).filter(|coding| *coding != "identity")
         {
@@ -96,18 +96,18 @@ fn too_large(limit: usize) -> ApiError {
 }
 
 /// 415 for what must be a document.
-pub(super) fn unsupported() -> ApiError {
+pub(crate) fn unsupported() -> ApiError {
     unsupported_but("application/json")
 }
 
 /// 415 with the content type that is accepted.
-pub(super) fn unsupported_but(expected: &str) -> ApiError {
+pub(crate) fn unsupported_but(expected: &str) -> ApiError {
     let message = format!("unsupported content type: expected `content-type: {expected}`");
     ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message)
 }
 
 /// Reads one JSON object.
-pub(super) fn object(bytes: &[u8]) -> Result<Map<String, Value>, ApiError> {
+pub(crate) fn object(bytes: &[u8]) -> Result<Map<String, Value>, ApiError> {
     let Strict(value) = serde_json::from_slice(bytes).map_err(|error| malformed(bytes, &error))?;
     match value {
         Value::Object(map) => Ok(map),
@@ -127,7 +127,7 @@ fn kind_of(value: &Value) -> &'static str {
 }
 
 /// 400 that shows where the JSON breaks.
-pub(super) fn malformed(bytes: &[u8], error: &serde_json::Error) -> ApiError {
+pub(crate) fn malformed(bytes: &[u8], error: &serde_json::Error) -> ApiError {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return ApiError::bad_request("the body is empty: expected a JSON object");
     }

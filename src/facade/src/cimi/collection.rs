@@ -90,7 +90,7 @@ async fn found(exchange: &Exchange<'_>, spec: &'static TypeSpec, mut query: Quer
         out.extend_from_slice(format!(r#","operations":[{{"rel":"add","href":"{}"}}]"#, spec.name).as_bytes());
     }
     out.extend_from_slice(format!(r#","{}":["#, spec.tag).as_bytes());
-    let view = View::new(store, spec, &exchange.caller, &query);
+    let view = View::new(store, spec, &exchange.caller, &query, exchange.api.world.clock.now());
     let start = out.len();
     for document in &found.documents {
         let before = out.len();
@@ -122,6 +122,9 @@ async fn add(exchange: &Exchange<'_>, spec: &'static TypeSpec, payload: Payload)
         return Err(ApiError::forbidden(spec.name));
     }
     let settings = &exchange.api.settings;
+    if spec.form.is_some() {
+        return crate::people::ask(exchange, spec, payload).await;
+    }
     match exchange.content() {
         Kind::Lines => {
             let bytes = exchange.bytes(payload, settings.bulk_body).await?;

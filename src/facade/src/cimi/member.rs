@@ -15,6 +15,7 @@ use super::body::{Kind, object, unsupported};
 use super::view::View;
 use super::{Exchange, body};
 use crate::error::{ApiError, message};
+use crate::people;
 
 pub(super) const JSON: &str = "application/json; charset=utf-8";
 
@@ -65,7 +66,7 @@ fn shown(
 ) -> Result<HttpResponse, ApiError> {
     let store = &exchange.api.store;
     let mut out = Vec::with_capacity(1024);
-    if !View::new(store, spec, &exchange.caller, query).write(document, &mut out)? {
+    if !View::new(store, spec, &exchange.caller, query, exchange.api.world.clock.now()).write(document, &mut out)? {
         return Err(ApiError::not_found(document.id.as_str()));
     }
     let mut response = HttpResponse::Ok();
@@ -92,7 +93,7 @@ async fn edit(
     let kind = exchange.content();
     let bytes = exchange.bytes(payload, exchange.api.settings.body).await?;
     let removed: Vec<String> = query.select.iter().flatten().map(|path| path.top().to_owned()).collect();
-    let changes = match kind {
+    let mut changes = match kind {
         Kind::Json => object(&bytes)?,
         _ if bytes.is_empty() && !removed.is_empty() => Map::new(),
         Kind::None if bytes.is_empty() => return Err(body::object(&bytes).err().unwrap_or_else(unsupported)),
@@ -100,9 +101,11 @@ async fn edit(
     };
     let if_match = if_match(exchange);
     let by = exchange.caller.clone();
+    people::before_edit(exchange, spec, &id, &mut changes).await?;
     let written = exchange.api.writer.send(EditResource { id: id.clone(), changes, removed, if_match, by }).await;
     let written = written.map_err(|_| StoreError::Stopping)??;
     let document = written.document.ok_or_else(|| ApiError::not_found(id.as_str()))?;
+    people::after_edit(exchange, spec, &id).await?;
     shown(exchange, spec, &document, &Query::everything())
 }
 
@@ -114,6 +117,7 @@ async fn delete(exchange: &Exchange<'_>, id: ResourceId) -> Result<HttpResponse,
     let by = exchange.caller.clone();
     let deleted = exchange.api.writer.send(DeleteResource { id: id.clone(), if_match, by }).await;
     deleted.map_err(|_| StoreError::Stopping)??;
+    people::after_delete(exchange, &id).await?;
     Ok(HttpResponse::Ok().json(message(StatusCode::OK, &format!("{id} deleted"), Some(id.as_str()))))
 }
 

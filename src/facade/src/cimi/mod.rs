@@ -1,6 +1,7 @@
 //! `/api`: the CIMI resources.
 
-mod body;
+mod action;
+pub(crate) mod body;
 mod bulk;
 mod collection;
 mod entry_point;
@@ -62,21 +63,21 @@ pub struct Api {
 }
 
 /// One request with what is known about it.
-struct Exchange<'a> {
-    api: &'a Api,
-    request: &'a HttpRequest,
-    caller: Caller,
+pub(crate) struct Exchange<'a> {
+    pub(crate) api: &'a Api,
+    pub(crate) request: &'a HttpRequest,
+    pub(crate) caller: Caller,
 }
 
 impl Exchange<'_> {
-    fn query(&self) -> Result<Query, ApiError> {
+    pub(crate) fn query(&self) -> Result<Query, ApiError> {
         match self.request.query_string() {
             "" => Ok(Query::everything()),
             raw => Ok(Query::from_pairs(&decode_pairs(raw)?)?),
         }
     }
 
-    fn invalid_method(&self, allow: &'static str) -> ApiError {
+    pub(crate) fn invalid_method(&self, allow: &'static str) -> ApiError {
         ApiError::invalid_method(self.request.method().as_str(), self.request.path(), allow)
     }
 }
@@ -107,12 +108,7 @@ async fn answer(exchange: &Exchange<'_>, payload: Payload) -> Result<HttpRespons
         Route::OpenApi => Err(exchange.invalid_method("GET, HEAD")),
         Route::Collection(spec) => collection::answer(exchange, spec, payload).await,
         Route::Member(spec, name) => member::answer(exchange, spec, name, payload).await,
-        Route::Action(spec, name, action) => {
-            let method = request.method().as_str().to_lowercase();
-            let message =
-                format!("undefined action ({method}, [\"{}\" \"{action}\"]) for {}", spec.name, request.path());
-            Err(ApiError::new(StatusCode::NOT_FOUND, message).about(format!("{}/{name}", spec.name)))
-        }
+        Route::Action(spec, name, action) => action::answer(exchange, spec, name, action, payload).await,
         Route::UnknownType => Err(exchange.invalid_method("")),
         Route::Refused(token) => {
             let (status, sentence) = refusal::describe(token);

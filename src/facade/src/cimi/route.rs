@@ -66,8 +66,11 @@ impl<'p> Route<'p> {
         match name.split_once('/') {
             None if name.is_empty() => Self::Collection(spec),
             None => Self::Member(spec, name),
-            // The names of users may hold slashes.
-            Some(_) if spec.name == "user" => Self::Member(spec, name),
+            // The names of users may hold slashes: what follows the last one is an action only if there is such.
+            Some(_) if spec.name == "user" => match name.rsplit_once('/') {
+                Some((name, action)) if spec.action(action).is_some() => Self::Action(spec, name, action),
+                _ => Self::Member(spec, name),
+            },
             Some((name, action)) => Self::Action(spec, name, action),
         }
     }

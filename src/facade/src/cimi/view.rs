@@ -5,7 +5,8 @@ use std::cell::Cell;
 use mf2c_domain::caller::Caller;
 use mf2c_domain::path::Path;
 use mf2c_domain::query::Query;
-use mf2c_domain::resource::TypeSpec;
+use mf2c_domain::resource::{Offered, TypeSpec};
+use mf2c_domain::time::Timestamp;
 use mf2c_store::{Document, Store};
 use serde_json::{Map, Value, json};
 
@@ -20,11 +21,18 @@ pub(super) struct View<'a> {
     select: Option<&'a [Path]>,
     expanded: &'a [String],
     has_secrets: bool,
+    now: Timestamp,
     allowance: Cell<Allowance>,
 }
 
 impl<'a> View<'a> {
-    pub(super) fn new(store: &'a Store, spec: &'static TypeSpec, caller: &'a Caller, query: &'a Query) -> Self {
+    pub(super) fn new(
+        store: &'a Store,
+        spec: &'static TypeSpec,
+        caller: &'a Caller,
+        query: &'a Query,
+        now: Timestamp,
+    ) -> Self {
         let has_secrets = spec.secrets().next().is_some();
         Self {
             store,
@@ -33,6 +41,7 @@ impl<'a> View<'a> {
             select: query.select.as_deref(),
             expanded: &query.expand,
             has_secrets,
+            now,
             allowance: Cell::new(Allowance::ONE_ANSWER),
         }
     }
@@ -41,7 +50,7 @@ impl<'a> View<'a> {
     pub(super) fn write(&self, document: &Document, out: &mut Vec<u8>) -> Result<bool, ApiError> {
         let Some(body) = self.store.body(document)? else { return Ok(false) };
         if self.select.is_none() && self.expanded.is_empty() && !self.has_secrets {
-            self.splice(document, &body, out);
+            self.splice(document, &body, out)?;
         } else {
             let shown = self.rebuilt(document, &body)?;
             serde_json::to_writer(out, &shown).map_err(|error| internal(&error))?;
@@ -50,32 +59,41 @@ impl<'a> View<'a> {
     }
 
     /// The stored bytes are an object without `operations`; they go in before its last brace.
-    fn splice(&self, document: &Document, body: &[u8], out: &mut Vec<u8>) {
-        let operations = self.operations(document);
-        let (Some((b'}', open)), true) = (body.split_last(), operations.is_some()) else {
-            out.extend_from_slice(body);
-            return;
+    fn splice(&self, document: &Document, body: &[u8], out: &mut Vec<u8>) -> Result<(), ApiError> {
+        let whole = match self.spec.actions {
+            [] => Map::new(),
+            _ => serde_json::from_slice(body).map_err(|error| internal(&error))?,
         };
-        let (edit, delete) = operations.unwrap_or_default();
+        let offered = self.offered(document, &whole);
+        let (Some((b'}', open)), false) = (body.split_last(), offered.is_empty()) else {
+            out.extend_from_slice(body);
+            return Ok(());
+        };
         out.extend_from_slice(open);
         out.extend_from_slice(br#","operations":["#);
-        let mut separator: &[u8] = b"";
-        for (rel, offered) in [("edit", edit), ("delete", delete)] {
-            if offered {
-                out.extend_from_slice(separator);
-                for part in [r#"{"rel":""#, rel, r#"","href":""#, document.id.as_str(), r#""}"#] {
-                    out.extend_from_slice(part.as_bytes());
-                }
-                separator = b",";
+        let mut separator = "";
+        for (rel, action) in offered {
+            let slash = if action.is_empty() { "" } else { "/" };
+            for part in [separator, r#"{"rel":""#, rel, r#"","href":""#, document.id.as_str(), slash, action, r#""}"#] {
+                out.extend_from_slice(part.as_bytes());
             }
+            separator = ",";
         }
         out.extend_from_slice(b"]}");
+        Ok(())
     }
 
-    /// Whether the caller may edit and delete, if any of it.
-    fn operations(&self, document: &Document) -> Option<(bool, bool)> {
+    /// What the caller may do with a document: each operation's name, and what its path has behind the id.
+    fn offered(&self, document: &Document, whole: &Map<String, Value>) -> Vec<(&'static str, &'static str)> {
         let verbs = self.spec.verbs;
-        ((verbs.edit || verbs.delete) && document.acl.can_modify(self.caller)).then_some((verbs.edit, verbs.delete))
+        let edits = document.acl.can_modify(self.caller);
+        let mut offered = Vec::new();
+        offered.extend((verbs.edit && edits).then_some(("edit", "")));
+        offered.extend((verbs.delete && edits).then_some(("delete", "")));
+        let actions = self.spec.actions.iter();
+        let actions = actions.filter(|action| edits || action.to == Offered::Readers);
+        offered.extend(actions.filter(|action| (action.when)(whole, self.now)).map(|action| (action.rel, action.name)));
+        offered
     }
 
     fn rebuilt(&self, document: &Document, body: &[u8]) -> Result<Map<String, Value>, ApiError> {
@@ -88,9 +106,11 @@ impl<'a> View<'a> {
             expand(&mut whole, self.expanded, self.store, self.caller, &mut left);
             self.allowance.set(left);
         }
-        let operations = self.operations(document).map(|(edit, delete)| {
-            let offered = [("edit", edit), ("delete", delete)].into_iter().filter(|(_, offered)| *offered);
-            offered.map(|(rel, _)| json!({"rel": rel, "href": document.id.as_str()})).collect::<Value>()
+        let offered = self.offered(document, &whole);
+        let id = document.id.as_str();
+        let operations = (!offered.is_empty()).then(|| {
+            let href = |action: &str| if action.is_empty() { id.to_owned() } else { format!("{id}/{action}") };
+            offered.iter().map(|(rel, action)| json!({"rel": rel, "href": href(action)})).collect::<Value>()
         });
         match self.select {
             None => {

@@ -103,7 +103,8 @@ impl<'w> Stage<'w> {
         let (old, spec) = self.writable(&edit.id, &edit.by, edit.if_match.as_ref())?;
         let current = self.read_map(&old)?;
         let created = current.get("created").and_then(Value::as_str).unwrap_or_default().to_owned();
-        let Draft { attributes, acl, .. } = spec.prepare_edit(current, edit.changes, &edit.removed)?;
+        let Draft { attributes, acl, .. } =
+            spec.prepare_edit(current, edit.changes, &edit.removed, edit.by.is_admin())?;
         let acl = match acl {
             Some(acl) => self.writer.shared(acl.with_admin()),
             None => Arc::clone(&old.acl),

@@ -117,7 +117,7 @@ impl Model {
     fn edit(&mut self, id: &ResourceId, changes: Map<String, Value>) -> Outcome {
         let there = self.documents.get_mut(id.as_str()).unwrap();
         let current = object(there.body.clone());
-        let Ok(draft) = spec(id.kind()).prepare_edit(current, changes, &[]) else { return Outcome::Schema };
+        let Ok(draft) = spec(id.kind()).prepare_edit(current, changes, &[], true) else { return Outcome::Schema };
         self.position += 1;
         there.revision = self.position;
         there.body = whole(id, spec(id.kind()), &there.acl, draft.attributes);

@@ -9,7 +9,7 @@ use crate::resource::{Draft, SchemaError, TypeSpec, find};
 fn edit(name: &str, changes: Value, removed: &[&str]) -> Result<Draft, SchemaError> {
     let (spec, current) = current(name);
     let removed: Vec<String> = removed.iter().map(|name| (*name).to_owned()).collect();
-    spec.prepare_edit(current, object(changes), &removed)
+    spec.prepare_edit(current, object(changes), &removed, true)
 }
 
 fn current(name: &str) -> (&'static TypeSpec, Map<String, Value>) {
@@ -23,7 +23,7 @@ fn a_document_sent_back_as_it_was_read_is_accepted_and_changes_nothing() {
     for (spec, body) in specimens() {
         let draft = add(spec, body).unwrap();
         let document = stored(spec, &draft);
-        let edited = spec.prepare_edit(document.clone(), document, &[]).unwrap();
+        let edited = spec.prepare_edit(document.clone(), document, &[], true).unwrap();
         assert_eq!(edited.attributes, draft.attributes, "{}", spec.name);
         assert!(edited.acl.is_some());
     }

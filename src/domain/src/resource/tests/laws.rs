@@ -41,9 +41,9 @@ proptest! {
     fn no_body_makes_an_add_or_an_edit_panic((which, body) in any_case(), removed in prop::collection::vec(".{0,8}", 0..3)) {
         let spec = all()[which];
         let _ = add(spec, body.clone());
-        let _ = spec.prepare_edit(body.clone(), body.clone(), &removed);
+        let _ = spec.prepare_edit(body.clone(), body.clone(), &removed, true);
         let specimen = specimens().swap_remove(which).1;
-        let _ = spec.prepare_edit(specimen, body, &removed);
+        let _ = spec.prepare_edit(specimen, body, &removed, true);
     }
 
     #[test]
@@ -54,7 +54,7 @@ proptest! {
         let mut body = specimen;
         body.extend(first);
         if let Ok(draft) = add(spec, body) {
-            let again = spec.prepare_edit(draft.attributes.clone(), Map::new(), &[]);
+            let again = spec.prepare_edit(draft.attributes.clone(), Map::new(), &[], true);
             prop_assert_eq!(again.map(|again| again.attributes), Ok(draft.attributes.clone()));
             let anew = add(spec, draft.attributes.clone());
             prop_assert_eq!(anew.map(|anew| anew.attributes), Ok(draft.attributes));

@@ -23,7 +23,7 @@ fn an_unknown_attribute_is_refused_by_every_type() {
         let text = add(spec, body.clone()).unwrap_err().to_string();
         assert!(text.starts_with("resource does not satisfy defined schema: `bad-field` is not an"), "{text}");
         body.remove("bad-field");
-        let edited = spec.prepare_edit(body, object(json!({"bad-field": 1})), &[]);
+        let edited = spec.prepare_edit(body, object(json!({"bad-field": 1})), &[], true);
         assert!(edited.unwrap_err().to_string().contains("`bad-field`"), "{}", spec.name);
     }
 }
