@@ -15,6 +15,7 @@ mod crash;
 mod cursors;
 mod disk;
 mod docs;
+mod docs_client;
 mod filters;
 mod guide;
 mod house;

@@ -66,6 +66,11 @@ fn find(path: &[String], spec: &TypeSpec) -> Result<Option<Kind>, ClientError> {
         if depth == 0 && step == "acl" {
             return Ok(None);
         }
+        if let Some(form) = spec.form.filter(|form| depth == 0 && form.wrapper == step) {
+            // What a template takes beside these is the template's business.
+            let field = form.fields.iter().find(|field| path.get(1).is_some_and(|name| field.name == name));
+            return Ok(field.filter(|_| path.len() == 2).map(|field| field.kind));
+        }
         let field = fields.iter().find(|it| it.name == step || it.alias.is_some_and(|alias| alias.name == step));
         let Some(field) = field else {
             let near = nearest(step, fields.iter().map(|field| field.name));

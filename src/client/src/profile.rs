@@ -32,6 +32,9 @@ pub(crate) struct Profile {
     /// Any certificate is accepted.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) insecure: bool,
+    /// Who requests come from, at an agent in development mode: a name and roles.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) speak_as: Option<String>,
     /// Who signed in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) user: Option<String>,

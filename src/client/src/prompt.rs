@@ -114,10 +114,12 @@ impl Drop for Quiet<'_> {
 }
 
 /// What is typed up to the end of the line; none after Ctrl-C.
-fn read_typed(tty: impl io::Read) -> io::Result<Option<Vec<u8>>> {
+fn read_typed(mut tty: impl io::Read) -> io::Result<Option<Vec<u8>>> {
     let mut typed: Vec<u8> = Vec::new();
-    for key in tty.bytes() {
-        match key? {
+    // Key by key: what is typed behind the line is not for us.
+    let mut key = [0];
+    while tty.read(&mut key)? > 0 {
+        match key[0] {
             b'\n' | b'\r' | 0x04 => break,
             0x03 => return Ok(None),
             0x08 | 0x7F => {

@@ -61,18 +61,14 @@ impl<'a> Session<'a> {
             (None, None) => address(USUAL_URL)?,
         };
         let trust = trust(&args.trust, profile.as_ref())?;
-        let mut remote = Remote::new(url.clone(), trust, timeout(&args.trust), around)?;
-        let mut session = Self {
-            place,
-            profile: None,
-            terminal: Terminal::look(around),
-            around,
-            passing: None,
-            remote: {
-                identify(&mut remote, args, &url)?;
-                remote
-            },
-        };
+        let remote = Remote::new(url.clone(), trust, timeout(&args.trust), around)?;
+        let terminal = Terminal::look(around);
+        let mut session = Self { remote, place, profile: None, terminal, around, passing: None };
+        let keys = ["MF2C_API_KEY", "MF2C_API_SECRET"].iter().any(|name| around.variable(name).is_some());
+        let profiled = profile.as_ref().and_then(|profile| profile.speak_as.as_deref()).filter(|_| !keys);
+        if let Some(who) = args.speak_as.as_deref().or(profiled) {
+            identify(&mut session.remote, who, &url)?;
+        }
         session.authenticate(profile.as_ref()).await?;
         session.profile = profile;
         Ok(session)
@@ -131,9 +127,8 @@ pub(crate) fn timeout(args: &TrustArgs) -> Duration {
     Duration::from_secs(args.timeout.unwrap_or(USUAL_TIMEOUT))
 }
 
-/// Speaks as whom `--as` names, where that can count.
-fn identify(remote: &mut Remote, args: &ConnectionArgs, url: &Url) -> Result<(), ClientError> {
-    let Some(who) = &args.speak_as else { return Ok(()) };
+/// Speaks as a name and roles, where that can count.
+pub(crate) fn identify(remote: &mut Remote, who: &str, url: &Url) -> Result<(), ClientError> {
     if !is_loopback(url) {
         let message = "--as is for an agent in development mode on this machine: sign in with `mf2c login`";
         return Err(ClientError::Usage(message.to_owned()));

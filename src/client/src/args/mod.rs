@@ -25,6 +25,7 @@ Examples:
   mf2c login                                     the agent on this machine
   mf2c login https://fog.example:8443 --user jane
   mf2c login --user jane --password-stdin --fingerprint 4F:0A:...  <password.txt
+  mf2c login --as 'internal ADMIN'               an agent in development mode on this machine
   mf2c login --key credential/5f0c... --secret-stdin --profile robot  <secret.txt";
 
 const STATUS_EXAMPLES: &str = "\
@@ -168,6 +169,9 @@ pub struct LoginArgs {
     /// Read the key's secret from standard input
     #[arg(long, requires = "key")]
     pub secret_stdin: bool,
+    /// Sign in nowhere: speak as this name with these roles, to an agent in development mode on this machine
+    #[arg(long = "as", value_name = "WHO", conflicts_with_all = ["user", "password_stdin", "key"])]
+    pub speak_as: Option<String>,
     /// Keep the session in this profile [env: MF2C_PROFILE] [default: default]
     #[arg(long, value_name = "NAME", help_heading = "Connection")]
     pub profile: Option<String>,

@@ -18,6 +18,10 @@ pub(super) async fn logout(session: &Session<'_>) -> Result<(), ClientError> {
     let remote = &session.remote;
     let not_signed_in = || ClientError::NotSignedIn { url: remote.url() };
     let profile = session.profile.clone().ok_or_else(not_signed_in)?;
+    if profile.speak_as.is_some() {
+        session.place.save(&Profile { speak_as: None, ..profile })?;
+        return say(&format!("speaking as nobody to {}", remote.url()));
+    }
     let id = profile.session.clone().ok_or_else(not_signed_in)?;
     let ended = remote.json(remote.request(Method::DELETE, &api_path(&id), &[])).await;
     session.place.save(&Profile { session: None, cookie: None, ..profile })?;

@@ -1,14 +1,15 @@
 //! `login`: finds out whether the agent can be believed, signs in, and writes the profile.
 
 use mf2c_pki::Trust;
+use reqwest::Method;
 use serde_json::Value;
 
 use crate::args::LoginArgs;
 use crate::output::clean;
 use crate::profile::{Place, Profile};
 use crate::prompt::{Secret, ask, ask_secret, confirm, secret_from_stdin};
-use crate::remote::{Remote, address, shown};
-use crate::session::{USUAL_URL, by_key, by_password, sign_in, timeout, trust};
+use crate::remote::{Remote, address, api_path, shown};
+use crate::session::{USUAL_URL, by_key, by_password, identify, sign_in, timeout, trust};
 use crate::terminal::{Terminal, note, say};
 use crate::{ClientError, Surroundings};
 
@@ -23,11 +24,10 @@ pub(super) async fn login(args: &LoginArgs, around: &Surroundings) -> Result<(),
     };
     let known = known.filter(|profile| profile.url == shown(&url));
     let trust = trust(&args.trust, known.as_ref())?;
-    let remote = Remote::new(url, trust.clone(), timeout(&args.trust), around)?;
-    let (remote, trust) = believed(remote, trust, terminal, args, around).await?;
-    let (user, body) = credentials(args, terminal)?;
-    let signed_in = sign_in(&remote, &body).await?;
-    let profile = Profile {
+    let remote = Remote::new(url.clone(), trust.clone(), timeout(&args.trust), around)?;
+    let (mut remote, trust) = believed(remote, trust, terminal, args, around).await?;
+    let insecure = args.trust.insecure || matches!(trust, Trust::Anybody);
+    let mut profile = Profile {
         url: remote.url(),
         fingerprint: remote.pinned().map(|fingerprint| fingerprint.to_string()),
         ca: match trust {
@@ -35,13 +35,37 @@ pub(super) async fn login(args: &LoginArgs, around: &Surroundings) -> Result<(),
             Trust::File(path) => Some(path.canonicalize().unwrap_or(path)),
             _ => None,
         },
-        insecure: args.trust.insecure || known.is_some_and(|known| known.insecure && remote.pinned().is_none()),
-        user: Some(user.clone()),
-        session: Some(signed_in.id),
-        cookie: Some(signed_in.cookie),
+        insecure,
+        ..Profile::default()
     };
+    if let Some(who) = &args.speak_as {
+        identify(&mut remote, who, &url)?;
+        profile.speak_as = Some(who.clone());
+        place.save(&profile)?;
+        let url = remote.url();
+        return say(&format!(
+            "speaking as {} to {url}, if it is in development mode (profile `{}`)",
+            clean(who),
+            place.name
+        ));
+    }
+    let (user, body) = credentials(args, terminal)?;
+    let signed_in = sign_in(&remote, &body).await?;
+    profile.user = Some(user.clone());
+    profile.session = Some(signed_in.id);
+    profile.cookie = Some(signed_in.cookie);
     place.save(&profile)?;
+    end_former(&mut remote, known.as_ref()).await;
     say(&format!("signed in to {} as {} (profile `{}`)", remote.url(), clean(&user), place.name))
+}
+
+/// Ends the session that the profile held before. It may be over already.
+async fn end_former(remote: &mut Remote, known: Option<&Profile>) {
+    if let Some(Profile { session: Some(id), cookie: Some(cookie), .. }) = known
+        && remote.set_cookie(cookie).is_ok()
+    {
+        let _ = remote.send(remote.request(Method::DELETE, &api_path(id), &[])).await;
+    }
 }
 
 /// Asks the agent for its entry point, and a person whether to accept a certificate that nobody vouches for.

@@ -26,6 +26,11 @@ pub(crate) fn cell(value: Option<&Value>) -> String {
         Some(Value::Array(items)) if items.iter().all(|item| !item.is_object() && !item.is_array()) => {
             items.iter().map(|item| cell(Some(item))).collect::<Vec<_>>().join(",")
         }
+        // Two digits behind the point are enough to look at.
+        Some(Value::Number(number)) if number.is_f64() => {
+            let shown = format!("{:.2}", number.as_f64().unwrap_or_default());
+            shown.trim_end_matches('0').trim_end_matches('.').to_owned()
+        }
         Some(Value::Object(members)) if members.len() == 1 && members.contains_key("href") => cell(members.get("href")),
         Some(other) => super::json_line(other),
     }
@@ -90,10 +95,13 @@ fn widths<'a>(lines: impl Iterator<Item = &'a Vec<String>>, available: Option<us
     }
     let Some(available) = available else { return widths };
     let gaps = GAP * widths.len().saturating_sub(1);
-    while widths.iter().sum::<usize>() + gaps > available {
-        match widths.iter_mut().max() {
-            Some(widest) if *widest > NARROWEST => *widest -= 1,
-            _ => break,
+    // The first column, mostly the id, is what people copy: it is cut last.
+    for from in [1, 0] {
+        while widths.iter().sum::<usize>() + gaps > available {
+            match widths.iter_mut().skip(from).max() {
+                Some(widest) if *widest > NARROWEST => *widest -= 1,
+                _ => break,
+            }
         }
     }
     widths
@@ -151,6 +159,14 @@ device/22  -      -       -         c\\u{1b}[2J
         let table = list(&documents, &columns(&["id", "name", "n"]), to(Some(60)));
         assert!(table.lines().all(|line| line.width() <= 60) && table.contains('…'), "{table}");
         assert!(table.lines().nth(1).is_some_and(|line| line.ends_with('1')), "{table}");
+    }
+
+    #[test]
+    fn the_id_is_cut_last() {
+        let id = "service/76ad6144-5642-4b8c-afaa-173445edac7f";
+        let documents = [json!({"id": id, "name": "a".repeat(50), "memory": 24105.5625})];
+        let table = list(&documents, &columns(&["id", "name", "memory"]), to(Some(70)));
+        assert!(table.contains(id) && table.contains("a…") && table.contains("24105.56\n"), "{table}");
     }
 
     #[test]
