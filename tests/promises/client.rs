@@ -18,7 +18,11 @@ struct Desk {
 
 impl Desk {
     fn new() -> Self {
-        let agent = Start::new().agent();
+        Self::with(Start::new())
+    }
+
+    fn with(start: Start) -> Self {
+        let agent = start.agent();
         let url = format!("https://{}", agent.https());
         let ca = agent.data_dir().join("tls/server.pem").to_str().unwrap().to_owned();
         Self { agent, url, ca, folder: tempfile::tempdir().unwrap() }
@@ -115,6 +119,18 @@ fn a_query_filters_orders_and_pages() {
     desk.mf2c(&["query", "service", "--filter", "name="]).expect(1).tells(&["Invalid CIMI filter"]);
     let table = desk.mf2c(&["query", "service", "--limit", "1"]).expect(0);
     table.tells(&["1 of 3"]);
+}
+
+#[test]
+fn a_list_that_the_agent_cuts_is_read_to_its_end() {
+    let desk = Desk::with(Start::new().environment("MF2C_LIMITS_PAGE", "2"));
+    for name in ["a", "b", "c", "d", "e"] {
+        desk.service(name);
+    }
+    let names = desk.mf2c(&["query", "service", "--select", "name", "--order", "name", "-o", "csv"]).expect(0).out;
+    assert_eq!(names, "name\r\na\r\nb\r\nc\r\nd\r\ne\r\n");
+    let first = desk.mf2c(&["query", "service", "--select", "name", "--first", "2", "-o", "json"]).expect(0).out;
+    assert_eq!(serde_json::from_str::<Value>(&first).unwrap().as_array().unwrap().len(), 2);
 }
 
 #[test]

@@ -65,12 +65,26 @@ pub(super) async fn find(
     ];
     let given: Vec<(&str, &str)> =
         parameters.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?))).collect();
-    let mut answer = session.remote.get(args.kind.name, &given).await?;
-    let count = answer.get("count").and_then(Value::as_u64);
-    let documents = answer.get_mut(args.kind.tag).map(Value::take);
-    match (count, documents) {
-        (Some(count), Some(Value::Array(documents))) => Ok(Found { documents, count }),
-        _ => Err(session.remote.no_agent("the answer is no collection")),
+    let all = args.first.is_none() && last.is_none();
+    let mut found = Found { documents: vec![], count: 0 };
+    let mut after: Option<String> = None;
+    loop {
+        let cursor = after.as_deref().map(|after| ("$after", after));
+        let page: Vec<(&str, &str)> = given.iter().copied().chain(cursor).collect();
+        let mut answer = session.remote.get(args.kind.name, &page).await?;
+        let count = answer.get("count").and_then(Value::as_u64);
+        let documents = answer.get_mut(args.kind.tag).map(Value::take);
+        let (Some(count), Some(Value::Array(documents))) = (count, documents) else {
+            return Err(session.remote.no_agent("the answer is no collection"));
+        };
+        found.count = count;
+        let is_last = documents.is_empty();
+        found.documents.extend(documents);
+        // An agent cuts long lists; who asked for all of them gets the rest too.
+        after = answer.get("after").and_then(Value::as_str).map(str::to_owned).filter(|_| all && !is_last);
+        if after.is_none() {
+            return Ok(found);
+        }
     }
 }
 

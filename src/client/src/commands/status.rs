@@ -13,17 +13,21 @@ use crate::terminal::print;
 
 /// A certificate that ends within this time is worth a warning, in days.
 const SOON: i128 = 30;
+/// Less free disk space than this is worth a warning, in bytes.
+const LITTLE: f64 = 512.0 * 1_048_576.0;
 /// The largest part of the metrics that is looked at.
 const METRICS: usize = 4 << 20;
 
 pub(super) async fn status(session: &Session<'_>, args: &ShownArgs) -> Result<(), ClientError> {
     // That the agent answers at all is the one thing that must be so.
     let entry_point = session.remote.get("cloud-entry-point", &[]).await?;
+    let metrics = text(session, "metrics").await.and_then(|(status, text)| (status == 200).then_some(text));
+    let metrics = metrics.as_deref();
     let mut warnings = vec![];
     let mut report = Map::new();
     report.insert("me".to_owned(), me(session, &mut warnings).await);
-    report.insert("agent".to_owned(), agent(session, &entry_point, &mut warnings).await);
-    report.insert("store".to_owned(), store(session, &mut warnings).await);
+    report.insert("agent".to_owned(), agent(session, &entry_point, metrics, &mut warnings).await);
+    report.insert("store".to_owned(), store(metrics, &mut warnings));
     report.insert("links".to_owned(), links(session).await);
     report.insert("services".to_owned(), services(session).await);
     report.insert("agreements".to_owned(), count(session, "agreement").await);
@@ -56,29 +60,39 @@ async fn me(session: &Session<'_>, warnings: &mut Vec<String>) -> Value {
     }
 }
 
-async fn agent(session: &Session<'_>, entry_point: &Value, warnings: &mut Vec<String>) -> Value {
-    let health = text(session, "healthz").await;
-    let (healthy, said) = match &health {
+async fn agent(session: &Session<'_>, entry_point: &Value, metrics: Option<&str>, warnings: &mut Vec<String>) -> Value {
+    let said = |answer: &Option<(u16, String)>| match answer {
         Some((200, _)) => ("ok".to_owned(), None),
-        Some((503, said)) => ("degraded".to_owned(), Some(said)),
+        Some((503, said)) => {
+            // An older agent answers in plain text.
+            let document: Option<Value> = serde_json::from_str(said).ok();
+            let part = |name: &str| document.as_ref()?.get(name)?.as_str().map(clean);
+            let line = clean(said.lines().next().unwrap_or_default());
+            (part("status").unwrap_or_else(|| "degraded".to_owned()), Some(part("reason").unwrap_or(line)))
+        }
         _ => ("unknown".to_owned(), None),
     };
-    warnings.extend(said.map(|said| clean(said.lines().next().unwrap_or_default())));
-    let ready = match text(session, "readyz").await {
-        Some((200, _)) => "yes",
-        Some((503, _)) => "no",
-        _ => "unknown",
-    };
+    let (health, trouble) = said(&text(session, "healthz").await);
+    let (ready, unready) = said(&text(session, "readyz").await);
+    warnings.extend(trouble.or(unready));
     let document = first(session, "agent").await;
     let role = match document.as_ref().and_then(|agent| agent.get("isLeader")?.as_bool()) {
         Some(true) => "leader",
         Some(false) => "agent",
         None => "unknown",
     };
-    let version = session.remote.get("openapi.json", &[]).await.ok();
-    let version = version.and_then(|document| document.pointer("/info/version")?.as_str().map(clean));
+    let build = |name: &str| metrics.and_then(|metrics| label(metrics, "mf2c_build_info", name));
+    let version = match build("version") {
+        Some(version) => Some(version),
+        // The metrics are for this machine and administrators alone.
+        None => {
+            let described = session.remote.json(session.remote.request(Method::GET, "openapi.json", &[])).await.ok();
+            described.and_then(|(document, _)| document.pointer("/info/version")?.as_str().map(clean))
+        }
+    };
+    let role = build("role").unwrap_or_else(|| role.to_owned());
     json!({
-        "url": session.remote.url(), "baseURI": entry_point.get("baseURI"), "health": healthy, "ready": ready, "role": role,
+        "url": session.remote.url(), "baseURI": entry_point.get("baseURI"), "health": health, "ready": ready, "role": role,
         "version": version.unwrap_or_else(|| "unknown".to_owned()),
     })
 }
@@ -94,22 +108,31 @@ async fn links(session: &Session<'_>) -> Value {
     }
 }
 
+/// The value of a metric without labels.
+fn metric(metrics: &str, name: &str) -> Option<f64> {
+    metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
+}
+
+/// A label of a metric.
+fn label(metrics: &str, name: &str, label: &str) -> Option<String> {
+    let labels = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('{'))?;
+    let value = labels.split_once(&format!("{label}=\""))?.1;
+    value.split_once('"').map(|(value, _)| clean(value))
+}
+
 /// What the metrics tell of the store.
-async fn store(session: &Session<'_>, warnings: &mut Vec<String>) -> Value {
-    let Some((200, metrics)) = text(session, "metrics").await else { return json!("unknown") };
-    let value = |name: &str| {
-        let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
-        line.trim().parse::<f64>().ok()
-    };
+fn store(metrics: Option<&str>, warnings: &mut Vec<String>) -> Value {
+    let Some(metrics) = metrics else { return json!("unknown") };
     let documents = metrics.lines().filter(|line| line.starts_with("mf2c_documents{"));
     let documents: f64 = documents.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum();
-    if value("mf2c_store_commit_failures").is_some_and(|failures| failures > 0.0) {
-        warnings.push("writes fail: the agent's log tells why".to_owned());
+    let free = metric(metrics, "mf2c_data_directory_free_bytes");
+    if let Some(free) = free.filter(|free| *free < LITTLE) {
+        warnings.push(format!("only {} MiB are free for the data directory", (free / 1_048_576.0).round()));
     }
     let number = |number: Option<f64>| number.map_or_else(|| json!("unknown"), |number| json!(number.round() as u64));
     json!({
-        "documents": number(Some(documents)), "position": number(value("mf2c_store_position")),
-        "bytes": number(value("mf2c_store_resident_bytes")),
+        "documents": number(Some(documents)), "position": number(metric(metrics, "mf2c_store_position")),
+        "bytes": number(metric(metrics, "mf2c_data_directory_bytes")), "free": number(free),
     })
 }
 
@@ -172,15 +195,19 @@ fn screen(report: &Value, colour: bool) -> String {
         Some(_) => text("/me/user"),
     };
     let agent = format!("{}, version {}, role {}", text("/agent/url"), text("/agent/version"), text("/agent/role"));
-    let health = format!("{}, ready: {}", text("/agent/health"), text("/agent/ready"));
+    let health = format!("{}, readiness {}", text("/agent/health"), text("/agent/ready"));
     let store = match report.pointer("/store/documents") {
         None => "unknown".to_owned(),
-        Some(_) => format!(
-            "{} documents, {} KiB, change {}",
-            text("/store/documents"),
-            report.pointer("/store/bytes").and_then(Value::as_u64).map_or(0, |bytes| bytes / 1024),
-            text("/store/position")
-        ),
+        Some(_) => {
+            let mib = |pointer: &str| report.pointer(pointer).and_then(Value::as_u64).map(|bytes| bytes >> 20);
+            let mib = |pointer: &str| mib(pointer).map_or_else(|| "unknown".to_owned(), |mib| format!("{mib} MiB"));
+            let (documents, position) = (text("/store/documents"), text("/store/position"));
+            format!(
+                "{documents} documents, change {position}, {} on disk, {} free",
+                mib("/store/bytes"),
+                mib("/store/free")
+            )
+        }
     };
     let links = match report.pointer("/links/leader") {
         Some(leader) => format!("leader {}", output::cell(Some(leader))),
