@@ -49,7 +49,7 @@ impl Desk {
         let editor = self.folder.path().join("editor.sh");
         fs::write(&editor, format!("#!/bin/sh\nset -e\n{script}\n")).unwrap();
         fs::set_permissions(&editor, fs::Permissions::from_mode(0o755)).unwrap();
-        let path = std::env::var("PATH").unwrap_or_default();
+        let path = std::env::var_os("PATH").unwrap_or_default().into_string().unwrap();
         let environment = [("EDITOR", editor.to_str().unwrap()), ("TMPDIR", self.folder()), ("PATH", path.as_str())];
         mf2c_with(&environment, &self.arguments(arguments))
     }

@@ -60,7 +60,7 @@ Examples:
   mf2c backup monday.backup                   back up while the agent runs
   mf2c login && mf2c query service            ask the agent on this machine
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not signed in or not allowed, 4 not found, 5 conflict, 6 no agent reached.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not allowed, 4 not found, 5 conflict, 6 no agent reached.
 
 Every key of the configuration file can be set by the environment too: MF2C_API_LISTEN for [api] listen.
 Flags win over the environment, the environment over the file.";

@@ -10,10 +10,6 @@ use clap::{Args, Subcommand, ValueEnum};
 pub use people::{KeyCommand, NewKeyArgs, NewUserArgs, OwnKeysArgs, PasswordArgs, UserArgs, UserCommand};
 pub use resources::{CreateArgs, DeleteArgs, EditArgs, EventsArgs, GetArgs, QueryArgs};
 
-/// What the exit codes mean, for the end of help texts.
-pub const EXIT_CODES: &str = "\
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not signed in or not allowed, 4 not found, 5 conflict, 6 no agent reached";
-
 const LOGIN_EXAMPLES: &str = "\
 The session is kept in a profile, in $XDG_CONFIG_HOME/mf2c/profiles (~/.config/mf2c/profiles). The password never is.
 An agent that made its own certificate is not known to anybody: its SHA-256 fingerprint is shown, and once it was
@@ -110,7 +106,7 @@ pub struct ConnectionArgs {
     /// How to believe the agent and how long to wait.
     #[command(flatten)]
     pub trust: TrustArgs,
-    /// Speak as this name with these roles, to an agent in development mode on this machine: "internal ADMIN"
+    /// Speak as this name with these roles, to an agent started with --dev here: "internal ADMIN"
     #[arg(long = "as", value_name = "WHO", help_heading = "Connection")]
     pub speak_as: Option<String>,
 }
@@ -169,7 +165,7 @@ pub struct LoginArgs {
     /// Read the key's secret from standard input
     #[arg(long, requires = "key")]
     pub secret_stdin: bool,
-    /// Sign in nowhere: speak as this name with these roles, to an agent in development mode on this machine
+    /// Do not sign in: speak as this name with these roles, to an agent started with --dev here
     #[arg(long = "as", value_name = "WHO", conflicts_with_all = ["user", "password_stdin", "key"])]
     pub speak_as: Option<String>,
     /// Keep the session in this profile [env: MF2C_PROFILE] [default: default]
