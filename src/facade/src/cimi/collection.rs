@@ -27,6 +27,9 @@ pub(super) async fn answer(
     spec: &'static TypeSpec,
     payload: Payload,
 ) -> Result<HttpResponse, ApiError> {
+    if *exchange.request.method() == Method::POST {
+        repeat::refuse_beside_secrets(exchange, spec)?;
+    }
     match *exchange.request.method() {
         Method::GET | Method::HEAD => {
             may_list(exchange, spec)?;
@@ -123,7 +126,7 @@ async fn add(exchange: &Exchange<'_>, spec: &'static TypeSpec, payload: Payload)
         return Err(ApiError::forbidden(spec.name));
     }
     let settings = &exchange.api.settings;
-    let key = repeat::key(exchange, spec)?;
+    let key = repeat::key(exchange)?;
     if spec.form.is_some() {
         return crate::people::ask(exchange, spec, payload).await;
     }
