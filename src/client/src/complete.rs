@@ -63,13 +63,33 @@ pub(crate) fn script(shell: Shell) -> &'static str {
 
 /// What may stand in the place of the last word, given the words before it. Nothing means that files may.
 pub(crate) fn candidates(program: &Command, words: &[String]) -> Vec<String> {
-    let (current, before) = words.split_last().map_or(("", words), |(last, before)| (last.as_str(), before));
-    let line = Line::read(program, before);
-    let mut found = line.expected(current);
+    let (words, split) = rejoined(words);
+    let (current, before) = words.split_last().map_or(("", &words[..]), |(last, before)| (last.as_str(), before));
+    let mut found = Line::read(program, before).expected(current);
     found.retain(|candidate| candidate.starts_with(current));
     found.sort();
     found.dedup();
+    if split {
+        // The shell completes what stands behind the sign.
+        let behind = |candidate: &String| candidate.split_once('=').map(|(_, value)| value.to_owned());
+        found = found.iter().filter_map(behind).collect();
+    }
     found
+}
+
+/// The words with `key`, `=`, `value` as one again, and whether the last was split so: bash breaks words at that sign.
+fn rejoined(words: &[String]) -> (Vec<String>, bool) {
+    let mut joined: Vec<String> = vec![];
+    let (mut open, mut split) = (false, false);
+    for word in words {
+        split = open || word == "=";
+        match joined.last_mut() {
+            Some(last) if split => last.push_str(word),
+            _ => joined.push(word.clone()),
+        }
+        open = word == "=";
+    }
+    (joined, split)
 }
 
 /// What the words before the one to complete say.
@@ -193,6 +213,10 @@ mod tests {
     use super::*;
     use crate::ClientCommand;
 
+    fn exec_types() -> Vec<&'static str> {
+        vec!["compss", "docker", "docker-compose", "docker-compose-swarm", "docker-swarm", "kubernetes"]
+    }
+
     fn after(line: &str) -> Vec<String> {
         let program = ClientCommand::augment_subcommands(Command::new("mf2c"));
         let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
@@ -214,6 +238,9 @@ mod tests {
             ("query service -o y", vec!["yaml"]),
             ("create service memory_m", vec!["memory_min="]),
             ("create service exec_type=docker-c", vec!["exec_type=docker-compose", "exec_type=docker-compose-swarm"]),
+            ("create service exec_type = docker-s", vec!["docker-swarm"]),
+            ("create service exec_type =", exec_types()),
+            ("create service name = x memory_m", vec!["memory_min="]),
             ("edit service/1 num_agents=2 exec_p", vec!["exec_ports="]),
             ("events --types device,sla-v", vec!["device,sla-violation"]),
             ("completions f", vec!["fish"]),

@@ -8,6 +8,7 @@ use mf2c_domain::resource::{self, SERVER_OWNED, TypeSpec};
 use reqwest::{Method, header};
 use serde_json::{Map, Value};
 use tempfile::NamedTempFile;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::{EditArgs, Format};
 use crate::assign;
@@ -104,6 +105,8 @@ fn difference(before: &Map<String, Value>, mut after: Map<String, Value>) -> (Ma
 
 async fn in_editor(session: &Session<'_>, args: &EditArgs) -> Result<(), ClientError> {
     let editor = Editor::of(session.around);
+    // Ctrl-C inside the editor is the editor's; it must not end us and leave the text behind.
+    let _ours = signal(SignalKind::interrupt()).map_err(|source| ClientError::Runtime { source })?;
     let (document, tag) = fetch(session, &args.id).await?;
     let before = editable(document.clone());
     let mut text = match args.format {

@@ -237,3 +237,34 @@ fn screen(report: &Value, colour: bool) -> String {
     }
     screen
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_are_read_by_their_whole_name() {
+        let metrics = "# TYPE a gauge\na_total 5\na 7\nb{version=\"1.2\",role=\"leader\"} 1\nc NaN\n";
+        assert_eq!(metric(metrics, "a"), Some(7.0));
+        assert_eq!((metric(metrics, "b"), metric(metrics, "d")), (None, None));
+        assert_eq!(label(metrics, "b", "role").as_deref(), Some("leader"));
+        assert_eq!((label(metrics, "b", "other"), label(metrics, "a", "role")), (None, None));
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_guessed() {
+        let unknown =
+            json!({"me": {"user": null}, "agent": {"url": "https://x"}, "store": "unknown", "warnings": ["w"]});
+        let expected = "\
+me          nobody: sign in with `mf2c login`
+agent       https://x, version unknown, role unknown
+health      unknown, readiness unknown
+store       unknown
+links       unknown
+services    unknown
+agreements  unknown
+warning     w
+";
+        assert_eq!(screen(&unknown, false), expected);
+    }
+}
