@@ -4,6 +4,7 @@ import subprocess
 import sys
 import traceback
 
+import events
 import exchange
 import machine
 import place
@@ -13,6 +14,7 @@ import table
 MEASURES = {
     "get": exchange.get, "query": exchange.query, "post": exchange.post, "mixed": exchange.mixed,
     "memory": sizes.memory, "start": sizes.start, "million": sizes.million, "idle": sizes.idle,
+    "events": events.events,
 }
 
 

@@ -18,6 +18,7 @@ use mf2c_actors::ports::World;
 use mf2c_actors::resource_store::ResourceStore;
 use mf2c_actors::supervisor::Supervisor;
 use mf2c_facade::cimi::{self, Api, ApiSettings, OpenApi, Repeats, Writes};
+use mf2c_facade::events::{self, EventSettings, Events};
 use mf2c_facade::front::{self, Connections, Listener, boundary::Limits};
 use mf2c_facade::monitor::{self, Access, MetricsFor, Monitor, MonitorSettings, Readiness, Stage};
 use mf2c_machine::{Declared, DeclaredSensor, Publisher, Roots, SystemMachine};
@@ -78,6 +79,7 @@ pub struct Node {
     pub http: Option<SocketAddr>,
     server: ServerHandle,
     readiness: Arc<Readiness>,
+    events: Arc<Events>,
     arbiters: Vec<Arbiter>,
     _control: Option<Control>,
 }
@@ -110,6 +112,8 @@ impl Node {
         if let Err(error) = cimi::ensure_entry_point(&api).await {
             tracing::warn!(error = ?error.document(), "the entry point could not be stored");
         }
+        let events = Events::start(Arc::clone(&store), Arc::clone(&world.clock), event_settings(config));
+        let stream = Data::from(Arc::clone(&events));
         let (secure, api_address) = listen(config.api.listen, "--api")?;
         let plain = config.api.http.map(|address| listen(address, "--http")).transpose()?;
         let http = plain.as_ref().map(|(_, address)| *address);
@@ -125,6 +129,7 @@ impl Node {
                 .wrap(Compress::default())
                 .wrap(from_fn(move |request, next| monitor::pass(seat.clone(), request, next)))
                 .configure(|services| monitor::configure(services, &monitor))
+                .configure(|services| events::configure(services, &stream))
                 .configure(|services| cimi::configure(services, &api))
         })
         .map_err(|source| StartError::Start { what: "the server", source })?;
@@ -132,12 +137,13 @@ impl Node {
         actix::spawn(server);
         let control = Control::start(&config.data_dir, store);
         readiness.enter(Stage::Serving);
-        Ok(Self { api: api_address, http, server: handle, readiness, arbiters, _control: control })
+        Ok(Self { api: api_address, http, server: handle, readiness, events, arbiters, _control: control })
     }
 
     /// Stops taking requests and answers those in flight. What is left to do needs no runtime: see [`Stopping::finish`].
     pub async fn stop(self) -> Stopping {
         self.readiness.enter(Stage::Stopping);
+        self.events.close();
         self.server.stop(true).await;
         Stopping { arbiters: self.arbiters }
     }
@@ -305,13 +311,28 @@ fn monitor_settings(config: &Config, identity: &ServerIdentity) -> MonitorSettin
     }
 }
 
+fn event_settings(config: &Config) -> EventSettings {
+    // Readers hold their connections; a quarter is left for everybody else.
+    let connections = workers(config).saturating_mul(config.limits.connections);
+    let readers = config.events.readers.min(connections - connections / 4);
+    EventSettings { heartbeat: config.events.heartbeat.get(), readers }
+}
+
+/// How many threads answer requests.
+fn workers(config: &Config) -> usize {
+    match config.api.workers {
+        0 => std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
+        chosen => chosen,
+    }
+}
+
 fn front_settings(config: &Config) -> front::Settings {
-    let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     front::Settings {
-        workers: if config.api.workers == 0 { cores } else { config.api.workers },
+        workers: workers(config),
         connections_per_worker: config.limits.connections,
         handshake_timeout: Duration::from_secs(10),
         head_timeout: config.limits.head_timeout.get(),
+        stall: config.events.stall.get(),
         keep_alive: config.limits.keep_alive.get(),
         stop_within: config.limits.shutdown.get(),
         limits: Limits { max_head: config.limits.head.as_len(), max_target: config.limits.target.as_len() },

@@ -55,6 +55,12 @@ impl ApiError {
         Self { allow: Some(allow), ..Self::new(StatusCode::METHOD_NOT_ALLOWED, message).about(uri) }
     }
 
+    /// 503: it could be done, but not now; when to try again, in seconds.
+    #[must_use]
+    pub fn unavailable(message: impl Into<String>, retry_after: u32) -> Self {
+        Self { retry_after: Some(retry_after), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, message) }
+    }
+
     /// Names the resource that the error is about.
     #[must_use]
     pub fn about(self, resource: impl Into<String>) -> Self {

@@ -25,5 +25,6 @@ pub use engine::{Repaired, repair};
 pub use error::StoreError;
 pub use identity::Identity;
 pub use measure::{Histogram, Spread};
+pub use record::ChangeKind;
 pub use store::{Change, Changes, Counters, Store, StoreOptions};
 pub use writer::Writer;

@@ -24,7 +24,7 @@ use crate::error::StoreError;
 use crate::identity::Identity;
 use crate::load::load;
 use crate::measure::Histogram;
-use crate::record::{ChangeRecord, DocumentRecord, NodeId};
+use crate::record::{ChangeKind, ChangeRecord, DocumentRecord, NodeId};
 use crate::writer::Writer;
 
 /// Bounds of a store.
@@ -114,9 +114,22 @@ pub struct Change {
     pub time: HybridTime,
     /// The resource.
     pub id: ResourceId,
-    /// The whole new document; none if it was deleted.
-    pub body: Option<Vec<u8>>,
+    /// What was done to it.
+    pub kind: ChangeKind,
+    /// The whole document: the new one, or the last one if it was deleted.
+    pub document: Vec<u8>,
 }
+
+impl Change {
+    /// The new document; none if it was deleted.
+    #[must_use]
+    pub fn body(&self) -> Option<&[u8]> {
+        (self.kind != ChangeKind::Deleted).then_some(&*self.document)
+    }
+}
+
+/// The most bytes of documents in one answer of [`Store::changes_after`], but for a first entry that is larger.
+const PAGE_BYTES: usize = 4 << 20;
 
 /// What a subscriber finds behind its last position.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -219,23 +232,33 @@ impl Store {
         entity_tag(self.identity.incarnation, document)
     }
 
-    /// The entries of the change log behind `position`, at most `limit`.
+    /// The entries of the change log behind `position`, at most `limit` and about 4 MiB of them.
     ///
     /// # Errors
     /// [`EngineError`] if the log cannot be read.
     pub fn changes_after(&self, position: u64, limit: usize) -> Result<Changes, EngineError> {
+        self.changes_within(position, limit, PAGE_BYTES)
+    }
+
+    /// As [`Store::changes_after`], with no more than `bytes` of documents, but for a first entry that is larger.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the log cannot be read.
+    pub fn changes_within(&self, position: u64, limit: usize, bytes: usize) -> Result<Changes, EngineError> {
         let newest = self.counters.position.load(Ordering::Acquire);
         let mut found: Vec<Change> = Vec::new();
         let mut fault = None;
         let mut next = position.saturating_add(1);
         let mut oldest = None;
+        let mut room = bytes;
         self.engine.scan(Space::Changes, &next.to_be_bytes(), &mut |key, value| {
             let at = key.try_into().map(u64::from_be_bytes).unwrap_or_default();
             oldest.get_or_insert(at);
             // The engine may already hold a batch that is not published yet: that is for the next call.
-            if at > newest || at != next || found.len() >= limit {
+            if at > newest || at != next || found.len() >= limit || (value.len() > room && !found.is_empty()) {
                 return ControlFlow::Break(());
             }
+            room = room.saturating_sub(value.len());
             next += 1;
             match change(at, key, value) {
                 Ok(change) => found.push(change),
@@ -317,7 +340,8 @@ fn change(position: u64, key: &[u8], value: &[u8]) -> Result<Change, String> {
         sequence: record.sequence,
         time: record.time,
         id: ResourceId::parse(record.id).map_err(|error| error.to_string())?,
-        body: record.body.map(<[u8]>::to_vec),
+        kind: record.kind,
+        document: record.document.to_vec(),
     })
 }
 

@@ -24,6 +24,7 @@ pub(super) fn problems(config: &Config, origins: &BTreeMap<String, Origin>) -> V
     check.certificate(config);
     check.limits(config);
     check.store(config);
+    check.events(config);
     check.device(config);
     if let Err(error) = crate::logging::filter(&config.log.level) {
         check.refuse("log.level", error.to_string());
@@ -132,6 +133,13 @@ impl Check<'_> {
         self.range("store.log_entries", store.log_entries, 100, 100_000_000);
         self.size("store.log_size", store.log_size, MIB, 1024 * GIB);
         self.range("store.queue", store.queue, 1, 1_000_000);
+    }
+
+    fn events(&mut self, config: &Config) {
+        let events = &config.events;
+        self.time("events.heartbeat", events.heartbeat, 100, HOUR);
+        self.range("events.readers", events.readers, 0, 1_000_000);
+        self.time("events.stall", events.stall, 100, HOUR);
     }
 
     fn device(&mut self, config: &Config) {

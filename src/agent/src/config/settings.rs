@@ -30,6 +30,8 @@ pub struct Config {
     pub limits: Limits,
     /// Bounds of the document store.
     pub store: Store,
+    /// The stream of changes.
+    pub events: Events,
     /// What is said of this device.
     pub device: Device,
     /// The log on standard error.
@@ -119,6 +121,18 @@ pub struct Store {
     pub log_size: HumanSize,
     /// Writes that may wait for the writer.
     pub queue: usize,
+}
+
+/// `[events]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Events {
+    /// The longest silence of a stream.
+    pub heartbeat: HumanDuration,
+    /// The most readers at a time.
+    pub readers: usize,
+    /// How long a client may take nothing of what is there for it.
+    pub stall: HumanDuration,
 }
 
 /// `[device]`
@@ -213,6 +227,12 @@ impl Default for Store {
             log_size: mib(64),
             queue: 1024,
         }
+    }
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        Self { heartbeat: HumanDuration::from_secs(15), readers: 20_000, stall: HumanDuration::from_secs(60) }
     }
 }
 

@@ -99,7 +99,9 @@ impl Lines {
     /// An event of the stream.
     fn event(&mut self, name: &str, id: Option<String>, mut data: Value) -> Result<(), ClientError> {
         if name == "reset" {
-            note("some changes were missed: what is shown may be out of date, read it again");
+            let reason =
+                data.get("reason").and_then(Value::as_str).map(|reason| format!(" ({})", output::clean(reason)));
+            note(&format!("some changes were missed{}: read again what matters", reason.unwrap_or_default()));
         }
         if let Some(members) = data.as_object_mut() {
             members.entry("change").or_insert_with(|| name.into());

@@ -141,5 +141,8 @@ fn capabilities(spec: &TypeSpec) -> Vec<Value> {
     if spec.delete_is_logged {
         add("deleteIsLogged", "a delete writes an event", true.into());
     }
+    if let Some(attribute) = spec.logged_state {
+        add("stateIsLogged", "a change of this attribute writes an event", attribute.into());
+    }
     capabilities
 }

@@ -13,11 +13,17 @@ use super::{MetricsFor, Monitor, ProcessFigures, is_near};
 use crate::caller::caller_of;
 use crate::cimi::Api;
 use crate::error::ApiError;
+use crate::events::Events;
 
 const MICROS: f64 = 1e6;
 
 /// The page, for those who may read it.
-pub(super) async fn answer(request: HttpRequest, api: Data<Api>, monitor: Data<Monitor>) -> HttpResponse {
+pub(super) async fn answer(
+    request: HttpRequest,
+    api: Data<Api>,
+    monitor: Data<Monitor>,
+    events: Data<Events>,
+) -> HttpResponse {
     let open = match monitor.settings.metrics_for {
         MetricsFor::Everybody => true,
         MetricsFor::Loopback => is_near(&request),
@@ -29,14 +35,15 @@ pub(super) async fn answer(request: HttpRequest, api: Data<Api>, monitor: Data<M
     let process = Arc::clone(&monitor.settings.process);
     // It reads the data directory, which may take a while.
     let process = web::block(move || process()).await.unwrap_or_default();
-    HttpResponse::Ok().content_type(CONTENT_TYPE).body(page(&monitor, &api, &process))
+    HttpResponse::Ok().content_type(CONTENT_TYPE).body(page(&monitor, &api, &events, &process))
 }
 
-fn page(monitor: &Monitor, api: &Api, process: &ProcessFigures) -> String {
+fn page(monitor: &Monitor, api: &Api, events: &Events, process: &ProcessFigures) -> String {
     let mut page = Exposition::new();
     build(&mut page, monitor);
     requests(&mut page, monitor);
     writes(&mut page, api);
+    readers(&mut page, events);
     sizes(&mut page, api, process);
     of_process(&mut page, monitor, process);
     page.finish()
@@ -87,6 +94,13 @@ fn writes(page: &mut Exposition, api: &Api) {
     page.gauge("mf2c_store_writes_waiting", "Writes of requests that wait to be on disk.", api.writer.waiting());
     page.gauge("mf2c_store_position", "The newest change position.", load(&counters.position));
     page.gauge("mf2c_idempotency_keys", "Idempotency keys that are remembered.", api.repeats.len());
+}
+
+fn readers(page: &mut Exposition, events: &Events) {
+    let streams = events.counters();
+    page.gauge("mf2c_event_readers", "Readers of the event stream.", streams.readers.load(Ordering::Relaxed));
+    page.counter("mf2c_event_sent_total", "Changes sent to readers.", streams.sent.load(Ordering::Relaxed));
+    page.counter("mf2c_event_resets_total", "Readers told to read anew.", streams.resets.load(Ordering::Relaxed));
 }
 
 fn sizes(page: &mut Exposition, api: &Api, process: &ProcessFigures) {

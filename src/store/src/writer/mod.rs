@@ -18,7 +18,7 @@ use crate::document::Document;
 use crate::engine::{Batch, Engine, EngineError, RESTORE_ADVICE, Space};
 use crate::error::StoreError;
 use crate::load::Loaded;
-use crate::record::{ChangeRecord, DocumentRecord, NodeId};
+use crate::record::{ChangeKind, ChangeRecord, DocumentRecord, NodeId};
 use crate::store::{Counters, StoreOptions};
 use stage::Stage;
 pub(crate) use stage::assemble;
@@ -137,10 +137,16 @@ impl Writer {
         for (position, change) in (self.position + 1..).zip(changes) {
             time = change.time;
             let key = position.to_be_bytes();
-            let body = change.new.as_ref().map(|new| new.body());
             let id = change.id();
-            let record =
-                ChangeRecord { origin: self.node, incarnation: self.incarnation, sequence: position, time, id, body };
+            let record = ChangeRecord {
+                origin: self.node,
+                incarnation: self.incarnation,
+                sequence: position,
+                time,
+                id,
+                kind: change.kind(),
+                document: change.document(),
+            };
             let record = record.encode(&key);
             self.log.push_back(u32::try_from(record.len()).unwrap_or(u32::MAX));
             self.log_bytes += record.len() as u64;
@@ -293,6 +299,8 @@ impl Writer {
 struct Change {
     old: Option<Arc<Document>>,
     new: Option<NewRevision>,
+    /// The JSON of a document that is deleted; empty otherwise.
+    last: Vec<u8>,
     time: HybridTime,
 }
 
@@ -316,6 +324,18 @@ impl Change {
     fn id(&self) -> &str {
         let new = self.new.as_ref().map(|new| &new.document);
         new.or(self.old.as_ref()).map_or("", |document| document.id.as_str())
+    }
+
+    fn kind(&self) -> ChangeKind {
+        match (&self.old, &self.new) {
+            (_, None) => ChangeKind::Deleted,
+            (None, Some(_)) => ChangeKind::Created,
+            (Some(_), Some(_)) => ChangeKind::Edited,
+        }
+    }
+
+    fn document(&self) -> &[u8] {
+        self.new.as_ref().map_or(&self.last, NewRevision::body)
     }
 
     fn published(&self) -> Published<'_> {

@@ -70,6 +70,14 @@ fn what_is_particular_about_a_type_is_said() {
     assert_eq!(find("event").unwrap().verbs, Verbs::ADD_DELETE);
     let logged: Vec<_> = all().iter().filter(|spec| spec.delete_is_logged).map(|spec| spec.name).collect();
     assert_eq!(logged, ["device", "device-dynamic"]);
+    let mut stated: Vec<_> = all().iter().filter_map(|spec| Some((spec.name, spec.logged_state?))).collect();
+    stated.sort_unstable();
+    let expected =
+        [("agreement", "state"), ("device-dynamic", "status"), ("service-instance", "status"), ("user", "state")];
+    assert_eq!(stated, expected);
+    for (name, attribute) in stated {
+        assert!(find(name).unwrap().attributes().any(|field| field.name == attribute), "{name}");
+    }
     let built_in: Vec<_> = all().iter().filter(|spec| spec.served == Served::BuiltIn).map(|spec| spec.name).collect();
     assert_eq!(built_in, ["configuration-template", "credential-template", "resource-metadata"]);
     assert_eq!(find("credential").unwrap().secrets().collect::<Vec<_>>(), ["digest"]);

@@ -18,7 +18,8 @@ pub static SPEC: TypeSpec = TypeSpec::new(
     FIELDS,
 )
 .verbs(Verbs::NONE)
-.named(&["username"], name);
+.named(&["username"], name)
+.state_is_logged("state");
 
 const FIELDS: &[Field] = &[
     text("username").required("the name to sign in with"),
