@@ -78,7 +78,10 @@ impl<'a> Follower<'a> {
                     self.pause = Some(usual.saturating_mul(1 << self.failures.min(10)).min(LONGEST_PAUSE));
                     self.failures = self.failures.saturating_add(1);
                     if self.failures == 1 {
-                        return Ok(News::Lost { reason: error.to_string() });
+                        // Without the advice to try again: that is what happens.
+                        let reason = error.to_string();
+                        let reason = reason.split("; ").next().unwrap_or(&reason).to_owned();
+                        return Ok(News::Lost { reason });
                     }
                 }
                 Err(error) => return Err(error),

@@ -257,6 +257,10 @@ impl Remote {
         if cause.contains("invalid HTTP") || cause.contains("InvalidContentType") || cause.contains("corrupt message") {
             return self.no_agent(&cause);
         }
+        if cause.contains("close_notify") {
+            let reason = "it cut the connection; try again".to_owned();
+            return ClientError::Unreachable { url, reason };
+        }
         let advice = if error.is_connect() { "; is an agent running there?" } else { "; try again" };
         ClientError::Unreachable { url, reason: format!("{cause}{advice}") }
     }
