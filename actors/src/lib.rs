@@ -5,3 +5,4 @@ pub mod inventory;
 pub mod ports;
 pub mod resource_store;
 pub mod supervisor;
+pub mod webhook_dispatcher;

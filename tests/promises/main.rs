@@ -30,3 +30,4 @@ mod process_agent;
 mod process_config;
 mod protocol;
 mod queries;
+mod webhooks;

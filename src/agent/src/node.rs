@@ -17,6 +17,7 @@ use mf2c_actors::inventory::{Inventory, InventorySettings};
 use mf2c_actors::ports::World;
 use mf2c_actors::resource_store::ResourceStore;
 use mf2c_actors::supervisor::Supervisor;
+use mf2c_actors::webhook_dispatcher::{WebhookCounters, WebhookDispatcher, WebhookSettings};
 use mf2c_facade::cimi::{self, Api, ApiSettings, OpenApi, Repeats, Writes};
 use mf2c_facade::events::{self, EventSettings, Events};
 use mf2c_facade::front::{self, Connections, Listener, boundary::Limits};
@@ -25,6 +26,7 @@ use mf2c_machine::{Declared, DeclaredSensor, Publisher, Roots, SystemMachine};
 use mf2c_pki::{Origin, PkiError, ServerIdentity};
 use mf2c_store::engine::{EmbeddedEngine, EmbeddedOptions, EngineError};
 use mf2c_store::{Store, StoreOptions, Writer};
+use mf2c_transport::webhook::{HttpWebhooks, TransportError, WebhookOptions};
 use thiserror::Error;
 
 use crate::config::{AccessLog, AuthHeader, Config, ListenAddress, MetricsReaders, Role};
@@ -49,6 +51,9 @@ pub enum StartError {
     /// There is no certificate to serve with.
     #[error(transparent)]
     Tls(#[from] PkiError),
+    /// Nothing can be sent to webhooks.
+    #[error(transparent)]
+    Webhooks(#[from] TransportError),
     /// A port is taken, or not ours to take.
     #[error("failed to listen on {address}: choose another address with `{flag}`, or stop what uses it")]
     Listen {
@@ -95,16 +100,19 @@ impl Node {
         let identity = server_identity(config, &world)?;
         let tls = Arc::new(mf2c_pki::server_config(&identity)?);
 
+        let transport = HttpWebhooks::new(&webhook_options(config))?;
         let arbiters = vec![Arbiter::new(), Arbiter::new()];
         let actor = ResourceStore::new(writer, config.store.queue);
         let store_writer = ResourceStore::start_in_arbiter(&arbiters[0].handle(), move |_| actor);
         if config.device.enabled {
             start_inventory(config, &arbiters[1], &store, &store_writer, &world);
         }
+        let webhooks = start_webhooks(config, &arbiters[1], transport, &store, &store_writer, &world);
         let api = Data::new(Api {
             store: Arc::clone(&store),
             writer: Writes::new(store_writer),
             world: world.clone(),
+            webhooks,
             settings: api_settings(config),
             openapi: OpenApi::new(env!("CARGO_PKG_VERSION")),
             repeats: Repeats::default(),
@@ -259,6 +267,38 @@ fn start_inventory(
     };
     let supervisor = Supervisor::new("inventory", clock, Box::new(build));
     Supervisor::start_in_arbiter(&arbiter.handle(), move |_| supervisor);
+}
+
+fn webhook_options(config: &Config) -> WebhookOptions {
+    WebhookOptions {
+        allow_private: config.webhooks.allow_private,
+        timeout: config.webhooks.timeout.get(),
+        ca: config.webhooks.ca.clone(),
+        agent: concat!("mf2c/", env!("CARGO_PKG_VERSION")).to_owned(),
+    }
+}
+
+fn start_webhooks(
+    config: &Config,
+    arbiter: &Arbiter,
+    transport: HttpWebhooks,
+    store: &Arc<Store>,
+    writer: &Addr<ResourceStore>,
+    world: &World,
+) -> Arc<WebhookCounters> {
+    let settings =
+        WebhookSettings { attempts: config.webhooks.attempts, first_pause: config.webhooks.first_pause.get() };
+    let (store, writer, world) = (Arc::clone(store), writer.clone(), world.clone());
+    let (clock, transport) = (Arc::clone(&world.clock), Arc::new(transport));
+    let counters = Arc::new(WebhookCounters::default());
+    let shared = Arc::clone(&counters);
+    let build = move |notice| {
+        let (store, writer, world) = (Arc::clone(&store), writer.clone(), world.clone());
+        WebhookDispatcher::new(store, writer, transport.clone(), world, settings, Arc::clone(&shared), notice)
+    };
+    let supervisor = Supervisor::new("webhooks", clock, Box::new(build));
+    Supervisor::start_in_arbiter(&arbiter.handle(), move |_| supervisor);
+    counters
 }
 
 fn declared(config: &Config) -> Declared {

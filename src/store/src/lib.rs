@@ -7,6 +7,7 @@ mod backup;
 mod built_in;
 mod catalog;
 mod command;
+mod cursors;
 mod document;
 pub mod engine;
 mod error;

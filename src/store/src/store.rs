@@ -18,6 +18,7 @@ use tokio::sync::watch;
 
 use crate::built_in;
 use crate::catalog::{Bodies, Catalog, Found, Reader};
+use crate::cursors;
 use crate::document::{Body, Document};
 use crate::engine::{Engine, EngineError, Scan, Space};
 use crate::error::StoreError;
@@ -284,6 +285,15 @@ impl Store {
     #[must_use]
     pub fn subscribe(&self) -> watch::Receiver<u64> {
         self.feed.clone()
+    }
+
+    /// The cursors that followers of the change log have kept under names that begin with `prefix`, in the order of
+    /// their names. Those of another life of the store are left out: its log has forked since.
+    ///
+    /// # Errors
+    /// [`EngineError`] if they cannot be read.
+    pub fn cursors(&self, prefix: &str) -> Result<Vec<(String, u64)>, EngineError> {
+        cursors::read(&*self.engine, prefix, self.identity.incarnation)
     }
 
     /// Who this store is.

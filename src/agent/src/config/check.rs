@@ -26,6 +26,7 @@ pub(super) fn problems(config: &Config, origins: &BTreeMap<String, Origin>) -> V
     check.store(config);
     check.events(config);
     check.device(config);
+    check.webhooks(config);
     if let Err(error) = crate::logging::filter(&config.log.level) {
         check.refuse("log.level", error.to_string());
     }
@@ -140,6 +141,13 @@ impl Check<'_> {
         self.time("events.heartbeat", events.heartbeat, 100, HOUR);
         self.range("events.readers", events.readers, 0, 1_000_000);
         self.time("events.stall", events.stall, 100, HOUR);
+    }
+
+    fn webhooks(&mut self, config: &Config) {
+        let webhooks = &config.webhooks;
+        self.range("webhooks.attempts", webhooks.attempts, 1, 100);
+        self.time("webhooks.first_pause", webhooks.first_pause, 1, 5 * MINUTE);
+        self.time("webhooks.timeout", webhooks.timeout, 100, 5 * MINUTE);
     }
 
     fn device(&mut self, config: &Config) {

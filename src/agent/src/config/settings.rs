@@ -34,6 +34,8 @@ pub struct Config {
     pub events: Events,
     /// What is said of this device.
     pub device: Device,
+    /// Deliveries to webhooks.
+    pub webhooks: Webhooks,
     /// The log on standard error.
     pub log: Log,
 }
@@ -167,6 +169,23 @@ pub struct Sensor {
     pub connection: toml::Table,
 }
 
+/// `[webhooks]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Webhooks {
+    /// Whether they may lead to addresses that are not on the public Internet.
+    pub allow_private: bool,
+    /// How often a delivery is tried before it is given up.
+    pub attempts: u32,
+    /// The pause after the first attempt; it doubles from one attempt to the next.
+    pub first_pause: HumanDuration,
+    /// How long one attempt may take.
+    pub timeout: HumanDuration,
+    /// A PEM file of certificates to trust besides the system's.
+    #[serde(with = "empty_is_none")]
+    pub ca: Option<PathBuf>,
+}
+
 /// `[log]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -246,6 +265,18 @@ impl Default for Device {
             agent_type: AgentType::Normal,
             actuators: vec![],
             sensors: vec![],
+        }
+    }
+}
+
+impl Default for Webhooks {
+    fn default() -> Self {
+        Self {
+            allow_private: false,
+            attempts: 10,
+            first_pause: HumanDuration::from_secs(1),
+            timeout: HumanDuration::from_secs(10),
+            ca: None,
         }
     }
 }

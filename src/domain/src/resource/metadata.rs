@@ -62,7 +62,7 @@ fn attribute(field: &Field, writable: bool) -> Map<String, Value> {
 /// The type of a value, its constraints and what is inside it.
 fn value_type(kind: Kind, writable: bool) -> Map<String, Value> {
     let name = match kind {
-        Kind::NonBlank | Kind::Text | Kind::Word | Kind::Email | Kind::OneOf(_) => "string",
+        Kind::NonBlank | Kind::Text | Kind::Word | Kind::Email | Kind::Shaped(_) | Kind::OneOf(_) => "string",
         Kind::Bool => "boolean",
         Kind::Float => "double",
         Kind::Nat | Kind::Pos | Kind::Port => "integer",

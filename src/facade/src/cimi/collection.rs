@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use super::body::{Kind, object, unsupported, unsupported_but};
 use super::member::JSON;
 use super::view::{View, internal};
-use super::{Exchange, bulk, repeat};
+use super::{Exchange, bulk, repeat, webhook};
 use crate::error::{ApiError, message};
 
 /// The largest collection document, in bytes.
@@ -36,6 +36,7 @@ pub(super) async fn answer(
             found(exchange, spec, exchange.query()?).await
         }
         Method::PUT => query_by_put(exchange, spec, payload).await,
+        Method::POST if webhook::adds(spec) => webhook::add(exchange, payload).await,
         Method::POST if spec.verbs.add => add(exchange, spec, payload).await,
         _ => Err(exchange.invalid_method(if spec.verbs.add { "GET, HEAD, PUT, POST" } else { "GET, HEAD, PUT" })),
     }
@@ -71,6 +72,7 @@ async fn query_by_put(
 
 /// 200 with the collection document.
 async fn found(exchange: &Exchange<'_>, spec: &'static TypeSpec, mut query: Query) -> Result<HttpResponse, ApiError> {
+    webhook::refuse_secrets(spec, &query)?;
     let store = &exchange.api.store;
     let page = exchange.api.settings.page as u64;
     query.last = Some(query.last.unwrap_or(u64::MAX).min(query.first.saturating_add(page).saturating_sub(1)));

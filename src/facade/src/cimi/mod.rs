@@ -12,6 +12,7 @@ mod repeat;
 mod route;
 mod strict;
 mod view;
+mod webhook;
 mod writes;
 
 use std::net::IpAddr;
@@ -22,6 +23,7 @@ use actix_web::http::{StatusCode, header};
 use actix_web::web::{Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, web};
 use mf2c_actors::ports::World;
+use mf2c_actors::webhook_dispatcher::WebhookCounters;
 use mf2c_domain::caller::Caller;
 use mf2c_domain::query::{Query, decode_pairs};
 use mf2c_store::Store;
@@ -61,6 +63,8 @@ pub struct Api {
     pub writer: Writes,
     /// Time and randomness.
     pub world: World,
+    /// What has become of deliveries to webhooks.
+    pub webhooks: Arc<WebhookCounters>,
     /// Bounds and permissions.
     pub settings: ApiSettings,
     /// The description of the API.

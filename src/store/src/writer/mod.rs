@@ -122,6 +122,28 @@ impl Writer {
         answers
     }
 
+    /// Stores how far followers of the change log have come, each by its name; none forgets one. It is no change, and
+    /// nobody is told of it.
+    ///
+    /// # Errors
+    /// [`StoreError`] if nothing can be written now.
+    pub fn keep_cursors(&mut self, cursors: &[(String, Option<u64>)]) -> Result<(), StoreError> {
+        self.bring_back();
+        if let Some(failed) = &self.failed {
+            return Err(StoreError::from_engine(&failed.error));
+        }
+        let mut batch = Batch { position: self.position, ..Batch::default() };
+        for (name, position) in cursors {
+            crate::cursors::put(&mut batch, name, self.incarnation, *position);
+        }
+        self.engine.commit(batch).map_err(|error| {
+            let answer = StoreError::from_engine(&error);
+            self.counters.failures.fetch_add(1, Ordering::Relaxed);
+            self.failed = Some(Failed { at: self.clock.elapsed(), tried: false, error });
+            answer
+        })
+    }
+
     /// Makes everything durable before the process ends.
     ///
     /// # Errors

@@ -1,0 +1,3 @@
+//! The real network behind the actors' ports.
+
+pub mod webhook;
