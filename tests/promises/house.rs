@@ -18,6 +18,7 @@ const FLOORS: [(&str, u32); 8] = [
     ("mf2c-machine", 1),
     ("mf2c-actors", 2),
     ("mf2c-facade", 3),
+    ("mf2c-transport", 3),
     ("mf2c-agent", 4),
 ];
 /// More lines than this are not read at one sitting.

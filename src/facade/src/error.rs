@@ -64,10 +64,28 @@ impl ApiError {
         Self { retry_after: Some(seconds), ..Self::new(status, message) }
     }
 
+    /// 503: it could be done, but not now; when to try again, in seconds.
+    #[must_use]
+    pub fn unavailable(message: impl Into<String>, retry_after: u32) -> Self {
+        Self { retry_after: Some(retry_after), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, message) }
+    }
+
     /// Names the resource that the error is about.
     #[must_use]
     pub fn about(self, resource: impl Into<String>) -> Self {
         Self { resource: Some(resource.into()), ..self }
+    }
+
+    /// Tells the client in how many seconds it may ask again.
+    #[must_use]
+    pub fn retry_after(self, seconds: u32) -> Self {
+        Self { retry_after: Some(seconds), ..self }
+    }
+
+    /// The resource that the error is about.
+    #[must_use]
+    pub fn resource(&self) -> Option<&str> {
+        self.resource.as_deref()
     }
 
     /// The HTTP status.
