@@ -10,7 +10,7 @@ use mf2c_tests::run;
 use toml::{Table, Value};
 
 /// Each room and its floor: a room uses only rooms on floors below its own.
-const FLOORS: [(&str, u32); 8] = [
+const FLOORS: [(&str, u32); 9] = [
     ("mf2c-domain", 0),
     ("mf2c-store", 1),
     ("mf2c-pki", 1),
