@@ -68,7 +68,7 @@ enum Source {
 ///
 /// # Errors
 /// [`FirstAdminError`]: an agent that nobody can ever sign in to shall not start.
-pub async fn ensure(
+pub(crate) async fn ensure(
     file: Option<&Path>,
     store: &Store,
     writer: &Addr<ResourceStore>,
