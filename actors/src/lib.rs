@@ -9,3 +9,4 @@ pub mod ports;
 pub mod resource_store;
 pub mod session_manager;
 pub mod supervisor;
+pub mod webhook_dispatcher;

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import traceback
 
+import events
 import exchange
 import machine
 import place
@@ -14,6 +15,7 @@ import table
 MEASURES = {
     "get": exchange.get, "query": exchange.query, "post": exchange.post, "mixed": exchange.mixed,
     "memory": sizes.memory, "start": sizes.start, "million": sizes.million, "idle": sizes.idle,
+    "events": events.events,
     "sessions": sessions.sessions, "cookie": sessions.cookie,
 }
 

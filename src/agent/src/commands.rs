@@ -16,6 +16,7 @@ use crate::config::{self, Loaded};
 use crate::control;
 use crate::logging;
 use crate::node::{Node, Stopping, engine_options, make_directory, store_directory};
+use crate::service_manager::ServiceManager;
 use crate::world;
 
 /// A command that did not succeed.
@@ -118,11 +119,14 @@ async fn serve(loaded: &Loaded) -> anyhow::Result<Stopping> {
         say(first_admin).map_err(|failure| failure.error)?;
     }
     say(&format!("ready https://{}/api", node.api)).map_err(|failure| failure.error)?;
+    let manager = ServiceManager::find();
+    manager.ready();
     let signal = tokio::select! {
         _ = interrupted.recv() => "SIGINT",
         _ = terminated.recv() => "SIGTERM",
     };
     tracing::info!(signal, "stopping: answering what is in flight");
+    manager.stopping();
     Ok(node.stop().await)
 }
 

@@ -9,4 +9,6 @@ pub mod control;
 mod first_admin;
 pub mod logging;
 pub mod node;
+pub mod process_figures;
+pub mod service_manager;
 pub mod world;

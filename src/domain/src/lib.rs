@@ -16,3 +16,4 @@ pub mod query;
 pub mod resource;
 pub mod scalar;
 pub mod time;
+pub mod webhook;

@@ -51,7 +51,18 @@ fn named(request: &HttpRequest, allowed: bool) -> Option<Caller> {
     words.next().map(|identity| Caller::new(identity, words))
 }
 
-fn is_forwarded(headers: &HeaderMap) -> bool {
+/// Tells whether a caller may still do what he was allowed to do when his request came.
+pub type StillAllowed = Box<dyn Fn() -> bool>;
+
+/// What an answer that lasts, such as the event stream, asks now and then: whether the request's credential still counts.
+/// A header and anonymity have no end.
+#[must_use]
+pub fn still_allowed(_request: &HttpRequest, _caller: &Caller) -> StillAllowed {
+    Box::new(|| true)
+}
+
+/// Whether somebody else stands between the client and us.
+pub(crate) fn is_forwarded(headers: &HeaderMap) -> bool {
     headers.contains_key(header::VIA) || FORWARDING.iter().any(|name| headers.contains_key(*name))
 }
 

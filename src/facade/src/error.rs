@@ -59,6 +59,12 @@ impl ApiError {
         Self { allow: Some(allow), ..Self::new(StatusCode::METHOD_NOT_ALLOWED, message).about(uri) }
     }
 
+    /// 503: it could be done, but not now; when to try again, in seconds.
+    #[must_use]
+    pub fn unavailable(message: impl Into<String>, retry_after: u32) -> Self {
+        Self { retry_after: Some(retry_after), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, message) }
+    }
+
     /// 429, or another refusal that ends by itself after so many seconds.
     pub fn later(status: StatusCode, message: impl Into<String>, seconds: u32) -> Self {
         Self { retry_after: Some(seconds), ..Self::new(status, message) }
@@ -68,6 +74,18 @@ impl ApiError {
     #[must_use]
     pub fn about(self, resource: impl Into<String>) -> Self {
         Self { resource: Some(resource.into()), ..self }
+    }
+
+    /// Tells the client in how many seconds it may ask again.
+    #[must_use]
+    pub fn retry_after(self, seconds: u32) -> Self {
+        Self { retry_after: Some(seconds), ..self }
+    }
+
+    /// The resource that the error is about.
+    #[must_use]
+    pub fn resource(&self) -> Option<&str> {
+        self.resource.as_deref()
     }
 
     /// The HTTP status.

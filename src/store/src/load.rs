@@ -14,7 +14,7 @@ use crate::catalog::{Catalog, Published, Row};
 use crate::document::{Body, Document};
 use crate::engine::{Engine, EngineError, RESTORE_ADVICE, Space};
 use crate::identity::Identity;
-use crate::record::{ChangeRecord, DocumentRecord, NodeId};
+use crate::record::{ChangeKind, ChangeRecord, DocumentRecord, NodeId};
 use crate::store::StoreOptions;
 
 /// What the writer goes on from.
@@ -115,9 +115,10 @@ impl Log {
         self.position = position;
         self.time = self.time.max(record.time);
         self.sizes.push_back(u32::try_from(value.len()).unwrap_or(u32::MAX));
+        let newest = (position, record.kind != ChangeKind::Deleted);
         match self.newest.get_mut(record.id) {
-            Some(newest) => *newest = (position, record.body.is_some()),
-            None => drop(self.newest.insert(record.id.into(), (position, record.body.is_some()))),
+            Some(known) => *known = newest,
+            None => drop(self.newest.insert(record.id.into(), newest)),
         }
         Ok(())
     }

@@ -18,12 +18,14 @@ use tokio::sync::watch;
 
 use crate::built_in;
 use crate::catalog::{Bodies, Catalog, Found, Reader};
+use crate::cursors;
 use crate::document::{Body, Document};
 use crate::engine::{Engine, EngineError, Scan, Space};
 use crate::error::StoreError;
 use crate::identity::Identity;
 use crate::load::load;
-use crate::record::{ChangeRecord, DocumentRecord, NodeId};
+use crate::measure::Histogram;
+use crate::record::{ChangeKind, ChangeRecord, DocumentRecord, NodeId};
 use crate::writer::Writer;
 
 /// Bounds of a store.
@@ -45,8 +47,14 @@ impl Default for StoreOptions {
     }
 }
 
+/// The upper bounds of commit times, in microseconds: from a disk with a battery to one that is about to fail.
+const COMMIT_MICROS: [u64; 13] =
+    [100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000, 10_000_000];
+/// The upper bounds of the changes in one batch.
+const BATCH_CHANGES: [u64; 10] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 1024];
+
 /// What the store has done since its start.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Counters {
     /// Batches committed.
     pub commits: AtomicU64,
@@ -60,6 +68,25 @@ pub struct Counters {
     pub log_entries: AtomicU64,
     /// Bytes of JSON in memory.
     pub resident: AtomicU64,
+    /// How long batches took to be on disk, in microseconds.
+    pub commit_micros: Histogram,
+    /// How many changes shared a batch, and so a sync.
+    pub batch_changes: Histogram,
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self {
+            commits: AtomicU64::default(),
+            changes: AtomicU64::default(),
+            failures: AtomicU64::default(),
+            position: AtomicU64::default(),
+            log_entries: AtomicU64::default(),
+            resident: AtomicU64::default(),
+            commit_micros: Histogram::new(&COMMIT_MICROS),
+            batch_changes: Histogram::new(&BATCH_CHANGES),
+        }
+    }
 }
 
 /// The committed documents. A read sees every write that was acknowledged before it began.
@@ -88,9 +115,22 @@ pub struct Change {
     pub time: HybridTime,
     /// The resource.
     pub id: ResourceId,
-    /// The whole new document; none if it was deleted.
-    pub body: Option<Vec<u8>>,
+    /// What was done to it.
+    pub kind: ChangeKind,
+    /// The whole document: the new one, or the last one if it was deleted.
+    pub document: Vec<u8>,
 }
+
+impl Change {
+    /// The new document; none if it was deleted.
+    #[must_use]
+    pub fn body(&self) -> Option<&[u8]> {
+        (self.kind != ChangeKind::Deleted).then_some(&*self.document)
+    }
+}
+
+/// The most bytes of documents in one answer of [`Store::changes_after`], but for a first entry that is larger.
+const PAGE_BYTES: usize = 4 << 20;
 
 /// What a subscriber finds behind its last position.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -196,23 +236,33 @@ impl Store {
         entity_tag(self.identity.incarnation, document)
     }
 
-    /// The entries of the change log behind `position`, at most `limit`.
+    /// The entries of the change log behind `position`, at most `limit` and about 4 MiB of them.
     ///
     /// # Errors
     /// [`EngineError`] if the log cannot be read.
     pub fn changes_after(&self, position: u64, limit: usize) -> Result<Changes, EngineError> {
+        self.changes_within(position, limit, PAGE_BYTES)
+    }
+
+    /// As [`Store::changes_after`], with no more than `bytes` of documents, but for a first entry that is larger.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the log cannot be read.
+    pub fn changes_within(&self, position: u64, limit: usize, bytes: usize) -> Result<Changes, EngineError> {
         let newest = self.counters.position.load(Ordering::Acquire);
         let mut found: Vec<Change> = Vec::new();
         let mut fault = None;
         let mut next = position.saturating_add(1);
         let mut oldest = None;
+        let mut room = bytes;
         self.engine.scan(Space::Changes, &next.to_be_bytes(), &mut |key, value| {
             let at = key.try_into().map(u64::from_be_bytes).unwrap_or_default();
             oldest.get_or_insert(at);
             // The engine may already hold a batch that is not published yet: that is for the next call.
-            if at > newest || at != next || found.len() >= limit {
+            if at > newest || at != next || found.len() >= limit || (value.len() > room && !found.is_empty()) {
                 return ControlFlow::Break(());
             }
+            room = room.saturating_sub(value.len());
             next += 1;
             match change(at, key, value) {
                 Ok(change) => found.push(change),
@@ -238,6 +288,15 @@ impl Store {
     #[must_use]
     pub fn subscribe(&self) -> watch::Receiver<u64> {
         self.feed.clone()
+    }
+
+    /// The cursors that followers of the change log have kept under names that begin with `prefix`, in the order of
+    /// their names. Those of another life of the store are left out: its log has forked since.
+    ///
+    /// # Errors
+    /// [`EngineError`] if they cannot be read.
+    pub fn cursors(&self, prefix: &str) -> Result<Vec<(String, u64)>, EngineError> {
+        cursors::read(&*self.engine, prefix, self.identity.incarnation)
     }
 
     /// Who this store is.
@@ -300,7 +359,8 @@ fn change(position: u64, key: &[u8], value: &[u8]) -> Result<Change, String> {
         sequence: record.sequence,
         time: record.time,
         id: ResourceId::parse(record.id).map_err(|error| error.to_string())?,
-        body: record.body.map(<[u8]>::to_vec),
+        kind: record.kind,
+        document: record.document.to_vec(),
     })
 }
 

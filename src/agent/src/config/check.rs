@@ -14,6 +14,8 @@ const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 const MINUTE: u64 = 60;
 const HOUR: u64 = 3600;
+/// Every request of a browser is compared with each of them.
+const MAX_ORIGINS: usize = 100;
 
 /// Everything that is wrong with `config`.
 pub(super) fn problems(config: &Config, origins: &BTreeMap<String, Origin>) -> Vec<Problem> {
@@ -24,7 +26,9 @@ pub(super) fn problems(config: &Config, origins: &BTreeMap<String, Origin>) -> V
     check.mail(config);
     check.limits(config);
     check.store(config);
+    check.events(config);
     check.device(config);
+    check.webhooks(config);
     if let Err(error) = crate::logging::filter(&config.log.level) {
         check.refuse("log.level", error.to_string());
     }
@@ -71,6 +75,21 @@ impl Check<'_> {
             self.refuse("api.external_url", reason);
         }
         self.range("api.workers", config.api.workers, 0, 1024);
+        let origins = &config.api.cors_origins;
+        if origins.len() > MAX_ORIGINS {
+            let reason = format!("{} origins are too many; at most {MAX_ORIGINS} are looked through", origins.len());
+            self.refuse("api.cors_origins", reason);
+        }
+        for origin in origins.iter().filter(|origin| *origin != "*" && !is_origin(origin)) {
+            let origin: String = origin.chars().take(60).collect();
+            self.refuse(
+                "api.cors_origins",
+                format!(
+                    "`{origin}` is no origin; write scheme, host and port as browsers send them, in lower case and \
+                     without a path: `https://console.example.org`, or `*` for every page, without cookies"
+                ),
+            );
+        }
     }
 
     fn certificate(&mut self, config: &Config) {
@@ -163,6 +182,20 @@ impl Check<'_> {
         self.range("store.queue", store.queue, 1, 1_000_000);
     }
 
+    fn events(&mut self, config: &Config) {
+        let events = &config.events;
+        self.time("events.heartbeat", events.heartbeat, 100, HOUR);
+        self.range("events.readers", events.readers, 0, 1_000_000);
+        self.time("events.stall", events.stall, 100, HOUR);
+    }
+
+    fn webhooks(&mut self, config: &Config) {
+        let webhooks = &config.webhooks;
+        self.range("webhooks.attempts", webhooks.attempts, 1, 100);
+        self.time("webhooks.first_pause", webhooks.first_pause, 1, 5 * MINUTE);
+        self.time("webhooks.timeout", webhooks.timeout, 100, 5 * MINUTE);
+    }
+
     fn device(&mut self, config: &Config) {
         let device = &config.device;
         self.time("device.sample_every", device.sample_every, 100, 24 * HOUR);
@@ -215,6 +248,26 @@ fn is_host(name: &str) -> bool {
     };
     let host = name.strip_prefix("*.").unwrap_or(name);
     name.parse::<std::net::IpAddr>().is_ok() || (name.len() <= 253 && host.split('.').all(label))
+}
+
+/// Whether a text is an origin as browsers send it (RFC 6454, 6.2): never with a path, an end slash or a default port.
+fn is_origin(text: &str) -> bool {
+    let Some((scheme, address)) = text.split_once("://") else { return false };
+    let (host, port) = match address.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, Some(port)),
+        _ => (address, None),
+    };
+    let usual = match scheme {
+        "https" => "443",
+        "http" => "80",
+        _ => return false,
+    };
+    let named = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(inner) => inner.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => is_host(host) && !host.starts_with('*') && !host.contains(':'),
+    };
+    let good_port = |port: &str| port != usual && !port.starts_with('0') && port.parse::<u16>().is_ok();
+    named && !host.bytes().any(|byte| byte.is_ascii_uppercase()) && port.is_none_or(good_port)
 }
 
 /// What works but should not go unnoticed.

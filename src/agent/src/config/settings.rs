@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::address::{ListenAddress, empty_is_none};
 use super::quantity::{HumanDuration, HumanSize};
-use super::words::{AgentType, AuthHeader, LogFormat, MailSecurity, Role};
+use super::words::{AccessLog, AgentType, AuthHeader, LogFormat, MailSecurity, MetricsReaders, Role};
 
 /// What an agent is told at its start.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -32,8 +32,12 @@ pub struct Config {
     pub limits: Limits,
     /// Bounds of the document store.
     pub store: Store,
+    /// The stream of changes.
+    pub events: Events,
     /// What is said of this device.
     pub device: Device,
+    /// Deliveries to webhooks.
+    pub webhooks: Webhooks,
     /// The log on standard error.
     pub log: Log,
 }
@@ -51,6 +55,10 @@ pub struct Api {
     pub workers: usize,
     /// Proxies whose `X-Forwarded-*` headers are believed.
     pub trusted_proxies: Vec<IpAddr>,
+    /// Pages in browsers that may use the API: exact origins, or `*`.
+    pub cors_origins: Vec<String>,
+    /// Who may read `/metrics`.
+    pub metrics: MetricsReaders,
     /// The address that links in mails begin with; empty: the one by which the client came.
     pub external_url: String,
 }
@@ -158,6 +166,18 @@ pub struct Store {
     pub queue: usize,
 }
 
+/// `[events]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Events {
+    /// The longest silence of a stream.
+    pub heartbeat: HumanDuration,
+    /// The most readers at a time.
+    pub readers: usize,
+    /// How long a client may take nothing of what is there for it.
+    pub stall: HumanDuration,
+}
+
 /// `[device]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -190,6 +210,23 @@ pub struct Sensor {
     pub connection: toml::Table,
 }
 
+/// `[webhooks]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Webhooks {
+    /// Whether they may lead to addresses that are not on the public Internet.
+    pub allow_private: bool,
+    /// How often a delivery is tried before it is given up.
+    pub attempts: u32,
+    /// The pause after the first attempt; it doubles from one attempt to the next.
+    pub first_pause: HumanDuration,
+    /// How long one attempt may take.
+    pub timeout: HumanDuration,
+    /// A PEM file of certificates to trust besides the system's.
+    #[serde(with = "empty_is_none")]
+    pub ca: Option<PathBuf>,
+}
+
 /// `[log]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -198,6 +235,8 @@ pub struct Log {
     pub level: String,
     /// How lines look.
     pub format: LogFormat,
+    /// Which requests get a line.
+    pub access: AccessLog,
 }
 
 const fn kib(count: u64) -> HumanSize {
@@ -215,6 +254,8 @@ impl Default for Api {
             http: None,
             workers: 2,
             trusted_proxies: vec![],
+            cors_origins: vec![],
+            metrics: MetricsReaders::Loopback,
             external_url: String::new(),
         }
     }
@@ -279,6 +320,12 @@ impl Default for Store {
     }
 }
 
+impl Default for Events {
+    fn default() -> Self {
+        Self { heartbeat: HumanDuration::from_secs(15), readers: 20_000, stall: HumanDuration::from_secs(60) }
+    }
+}
+
 impl Default for Device {
     fn default() -> Self {
         Self {
@@ -293,8 +340,20 @@ impl Default for Device {
     }
 }
 
+impl Default for Webhooks {
+    fn default() -> Self {
+        Self {
+            allow_private: false,
+            attempts: 10,
+            first_pause: HumanDuration::from_secs(1),
+            timeout: HumanDuration::from_secs(10),
+            ca: None,
+        }
+    }
+}
+
 impl Default for Log {
     fn default() -> Self {
-        Self { level: "info".into(), format: LogFormat::Text }
+        Self { level: "info".into(), format: LogFormat::Text, access: AccessLog::Off }
     }
 }

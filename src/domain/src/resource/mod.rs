@@ -7,8 +7,10 @@ mod form;
 pub mod kind;
 mod metadata;
 mod openapi;
+mod openapi_operators;
 mod openapi_parts;
 mod prepare;
+mod repeat;
 mod schema;
 mod spec;
 #[cfg(test)]
@@ -21,6 +23,7 @@ pub use form::Asked;
 pub use metadata::metadata;
 pub use openapi::openapi;
 pub use prepare::Draft;
+pub use repeat::takes_idempotency_key;
 pub use spec::{Action, BuiltIn, COMMON, Form, Names, Naming, Offered, SERVER_OWNED, Served, TypeSpec, Verbs};
 pub use validate::{MAX_FAULTS, MAX_ITEMS, SchemaError};
 

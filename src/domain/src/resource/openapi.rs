@@ -3,7 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use super::all;
+use super::openapi_operators;
 use super::openapi_parts::{common_schemas, json_content, parameters, reference, responses, status_name};
+use super::repeat::takes_idempotency_key;
 use super::schema::{changes_schema, fields_schema, required_in_store, required_to_add};
 use super::spec::{Action, COMMON, Form, TypeSpec};
 
@@ -13,6 +15,8 @@ pub fn openapi(version: &str) -> Value {
     let mut paths = Map::new();
     let mut schemas = common_schemas();
     paths.insert("/api/cloud-entry-point".to_owned(), entry_point());
+    paths.extend(openapi_operators::paths());
+    paths.insert("/events".to_owned(), events());
     for spec in all() {
         paths.insert(format!("/api/{}", spec.name), collection(spec));
         paths.insert(format!("/api/{}/{{name}}", spec.name), member(spec));
@@ -33,7 +37,7 @@ pub fn openapi(version: &str) -> Value {
             "license": { "name": "Apache 2.0", "identifier": "Apache-2.0" },
         },
         "servers": [{ "url": "/", "description": "this agent" }],
-        "tags": all().iter().map(|spec| json!({ "name": spec.name, "description": spec.about })).collect::<Vec<_>>(),
+        "tags": tags(),
         "paths": paths,
         "components": { "schemas": schemas, "parameters": parameters(), "responses": responses() },
     })
@@ -85,12 +89,15 @@ fn collection(spec: &TypeSpec) -> Value {
             "headers": { "Location": { "description": "the new id", "schema": { "type": "string" } } },
             "content": json_content("Message"),
         });
-        let mut refused = vec!["400", "403", "409", "413", "415", "503", "507"];
+        let mut refused = vec!["400", "403", "409", "413", "415", "422", "503", "507"];
         if spec.form.is_some() {
             refused.extend(["303", "404", "429"]);
         }
         let mut add = operation(spec, "add", format!("adds: {}", spec.about), answers(("201", added), &refused));
         add.insert("requestBody".to_owned(), body(true, json_content(&format!("{}Create", spec.title))));
+        if takes_idempotency_key(spec) {
+            add.insert("parameters".to_owned(), json!([reference("parameters", "idempotencyKey")]));
+        }
         path.insert("post".to_owned(), add.into());
     }
     path.into()
@@ -173,6 +180,33 @@ fn entry_point() -> Value {
             "summary": "changes the entry point's name and description; for administrators",
             "requestBody": body(true, json!({ "application/json": { "schema": { "type": "object" } } })),
             "responses": answers(("200", whole), &["400", "403", "413", "415", "503", "507"]),
+        },
+    })
+}
+
+fn tags() -> Vec<Value> {
+    let types = all().iter().map(|spec| json!({ "name": spec.name, "description": spec.about }));
+    types.chain([json!({ "name": "events", "description": "changes as they happen" })]).collect()
+}
+
+/// The stream of changes.
+fn events() -> Value {
+    let text = json!({ "type": "string" });
+    let parameter = |place: &str, name: &str, about: &str| json!({ "name": name, "in": place, "required": false, "schema": text, "description": about });
+    let stream = json!({
+        "description": "server-sent events `created`, `updated` and `deleted`, after `ready` or `reset`; it has no end",
+        "content": { "text/event-stream": { "schema": text } },
+    });
+    json!({
+        "get": {
+            "tags": ["events"], "operationId": "followEvents", "summary": "follows changes as they happen",
+            "parameters": [
+                parameter("query", "types", "the resource types, with commas between them; without it, all that may be listed"),
+                reference("parameters", "filter"),
+                parameter("query", "from", "the id of the last event that the caller has; without it, the stream begins now"),
+                parameter("header", "Last-Event-ID", "the same; it wins over `from`"),
+            ],
+            "responses": answers(("200", stream), &["400", "403", "503"]),
         },
     })
 }

@@ -29,7 +29,10 @@ fn renamed(field: &Field) -> bool {
 /// The names that every stored resource has.
 pub(super) fn required_in_store(spec: &TypeSpec) -> Vec<&'static str> {
     let server = ["id", "resourceURI", "created", "updated", "acl"];
-    server.into_iter().chain(spec.attributes().filter(|field| field.required).map(|field| field.name)).collect()
+    server
+        .into_iter()
+        .chain(spec.attributes().filter(|field| field.required && !field.secret).map(|field| field.name))
+        .collect()
 }
 
 /// The schemas of some attributes by name.
@@ -94,6 +97,10 @@ pub(super) fn kind_schema(kind: Kind) -> Map<String, Value> {
         Kind::Link => link_schema(HREF),
         Kind::LooseLink => json!({ "anyOf": [link_schema(HREF), { "type": "string", "pattern": HREF }] }),
         Kind::WideLink => link_schema("^[a-zA-Z0-9][a-zA-Z0-9_./-]*$"),
+        Kind::Shaped(shape) => match shape.format {
+            Some(format) => json!({ "type": "string", "format": format }),
+            None => json!({ "type": "string", "pattern": "\\S" }),
+        },
         Kind::OneOf(words) => json!({ "type": "string", "enum": words }),
         Kind::List(list) => json!({
             "type": "array", "items": kind_schema(*list.of),

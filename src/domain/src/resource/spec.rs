@@ -34,6 +34,8 @@ pub struct TypeSpec {
     pub default_order: Option<(&'static str, bool)>,
     /// Whether a delete writes [`TypeSpec::deletion_event`].
     pub delete_is_logged: bool,
+    /// The top-level attribute whose change writes [`TypeSpec::state_event`].
+    pub logged_state: Option<&'static str>,
     /// The rules, under the administrators' ownership, of a new member whose creator sent no list.
     ///
     /// None leaves it to [`Acl::default_for`].
@@ -227,6 +229,7 @@ impl TypeSpec {
             one_per_node: false,
             default_order: None,
             delete_is_logged: false,
+            logged_state: None,
             default_rules: None,
             numbers_as_text: false,
             rework: leave,
@@ -274,6 +277,13 @@ impl TypeSpec {
     #[must_use]
     pub const fn delete_is_logged(mut self) -> Self {
         self.delete_is_logged = true;
+        self
+    }
+
+    /// Writes an event when an edit changes this top-level attribute, which is a text.
+    #[must_use]
+    pub const fn state_is_logged(mut self, attribute: &'static str) -> Self {
+        self.logged_state = Some(attribute);
         self
     }
 
@@ -355,16 +365,26 @@ impl TypeSpec {
     /// The attributes of the event that tells of the deletion of `id`; it belongs to the administrators.
     #[must_use]
     pub fn deletion_event(id: &ResourceId, now: Timestamp) -> Map<String, Value> {
-        let event = json!({
-            "timestamp": now.to_string(),
-            "type": "action",
-            "severity": "low",
-            "content": { "resource": { "href": id.as_str() }, "state": "DELETED" },
-        });
-        match event {
-            Value::Object(attributes) => attributes,
-            _ => Map::new(),
-        }
+        event(id, now, ("action", "low"), "DELETED")
+    }
+
+    /// The attributes of the event that tells of the new state of `id`; whoever may see the resource may see it.
+    #[must_use]
+    pub fn state_event(id: &ResourceId, state: &str, now: Timestamp) -> Map<String, Value> {
+        event(id, now, ("state", "medium"), state)
+    }
+}
+
+fn event(id: &ResourceId, now: Timestamp, (kind, severity): (&str, &str), state: &str) -> Map<String, Value> {
+    let event = json!({
+        "timestamp": now.to_string(),
+        "type": kind,
+        "severity": severity,
+        "content": { "resource": { "href": id.as_str() }, "state": state },
+    });
+    match event {
+        Value::Object(attributes) => attributes,
+        _ => Map::new(),
     }
 }
 

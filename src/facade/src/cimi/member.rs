@@ -13,7 +13,7 @@ use serde_json::Map;
 
 use super::body::{Kind, object, unsupported};
 use super::view::View;
-use super::{Exchange, body};
+use super::{Exchange, body, webhook};
 use crate::error::{ApiError, message};
 use crate::people;
 
@@ -99,6 +99,7 @@ async fn edit(
         Kind::None if bytes.is_empty() => return Err(body::object(&bytes).err().unwrap_or_else(unsupported)),
         _ => return Err(unsupported()),
     };
+    webhook::check_edit(exchange, &document, &changes)?;
     let if_match = if_match(exchange);
     let by = exchange.caller.clone();
     people::before_edit(exchange, spec, &id, &mut changes).await?;

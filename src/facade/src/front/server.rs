@@ -17,7 +17,8 @@ use tracing::debug;
 
 use super::{
     boundary::Limits,
-    stream::{ClientStream, Transport},
+    connections::Connections,
+    stream::{ClientStream, Times, Transport},
 };
 
 /// A bound socket, and the TLS settings of its connections; plain HTTP where there are none.
@@ -41,6 +42,8 @@ pub struct Settings {
     pub handshake_timeout: Duration,
     /// Time from the first byte of a request head to its last, and for the first request of a connection to begin.
     pub head_timeout: Duration,
+    /// How long a client may take nothing of an answer that is there for it.
+    pub stall: Duration,
     /// How long a connection may stay without a request.
     pub keep_alive: Duration,
     /// Time for a client to take the end of a connection.
@@ -49,6 +52,8 @@ pub struct Settings {
     pub stop_within: Duration,
     /// Sizes of request heads.
     pub limits: Limits,
+    /// Counts the connections.
+    pub connections: Connections,
 }
 
 impl Default for Settings {
@@ -59,10 +64,12 @@ impl Default for Settings {
             handshakes: 256,
             handshake_timeout: Duration::from_secs(10),
             head_timeout: Duration::from_secs(10),
+            stall: Duration::from_secs(60),
             keep_alive: Duration::from_secs(75),
             disconnect_timeout: Duration::from_secs(5),
             stop_within: Duration::from_secs(30),
             limits: Limits::default(),
+            connections: Connections::default(),
         }
     }
 }
@@ -127,6 +134,7 @@ where
     server.listen(format!("facade {address}"), socket, move || {
         let (stopping, reception) = (stopping.clone(), reception.clone());
         let settings = &reception.settings;
+        let connections = settings.connections.clone();
         // actix-web makes its own configuration known under this name only; what it holds is what `HttpServer` gives.
         let config = AppConfig::__priv_test_new(secure, address.to_string(), address);
         let app = app().into_factory().map_err(|error| error.into().error_response());
@@ -140,7 +148,8 @@ where
             .client_request_timeout(settings.head_timeout + Duration::from_secs(1))
             .client_disconnect_timeout(settings.disconnect_timeout)
             .local_addr(address)
-            .on_connect_ext(|stream: &ClientStream<Transport>, data| {
+            .on_connect_ext(move |stream: &ClientStream<Transport>, data| {
+                data.insert(connections.accept());
                 data.insert(stream.peer().clone());
             })
             .finish(map_config(app, move |()| config.clone()));
@@ -174,7 +183,8 @@ impl Reception {
             }
         };
         let protocol = transport.protocol();
-        let stream = ClientStream::accepted(transport, peer, self.settings.limits, self.settings.head_timeout);
+        let times = Times { head: self.settings.head_timeout, stall: self.settings.stall };
+        let stream = ClientStream::accepted(transport, peer, self.settings.limits, times);
         Ok((stream, protocol, Some(peer)))
     }
 

@@ -19,7 +19,8 @@ pub static SPEC: TypeSpec = TypeSpec::new(
 )
 .named(&["username"], name)
 .asked_for_by(&FORM)
-.actions(ACTIONS);
+.actions(ACTIONS)
+.state_is_logged("state");
 
 const FIELDS: &[Field] = &[
     text("username").required("the name to sign in with"),
