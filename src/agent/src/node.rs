@@ -118,6 +118,7 @@ impl Node {
         let identity = server_identity(config, &world)?;
         let tls = Arc::new(mf2c_pki::server_config(&identity)?);
 
+        let mail = accounts::mail_transport(config, &world)?;
         let transport = HttpWebhooks::new(&webhook_options(config))?;
         let arbiters = vec![Arbiter::new(), Arbiter::new()];
         let actor = ResourceStore::new(writer, config.store.queue);
@@ -132,15 +133,13 @@ impl Node {
         let hasher = Hasher::new(Arc::clone(&world.entropy));
         let password_file = config.auth.admin_password_file.as_deref();
         let first_admin = first_admin::ensure(password_file, &store, &store_writer, &hasher, &world).await?;
-        let (arbiter, writer) = (&arbiters[1], &store_writer);
-        let settings = session_settings(config);
-        let sessions = {
-            let (store, writer, world) = (Arc::clone(&store), writer.clone(), world.clone());
-            SessionManager::new(store, writer, world, Arc::clone(&tokens), hasher.clone(), settings)
-        };
-        let sessions = SessionManager::start_in_arbiter(&arbiter.handle(), move |_| sessions);
-        let rooms = Rooms { arbiter, store: &store, writer, sessions: &sessions, hasher, world: &world };
-        let accounts = accounts::start(config, rooms).await?;
+        let (key, settings) = (Arc::clone(&tokens), session_settings(config));
+        let (room, writer) = (Arc::clone(&store), store_writer.clone());
+        let sessions = SessionManager::new(room, writer, world.clone(), key, hasher.clone(), settings);
+        let sessions = SessionManager::start_in_arbiter(&arbiters[1].handle(), move |_| sessions);
+        let arbiter = &arbiters[1];
+        let rooms = Rooms { arbiter, store: &store, writer: &store_writer, sessions: &sessions, hasher, world: &world };
+        let accounts = accounts::start(config, mail, rooms).await;
         let webhooks = start_webhooks(config, &arbiters[1], transport, &store, &store_writer, &world);
         let api = Data::new(Api {
             store: Arc::clone(&store),
