@@ -132,16 +132,13 @@ impl Node {
         let hasher = Hasher::new(Arc::clone(&world.entropy));
         let password_file = config.auth.admin_password_file.as_deref();
         let first_admin = first_admin::ensure(password_file, &store, &store_writer, &hasher, &world).await?;
-        let sessions = SessionManager::new(
-            Arc::clone(&store),
-            store_writer.clone(),
-            world.clone(),
-            Arc::clone(&tokens),
-            hasher.clone(),
-            session_settings(config),
-        );
-        let sessions = SessionManager::start_in_arbiter(&arbiters[1].handle(), move |_| sessions);
         let (arbiter, writer) = (&arbiters[1], &store_writer);
+        let settings = session_settings(config);
+        let sessions = {
+            let (store, writer, world) = (Arc::clone(&store), writer.clone(), world.clone());
+            SessionManager::new(store, writer, world, Arc::clone(&tokens), hasher.clone(), settings)
+        };
+        let sessions = SessionManager::start_in_arbiter(&arbiter.handle(), move |_| sessions);
         let rooms = Rooms { arbiter, store: &store, writer, sessions: &sessions, hasher, world: &world };
         let accounts = accounts::start(config, rooms).await?;
         let webhooks = start_webhooks(config, &arbiters[1], transport, &store, &store_writer, &world);
@@ -162,9 +159,10 @@ impl Node {
         }
         let events = Events::start(Arc::clone(&store), Arc::clone(&world.clock), event_settings(config));
         let stream = Data::from(Arc::clone(&events));
-        let http = plain.as_ref().map(|(_, address)| *address);
-        let mut listeners = vec![Listener { socket: secure, tls: Some(tls) }];
-        listeners.extend(plain.map(|(socket, _)| Listener { socket, tls: None }));
+        let (plain, http) = plain.unzip();
+        let listeners = [(Some(secure), Some(tls)), (plain, None)];
+        let listeners =
+            listeners.into_iter().filter_map(|(socket, tls)| Some(Listener { socket: socket?, tls })).collect();
         let connections = Connections::default();
         let monitor = Monitor::new(monitor_settings(config, &identity), connections.clone(), &world);
         let readiness = monitor.readiness();

@@ -69,7 +69,7 @@ impl Check<'_> {
             self.refuse("api.http", reason);
         }
         let url = &config.api.external_url;
-        if !url.is_empty() && !is_origin(url) {
+        if !url.is_empty() && !is_base_url(url) {
             let url: String = url.chars().take(60).collect();
             let reason = format!("`{url}` is no address of a server; write for example `https://fog.example.org:8443`");
             self.refuse("api.external_url", reason);
@@ -216,7 +216,7 @@ impl Check<'_> {
 }
 
 /// Whether a text is `http://` or `https://` with a host and perhaps a port, and nothing behind.
-fn is_origin(url: &str) -> bool {
+fn is_base_url(url: &str) -> bool {
     let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")).unwrap_or_default();
     let rest = rest.strip_suffix('/').unwrap_or(rest);
     let (host, port) = match rest.rsplit_once(':').filter(|(_, port)| !port.contains(']')) {

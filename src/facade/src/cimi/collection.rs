@@ -136,9 +136,6 @@ async fn add(exchange: &Exchange<'_>, spec: &'static TypeSpec, payload: Payload)
     }
     let settings = &exchange.api.settings;
     let key = repeat::key(exchange)?;
-    if spec.form.is_some() {
-        return crate::people::ask(exchange, spec, payload).await;
-    }
     match exchange.content() {
         Kind::Lines => {
             repeat::refuse_for_many(key.as_ref())?;
