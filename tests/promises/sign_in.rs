@@ -334,12 +334,15 @@ fn who_is_barred_hears_what_a_stranger_hears() {
 fn digests_cannot_be_guessed_by_queries() {
     let agent = start();
     let ask = |query: &str| agent.send("GET", &format!("user?{query}"), None);
-    for filter in ["password^='$argon2id'", "password!=null", "password>'a'", "username='admin' and password>='$'"] {
-        let refused = ask(&format!("$filter={}", filter.replace(' ', "%20"))).expect(400);
-        assert!(refused.message().contains("secret"), "{filter}: {}", refused.message());
-    }
-    for query in ["$orderby=password:desc", "$aggregation=min:password", "$aggregation=terms:password"] {
-        assert_eq!(ask(query).status, 400, "{query}");
+    for query in [
+        "$filter=password^='$argon2id'",
+        "$filter=password!=null",
+        "$filter=password/x=1",
+        "$filter=username='admin'%20and%20'$'<=password",
+        "$orderby=password:desc",
+        "$aggregation=min:password",
+    ] {
+        assert_eq!(ask(query).expect(400).message().split(':').next(), Some("`password` is secret"), "{query}");
     }
     let text = ask("$select=username,password").expect(200).text();
     assert!(text.contains("\"admin\"") && !text.contains("argon2"), "{text}");
