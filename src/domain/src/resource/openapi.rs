@@ -85,7 +85,10 @@ fn collection(spec: &TypeSpec) -> Value {
             "headers": { "Location": { "description": "the new id", "schema": { "type": "string" } } },
             "content": json_content("Message"),
         });
-        let refused = ["400", "403", "409", "413", "415", "503", "507"];
+        let mut refused = vec!["400", "403", "409", "413", "415", "503", "507"];
+        if spec.form.is_some() {
+            refused.extend(["303", "404", "429"]);
+        }
         let mut add = operation(spec, "add", format!("adds: {}", spec.about), answers(("201", added), &refused));
         add.insert("requestBody".to_owned(), body(true, json_content(&format!("{}Create", spec.title))));
         path.insert("post".to_owned(), add.into());

@@ -128,8 +128,9 @@ pub(super) fn parameters() -> Value {
     })
 }
 
-/// The answers other than success, with the names under which they are described once.
-const REFUSALS: [(&str, &str, &str); 12] = [
+/// The answers other than plain success, with the names under which they are described once.
+const REFUSALS: [(&str, &str, &str); 13] = [
+    ("303", "Elsewhere", "done or refused, and the form named where to go then; a refusal is told in `error`"),
     ("304", "NotModified", "the caller has the present revision"),
     ("400", "BadRequest", "the body or a parameter is wrong; the message names each fault"),
     ("403", "Forbidden", "the caller lacks the right"),

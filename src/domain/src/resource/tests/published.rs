@@ -140,7 +140,9 @@ fn each_status_of_the_openapi_document_has_its_own_description() {
             statuses.extend(operation.as_object().unwrap().keys().map(String::as_str));
         }
     }
-    let expected = ["200", "201", "304", "400", "403", "404", "405", "409", "412", "413", "415", "503", "507"];
+    let expected = [
+        "200", "201", "202", "303", "304", "400", "403", "404", "405", "409", "412", "413", "415", "429", "503", "507",
+    ];
     assert_eq!(statuses, expected.into());
 }
 

@@ -1,7 +1,7 @@
 //! `session`: a signed-in person.
 
-use crate::resource::kind::{Field, href, object, text, timestamp, word};
-use crate::resource::spec::{EVERYBODY_MODIFY, Names, TypeSpec, Verbs};
+use crate::resource::kind::{Field, any_text, href, object, text, timestamp, word};
+use crate::resource::spec::{EVERYBODY_MODIFY, Form, Names, TypeSpec, Verbs};
 
 /// The description of the type.
 pub static SPEC: TypeSpec = TypeSpec::new(
@@ -15,7 +15,8 @@ pub static SPEC: TypeSpec = TypeSpec::new(
     EVERYBODY_MODIFY,
     FIELDS,
 )
-.verbs(Verbs::NONE);
+.verbs(Verbs::ADD_DELETE)
+.asked_for_by(&FORM);
 
 const FIELDS: &[Field] = &[
     word("method").required("how the person signed in"),
@@ -26,6 +27,18 @@ const FIELDS: &[Field] = &[
     text("server").optional("the server that was signed in to"),
     text("clientIP").optional("from where"),
     text("redirectURI").optional("where to go afterwards"),
+];
+
+/// What proves who somebody is. Which of it counts depends on the template's method.
+static FORM: Form = Form { wrapper: "sessionTemplate", template: "session-template", fields: ASKED };
+
+const ASKED: &[Field] = &[
+    any_text("username").optional("`internal`: the name to sign in with"),
+    any_text("password").optional("`internal`: the password"),
+    any_text("key").optional("`api-key`: the id of the key"),
+    any_text("secret").optional("`api-key`: the secret of the key"),
+    any_text("token").optional("`jwt`: a signed token"),
+    text("redirectURI").optional("where to go afterwards; makes the answer 303"),
 ];
 
 const TEMPLATE: &[Field] = &[href("href").required("the template's id")];
