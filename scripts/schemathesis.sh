@@ -32,7 +32,10 @@ END
 }
 
 ended() {
-    [[ -z ${agent:-} ]] || kill -KILL "$agent" 2>/dev/null || true
+    if [[ -n ${agent:-} ]]; then
+        kill -KILL "$agent" 2>/dev/null || true
+        wait "$agent" 2>/dev/null || true
+    fi
     [[ -z ${place:-} ]] || rm -rf "$place"
 }
 trap ended EXIT

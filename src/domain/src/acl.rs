@@ -6,8 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::caller::Caller;
 
-/// The most rules one list may hold.
+/// The most rules one list may hold, not counting [`ADMIN_ALL`].
 pub const MAX_RULES: usize = 100;
+
+/// The rule that every stored list has: administrators may do everything.
+pub const ADMIN_ALL: Rule = Rule::role("ADMIN", Right::All);
 
 /// An access control list: an owner with every right, and rules that grant rights to others.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -159,10 +162,9 @@ impl Acl {
         &self.rule_list
     }
 
-    /// Adds the rule that every stored list has: administrators may do everything.
+    /// Adds [`ADMIN_ALL`], which every stored list has.
     #[must_use]
     pub fn with_admin(mut self) -> Self {
-        const ADMIN_ALL: Rule = Rule::role("ADMIN", Right::All);
         if !self.rule_list.contains(&ADMIN_ALL) {
             self.rule_list.to_mut().push(ADMIN_ALL);
         }
