@@ -17,7 +17,7 @@ mod random;
 pub use agent::{Agent, Start, agent_binary, eventually, let_pass, timed};
 pub use command::{Ran, mf2c, mf2c_with, run};
 pub use curl::{Answer, curl};
-pub use http::Connection;
+pub use http::{Connection, Reply};
 pub use random::Random;
 
 /// A number that an environment variable sets, for tests that can be made longer.

@@ -20,3 +20,4 @@ mod process_agent;
 mod process_config;
 mod protocol;
 mod queries;
+mod rights;

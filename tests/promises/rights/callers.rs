@@ -1,0 +1,67 @@
+//! Who asks: everybody that a request can come from, and what each sends to be known.
+
+use mf2c_domain::caller::Caller as Known;
+
+/// What somebody may do, whatever he sends to prove it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Not known, or not any more, or not at all who he claims to be.
+    Nobody,
+    /// A user to whom the document in question does not belong.
+    User(&'static str),
+    /// The user to whom it belongs.
+    Owner,
+    /// An administrator.
+    Admin,
+}
+
+/// One column of the matrix.
+#[derive(Debug, Clone)]
+pub(super) struct Caller {
+    pub(super) column: &'static str,
+    pub(super) standing: Standing,
+    /// The headers by which he is known.
+    pub(super) headers: Vec<(&'static str, String)>,
+}
+
+/// The user to whom the documents belong.
+pub(super) const OWNER: &str = "olive";
+
+impl Caller {
+    pub(super) fn new(column: &'static str, standing: Standing, headers: &[(&'static str, &str)]) -> Self {
+        let headers = headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        Self { column, standing, headers }
+    }
+
+    /// The same as the rooms below know him; `id` is the document in question.
+    pub(super) fn known(&self, id: &str) -> Known {
+        match self.standing {
+            Standing::Nobody => Known::anonymous(),
+            Standing::User(name) => Known::new(name, ["USER"]),
+            // A session belongs to whoever holds the role of its name.
+            Standing::Owner if id.starts_with("session/") => Known::new(OWNER, ["USER", id]),
+            Standing::Owner if id.starts_with("user/") => Known::new(id.trim_start_matches("user/"), ["USER"]),
+            Standing::Owner => Known::new(OWNER, ["USER"]),
+            Standing::Admin => Known::new("root", ["ADMIN", "USER"]),
+        }
+    }
+
+    /// Whether he may see documents of others.
+    pub(super) fn has_rights(&self) -> bool {
+        matches!(self.standing, Standing::Owner | Standing::Admin)
+    }
+}
+
+const HEADER: &str = "slipstream-authn-info";
+
+/// Everybody.
+pub(super) fn all() -> Vec<Caller> {
+    vec![
+        Caller::new("nobody", Standing::Nobody, &[]),
+        Caller::new("user", Standing::User("jane"), &[(HEADER, "jane USER")]),
+        Caller::new("other", Standing::User("joe"), &[(HEADER, "joe USER")]),
+        Caller::new("owner", Standing::Owner, &[(HEADER, "olive USER")]),
+        Caller::new("admin", Standing::Admin, &[(HEADER, "internal ADMIN")]),
+        Caller::new("forwarded", Standing::Nobody, &[(HEADER, "internal ADMIN"), ("x-forwarded-for", "10.0.0.1")]),
+    ]
+}
