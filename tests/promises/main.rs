@@ -16,6 +16,7 @@ mod docs;
 mod filters;
 mod guide;
 mod house;
+mod original_client;
 mod process_agent;
 mod process_config;
 mod protocol;
