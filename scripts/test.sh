@@ -8,6 +8,8 @@ source scripts/common.sh
 
 # How long each fuzz target runs, in seconds: enough to see that it works, not to hunt.
 FUZZ_SECONDS=10
+# The version of the validator of OpenAPI documents, from PyPI.
+OPENAPI_VALIDATOR=0.9.0
 
 usage() {
     cat <<'END'
@@ -18,8 +20,8 @@ Usage: scripts/test.sh [--no-fuzz]
   --no-fuzz   leave the fuzz targets out; MF2C_TEST_FUZZ=0 does the same
   --help      print this
 
-What is missing for that is installed (a C and C++ compiler, curl, rustfmt, clippy, cargo-fuzz), but for cargo-deny and
-cargo-nextest, which are used where they are.
+What is missing for that is installed (a C and C++ compiler, curl, rustfmt, clippy, cargo-fuzz, a validator of OpenAPI
+in target/), but for cargo-deny and cargo-nextest, which are used where they are.
 MF2C_TEST_CRASH_ROUNDS says how often agents are killed in the test of that; 100 where it does not.
 END
 }
@@ -79,6 +81,18 @@ check_licences() {
     fi
 }
 
+# Validates the OpenAPI document. A test compares the one that an agent serves with this file.
+check_openapi() {
+    local venv=target/openapi-validator
+    if [[ ! -x $venv/bin/openapi-spec-validator ]]; then
+        python3 -m venv "$venv" ||
+            fail "Python cannot make a virtual environment" "Debian and Ubuntu: apt-get install python3-venv"
+        "$venv/bin/pip" install --quiet --disable-pip-version-check "openapi-spec-validator==$OPENAPI_VALIDATOR" ||
+            fail "could not install the validator from PyPI" "Is there a way to pypi.org?"
+    fi
+    "$venv/bin/openapi-spec-validator" --schema 3.1 tests/snapshots/openapi.json
+}
+
 # Runs each fuzz target for a while. What libFuzzer says is shown where it has found something.
 fuzz_targets() {
     local target log
@@ -132,6 +146,8 @@ main() {
     cargo clippy --workspace --all-targets --locked -- -D warnings
     step "Licences, bans and sources of dependencies"
     check_licences
+    step "OpenAPI document"
+    check_openapi
     step "Building the program that the tests run"
     cargo build --package mf2c-agent --bin mf2c --locked
     if [[ $fuzz == yes ]]; then

@@ -108,6 +108,8 @@ fn full(min_free: &str) {
     assert_eq!(settled(&agent), acknowledged, "reads go on, and see nothing that was refused");
     let (status, text) = health(&agent);
     assert!(status == 503 && text.contains("degraded"), "{status} {text}");
+    let ready = curl(["-k", "-H", "accept: application/json", &format!("https://{}/readyz", agent.https())]);
+    assert_eq!((ready.status, &ready.json()["status"]), (503, &json!("degraded")), "{}", ready.text());
 
     fs::remove_file(&ballast).unwrap();
     eventually("writing again, without a restart", || add(&mut connection, number).0 == 201);

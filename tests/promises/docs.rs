@@ -196,7 +196,7 @@ fn links_between_the_pages_lead_somewhere() {
 
 #[test]
 fn paths_named_in_the_pages_exist() {
-    let folders = ["scripts/", "config/", "docs/", "src/", "actors/", "tests/", "fuzz/"];
+    let folders = ["scripts/", "config/", "docs/", "src/", "actors/", "tests/", "fuzz/", "packaging/"];
     for name in LINKED {
         let text = page(name);
         let words = text.split(|c: char| c.is_whitespace() || matches!(c, '`' | '(' | ')' | ',' | ';' | '"' | '|'));

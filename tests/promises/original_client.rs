@@ -23,7 +23,6 @@ fn done(ran: &Ran) -> Vec<&str> {
 fn the_programs_around_the_original_find_what_they_rely_on() {
     let agent = Start::new().agent();
     let ran = client("inhouse.py", &[agent.api().trim_end_matches("/api")]).expect(0);
-    let all =
-        ["bootstrap", "policies", "life_cycle", "service_manager", "service_levels", "watcher", "event_jobs"];
+    let all = ["bootstrap", "policies", "life_cycle", "service_manager", "service_levels", "watcher", "event_jobs"];
     assert_eq!(done(&ran), all, "{ran:?}");
 }

@@ -16,6 +16,7 @@ use crate::config::{self, AuthHeader, Loaded};
 use crate::control;
 use crate::logging;
 use crate::node::{Node, Stopping, engine_options, make_directory, store_directory};
+use crate::service_manager::ServiceManager;
 use crate::world;
 
 /// A command that did not succeed.
@@ -118,11 +119,14 @@ async fn serve(loaded: &Loaded) -> anyhow::Result<Stopping> {
     let (role, version) = (loaded.config.role.as_str(), env!("CARGO_PKG_VERSION"));
     tracing::info!(version, role, https = %node.api, http, data_dir = %loaded.config.data_dir.display(), "serving");
     say(&format!("ready https://{}/api", node.api)).map_err(|failure| failure.error)?;
+    let manager = ServiceManager::find();
+    manager.ready();
     let signal = tokio::select! {
         _ = interrupted.recv() => "SIGINT",
         _ = terminated.recv() => "SIGTERM",
     };
     tracing::info!(signal, "stopping: answering what is in flight");
+    manager.stopping();
     Ok(node.stop().await)
 }
 

@@ -6,4 +6,6 @@ pub mod config;
 pub mod control;
 pub mod logging;
 pub mod node;
+pub mod process_figures;
+pub mod service_manager;
 pub mod world;

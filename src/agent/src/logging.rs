@@ -94,6 +94,10 @@ pub fn filter(level: &str) -> Result<EnvFilter, LoggingError> {
             .ok_or_else(|| LoggingError::UnknownLevel { word: part.chars().take(40).collect() })?;
     }
     let mut directives = format!("{},mf2c={}", LEVELS[general.min(LIBRARIES)], LEVELS[general]);
+    if general > 0 {
+        // Which requests are logged is for `log.access` alone to say.
+        directives.push_str(",access=info");
+    }
     for part in named {
         directives.push(',');
         directives.push_str(part);

@@ -11,23 +11,24 @@ use std::time::Duration;
 use actix::{Actor as _, Addr, Arbiter};
 use actix_web::App;
 use actix_web::dev::ServerHandle;
-use actix_web::middleware::Compress;
+use actix_web::middleware::{Compress, from_fn};
 use actix_web::web::Data;
 use mf2c_actors::inventory::{Inventory, InventorySettings};
 use mf2c_actors::ports::World;
 use mf2c_actors::resource_store::ResourceStore;
 use mf2c_actors::supervisor::Supervisor;
-use mf2c_facade::cimi::{self, Api, ApiSettings};
-use mf2c_facade::front::{self, Listener, boundary::Limits};
-use mf2c_facade::monitor;
+use mf2c_facade::cimi::{self, Api, ApiSettings, OpenApi, Repeats, Writes};
+use mf2c_facade::front::{self, Connections, Listener, boundary::Limits};
+use mf2c_facade::monitor::{self, Access, MetricsFor, Monitor, MonitorSettings, Readiness, Stage};
 use mf2c_machine::{Declared, DeclaredSensor, Publisher, Roots, SystemMachine};
 use mf2c_pki::{Origin, PkiError, ServerIdentity};
 use mf2c_store::engine::{EmbeddedEngine, EmbeddedOptions, EngineError};
 use mf2c_store::{Store, StoreOptions, Writer};
 use thiserror::Error;
 
-use crate::config::{AuthHeader, Config, ListenAddress, Role};
+use crate::config::{AccessLog, AuthHeader, Config, ListenAddress, MetricsReaders, Role};
 use crate::control::Control;
+use crate::process_figures;
 
 /// Why an agent did not start.
 #[derive(Debug, Error)]
@@ -76,6 +77,7 @@ pub struct Node {
     /// Where plain HTTP is served, if anywhere.
     pub http: Option<SocketAddr>,
     server: ServerHandle,
+    readiness: Arc<Readiness>,
     arbiters: Vec<Arbiter>,
     _control: Option<Control>,
 }
@@ -99,9 +101,11 @@ impl Node {
         }
         let api = Data::new(Api {
             store: Arc::clone(&store),
-            writer: store_writer,
+            writer: Writes::new(store_writer),
             world: world.clone(),
             settings: api_settings(config),
+            openapi: OpenApi::new(env!("CARGO_PKG_VERSION")),
+            repeats: Repeats::default(),
         });
         if let Err(error) = cimi::ensure_entry_point(&api).await {
             tracing::warn!(error = ?error.document(), "the entry point could not be stored");
@@ -111,21 +115,29 @@ impl Node {
         let http = plain.as_ref().map(|(_, address)| *address);
         let mut listeners = vec![Listener { socket: secure, tls: Some(tls) }];
         listeners.extend(plain.map(|(socket, _)| Listener { socket, tls: None }));
-        let server = front::serve(listeners, &front_settings(config), move || {
+        let connections = Connections::default();
+        let monitor = Monitor::new(monitor_settings(config, &identity), connections.clone(), &world);
+        let readiness = monitor.readiness();
+        let settings = front::Settings { connections, ..front_settings(config) };
+        let server = front::serve(listeners, &settings, move || {
+            let seat = monitor.seat();
             App::new()
                 .wrap(Compress::default())
-                .configure(monitor::configure)
+                .wrap(from_fn(move |request, next| monitor::pass(seat.clone(), request, next)))
+                .configure(|services| monitor::configure(services, &monitor))
                 .configure(|services| cimi::configure(services, &api))
         })
         .map_err(|source| StartError::Start { what: "the server", source })?;
         let handle = server.handle();
         actix::spawn(server);
         let control = Control::start(&config.data_dir, store);
-        Ok(Self { api: api_address, http, server: handle, arbiters, _control: control })
+        readiness.enter(Stage::Serving);
+        Ok(Self { api: api_address, http, server: handle, readiness, arbiters, _control: control })
     }
 
     /// Stops taking requests and answers those in flight. What is left to do needs no runtime: see [`Stopping::finish`].
     pub async fn stop(self) -> Stopping {
+        self.readiness.enter(Stage::Stopping);
         self.server.stop(true).await;
         Stopping { arbiters: self.arbiters }
     }
@@ -268,7 +280,28 @@ fn api_settings(config: &Config) -> ApiSettings {
         body_timeout: config.limits.body_timeout.get(),
         page: config.limits.page,
         trusted_proxies: config.api.trusted_proxies.clone(),
+    }
+}
+
+fn monitor_settings(config: &Config, identity: &ServerIdentity) -> MonitorSettings {
+    let data_dir = config.data_dir.clone();
+    MonitorSettings {
+        cors_origins: config.api.cors_origins.clone(),
+        access: match config.log.access {
+            AccessLog::Off => Access::Off,
+            AccessLog::Errors => Access::Errors,
+            AccessLog::All => Access::All,
+        },
+        trusted_proxies: config.api.trusted_proxies.clone(),
+        metrics_for: match config.api.metrics {
+            MetricsReaders::Loopback => MetricsFor::Loopback,
+            MetricsReaders::Open => MetricsFor::Everybody,
+            MetricsReaders::Admin => MetricsFor::Administrators,
+        },
+        certificate_ends: identity.not_after(),
         version: env!("CARGO_PKG_VERSION"),
+        role: config.role.as_str(),
+        process: Arc::new(move || process_figures::look(&data_dir)),
     }
 }
 

@@ -32,6 +32,7 @@ pub fn caller_of(request: &HttpRequest, header_allowed: bool) -> Caller {
     words.next().map_or_else(Caller::anonymous, |identity| Caller::new(identity, words))
 }
 
-fn is_forwarded(headers: &HeaderMap) -> bool {
+/// Whether somebody else stands between the client and us.
+pub(crate) fn is_forwarded(headers: &HeaderMap) -> bool {
     headers.contains_key(header::VIA) || FORWARDING.iter().any(|name| headers.contains_key(*name))
 }

@@ -61,6 +61,18 @@ impl ApiError {
         Self { resource: Some(resource.into()), ..self }
     }
 
+    /// Tells the client in how many seconds it may ask again.
+    #[must_use]
+    pub fn retry_after(self, seconds: u32) -> Self {
+        Self { retry_after: Some(seconds), ..self }
+    }
+
+    /// The resource that the error is about.
+    #[must_use]
+    pub fn resource(&self) -> Option<&str> {
+        self.resource.as_deref()
+    }
+
     /// The HTTP status.
     #[must_use]
     pub fn status(&self) -> StatusCode {

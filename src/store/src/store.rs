@@ -23,6 +23,7 @@ use crate::engine::{Engine, EngineError, Scan, Space};
 use crate::error::StoreError;
 use crate::identity::Identity;
 use crate::load::load;
+use crate::measure::Histogram;
 use crate::record::{ChangeRecord, DocumentRecord, NodeId};
 use crate::writer::Writer;
 
@@ -45,8 +46,14 @@ impl Default for StoreOptions {
     }
 }
 
+/// The upper bounds of commit times, in microseconds: from a disk with a battery to one that is about to fail.
+const COMMIT_MICROS: [u64; 13] =
+    [100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000, 10_000_000];
+/// The upper bounds of the changes in one batch.
+const BATCH_CHANGES: [u64; 10] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 1024];
+
 /// What the store has done since its start.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Counters {
     /// Batches committed.
     pub commits: AtomicU64,
@@ -60,6 +67,25 @@ pub struct Counters {
     pub log_entries: AtomicU64,
     /// Bytes of JSON in memory.
     pub resident: AtomicU64,
+    /// How long batches took to be on disk, in microseconds.
+    pub commit_micros: Histogram,
+    /// How many changes shared a batch, and so a sync.
+    pub batch_changes: Histogram,
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self {
+            commits: AtomicU64::default(),
+            changes: AtomicU64::default(),
+            failures: AtomicU64::default(),
+            position: AtomicU64::default(),
+            log_entries: AtomicU64::default(),
+            resident: AtomicU64::default(),
+            commit_micros: Histogram::new(&COMMIT_MICROS),
+            batch_changes: Histogram::new(&BATCH_CHANGES),
+        }
+    }
 }
 
 /// The committed documents. A read sees every write that was acknowledged before it began.

@@ -14,6 +14,8 @@ const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 const MINUTE: u64 = 60;
 const HOUR: u64 = 3600;
+/// Every request of a browser is compared with each of them.
+const MAX_ORIGINS: usize = 100;
 
 /// Everything that is wrong with `config`.
 pub(super) fn problems(config: &Config, origins: &BTreeMap<String, Origin>) -> Vec<Problem> {
@@ -63,6 +65,21 @@ impl Check<'_> {
             self.refuse("api.http", reason);
         }
         self.range("api.workers", config.api.workers, 0, 1024);
+        let origins = &config.api.cors_origins;
+        if origins.len() > MAX_ORIGINS {
+            let reason = format!("{} origins are too many; at most {MAX_ORIGINS} are looked through", origins.len());
+            self.refuse("api.cors_origins", reason);
+        }
+        for origin in origins.iter().filter(|origin| *origin != "*" && !is_origin(origin)) {
+            let origin: String = origin.chars().take(60).collect();
+            self.refuse(
+                "api.cors_origins",
+                format!(
+                    "`{origin}` is no origin; write scheme, host and port as browsers send them, in lower case and \
+                     without a path: `https://console.example.org`, or `*` for every page, without cookies"
+                ),
+            );
+        }
     }
 
     fn certificate(&mut self, config: &Config) {
@@ -147,6 +164,26 @@ fn is_host(name: &str) -> bool {
     };
     let host = name.strip_prefix("*.").unwrap_or(name);
     name.parse::<std::net::IpAddr>().is_ok() || (name.len() <= 253 && host.split('.').all(label))
+}
+
+/// Whether a text is an origin as browsers send it (RFC 6454, 6.2): never with a path, an end slash or a default port.
+fn is_origin(text: &str) -> bool {
+    let Some((scheme, address)) = text.split_once("://") else { return false };
+    let (host, port) = match address.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, Some(port)),
+        _ => (address, None),
+    };
+    let usual = match scheme {
+        "https" => "443",
+        "http" => "80",
+        _ => return false,
+    };
+    let named = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(inner) => inner.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => is_host(host) && !host.starts_with('*') && !host.contains(':'),
+    };
+    let good_port = |port: &str| port != usual && !port.starts_with('0') && port.parse::<u16>().is_ok();
+    named && !host.bytes().any(|byte| byte.is_ascii_uppercase()) && port.is_none_or(good_port)
 }
 
 /// What works but should not go unnoticed.

@@ -14,6 +14,7 @@ mod quantity;
 mod settings;
 mod show;
 mod sources;
+pub mod systemd;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -29,7 +30,7 @@ pub use keys::environment_name;
 pub use quantity::{HumanDuration, HumanSize, QuantityError};
 pub use settings::{Api, Auth, Config, Device, Limits, Log, Sensor, Store, Tls};
 pub use sources::Overrides;
-pub use words::{AgentType, AuthHeader, LogFormat, Role, UnknownWord};
+pub use words::{AccessLog, AgentType, AuthHeader, LogFormat, MetricsReaders, Role, UnknownWord};
 
 use keys::Keys;
 use sources::Setting;

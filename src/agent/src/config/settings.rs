@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::address::{ListenAddress, empty_is_none};
 use super::quantity::{HumanDuration, HumanSize};
-use super::words::{AgentType, AuthHeader, LogFormat, Role};
+use super::words::{AccessLog, AgentType, AuthHeader, LogFormat, MetricsReaders, Role};
 
 /// What an agent is told at its start.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -49,6 +49,10 @@ pub struct Api {
     pub workers: usize,
     /// Proxies whose `X-Forwarded-*` headers are believed.
     pub trusted_proxies: Vec<IpAddr>,
+    /// Pages in browsers that may use the API: exact origins, or `*`.
+    pub cors_origins: Vec<String>,
+    /// Who may read `/metrics`.
+    pub metrics: MetricsReaders,
 }
 
 /// `[tls]`
@@ -157,6 +161,8 @@ pub struct Log {
     pub level: String,
     /// How lines look.
     pub format: LogFormat,
+    /// Which requests get a line.
+    pub access: AccessLog,
 }
 
 const fn kib(count: u64) -> HumanSize {
@@ -169,7 +175,14 @@ const fn mib(count: u64) -> HumanSize {
 
 impl Default for Api {
     fn default() -> Self {
-        Self { listen: ListenAddress(([127, 0, 0, 1], 8443).into()), http: None, workers: 2, trusted_proxies: vec![] }
+        Self {
+            listen: ListenAddress(([127, 0, 0, 1], 8443).into()),
+            http: None,
+            workers: 2,
+            trusted_proxies: vec![],
+            cors_origins: vec![],
+            metrics: MetricsReaders::Loopback,
+        }
     }
 }
 
@@ -219,6 +232,6 @@ impl Default for Device {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { level: "info".into(), format: LogFormat::Text }
+        Self { level: "info".into(), format: LogFormat::Text, access: AccessLog::Off }
     }
 }

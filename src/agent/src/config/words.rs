@@ -119,6 +119,32 @@ words! {
     }
 }
 
+words! {
+    /// Which requests get a line in the log.
+    AccessLog {
+        /// None.
+        #[default]
+        Off = "off",
+        /// Those that were refused or failed.
+        Errors = "errors",
+        /// Every one.
+        All = "all",
+    }
+}
+
+words! {
+    /// Who may read `/metrics`.
+    MetricsReaders {
+        /// Programs on this machine, and administrators.
+        #[default]
+        Loopback = "loopback",
+        /// Everybody.
+        Open = "open",
+        /// Administrators.
+        Admin = "admin",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

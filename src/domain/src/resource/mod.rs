@@ -6,8 +6,10 @@
 pub mod kind;
 mod metadata;
 mod openapi;
+mod openapi_operators;
 mod openapi_parts;
 mod prepare;
+mod repeat;
 mod schema;
 mod spec;
 #[cfg(test)]
@@ -19,6 +21,7 @@ mod values;
 pub use metadata::metadata;
 pub use openapi::openapi;
 pub use prepare::Draft;
+pub use repeat::takes_idempotency_key;
 pub use spec::{Action, BuiltIn, COMMON, Form, Names, Naming, Offered, SERVER_OWNED, Served, TypeSpec, Verbs};
 pub use validate::{MAX_FAULTS, MAX_ITEMS, SchemaError};
 

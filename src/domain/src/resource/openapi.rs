@@ -3,7 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use super::all;
+use super::openapi_operators;
 use super::openapi_parts::{common_schemas, json_content, parameters, reference, responses, status_name};
+use super::repeat::takes_idempotency_key;
 use super::schema::{changes_schema, either_name, fields_schema, part_of_fields, required_in_store, required_to_add};
 use super::spec::{Action, COMMON, Form, TypeSpec};
 
@@ -13,6 +15,7 @@ pub fn openapi(version: &str) -> Value {
     let mut paths = Map::new();
     let mut schemas = common_schemas();
     paths.insert("/api/cloud-entry-point".to_owned(), entry_point());
+    paths.extend(openapi_operators::paths());
     for spec in all() {
         paths.insert(format!("/api/{}", spec.name), collection(spec));
         paths.insert(format!("/api/{}/{{name}}", spec.name), member(spec));
@@ -86,12 +89,15 @@ fn collection(spec: &TypeSpec) -> Value {
             "headers": { "Location": { "description": "the new id", "schema": { "type": "string" } } },
             "content": json_content("Message"),
         });
-        let mut refused = vec!["400", "403", "409", "413", "415", "503", "507"];
+        let mut refused = vec!["400", "403", "409", "413", "415", "422", "503", "507"];
         if spec.form.is_some() {
             refused.extend(["303", "404", "429"]);
         }
         let mut add = operation(spec, "add", format!("adds: {}", spec.about), answers(("201", added), &refused));
         add.insert("requestBody".to_owned(), body(true, json_content(&format!("{}Create", spec.title))));
+        if takes_idempotency_key(spec) {
+            add.insert("parameters".to_owned(), json!([reference("parameters", "idempotencyKey")]));
+        }
         path.insert("post".to_owned(), add.into());
     }
     path.into()

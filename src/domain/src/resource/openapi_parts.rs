@@ -125,6 +125,11 @@ pub(super) fn parameters() -> Value {
             "name": "If-Match", "in": "header", "required": false, "schema": text,
             "description": "the revision that the caller has read; another one is answered with 412",
         },
+        "idempotencyKey": {
+            "name": "Idempotency-Key", "in": "header", "required": false,
+            "schema": { "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$" },
+            "description": "names this request of this caller: sent again with the same body, it is answered again",
+        },
         "ifNoneMatch": {
             "name": "If-None-Match", "in": "header", "required": false, "schema": text,
             "description": "the revision that the caller has; it is not sent again",
@@ -133,7 +138,7 @@ pub(super) fn parameters() -> Value {
 }
 
 /// The answers other than plain success, with the names under which they are described once.
-const REFUSALS: [(&str, &str, &str); 13] = [
+const REFUSALS: [(&str, &str, &str); 14] = [
     ("303", "Elsewhere", "done or refused, and the form named where to go then; a refusal is told in `error`"),
     ("304", "NotModified", "the caller has the present revision"),
     ("400", "BadRequest", "the body or a parameter is wrong; the message names each fault"),
@@ -144,6 +149,7 @@ const REFUSALS: [(&str, &str, &str); 13] = [
     ("412", "PreconditionFailed", "the resource has changed since the caller read it"),
     ("413", "TooLarge", "the body is too long"),
     ("415", "WrongMediaType", "the body is of a type that is not read here"),
+    ("422", "OtherRequest", "the idempotency key was used with another body"),
     ("429", "TooMany", "too many attempts; `Retry-After` says when the next one is heard"),
     ("503", "Busy", "too much to do, or starting or stopping; try again later"),
     ("507", "DiskFull", "there is no space to store more"),

@@ -6,6 +6,7 @@ use actix_web::HttpResponse;
 use actix_web::http::{Method, StatusCode, header};
 use actix_web::web::{self, BytesMut, Payload};
 use mf2c_actors::resource_store::AddResource;
+use mf2c_domain::entropy::Entropy;
 use mf2c_domain::query::{Query, decode_pairs};
 use mf2c_domain::resource::TypeSpec;
 use mf2c_store::{NewDocument, StoreError};
@@ -14,7 +15,7 @@ use serde_json::{Map, Value};
 use super::body::{Kind, object, unsupported, unsupported_but};
 use super::member::JSON;
 use super::view::{View, internal};
-use super::{Exchange, bulk};
+use super::{Exchange, bulk, repeat};
 use crate::error::{ApiError, message};
 
 /// The largest collection document, in bytes.
@@ -122,20 +123,26 @@ async fn add(exchange: &Exchange<'_>, spec: &'static TypeSpec, payload: Payload)
         return Err(ApiError::forbidden(spec.name));
     }
     let settings = &exchange.api.settings;
+    let key = repeat::key(exchange, spec)?;
     if spec.form.is_some() {
         return crate::people::ask(exchange, spec, payload).await;
     }
     match exchange.content() {
         Kind::Lines => {
+            repeat::refuse_for_many(key.as_ref())?;
             let bytes = exchange.bytes(payload, settings.bulk_body).await?;
             bulk::add_lines(exchange, spec, &bytes).await
         }
         Kind::Json => {
             let bytes = exchange.one_or_many(payload, settings.body, settings.bulk_body).await?;
             if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
+                repeat::refuse_for_many(key.as_ref())?;
                 return bulk::add_list(exchange, spec, &bytes).await;
             }
-            add_one(exchange, spec, &bytes).await
+            match key {
+                Some(key) => repeat::add_once(exchange, spec, &key, &bytes).await,
+                None => add_one(exchange, spec, &bytes).await,
+            }
         }
         _ => Err(unsupported()),
     }
@@ -143,11 +150,13 @@ async fn add(exchange: &Exchange<'_>, spec: &'static TypeSpec, payload: Payload)
 
 async fn add_one(exchange: &Exchange<'_>, spec: &'static TypeSpec, bytes: &BytesMut) -> Result<HttpResponse, ApiError> {
     let id = store_new(exchange, spec, object(bytes)?).await?;
-    Ok(HttpResponse::Created().insert_header((header::LOCATION, id.as_str())).json(message(
-        StatusCode::CREATED,
-        &format!("{id} created"),
-        Some(&id),
-    )))
+    Ok(created(&id))
+}
+
+/// 201 with the new id.
+pub(super) fn created(id: &str) -> HttpResponse {
+    let document = message(StatusCode::CREATED, &format!("{id} created"), Some(id));
+    HttpResponse::Created().insert_header((header::LOCATION, id)).json(document)
 }
 
 /// Validates and stores one new resource; its id.
@@ -156,9 +165,18 @@ pub(super) async fn store_new(
     spec: &'static TypeSpec,
     body: Map<String, Value>,
 ) -> Result<String, ApiError> {
-    let world = &exchange.api.world;
-    let draft = spec.prepare_add(body, world.clock.now(), &*world.entropy)?;
-    let new = NewDocument::new(spec, draft, &exchange.caller, &*world.entropy)?;
+    store_by(exchange, spec, body, &*exchange.api.world.entropy).await
+}
+
+/// As [`store_new`], by a chance of the caller's choice.
+pub(super) async fn store_by(
+    exchange: &Exchange<'_>,
+    spec: &'static TypeSpec,
+    body: Map<String, Value>,
+    entropy: &dyn Entropy,
+) -> Result<String, ApiError> {
+    let draft = spec.prepare_add(body, exchange.api.world.clock.now(), entropy)?;
+    let new = NewDocument::new(spec, draft, &exchange.caller, entropy)?;
     let written = exchange.api.writer.send(AddResource(new)).await.map_err(|_| StoreError::Stopping)??;
     Ok(written.id.as_str().to_owned())
 }

@@ -7,20 +7,21 @@ mod collection;
 mod entry_point;
 mod expand;
 mod member;
+mod openapi;
+mod repeat;
 mod route;
 mod strict;
 mod view;
+mod writes;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::Addr;
-use actix_web::http::{Method, StatusCode, header};
+use actix_web::http::{StatusCode, header};
 use actix_web::web::{Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, web};
 use mf2c_actors::ports::World;
-use mf2c_actors::resource_store::ResourceStore;
 use mf2c_domain::caller::Caller;
 use mf2c_domain::query::{Query, decode_pairs};
 use mf2c_store::Store;
@@ -28,8 +29,12 @@ use mf2c_store::Store;
 use crate::caller::caller_of;
 use crate::error::ApiError;
 use crate::front::refusal;
+use crate::monitor;
 pub use entry_point::ensure as ensure_entry_point;
+pub use openapi::OpenApi;
+pub use repeat::Repeats;
 use route::Route;
+pub use writes::Writes;
 
 /// What the facade may do and must not.
 #[derive(Debug, Clone)]
@@ -46,8 +51,6 @@ pub struct ApiSettings {
     pub page: usize,
     /// Proxies whose `X-Forwarded-*` headers name the address that clients use.
     pub trusted_proxies: Vec<IpAddr>,
-    /// The version that the OpenAPI document names.
-    pub version: &'static str,
 }
 
 /// What every handler has at hand.
@@ -55,11 +58,15 @@ pub struct Api {
     /// Committed documents, to read.
     pub store: Arc<Store>,
     /// The way to write.
-    pub writer: Addr<ResourceStore>,
+    pub writer: Writes,
     /// Time and randomness.
     pub world: World,
     /// Bounds and permissions.
     pub settings: ApiSettings,
+    /// The description of the API.
+    pub openapi: OpenApi,
+    /// The idempotency keys that were used.
+    pub repeats: Repeats,
 }
 
 /// One request with what is known about it.
@@ -89,6 +96,7 @@ pub fn configure(config: &mut ServiceConfig, api: &Data<Api>) {
 
 async fn dispatch(request: HttpRequest, payload: Payload, api: Data<Api>) -> HttpResponse {
     let caller = caller_of(&request, api.settings.header_allowed);
+    monitor::note_caller(&request, &caller);
     let exchange = Exchange { api: &api, request: &request, caller };
     match answer(&exchange, payload).await {
         Ok(response) => response,
@@ -102,10 +110,7 @@ async fn answer(exchange: &Exchange<'_>, payload: Payload) -> Result<HttpRespons
     match Route::of(&path) {
         Route::Root => Ok(to_entry_point()),
         Route::EntryPoint => entry_point::answer(exchange, payload).await,
-        Route::OpenApi if request.method() == Method::GET || request.method() == Method::HEAD => {
-            Ok(HttpResponse::Ok().json(mf2c_domain::resource::openapi(exchange.api.settings.version)))
-        }
-        Route::OpenApi => Err(exchange.invalid_method("GET, HEAD")),
+        Route::OpenApi => openapi::answer(exchange),
         Route::Collection(spec) => collection::answer(exchange, spec, payload).await,
         Route::Member(spec, name) => member::answer(exchange, spec, name, payload).await,
         Route::Action(spec, name, action) => action::answer(exchange, spec, name, action, payload).await,

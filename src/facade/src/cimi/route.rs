@@ -15,7 +15,7 @@ pub(super) enum Route<'p> {
     Root,
     /// `/api/cloud-entry-point`.
     EntryPoint,
-    /// `/api/openapi.json`.
+    /// `/openapi.json`, `/api/openapi.json`.
     OpenApi,
     /// `/api/<type>`.
     Collection(&'static TypeSpec),
@@ -45,7 +45,11 @@ impl<'p> Route<'p> {
             return Self::Refused(refused.rsplit('/').next().unwrap_or_default());
         }
         let Some(below) = path.strip_prefix("/api") else {
-            return if path == "/" { Self::Root } else { Self::Unknown };
+            return match path {
+                "/" => Self::Root,
+                "/openapi.json" => Self::OpenApi,
+                _ => Self::Unknown,
+            };
         };
         match below.strip_prefix('/') {
             None if below.is_empty() => Self::Root,
@@ -95,6 +99,8 @@ mod tests {
             ("/", "Root"),
             ("/api/", "Root"),
             ("/api/cloud-entry-point", "EntryPoint"),
+            ("/openapi.json", "OpenApi"),
+            ("/api/openapi.json", "OpenApi"),
             ("/api/device", "collection device"),
             ("/api/device/", "collection device"),
             ("/api/device/a-b", "member device a-b"),

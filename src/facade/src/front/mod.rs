@@ -6,6 +6,7 @@
 #[cfg(test)]
 mod agreement;
 pub mod boundary;
+mod connections;
 mod head;
 #[cfg(test)]
 mod laws;
@@ -15,6 +16,7 @@ mod served;
 pub mod server;
 pub mod stream;
 
+pub use connections::Connections;
 pub use refusal::Refusal;
 pub use server::{Listener, Settings, serve};
 pub use stream::Peer;

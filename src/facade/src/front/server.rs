@@ -17,6 +17,7 @@ use tracing::debug;
 
 use super::{
     boundary::Limits,
+    connections::Connections,
     stream::{ClientStream, Transport},
 };
 
@@ -49,6 +50,8 @@ pub struct Settings {
     pub stop_within: Duration,
     /// Sizes of request heads.
     pub limits: Limits,
+    /// Counts the connections.
+    pub connections: Connections,
 }
 
 impl Default for Settings {
@@ -63,6 +66,7 @@ impl Default for Settings {
             disconnect_timeout: Duration::from_secs(5),
             stop_within: Duration::from_secs(30),
             limits: Limits::default(),
+            connections: Connections::default(),
         }
     }
 }
@@ -127,6 +131,7 @@ where
     server.listen(format!("facade {address}"), socket, move || {
         let (stopping, reception) = (stopping.clone(), reception.clone());
         let settings = &reception.settings;
+        let connections = settings.connections.clone();
         // actix-web makes its own configuration known under this name only; what it holds is what `HttpServer` gives.
         let config = AppConfig::__priv_test_new(secure, address.to_string(), address);
         let app = app().into_factory().map_err(|error| error.into().error_response());
@@ -140,7 +145,8 @@ where
             .client_request_timeout(settings.head_timeout + Duration::from_secs(1))
             .client_disconnect_timeout(settings.disconnect_timeout)
             .local_addr(address)
-            .on_connect_ext(|stream: &ClientStream<Transport>, data| {
+            .on_connect_ext(move |stream: &ClientStream<Transport>, data| {
+                data.insert(connections.accept());
                 data.insert(stream.peer().clone());
             })
             .finish(map_config(app, move |()| config.clone()));

@@ -102,8 +102,14 @@ impl Writer {
             return answers;
         }
         let (batch, time) = self.batch(&changes);
+        let began = self.clock.elapsed();
         match self.engine.commit(batch) {
-            Ok(()) => self.committed(&changes, time),
+            Ok(()) => {
+                let took = self.clock.elapsed().saturating_sub(began);
+                self.counters.commit_micros.add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+                self.counters.batch_changes.add(changes.len() as u64);
+                self.committed(&changes, time);
+            }
             Err(error) => {
                 tracing::error!(error = %Chain(&error), "a commit failed; reads go on, writes are refused until it is mended");
                 self.counters.failures.fetch_add(1, Ordering::Relaxed);

@@ -1,0 +1,126 @@
+//! `/metrics`: what the agent has done, for Prometheus. `docs/operations.md` explains every family.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use actix_web::web::{self, Data};
+use actix_web::{HttpRequest, HttpResponse};
+use mf2c_domain::time::Timestamp;
+use mf2c_store::Counters;
+
+use super::exposition::{CONTENT_TYPE, Exposition};
+use super::{MetricsFor, Monitor, ProcessFigures, is_near};
+use crate::caller::caller_of;
+use crate::cimi::Api;
+use crate::error::ApiError;
+
+const MICROS: f64 = 1e6;
+
+/// The page, for those who may read it.
+pub(super) async fn answer(request: HttpRequest, api: Data<Api>, monitor: Data<Monitor>) -> HttpResponse {
+    let open = match monitor.settings.metrics_for {
+        MetricsFor::Everybody => true,
+        MetricsFor::Loopback => is_near(&request),
+        MetricsFor::Administrators => false,
+    };
+    if !open && !caller_of(&request, api.settings.header_allowed).is_admin() {
+        return ApiError::forbidden("/metrics").into_response();
+    }
+    let process = Arc::clone(&monitor.settings.process);
+    // It reads the data directory, which may take a while.
+    let process = web::block(move || process()).await.unwrap_or_default();
+    HttpResponse::Ok().content_type(CONTENT_TYPE).body(page(&monitor, &api, &process))
+}
+
+fn page(monitor: &Monitor, api: &Api, process: &ProcessFigures) -> String {
+    let mut page = Exposition::new();
+    build(&mut page, monitor);
+    requests(&mut page, monitor);
+    writes(&mut page, api);
+    sizes(&mut page, api, process);
+    of_process(&mut page, monitor, process);
+    page.finish()
+}
+
+fn build(page: &mut Exposition, monitor: &Monitor) {
+    let settings = &monitor.settings;
+    page.family("mf2c_build_info", "gauge", "Always 1; the labels tell what runs.");
+    page.sample("mf2c_build_info", &format!("version=\"{}\",role=\"{}\"", settings.version, settings.role), 1);
+    let name = "mf2c_certificate_expiry_timestamp_seconds";
+    page.gauge(name, "The end of the served certificate, in seconds since 1970.", seconds(settings.certificate_ends));
+}
+
+fn requests(page: &mut Exposition, monitor: &Monitor) {
+    let figures = &monitor.figures;
+    let name = "mf2c_http_requests_total";
+    page.family(name, "counter", "Requests answered since start, by method, route and status.");
+    for (method, route, status, count) in figures.requests() {
+        page.sample(name, &format!("method=\"{method}\",route=\"{route}\",status=\"{status}\""), count);
+    }
+    let name = "mf2c_http_request_duration_seconds";
+    page.family(name, "histogram", "Time from a whole request head to the head of its answer, by route.");
+    for (route, times) in figures.times() {
+        page.spread(name, &format!("route=\"{route}\""), &times, MICROS);
+    }
+    page.gauge("mf2c_http_requests_in_flight", "Requests whose answer has not gone out whole.", figures.in_flight());
+    let bytes = figures.bytes();
+    page.counter("mf2c_http_response_bytes_total", "Bytes of answers' bodies since start, as sent.", bytes);
+    let open = monitor.connections.open();
+    page.gauge("mf2c_http_connections", "Open connections of clients.", open);
+    let accepted = monitor.connections.accepted();
+    page.counter("mf2c_http_connections_total", "Connections of clients since start.", accepted);
+}
+
+fn writes(page: &mut Exposition, api: &Api) {
+    let counters: &Counters = api.store.counters();
+    let load = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+    page.counter("mf2c_store_commits_total", "Batches committed since start.", load(&counters.commits));
+    page.counter("mf2c_store_changes_total", "Changes committed since start.", load(&counters.changes));
+    let failures = load(&counters.failures);
+    page.gauge("mf2c_store_commit_failures", "Commits that failed since the last good one.", failures);
+    let name = "mf2c_store_commit_duration_seconds";
+    page.family(name, "histogram", "Time of a commit: from a batch to its place on disk.");
+    page.spread(name, "", &counters.commit_micros.read(), MICROS);
+    let name = "mf2c_store_batch_changes";
+    page.family(name, "histogram", "Changes that shared a commit.");
+    page.spread(name, "", &counters.batch_changes.read(), 1.0);
+    page.gauge("mf2c_store_writes_waiting", "Writes of requests that wait to be on disk.", api.writer.waiting());
+    page.gauge("mf2c_store_position", "The newest change position.", load(&counters.position));
+    page.gauge("mf2c_idempotency_keys", "Idempotency keys that are remembered.", api.repeats.len());
+}
+
+fn sizes(page: &mut Exposition, api: &Api, process: &ProcessFigures) {
+    let counters = api.store.counters();
+    let (entries, resident) = (counters.log_entries.load(Ordering::Relaxed), counters.resident.load(Ordering::Relaxed));
+    page.gauge("mf2c_store_log_entries", "Entries in the change log.", entries);
+    page.gauge("mf2c_store_resident_bytes", "Bytes of JSON kept in memory.", resident);
+    page.family("mf2c_documents", "gauge", "Documents by type.");
+    for (kind, count) in api.store.sizes() {
+        page.sample("mf2c_documents", &format!("type=\"{kind}\""), count);
+    }
+    if let Some(data) = process.data {
+        page.gauge("mf2c_data_directory_bytes", "What the data directory takes of the disk.", data);
+    }
+    if let Some(free) = process.free {
+        page.gauge("mf2c_data_directory_free_bytes", "What is left on the disk of the data directory.", free);
+    }
+}
+
+fn of_process(page: &mut Exposition, monitor: &Monitor, process: &ProcessFigures) {
+    let start = seconds(monitor.started);
+    page.gauge("process_start_time_seconds", "The start of the process, in seconds since 1970.", start);
+    if let Some(resident) = process.resident {
+        page.gauge("process_resident_memory_bytes", "Memory of the process that is in RAM.", resident);
+    }
+    if let Some(open) = process.open_files {
+        page.gauge("process_open_fds", "Open files and sockets.", open);
+    }
+    if let Some(most) = process.most_files {
+        page.gauge("process_max_fds", "The most files and sockets that may be open.", most);
+    }
+}
+
+fn seconds(at: Timestamp) -> String {
+    let millis = at.millis();
+    format!("{}.{:03}", millis / 1000, millis % 1000)
+}
