@@ -13,8 +13,6 @@ pub struct Reply {
     pub headers: Vec<(String, String)>,
     /// The body; of an event stream nothing.
     pub body: Vec<u8>,
-    /// Whether the connection cannot be used again.
-    pub last: bool,
 }
 
 impl Reply {
@@ -33,7 +31,10 @@ impl Reply {
 
 /// A connection that sends one request after the other.
 pub struct Connection {
+    address: String,
     stream: BufReader<TcpStream>,
+    /// Whether it cannot be used again.
+    over: bool,
 }
 
 impl Connection {
@@ -45,7 +46,7 @@ impl Connection {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-        Ok(Self { stream: BufReader::new(stream) })
+        Ok(Self { address: address.to_owned(), stream: BufReader::new(stream), over: false })
     }
 
     /// Sends a request as an administrator and reads the answer: the status and the body.
@@ -107,7 +108,8 @@ impl Connection {
         Ok((status, body))
     }
 
-    /// Sends a request with these headers and no others but `host` and the body's length, and reads the answer.
+    /// Sends a request with these headers and no others but `host` and the body's length, and reads the answer. A
+    /// connection that the server has ended is opened anew.
     ///
     /// # Errors
     /// As [`Connection::send`].
@@ -120,6 +122,9 @@ impl Connection {
             request.push_str(&format!("content-length: {}\r\n", body.len()));
         }
         request.push_str(&format!("\r\n{body}"));
+        if self.over {
+            *self = Self::open(&self.address)?;
+        }
         self.stream.get_mut().write_all(request.as_bytes())?;
         self.reply(method)
     }
@@ -128,19 +133,19 @@ impl Connection {
     fn reply(&mut self, method: &str) -> io::Result<Reply> {
         let first = self.line()?;
         let status = first.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
-        let mut reply = Reply { status, headers: vec![], body: vec![], last: false };
+        let mut reply = Reply { status, headers: vec![], body: vec![] };
         loop {
             let line = self.line()?;
             let Some((name, value)) = line.split_once(':') else { break };
             reply.headers.push((name.to_owned(), value.trim().to_owned()));
         }
-        reply.last = reply.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
+        self.over = reply.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
         let streams = reply.header("content-type").is_some_and(|kind| kind.starts_with("text/event-stream"));
         if method == "HEAD" || matches!(status, 204 | 304) {
             return Ok(reply);
         }
         if streams {
-            reply.last = true;
+            self.over = true;
         } else if reply.header("transfer-encoding").is_some() {
             while let length @ 1.. = usize::from_str_radix(&self.line()?, 16).unwrap_or(0) {
                 self.more(&mut reply.body, length)?;
