@@ -46,6 +46,11 @@ impl Caller {
         }
     }
 
+    /// Whether a proxy stands between him and the agent.
+    pub(super) fn is_forwarded(&self) -> bool {
+        self.headers.iter().any(|(name, _)| *name == FORWARDED_FOR)
+    }
+
     /// Whether he may see documents of others.
     pub(super) fn has_rights(&self) -> bool {
         matches!(self.standing, Standing::Owner | Standing::Admin)
@@ -62,6 +67,9 @@ pub(super) fn all() -> Vec<Caller> {
         Caller::new("other", Standing::User("joe"), &[(HEADER, "joe USER")]),
         Caller::new("owner", Standing::Owner, &[(HEADER, "olive USER")]),
         Caller::new("admin", Standing::Admin, &[(HEADER, "internal ADMIN")]),
-        Caller::new("forwarded", Standing::Nobody, &[(HEADER, "internal ADMIN"), ("x-forwarded-for", "10.0.0.1")]),
+        Caller::new("forwarded", Standing::Nobody, &[(HEADER, "internal ADMIN"), (FORWARDED_FOR, "192.0.2.1")]),
     ]
 }
+
+/// The header by which a proxy tells for whom it asks.
+pub(super) const FORWARDED_FOR: &str = "x-forwarded-for";

@@ -13,7 +13,6 @@ pub(super) const PASSWORD: &str = "correct horse battery";
 
 /// One agent, with what can be said to it.
 pub(super) struct World {
-    address: String,
     connection: Connection,
     pub(super) bodies: Bodies,
     /// Who makes the documents.
@@ -38,8 +37,7 @@ impl World {
         let find = |standing| callers.iter().find(|caller| caller.standing == standing).expect("a column").clone();
         let (owner, admin) = (find(Standing::Owner), find(Standing::Admin));
         let connection = Connection::open(address).expect("the agent listens");
-        let mut world =
-            Self { address: address.to_owned(), connection, bodies: Bodies::new(Value::Null), owner, admin };
+        let mut world = Self { connection, bodies: Bodies::new(Value::Null), owner, admin };
         let document = world.send(&Caller::new("", Standing::Nobody, &[]), "GET", "/api/openapi.json", None);
         world.bodies = Bodies::new(document.json());
         world
@@ -51,11 +49,7 @@ impl World {
         headers.extend(body.map(|_| JSON));
         let body = body.map(Value::to_string).unwrap_or_default();
         let reply = self.connection.ask(method, path, &headers, &body);
-        let reply = reply.unwrap_or_else(|error| panic!("{method} {path} as {}: {error}", caller.column));
-        if reply.last {
-            self.connection = Connection::open(&self.address).expect("the agent listens");
-        }
-        reply
+        reply.unwrap_or_else(|error| panic!("{method} {path} as {}: {error}", caller.column))
     }
 
     /// A body for one more member of this type.
