@@ -21,7 +21,10 @@ Usage: scripts/bench.sh [MEASURE...]
   memory   resident memory, idle and with 10,000 devices
   start    time to `ready`, and the size of the program
   million  memory, queries and start with 1,000,000 small documents
+  sessions memory for 100,000 sessions and keys
+  cookie   GET by id with a session's cookie, beside the header
   idle     processor time and memory of an agent that only describes its machine
+  events   10,000 readers of the event stream: memory, time until all have a change, time from commit to event
   crash    kill -9 at a random moment under 32 writers, 1,000 times: nothing acknowledged may be lost
 
 Knobs, as environment variables:
@@ -29,6 +32,7 @@ Knobs, as environment variables:
   BENCH_SECS=5     seconds of one run
   BENCH_REPS=3     runs of each side, in turn
   BENCH_ROUNDS=1000  kills of `crash`
+  BENCH_READERS=10000  readers of `events`; the system must allow some 500 more open files (ulimit -Hn)
   MF2C_BINARY=...  measure this program instead of building one with `--profile dist`
 
 The table goes to standard output, everything else to standard error. The status is 1 if something could not be
@@ -128,7 +132,7 @@ main() {
             usage
             return
             ;;
-        all) measures=(get query post mixed memory start million idle) ;;
+        all) measures=(get query post mixed memory start million idle events sessions cookie) ;;
         quick)
             measures=(get query post memory start)
             export BENCH_SECS=${BENCH_SECS:-2} BENCH_REPS=${BENCH_REPS:-2}
@@ -140,7 +144,7 @@ main() {
         return
     fi
     for measure in "${measures[@]}"; do
-        [[ " get query post mixed memory start million idle " == *" $measure "* ]] ||
+        [[ " get query post mixed memory start million idle events " == *" $measure "* ]] ||
             fail "there is no measure \`$measure\`" "scripts/bench.sh --help lists them."
     done
     prepare "${measures[@]}"

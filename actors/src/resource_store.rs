@@ -56,6 +56,11 @@ pub struct DeleteResource {
     pub by: Caller,
 }
 
+/// Keeps the cursors of those who follow the change log; none forgets one. Answered when they are on disk.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), StoreError>")]
+pub struct KeepCursors(pub Vec<(String, Option<u64>)>);
+
 /// Owns the writer; when it stops, everything is synced.
 pub struct ResourceStore {
     writer: Writer,
@@ -155,5 +160,15 @@ impl Handler<DeleteResource> for ResourceStore {
     fn handle(&mut self, delete: DeleteResource, ctx: &mut Context<Self>) -> Self::Result {
         let DeleteResource { id, if_match, by } = delete;
         self.submit(Command::Delete(Delete { id, if_match, by }), ctx)
+    }
+}
+
+impl Handler<KeepCursors> for ResourceStore {
+    type Result = Result<(), StoreError>;
+
+    fn handle(&mut self, KeepCursors(cursors): KeepCursors, ctx: &mut Context<Self>) -> Self::Result {
+        let kept = self.writer.keep_cursors(&cursors);
+        self.watch_failure(ctx);
+        kept
     }
 }

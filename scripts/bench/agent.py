@@ -27,10 +27,11 @@ def binary():
 class Agent:
     """Starts with a directory of its own, or with one that an agent has left."""
 
-    def __init__(self, data=None, *, describes_itself=False):
+    def __init__(self, data=None, *, describes_itself=False, environment=None):
         self.own = data is None
         self.data = data or place.directory("agent")
-        environment = {"PATH": os.environ["PATH"], "MF2C_DEVICE_ENABLED": str(describes_itself).lower()}
+        environment = {"PATH": os.environ["PATH"], "MF2C_DEVICE_ENABLED": str(describes_itself).lower(),
+                       **(environment or {})}
         self.log = self.data.parent / f"{self.data.name}.log"
         self.log.unlink(missing_ok=True)
         command = [binary(), "agent", "--dev", "--data-dir", self.data, "--log-format", "json",

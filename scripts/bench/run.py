@@ -4,15 +4,19 @@ import subprocess
 import sys
 import traceback
 
+import events
 import exchange
 import machine
 import place
+import sessions
 import sizes
 import table
 
 MEASURES = {
     "get": exchange.get, "query": exchange.query, "post": exchange.post, "mixed": exchange.mixed,
     "memory": sizes.memory, "start": sizes.start, "million": sizes.million, "idle": sizes.idle,
+    "sessions": sessions.sessions, "cookie": sessions.cookie,
+    "events": events.events,
 }
 
 

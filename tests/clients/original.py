@@ -122,11 +122,12 @@ def life(api):
 
 def events(api):
     """Finds the events of one run."""
+    run = os.urandom(4).hex()
     for kind in ["state", "alarm", "system"]:
-        content = {"resource": {"href": "run/4d8f"}, "state": "Started"}
+        content = {"resource": {"href": f"run/{run}"}, "state": "Started"}
         api.cimi_add("events", {"timestamp": "2015-01-16T08:05:00.0Z", "type": kind, "severity": "low", "content": content})
-    check("all events", api.get_deployment_events("4d8f").count == 3)
-    check("some events", api.get_deployment_events("4d8f", ["state", "alarm"]).count == 2)
+    check("all events", api.get_deployment_events(run).count == 3)
+    check("some events", api.get_deployment_events(run, ["state", "alarm"]).count == 2)
     check("no events", api.get_deployment_events("other").count == 0)
 
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 /// What came back, with the head.
 #[derive(Debug, Clone)]
-pub struct Reply {
+pub struct Response {
     /// The HTTP status.
     pub status: u16,
     /// The lines of the head below the first.
@@ -15,7 +15,7 @@ pub struct Reply {
     pub body: Vec<u8>,
 }
 
-impl Reply {
+impl Response {
     /// The first value of a header.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -113,7 +113,7 @@ impl Connection {
     ///
     /// # Errors
     /// As [`Connection::send`].
-    pub fn ask(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> io::Result<Reply> {
+    pub fn ask(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> io::Result<Response> {
         let mut request = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n");
         for (name, value) in headers {
             request.push_str(&format!("{name}: {value}\r\n"));
@@ -130,10 +130,10 @@ impl Connection {
     }
 
     /// Reads the answer to a request of this method.
-    fn reply(&mut self, method: &str) -> io::Result<Reply> {
+    fn reply(&mut self, method: &str) -> io::Result<Response> {
         let first = self.line()?;
         let status = first.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
-        let mut reply = Reply { status, headers: vec![], body: vec![] };
+        let mut reply = Response { status, headers: vec![], body: vec![] };
         loop {
             let line = self.line()?;
             let Some((name, value)) = line.split_once(':') else { break };

@@ -23,7 +23,8 @@ shopt -s expand_aliases
 set -u
 curl() {
     local number=$(($(wc -l <statuses) + 1))
-    command curl -sS --max-time 30 "$@" -w '%{stderr}%{http_code}\n' 2>>statuses | tee "body.$number"
+    # Examples of streams end by their own `--max-time`, which is an error to curl: its words must not get in the way.
+    command curl -s --max-time 30 "$@" -w '%{stderr}%{http_code}\n' 2>>statuses | tee "body.$number"
 }
 : >statuses
 "#;

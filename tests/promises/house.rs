@@ -10,13 +10,15 @@ use mf2c_tests::run;
 use toml::{Table, Value};
 
 /// Each room and its floor: a room uses only rooms on floors below its own.
-const FLOORS: [(&str, u32); 7] = [
+const FLOORS: [(&str, u32); 9] = [
     ("mf2c-domain", 0),
     ("mf2c-store", 1),
     ("mf2c-pki", 1),
+    ("mf2c-auth", 1),
     ("mf2c-machine", 1),
     ("mf2c-actors", 2),
     ("mf2c-facade", 3),
+    ("mf2c-transport", 3),
     ("mf2c-agent", 4),
 ];
 /// More lines than this are not read at one sitting.

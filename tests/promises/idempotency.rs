@@ -1,8 +1,9 @@
 //! `Idempotency-Key`: what is sent again is added once, also over a kill.
 
 use std::thread;
+use std::time::Duration;
 
-use mf2c_tests::{Agent, Answer, Start, curl};
+use mf2c_tests::{Agent, Answer, Connection, Random, Start, curl};
 
 const SERVICE: &str = r#"{"name": "s1", "exec": "hello-world", "exec_type": "docker", "agent_type": "normal"}"#;
 const OTHER: &str = r#"{"name": "s2", "exec": "hello-world", "exec_type": "docker", "agent_type": "normal"}"#;
@@ -76,8 +77,8 @@ fn bad_keys_many_resources_strangers_and_secrets_are_refused() {
     assert!(post(&agent, jane, "service", &lines, SERVICE).expect(400).message().contains("one by one"));
     assert!(post(&agent, None, "event", &[key], "{}").expect(400).message().contains("a caller with a name"));
     for kind in ["session", "credential", "user"] {
-        let refused = post(&agent, Some("internal ADMIN"), kind, &[key], "{}");
-        assert!([400, 405].contains(&refused.status), "{kind}: {}", refused.text());
+        let refused = post(&agent, Some("internal ADMIN"), kind, &[key], "{}").expect(400);
+        assert!(refused.message().contains("secrets are exchanged"), "{kind}: {}", refused.text());
     }
     assert_eq!(count(&agent, "service"), 1);
 }
@@ -99,6 +100,31 @@ fn a_request_repeated_after_a_kill_adds_nothing() {
     let agent = Start::new().data_dir(&data_dir).agent();
     let _ = keyed(&agent, "k", OTHER).expect(422);
     assert_eq!(count(&agent, "service"), 2);
+}
+
+#[test]
+fn a_kill_at_any_moment_between_request_and_answer_leaves_one_resource_after_a_repeat() {
+    let mut random = Random::new();
+    println!("seed {}", random.seed());
+    let folder = tempfile::tempdir().unwrap();
+    let start = || Start::new().data_dir(folder.path()).agent();
+    let (mut agent, rounds) = (start(), 8);
+    for round in 0..rounds {
+        let key = format!("round-{round}");
+        let (address, length) = (agent.http(), SERVICE.len());
+        let mut connection = Connection::open(&address).unwrap();
+        let request = format!(
+            "POST /api/service HTTP/1.1\r\nhost: x\r\nslipstream-authn-info: jane USER\r\nidempotency-key: {key}\r\n\
+             content-type: application/json\r\ncontent-length: {length}\r\n\r\n{SERVICE}"
+        );
+        thread::scope(|scope| {
+            scope.spawn(move || connection.raw(request.as_bytes()).ok());
+            agent.kill_after(Duration::from_micros(random.below(4000)));
+        });
+        agent = start();
+        let _ = keyed(&agent, &key, SERVICE).expect(201);
+        assert_eq!(count(&agent, "service"), round + 1);
+    }
 }
 
 #[test]

@@ -3,21 +3,26 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests say what went wrong by panicking")]
 
 mod access;
+mod accounts;
 mod answers;
+mod api_keys;
 mod backup;
 mod bad_clients;
 mod bad_input;
 mod bad_json;
+mod callbacks;
 mod conditions;
 mod crash;
 mod cursors;
 mod disk;
 mod docs;
+mod events;
 mod filters;
 mod guide;
 mod house;
 mod idempotency;
 mod install;
+mod mail;
 mod metrics;
 mod openapi;
 mod operators;
@@ -27,3 +32,5 @@ mod process_config;
 mod protocol;
 mod queries;
 mod rights;
+mod sign_in;
+mod webhooks;

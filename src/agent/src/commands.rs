@@ -12,7 +12,7 @@ use mf2c_store::{BackupSummary, Store, StoreOptions, read_backup, write_backup};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::{AgentArgs, Command, ConfigCommand, FileArgs, PlaceArgs, exit, version};
-use crate::config::{self, AuthHeader, Loaded};
+use crate::config::{self, Loaded};
 use crate::control;
 use crate::logging;
 use crate::node::{Node, Stopping, engine_options, make_directory, store_directory};
@@ -103,9 +103,6 @@ fn agent(args: &AgentArgs) -> Result<(), Failure> {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    if loaded.config.auth.header == AuthHeader::Off {
-        tracing::info!("nobody can sign in yet: without auth.header = \"loopback\" every request is anonymous");
-    }
     let stopping = actix::System::new().block_on(serve(&loaded)).context("the agent did not start")?;
     stopping.finish();
     tracing::info!("stopped; everything is on disk");
@@ -118,6 +115,9 @@ async fn serve(loaded: &Loaded) -> anyhow::Result<Stopping> {
     let http = node.http.map(|address| address.to_string());
     let (role, version) = (loaded.config.role.as_str(), env!("CARGO_PKG_VERSION"));
     tracing::info!(version, role, https = %node.api, http, data_dir = %loaded.config.data_dir.display(), "serving");
+    if let Some(first_admin) = &node.first_admin {
+        say(first_admin).map_err(|failure| failure.error)?;
+    }
     say(&format!("ready https://{}/api", node.api)).map_err(|failure| failure.error)?;
     let manager = ServiceManager::find();
     manager.ready();

@@ -13,21 +13,31 @@ use actix_web::App;
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::{Compress, from_fn};
 use actix_web::web::Data;
+use mf2c_actors::hasher::Hasher;
 use mf2c_actors::inventory::{Inventory, InventorySettings};
 use mf2c_actors::ports::World;
 use mf2c_actors::resource_store::ResourceStore;
+use mf2c_actors::session_manager::{SessionManager, SessionSettings};
 use mf2c_actors::supervisor::Supervisor;
+use mf2c_actors::webhook_dispatcher::{WebhookCounters, WebhookDispatcher, WebhookSettings};
+use mf2c_auth::KeyFileError;
+use mf2c_auth::token::TokenKey;
+use mf2c_domain::people::throttle;
 use mf2c_facade::cimi::{self, Api, ApiSettings, OpenApi, Repeats, Writes};
+use mf2c_facade::events::{self, EventSettings, Events};
 use mf2c_facade::front::{self, Connections, Listener, boundary::Limits};
 use mf2c_facade::monitor::{self, Access, MetricsFor, Monitor, MonitorSettings, Readiness, Stage};
 use mf2c_machine::{Declared, DeclaredSensor, Publisher, Roots, SystemMachine};
 use mf2c_pki::{Origin, PkiError, ServerIdentity};
 use mf2c_store::engine::{EmbeddedEngine, EmbeddedOptions, EngineError};
 use mf2c_store::{Store, StoreOptions, Writer};
+use mf2c_transport::webhook::{HttpWebhooks, TransportError, WebhookOptions};
 use thiserror::Error;
 
+use crate::accounts::{self, MailError, Rooms};
 use crate::config::{AccessLog, AuthHeader, Config, ListenAddress, MetricsReaders, Role};
 use crate::control::Control;
+use crate::first_admin::{self, FirstAdminError};
 use crate::process_figures;
 
 /// Why an agent did not start.
@@ -48,6 +58,18 @@ pub enum StartError {
     /// There is no certificate to serve with.
     #[error(transparent)]
     Tls(#[from] PkiError),
+    /// The mail server cannot be used as it is configured.
+    #[error(transparent)]
+    Mail(#[from] MailError),
+    /// There is no key to sign the tokens of sessions with.
+    #[error(transparent)]
+    SessionKey(#[from] KeyFileError),
+    /// Nobody could ever sign in.
+    #[error(transparent)]
+    FirstAdmin(#[from] FirstAdminError),
+    /// Nothing can be sent to webhooks.
+    #[error(transparent)]
+    Webhooks(#[from] TransportError),
     /// A port is taken, or not ours to take.
     #[error("failed to listen on {address}: choose another address with `{flag}`, or stop what uses it")]
     Listen {
@@ -76,8 +98,11 @@ pub struct Node {
     pub api: SocketAddr,
     /// Where plain HTTP is served, if anywhere.
     pub http: Option<SocketAddr>,
+    /// What must be told of the first administrator, once.
+    pub first_admin: Option<String>,
     server: ServerHandle,
     readiness: Arc<Readiness>,
+    events: Arc<Events>,
     arbiters: Vec<Arbiter>,
     _control: Option<Control>,
 }
@@ -93,16 +118,41 @@ impl Node {
         let identity = server_identity(config, &world)?;
         let tls = Arc::new(mf2c_pki::server_config(&identity)?);
 
+        let transport = HttpWebhooks::new(&webhook_options(config))?;
         let arbiters = vec![Arbiter::new(), Arbiter::new()];
         let actor = ResourceStore::new(writer, config.store.queue);
         let store_writer = ResourceStore::start_in_arbiter(&arbiters[0].handle(), move |_| actor);
         if config.device.enabled {
             start_inventory(config, &arbiters[1], &store, &store_writer, &world);
         }
+        // Whatever may fail comes before the administrator, whose password is told only once.
+        let (secure, api_address) = listen(config.api.listen, "--api")?;
+        let plain = config.api.http.map(|address| listen(address, "--http")).transpose()?;
+        let tokens = Arc::new(TokenKey::load_or_create(&config.data_dir, &*world.entropy)?);
+        let hasher = Hasher::new(Arc::clone(&world.entropy));
+        let password_file = config.auth.admin_password_file.as_deref();
+        let first_admin = first_admin::ensure(password_file, &store, &store_writer, &hasher, &world).await?;
+        let sessions = SessionManager::new(
+            Arc::clone(&store),
+            store_writer.clone(),
+            world.clone(),
+            Arc::clone(&tokens),
+            hasher.clone(),
+            session_settings(config),
+        );
+        let sessions = SessionManager::start_in_arbiter(&arbiters[1].handle(), move |_| sessions);
+        let (arbiter, writer) = (&arbiters[1], &store_writer);
+        let rooms = Rooms { arbiter, store: &store, writer, sessions: &sessions, hasher, world: &world };
+        let accounts = accounts::start(config, rooms).await?;
+        let webhooks = start_webhooks(config, &arbiters[1], transport, &store, &store_writer, &world);
         let api = Data::new(Api {
             store: Arc::clone(&store),
             writer: Writes::new(store_writer),
+            accounts,
+            sessions: sessions.clone(),
+            tokens,
             world: world.clone(),
+            webhooks,
             settings: api_settings(config),
             openapi: OpenApi::new(env!("CARGO_PKG_VERSION")),
             repeats: Repeats::default(),
@@ -110,8 +160,8 @@ impl Node {
         if let Err(error) = cimi::ensure_entry_point(&api).await {
             tracing::warn!(error = ?error.document(), "the entry point could not be stored");
         }
-        let (secure, api_address) = listen(config.api.listen, "--api")?;
-        let plain = config.api.http.map(|address| listen(address, "--http")).transpose()?;
+        let events = Events::start(Arc::clone(&store), Arc::clone(&world.clock), event_settings(config));
+        let stream = Data::from(Arc::clone(&events));
         let http = plain.as_ref().map(|(_, address)| *address);
         let mut listeners = vec![Listener { socket: secure, tls: Some(tls) }];
         listeners.extend(plain.map(|(socket, _)| Listener { socket, tls: None }));
@@ -125,19 +175,21 @@ impl Node {
                 .wrap(Compress::default())
                 .wrap(from_fn(move |request, next| monitor::pass(seat.clone(), request, next)))
                 .configure(|services| monitor::configure(services, &monitor))
+                .configure(|services| events::configure(services, &stream))
                 .configure(|services| cimi::configure(services, &api))
         })
         .map_err(|source| StartError::Start { what: "the server", source })?;
         let handle = server.handle();
         actix::spawn(server);
-        let control = Control::start(&config.data_dir, store);
+        let control = Control::start(&config.data_dir, store, sessions);
         readiness.enter(Stage::Serving);
-        Ok(Self { api: api_address, http, server: handle, readiness, arbiters, _control: control })
+        Ok(Self { api: api_address, http, first_admin, server: handle, readiness, events, arbiters, _control: control })
     }
 
     /// Stops taking requests and answers those in flight. What is left to do needs no runtime: see [`Stopping::finish`].
     pub async fn stop(self) -> Stopping {
         self.readiness.enter(Stage::Stopping);
+        self.events.close();
         self.server.stop(true).await;
         Stopping { arbiters: self.arbiters }
     }
@@ -255,6 +307,38 @@ fn start_inventory(
     Supervisor::start_in_arbiter(&arbiter.handle(), move |_| supervisor);
 }
 
+fn webhook_options(config: &Config) -> WebhookOptions {
+    WebhookOptions {
+        allow_private: config.webhooks.allow_private,
+        timeout: config.webhooks.timeout.get(),
+        ca: config.webhooks.ca.clone(),
+        agent: concat!("mf2c/", env!("CARGO_PKG_VERSION")).to_owned(),
+    }
+}
+
+fn start_webhooks(
+    config: &Config,
+    arbiter: &Arbiter,
+    transport: HttpWebhooks,
+    store: &Arc<Store>,
+    writer: &Addr<ResourceStore>,
+    world: &World,
+) -> Arc<WebhookCounters> {
+    let settings =
+        WebhookSettings { attempts: config.webhooks.attempts, first_pause: config.webhooks.first_pause.get() };
+    let (store, writer, world) = (Arc::clone(store), writer.clone(), world.clone());
+    let (clock, transport) = (Arc::clone(&world.clock), Arc::new(transport));
+    let counters = Arc::new(WebhookCounters::default());
+    let shared = Arc::clone(&counters);
+    let build = move |notice| {
+        let (store, writer, world) = (Arc::clone(&store), writer.clone(), world.clone());
+        WebhookDispatcher::new(store, writer, transport.clone(), world, settings, Arc::clone(&shared), notice)
+    };
+    let supervisor = Supervisor::new("webhooks", clock, Box::new(build));
+    Supervisor::start_in_arbiter(&arbiter.handle(), move |_| supervisor);
+    counters
+}
+
 fn declared(config: &Config) -> Declared {
     let sensors = config.device.sensors.iter().map(|sensor| DeclaredSensor {
         kinds: sensor.kinds.clone(),
@@ -280,6 +364,8 @@ fn api_settings(config: &Config) -> ApiSettings {
         body_timeout: config.limits.body_timeout.get(),
         page: config.limits.page,
         trusted_proxies: config.api.trusted_proxies.clone(),
+        external_url: Some(config.api.external_url.clone()).filter(|url| !url.is_empty()),
+        names: accounts::names(config),
     }
 }
 
@@ -305,13 +391,40 @@ fn monitor_settings(config: &Config, identity: &ServerIdentity) -> MonitorSettin
     }
 }
 
+fn event_settings(config: &Config) -> EventSettings {
+    // Readers hold their connections; a quarter is left for everybody else.
+    let connections = workers(config).saturating_mul(config.limits.connections);
+    let readers = config.events.readers.min(connections - connections / 4);
+    EventSettings { heartbeat: config.events.heartbeat.get(), readers }
+}
+
+/// How many threads answer requests.
+fn workers(config: &Config) -> usize {
+    match config.api.workers {
+        0 => std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
+        chosen => chosen,
+    }
+}
+
+fn session_settings(config: &Config) -> SessionSettings {
+    SessionSettings {
+        life: config.auth.session_life.get(),
+        without_account: config.auth.header == AuthHeader::Loopback,
+        limits: throttle::Limits {
+            lock_after: config.auth.lock_after,
+            lock_for: config.auth.lock_for.get(),
+            ..throttle::Limits::default()
+        },
+    }
+}
+
 fn front_settings(config: &Config) -> front::Settings {
-    let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     front::Settings {
-        workers: if config.api.workers == 0 { cores } else { config.api.workers },
+        workers: workers(config),
         connections_per_worker: config.limits.connections,
         handshake_timeout: Duration::from_secs(10),
         head_timeout: config.limits.head_timeout.get(),
+        stall: config.events.stall.get(),
         keep_alive: config.limits.keep_alive.get(),
         stop_within: config.limits.shutdown.get(),
         limits: Limits { max_head: config.limits.head.as_len(), max_target: config.limits.target.as_len() },

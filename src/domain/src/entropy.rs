@@ -1,5 +1,7 @@
 //! The port through which randomness comes in, and the identifiers made from it.
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+
 /// Where random bytes come from: the operating system in production, a seed in the simulation.
 pub trait Entropy: Send + Sync {
     /// Fills `buffer` with bytes that nobody can guess.
@@ -23,6 +25,14 @@ pub fn uuid_v4(entropy: &dyn Entropy) -> String {
         }
     }
     text
+}
+
+/// A new key for signatures: `whsec_` and 32 random bytes in base64.
+#[must_use]
+pub fn webhook_key(entropy: &dyn Entropy) -> String {
+    let mut bytes = [0u8; 32];
+    entropy.fill(&mut bytes);
+    format!("whsec_{}", BASE64_STANDARD.encode(bytes))
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 pub mod caller;
 pub mod cimi;
 pub mod error;
+pub mod events;
 pub mod front;
 pub mod monitor;
 mod people;
+mod proxy;

@@ -14,7 +14,7 @@ use crate::catalog::{Catalog, Published, Row};
 use crate::document::{Body, Document};
 use crate::engine::{Engine, EngineError, RESTORE_ADVICE, Space};
 use crate::identity::Identity;
-use crate::record::{ChangeRecord, DocumentRecord, NodeId};
+use crate::record::{ChangeKind, ChangeRecord, DocumentRecord, NodeId};
 use crate::store::StoreOptions;
 
 /// What the writer goes on from.
@@ -115,9 +115,10 @@ impl Log {
         self.position = position;
         self.time = self.time.max(record.time);
         self.sizes.push_back(u32::try_from(value.len()).unwrap_or(u32::MAX));
+        let newest = (position, record.kind != ChangeKind::Deleted);
         match self.newest.get_mut(record.id) {
-            Some(newest) => *newest = (position, record.body.is_some()),
-            None => drop(self.newest.insert(record.id.into(), (position, record.body.is_some()))),
+            Some(known) => *known = newest,
+            None => drop(self.newest.insert(record.id.into(), newest)),
         }
         Ok(())
     }
@@ -157,10 +158,10 @@ impl Documents<'_> {
             }
             _ => {}
         }
-        if mf2c_domain::resource::find(id.kind()).is_none() {
+        let Some(spec) = mf2c_domain::resource::find(id.kind()) else {
             self.unknown += 1;
             return Ok(());
-        }
+        };
         let acl = match self.acls.get(guarded.acl.get()) {
             Some(acl) => Arc::clone(acl),
             None => {
@@ -171,7 +172,7 @@ impl Documents<'_> {
                 acl
             }
         };
-        let here = self.resident + record.body.len() as u64 <= self.options.memory_budget;
+        let here = !spec.on_disk && self.resident + record.body.len() as u64 <= self.options.memory_budget;
         self.resident += if here { record.body.len() as u64 } else { 0 };
         let body = if here { Body::Here(record.body.into()) } else { Body::OnDisk };
         let (born, revision) = (record.born, record.revision);

@@ -29,6 +29,36 @@ pub struct DocumentRecord<'a> {
     pub body: &'a [u8],
 }
 
+/// What a change did to its document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChangeKind {
+    /// There was none before.
+    Created,
+    /// There is a new revision.
+    Edited,
+    /// There is none any more.
+    Deleted,
+}
+
+impl ChangeKind {
+    const fn code(self) -> u8 {
+        match self {
+            Self::Deleted => 0,
+            Self::Edited => 1,
+            Self::Created => 2,
+        }
+    }
+
+    const fn of(code: u8) -> Option<Self> {
+        match code {
+            0 => Some(Self::Deleted),
+            1 => Some(Self::Edited),
+            2 => Some(Self::Created),
+            _ => None,
+        }
+    }
+}
+
 /// One entry of the change log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChangeRecord<'a> {
@@ -42,8 +72,10 @@ pub struct ChangeRecord<'a> {
     pub time: HybridTime,
     /// The resource.
     pub id: &'a str,
-    /// The whole new document; none if it was deleted.
-    pub body: Option<&'a [u8]>,
+    /// What was done to it.
+    pub kind: ChangeKind,
+    /// The whole document: the new one, or the last one if it was deleted.
+    pub document: &'a [u8],
 }
 
 /// Why a stored record was not accepted.
@@ -142,16 +174,15 @@ impl ChangeRecord<'_> {
     /// The bytes to store under `key`.
     #[must_use]
     pub fn encode(&self, key: &[u8]) -> Vec<u8> {
-        let body = self.body.unwrap_or_default();
-        seal(KIND_CHANGE, key, 43 + self.id.len() + body.len(), |bytes| {
+        seal(KIND_CHANGE, key, 43 + self.id.len() + self.document.len(), |bytes| {
             bytes.extend(self.origin);
             for number in [self.incarnation, self.sequence, self.time.bits()] {
                 bytes.extend(number.to_le_bytes());
             }
-            bytes.push(u8::from(self.body.is_some()));
+            bytes.push(self.kind.code());
             bytes.extend(u16::try_from(self.id.len()).unwrap_or(u16::MAX).to_le_bytes());
             bytes.extend(self.id.as_bytes());
-            bytes.extend(body);
+            bytes.extend(self.document);
         })
     }
 
@@ -164,10 +195,10 @@ impl ChangeRecord<'_> {
         let origin = fields.node()?;
         let (incarnation, sequence) = (fields.number()?, fields.number()?);
         let time = HybridTime::from_bits(fields.number()?);
-        let has_body = fields.take(1)?[0] == 1;
+        let kind = ChangeKind::of(fields.take(1)?[0]).ok_or(RecordError::Kind)?;
         let length = fields.take(2)?.try_into().map(u16::from_le_bytes).map_err(|_| RecordError::Short)?;
         let id = std::str::from_utf8(fields.take(usize::from(length))?).map_err(|_| RecordError::Short)?;
-        Ok(ChangeRecord { origin, incarnation, sequence, time, id, body: has_body.then_some(fields.0) })
+        Ok(ChangeRecord { origin, incarnation, sequence, time, id, kind, document: fields.0 })
     }
 }
 
@@ -198,9 +229,12 @@ mod tests {
         }
 
         #[test]
-        fn a_change_is_read_back(id in "[a-z]{1,30}", body in proptest::option::of(proptest::collection::vec(any::<u8>(), 0..99))) {
+        fn a_change_is_read_back(
+            id in "[a-z]{1,30}", code in 0u8..3, document in proptest::collection::vec(any::<u8>(), 0..99)
+        ) {
             let change = ChangeRecord {
-                origin: [9; 16], incarnation: 1, sequence: 2, time: HybridTime::from_bits(3), id: &id, body: body.as_deref(),
+                origin: [9; 16], incarnation: 1, sequence: 2, time: HybridTime::from_bits(3), id: &id,
+                kind: ChangeKind::of(code).unwrap(), document: &document,
             };
             let bytes = change.encode(&[0; 8]);
             prop_assert_eq!(ChangeRecord::decode(&[0; 8], &bytes).unwrap(), change);

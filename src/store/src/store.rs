@@ -18,13 +18,14 @@ use tokio::sync::watch;
 
 use crate::built_in;
 use crate::catalog::{Bodies, Catalog, Found, Reader};
+use crate::cursors;
 use crate::document::{Body, Document};
 use crate::engine::{Engine, EngineError, Scan, Space};
 use crate::error::StoreError;
 use crate::identity::Identity;
 use crate::load::load;
 use crate::measure::Histogram;
-use crate::record::{ChangeRecord, DocumentRecord, NodeId};
+use crate::record::{ChangeKind, ChangeRecord, DocumentRecord, NodeId};
 use crate::writer::Writer;
 
 /// Bounds of a store.
@@ -114,9 +115,22 @@ pub struct Change {
     pub time: HybridTime,
     /// The resource.
     pub id: ResourceId,
-    /// The whole new document; none if it was deleted.
-    pub body: Option<Vec<u8>>,
+    /// What was done to it.
+    pub kind: ChangeKind,
+    /// The whole document: the new one, or the last one if it was deleted.
+    pub document: Vec<u8>,
 }
+
+impl Change {
+    /// The new document; none if it was deleted.
+    #[must_use]
+    pub fn body(&self) -> Option<&[u8]> {
+        (self.kind != ChangeKind::Deleted).then_some(&*self.document)
+    }
+}
+
+/// The most bytes of documents in one answer of [`Store::changes_after`], but for a first entry that is larger.
+const PAGE_BYTES: usize = 4 << 20;
 
 /// What a subscriber finds behind its last position.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -181,12 +195,15 @@ impl Store {
         }
     }
 
-    /// Answers a query on the documents of one type with what `caller` may see.
+    /// Answers a query on the documents of one type with what `caller` may see. The type's secrets count as absent.
     ///
     /// # Errors
     /// [`StoreError::Cursor`] if the query's cursor does not fit, [`StoreError::Unavailable`] if a document cannot be read.
     pub fn find(&self, spec: &TypeSpec, query: &Query, caller: &Caller) -> Result<Found, StoreError> {
         let Some(collection) = self.catalog.collection(spec.name) else { return Ok(Found::default()) };
+        let secrets: Vec<&str> = spec.secrets().collect();
+        let blind = (!secrets.is_empty()).then(|| query.clone().without(&secrets));
+        let query = blind.as_ref().unwrap_or(query);
         let own_order = spec
             .default_order
             .and_then(|(path, descending)| Path::parse(path).map(|path| vec![OrderKey { path, descending }]));
@@ -219,23 +236,33 @@ impl Store {
         entity_tag(self.identity.incarnation, document)
     }
 
-    /// The entries of the change log behind `position`, at most `limit`.
+    /// The entries of the change log behind `position`, at most `limit` and about 4 MiB of them.
     ///
     /// # Errors
     /// [`EngineError`] if the log cannot be read.
     pub fn changes_after(&self, position: u64, limit: usize) -> Result<Changes, EngineError> {
+        self.changes_within(position, limit, PAGE_BYTES)
+    }
+
+    /// As [`Store::changes_after`], with no more than `bytes` of documents, but for a first entry that is larger.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the log cannot be read.
+    pub fn changes_within(&self, position: u64, limit: usize, bytes: usize) -> Result<Changes, EngineError> {
         let newest = self.counters.position.load(Ordering::Acquire);
         let mut found: Vec<Change> = Vec::new();
         let mut fault = None;
         let mut next = position.saturating_add(1);
         let mut oldest = None;
+        let mut room = bytes;
         self.engine.scan(Space::Changes, &next.to_be_bytes(), &mut |key, value| {
             let at = key.try_into().map(u64::from_be_bytes).unwrap_or_default();
             oldest.get_or_insert(at);
             // The engine may already hold a batch that is not published yet: that is for the next call.
-            if at > newest || at != next || found.len() >= limit {
+            if at > newest || at != next || found.len() >= limit || (value.len() > room && !found.is_empty()) {
                 return ControlFlow::Break(());
             }
+            room = room.saturating_sub(value.len());
             next += 1;
             match change(at, key, value) {
                 Ok(change) => found.push(change),
@@ -263,6 +290,15 @@ impl Store {
         self.feed.clone()
     }
 
+    /// The cursors that followers of the change log have kept under names that begin with `prefix`, in the order of
+    /// their names. Those of another life of the store are left out: its log has forked since.
+    ///
+    /// # Errors
+    /// [`EngineError`] if they cannot be read.
+    pub fn cursors(&self, prefix: &str) -> Result<Vec<(String, u64)>, EngineError> {
+        cursors::read(&*self.engine, prefix, self.identity.incarnation)
+    }
+
     /// Who this store is.
     #[must_use]
     pub fn identity(&self) -> &Identity {
@@ -273,6 +309,12 @@ impl Store {
     #[must_use]
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// The number of documents of one type.
+    #[must_use]
+    pub fn count(&self, kind: &str) -> usize {
+        self.catalog.collection(kind).map_or(0, |collection| collection.len())
     }
 
     /// The number of stored documents.
@@ -317,7 +359,8 @@ fn change(position: u64, key: &[u8], value: &[u8]) -> Result<Change, String> {
         sequence: record.sequence,
         time: record.time,
         id: ResourceId::parse(record.id).map_err(|error| error.to_string())?,
-        body: record.body.map(<[u8]>::to_vec),
+        kind: record.kind,
+        document: record.document.to_vec(),
     })
 }
 

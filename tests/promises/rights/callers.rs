@@ -26,6 +26,11 @@ pub(super) struct Caller {
 
 /// The user to whom the documents belong.
 pub(super) const OWNER: &str = "olive";
+/// Everybody's password.
+pub(super) const PASSWORD: &str = "correct horse battery";
+pub(super) const COOKIE: &str = "cookie";
+/// The header by which the original let anybody be anybody.
+pub(super) const AUTHN_INFO: &str = "slipstream-authn-info";
 
 impl Caller {
     pub(super) fn new(column: &'static str, standing: Standing, headers: &[(&'static str, &str)]) -> Self {
@@ -42,7 +47,7 @@ impl Caller {
             Standing::Owner if id.starts_with("session/") => Known::new(OWNER, ["USER", id]),
             Standing::Owner if id.starts_with("user/") => Known::new(id.trim_start_matches("user/"), ["USER"]),
             Standing::Owner => Known::new(OWNER, ["USER"]),
-            Standing::Admin => Known::new("root", ["ADMIN", "USER"]),
+            Standing::Admin => Known::new("ada", ["ADMIN", "USER"]),
         }
     }
 
@@ -55,20 +60,6 @@ impl Caller {
     pub(super) fn has_rights(&self) -> bool {
         matches!(self.standing, Standing::Owner | Standing::Admin)
     }
-}
-
-const HEADER: &str = "slipstream-authn-info";
-
-/// Everybody.
-pub(super) fn all() -> Vec<Caller> {
-    vec![
-        Caller::new("nobody", Standing::Nobody, &[]),
-        Caller::new("user", Standing::User("jane"), &[(HEADER, "jane USER")]),
-        Caller::new("other", Standing::User("joe"), &[(HEADER, "joe USER")]),
-        Caller::new("owner", Standing::Owner, &[(HEADER, "olive USER")]),
-        Caller::new("admin", Standing::Admin, &[(HEADER, "internal ADMIN")]),
-        Caller::new("forwarded", Standing::Nobody, &[(HEADER, "internal ADMIN"), (FORWARDED_FOR, "192.0.2.1")]),
-    ]
 }
 
 /// The header by which a proxy tells for whom it asks.

@@ -2,14 +2,14 @@
 
 use mf2c_domain::acl::Acl;
 use mf2c_domain::resource::{self, Naming, Served};
-use mf2c_tests::{Connection, Reply};
+use mf2c_tests::{Connection, Response};
 use serde_json::{Value, json};
 
 use super::bodies::Bodies;
-use super::callers::{Caller, OWNER, Standing};
+use super::callers::{COOKIE, Caller, OWNER, PASSWORD, Standing};
+use super::people::Office;
 
 const JSON: (&str, &str) = ("content-type", "application/json");
-pub(super) const PASSWORD: &str = "correct horse battery";
 
 /// One agent, with what can be said to it.
 pub(super) struct World {
@@ -18,6 +18,7 @@ pub(super) struct World {
     /// Who makes the documents.
     pub(super) owner: Caller,
     pub(super) admin: Caller,
+    office: Office,
 }
 
 /// A document to ask for.
@@ -37,14 +38,15 @@ impl World {
         let find = |standing| callers.iter().find(|caller| caller.standing == standing).expect("a column").clone();
         let (owner, admin) = (find(Standing::Owner), find(Standing::Admin));
         let connection = Connection::open(address).expect("the agent listens");
-        let mut world = Self { connection, bodies: Bodies::new(Value::Null), owner, admin };
+        let mut world =
+            Self { connection, bodies: Bodies::new(Value::Null), owner, office: Office::open(address), admin };
         let document = world.send(&Caller::new("", Standing::Nobody, &[]), "GET", "/api/openapi.json", None);
         world.bodies = Bodies::new(document.json());
         world
     }
 
     /// One request of one caller.
-    pub(super) fn send(&mut self, caller: &Caller, method: &str, path: &str, body: Option<&Value>) -> Reply {
+    pub(super) fn send(&mut self, caller: &Caller, method: &str, path: &str, body: Option<&Value>) -> Response {
         let mut headers: Vec<(&str, &str)> = caller.headers.iter().map(|(name, value)| (*name, &**value)).collect();
         headers.extend(body.map(|_| JSON));
         let body = body.map(Value::to_string).unwrap_or_default();
@@ -113,17 +115,41 @@ impl World {
     }
 
     fn made(&mut self, kind: &str) -> (String, Option<Caller>) {
-        self.make_room(kind);
+        match kind {
+            "user" => return self.made_user(),
+            "session" => {
+                let signed_in = self.office.sign_in(OWNER);
+                return (signed_in.session, Some(owner_with(&signed_in.cookie)));
+            }
+            _ => self.make_room(kind),
+        }
         let mut body = self.new_body(kind);
-        let spec = resource::find(kind).expect("a type");
         // What users may not make is made for them.
-        let by =
-            if spec.collection_acl.can_modify(&self.owner.known("")) { self.owner.clone() } else { self.admin.clone() };
-        if by.standing == Standing::Admin {
+        let spec = resource::find(kind).expect("a type");
+        let may = spec.collection_acl.can_modify(&self.owner.known(""));
+        let by = if may { self.owner.clone() } else { self.admin.clone() };
+        if !may {
             body["acl"] = json!({"owner": {"principal": OWNER, "type": "USER"}});
+        }
+        if kind == "callback" {
+            let (email, _) = self.made("email");
+            body["action"] = json!("email-validation");
+            body["targetResource"] = json!({ "href": email });
         }
         let made = self.send(&by, "POST", &format!("/api/{kind}"), Some(&body));
         assert_eq!(made.status, 201, "{kind}: {body}: {}", String::from_utf8_lossy(&made.body));
         (made.json()["resource-id"].as_str().expect("an id").to_owned(), None)
     }
+
+    /// A user belongs to himself.
+    fn made_user(&mut self) -> (String, Option<Caller>) {
+        let name = self.bodies.unused();
+        let id = self.office.user(&name, false);
+        let signed_in = self.office.sign_in(&name);
+        (id, Some(owner_with(&signed_in.cookie)))
+    }
+}
+
+fn owner_with(cookie: &str) -> Caller {
+    Caller::new("owner", Standing::Owner, &[(COOKIE, cookie)])
 }

@@ -37,11 +37,8 @@ fn nothing_fails(_: &Row, asked: &Asked<'_>) -> Option<String> {
 }
 
 /// Expired, forged and revoked credentials are worth as much as none.
-fn who_is_not_known_is_nobody(row: &Row, asked: &Asked<'_>) -> Option<String> {
-    // Figures are for this machine alone, and whoever comes through a proxy may sit at another.
-    let here = |caller: &Caller| row.path != "/metrics" || !caller.is_forwarded();
-    let unknown = asked.iter().filter(|(caller, _)| caller.standing == Standing::Nobody);
-    let mut unknown = unknown.filter(|(caller, _)| here(caller));
+fn who_is_not_known_is_nobody(_: &Row, asked: &Asked<'_>) -> Option<String> {
+    let mut unknown = asked.iter().filter(|(caller, _)| caller.standing == Standing::Nobody);
     let (_, first) = unknown.next()?;
     let (caller, cell) = unknown.find(|(_, cell)| cell.status != first.status)?;
     Some(format!("nobody got {}, but {} {}", first.status, caller.column, cell.status))
@@ -100,10 +97,11 @@ fn members_follow_their_list_and_verbs(row: &Row, asked: &Asked<'_>) -> Option<S
     asked.iter().find_map(|(caller, cell)| {
         let expected = expected(row, caller, cell);
         let form = matches!(row.place, Place::Collection(spec) if spec.form.is_some());
+        let action = matches!(row.place, Place::Action(_));
         let holds = match expected {
             Expected::Success => succeeded(cell),
-            // A template that the caller may not see is a wrong template.
-            Expected::Refused => cell.status == 403 || form && cell.status == 400,
+            // A template that the caller may not see is a wrong template; an action may not be there for anybody.
+            Expected::Refused => cell.status == 403 || (form || action) && cell.status == 400,
             Expected::Missing => cell.status == 404,
             Expected::NotDone => cell.status == 405,
             Expected::Open => true,

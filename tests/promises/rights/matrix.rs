@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use mf2c_domain::resource::{self, TypeSpec};
 use serde_json::{Value, json};
 
-use super::callers::Caller;
+use super::callers::{Caller, PASSWORD};
 use super::documents::{Document, World};
 
 pub(super) const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"];
@@ -48,26 +48,26 @@ pub(super) type Matrix = Vec<(Row, Vec<Cell>)>;
 pub(super) fn rows(world: &World) -> Vec<Row> {
     let mut rows = vec![];
     for (path, described) in world.bodies.paths() {
-        if path.starts_with("/api/user/")
-            || path == "/api/user"
-            || path.ends_with("execute")
-            || path.ends_with("validate")
-            || path.ends_with("describe")
-            || path.starts_with("/api/session")
-            || path.starts_with("/api/credential")
-        {
-            continue;
-        }
         let place = place(&path);
         let absent = path.contains("{name}").then(|| path.replace("{name}", "{absent}"));
         for path in [Some(path.clone()), absent].into_iter().flatten() {
             for method in METHODS {
                 let like = if method == "HEAD" { "get" } else { &method.to_lowercase() };
-                rows.push(Row { method, path: path.clone(), place, described: described.get(like).is_some() });
+                let described = described.get(like).is_some() && (method != "HEAD" || answers_head(place, &path));
+                rows.push(Row { method, path: path.clone(), place, described });
             }
         }
     }
     rows
+}
+
+/// Whether a path that answers GET answers HEAD too.
+fn answers_head(place: Place, path: &str) -> bool {
+    let action = path.rsplit('/').next().unwrap_or_default();
+    match place {
+        Place::Action(spec) => spec.action(action).is_some_and(|action| action.methods.contains(&"HEAD")),
+        _ => true,
+    }
 }
 
 fn place(path: &str) -> Place {
@@ -129,7 +129,13 @@ fn body(world: &mut World, row: &Row) -> Option<Value> {
             Some(world.new_body(spec.name))
         }
         (Place::Member(_), "PUT") => Some(json!({"description": "edited"})),
-        (_, method) => Some(world.bodies.of(&row.path, method).unwrap_or_else(|| json!({}))),
+        (Place::Action(spec), "POST") if spec.name == "user" => {
+            Some(json!({"current-password": PASSWORD, "new-password": format!("another {PASSWORD}")}))
+        }
+        (_, method) => {
+            let path = row.path.replace("{absent}", "{name}");
+            Some(world.bodies.of(&path, method).unwrap_or_else(|| json!({})))
+        }
     }
 }
 

@@ -30,7 +30,7 @@ pub use keys::environment_name;
 pub use quantity::{HumanDuration, HumanSize, QuantityError};
 pub use settings::{Api, Auth, Config, Device, Limits, Log, Sensor, Store, Tls};
 pub use sources::Overrides;
-pub use words::{AccessLog, AgentType, AuthHeader, LogFormat, MetricsReaders, Role, UnknownWord};
+pub use words::{AccessLog, AgentType, AuthHeader, LogFormat, MailSecurity, MetricsReaders, Role, UnknownWord};
 
 use keys::Keys;
 use sources::Setting;
@@ -62,6 +62,12 @@ pub fn environment() -> Vec<(String, String)> {
         .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
         .filter(|(name, _)| name.starts_with(keys::PREFIX) || PLACES.contains(&name.as_str()))
         .collect()
+}
+
+/// Whether systemd has said that what this process prints goes to its journal, which keeps it.
+#[must_use]
+pub fn is_under_journal() -> bool {
+    std::env::var_os("JOURNAL_STREAM").is_some_and(|stream| !stream.is_empty())
 }
 
 /// Reads and checks the configuration. `file` wins over `MF2C_CONFIG`.

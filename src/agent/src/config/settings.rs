@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::address::{ListenAddress, empty_is_none};
 use super::quantity::{HumanDuration, HumanSize};
-use super::words::{AccessLog, AgentType, AuthHeader, LogFormat, MetricsReaders, Role};
+use super::words::{AccessLog, AgentType, AuthHeader, LogFormat, MailSecurity, MetricsReaders, Role};
 
 /// What an agent is told at its start.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -26,12 +26,18 @@ pub struct Config {
     pub tls: Tls,
     /// Who is believed to be whom.
     pub auth: Auth,
+    /// The mail server.
+    pub mail: Mail,
     /// Bounds of requests and connections.
     pub limits: Limits,
     /// Bounds of the document store.
     pub store: Store,
+    /// The stream of changes.
+    pub events: Events,
     /// What is said of this device.
     pub device: Device,
+    /// Deliveries to webhooks.
+    pub webhooks: Webhooks,
     /// The log on standard error.
     pub log: Log,
 }
@@ -49,6 +55,8 @@ pub struct Api {
     pub workers: usize,
     /// Proxies whose `X-Forwarded-*` headers are believed.
     pub trusted_proxies: Vec<IpAddr>,
+    /// The address that links in mails begin with; empty: the one by which the client came.
+    pub external_url: String,
     /// Pages in browsers that may use the API: exact origins, or `*`.
     pub cors_origins: Vec<String>,
     /// Who may read `/metrics`.
@@ -70,11 +78,48 @@ pub struct Tls {
 }
 
 /// `[auth]`
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Auth {
     /// From where the header `slipstream-authn-info` is believed.
     pub header: AuthHeader,
+    /// How long somebody stays signed in.
+    pub session_life: HumanDuration,
+    /// The file whose first line is the first administrator's password; none: one is made and printed.
+    #[serde(with = "empty_is_none")]
+    pub admin_password_file: Option<PathBuf>,
+    /// Failed sign-ins in a row after which a name is locked.
+    pub lock_after: u32,
+    /// How long the first lock lasts.
+    pub lock_for: HumanDuration,
+    /// Whether people may register themselves.
+    pub registration: bool,
+    /// How long the links in mails hold.
+    pub validation_life: HumanDuration,
+}
+
+/// `[mail]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Mail {
+    /// The mail server's name or address; empty: no mail is sent.
+    pub host: String,
+    /// Its port; 0: the usual one for `security`.
+    pub port: u16,
+    /// How the connection is protected.
+    pub security: MailSecurity,
+    /// The name to sign in with; empty: without.
+    pub username: String,
+    /// The file whose first line is the password.
+    #[serde(with = "empty_is_none")]
+    pub password_file: Option<PathBuf>,
+    /// The sender.
+    pub from: String,
+    /// A PEM file with certificates that are trusted besides those of the system.
+    #[serde(with = "empty_is_none")]
+    pub ca_file: Option<PathBuf>,
+    /// How long the sending of one mail may take.
+    pub timeout: HumanDuration,
 }
 
 /// `[limits]`
@@ -121,6 +166,18 @@ pub struct Store {
     pub queue: usize,
 }
 
+/// `[events]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Events {
+    /// The longest silence of a stream.
+    pub heartbeat: HumanDuration,
+    /// The most readers at a time.
+    pub readers: usize,
+    /// How long a client may take nothing of what is there for it.
+    pub stall: HumanDuration,
+}
+
 /// `[device]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -153,6 +210,23 @@ pub struct Sensor {
     pub connection: toml::Table,
 }
 
+/// `[webhooks]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Webhooks {
+    /// Whether they may lead to addresses that are not on the public Internet.
+    pub allow_private: bool,
+    /// How often a delivery is tried before it is given up.
+    pub attempts: u32,
+    /// The pause after the first attempt; it doubles from one attempt to the next.
+    pub first_pause: HumanDuration,
+    /// How long one attempt may take.
+    pub timeout: HumanDuration,
+    /// A PEM file of certificates to trust besides the system's.
+    #[serde(with = "empty_is_none")]
+    pub ca: Option<PathBuf>,
+}
+
 /// `[log]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -180,8 +254,38 @@ impl Default for Api {
             http: None,
             workers: 2,
             trusted_proxies: vec![],
+            external_url: String::new(),
             cors_origins: vec![],
             metrics: MetricsReaders::Loopback,
+        }
+    }
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        Self {
+            header: AuthHeader::default(),
+            session_life: HumanDuration::from_secs(24 * 3600),
+            admin_password_file: None,
+            lock_after: 10,
+            lock_for: HumanDuration::from_secs(60),
+            registration: true,
+            validation_life: HumanDuration::from_secs(24 * 3600),
+        }
+    }
+}
+
+impl Default for Mail {
+    fn default() -> Self {
+        Self {
+            host: String::new(),
+            port: 0,
+            security: MailSecurity::default(),
+            username: String::new(),
+            password_file: None,
+            from: String::new(),
+            ca_file: None,
+            timeout: HumanDuration::from_secs(30),
         }
     }
 }
@@ -216,6 +320,12 @@ impl Default for Store {
     }
 }
 
+impl Default for Events {
+    fn default() -> Self {
+        Self { heartbeat: HumanDuration::from_secs(15), readers: 20_000, stall: HumanDuration::from_secs(60) }
+    }
+}
+
 impl Default for Device {
     fn default() -> Self {
         Self {
@@ -226,6 +336,18 @@ impl Default for Device {
             agent_type: AgentType::Normal,
             actuators: vec![],
             sensors: vec![],
+        }
+    }
+}
+
+impl Default for Webhooks {
+    fn default() -> Self {
+        Self {
+            allow_private: false,
+            attempts: 10,
+            first_pause: HumanDuration::from_secs(1),
+            timeout: HumanDuration::from_secs(10),
+            ca: None,
         }
     }
 }

@@ -37,6 +37,8 @@ pub enum Kind {
     LooseLink,
     /// An object whose `href` may hold any number of slashes and dots, as events have it.
     WideLink,
+    /// A text of a certain shape.
+    Shaped(&'static Shape),
     /// One of these words.
     OneOf(&'static [&'static str]),
     /// A list.
@@ -47,6 +49,17 @@ pub enum Kind {
     Map(&'static Kind),
     /// Any JSON, null included.
     Any,
+}
+
+/// What a text must look like, where no other kind says it.
+#[derive(Debug, Clone, Copy)]
+pub struct Shape {
+    /// What was expected, in words that follow "is not".
+    pub expected: &'static str,
+    /// Its name in JSON Schema, if it has one.
+    pub format: Option<&'static str>,
+    /// Whether a text is of the shape.
+    pub holds: fn(&str) -> bool,
 }
 
 /// What a list may hold.
@@ -105,6 +118,8 @@ pub enum Fill {
     Now,
     /// A random UUID.
     RandomId,
+    /// A random key: `whsec_` and 32 bytes in base64, as the Standard Webhooks specification writes keys.
+    Secret,
     /// What follows from the attributes before it and the present time.
     Computed(fn(&Map<String, Value>, Timestamp) -> Option<Value>),
 }
@@ -117,7 +132,7 @@ impl Fill {
             Self::Text(text) => Some(text.into()),
             Self::Nat(number) => Some(number.into()),
             Self::Float(number) => Some(number.into()),
-            Self::Now | Self::RandomId | Self::Computed(_) => None,
+            Self::Now | Self::RandomId | Self::Secret | Self::Computed(_) => None,
         }
     }
 }
@@ -152,6 +167,7 @@ impl Kind {
             Self::Link => "a link such as {\"href\": \"device/1\"}".to_owned(),
             Self::LooseLink => "a link such as {\"href\": \"device/1\"}, or the text of its href".to_owned(),
             Self::WideLink => "a link such as {\"href\": \"device/1\"} of letters, digits and `_./-`".to_owned(),
+            Self::Shaped(shape) => shape.expected.to_owned(),
             Self::OneOf(words) => format!("one of `{}`", words.join("`, `")),
             Self::List(_) => "a list".to_owned(),
             Self::Object(_) | Self::Map(_) => "an object".to_owned(),
@@ -327,6 +343,12 @@ pub const fn link(name: &'static str) -> Field {
 #[must_use]
 pub const fn wide_link(name: &'static str) -> Field {
     Field::new(name, Kind::WideLink)
+}
+
+/// A text of a certain shape.
+#[must_use]
+pub const fn shaped(name: &'static str, shape: &'static Shape) -> Field {
+    Field::new(name, Kind::Shaped(shape))
 }
 
 /// One of `words`.

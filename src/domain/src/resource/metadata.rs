@@ -62,7 +62,7 @@ fn attribute(field: &Field, writable: bool) -> Map<String, Value> {
 /// The type of a value, its constraints and what is inside it.
 fn value_type(kind: Kind, writable: bool) -> Map<String, Value> {
     let name = match kind {
-        Kind::NonBlank | Kind::Text | Kind::Word | Kind::Email | Kind::OneOf(_) => "string",
+        Kind::NonBlank | Kind::Text | Kind::Word | Kind::Email | Kind::Shaped(_) | Kind::OneOf(_) => "string",
         Kind::Bool => "boolean",
         Kind::Float => "double",
         Kind::Nat | Kind::Pos | Kind::Port => "integer",
@@ -140,6 +140,9 @@ fn capabilities(spec: &TypeSpec) -> Vec<Value> {
     }
     if spec.delete_is_logged {
         add("deleteIsLogged", "a delete writes an event", true.into());
+    }
+    if let Some(attribute) = spec.logged_state {
+        add("stateIsLogged", "a change of this attribute writes an event", attribute.into());
     }
     capabilities
 }

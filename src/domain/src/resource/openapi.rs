@@ -16,6 +16,7 @@ pub fn openapi(version: &str) -> Value {
     let mut schemas = common_schemas();
     paths.insert("/api/cloud-entry-point".to_owned(), entry_point());
     paths.extend(openapi_operators::paths());
+    paths.insert("/events".to_owned(), events());
     for spec in all() {
         paths.insert(format!("/api/{}", spec.name), collection(spec));
         paths.insert(format!("/api/{}/{{name}}", spec.name), member(spec));
@@ -37,7 +38,7 @@ pub fn openapi(version: &str) -> Value {
             "license": { "name": "Apache 2.0", "identifier": "Apache-2.0" },
         },
         "servers": [{ "url": "/", "description": "this agent" }],
-        "tags": all().iter().map(|spec| json!({ "name": spec.name, "description": spec.about })).collect::<Vec<_>>(),
+        "tags": tags(),
         "paths": paths,
         "components": { "schemas": schemas, "parameters": parameters(), "responses": responses() },
     })
@@ -145,7 +146,11 @@ fn acted(spec: &TypeSpec, action: &Action) -> Value {
     let mut path = Map::new();
     path.insert("parameters".to_owned(), json!([reference("parameters", "name")]));
     for method in action.methods.iter().filter(|method| **method != "HEAD") {
-        let done = json!({ "description": action.about, "content": json_content("Message") });
+        let content = match action.name {
+            "describe" => json!({ "application/json": { "schema": { "type": "object" } } }),
+            _ => json_content("Message"),
+        };
+        let done = json!({ "description": action.about, "content": content });
         let refused = ["400", "403", "404", "405", "409", "413", "415", "429", "503", "507"];
         let answers = answers((&action.success.to_string(), done), &refused);
         let verb: String = format!("{}-{}", method.to_lowercase(), action.name);
@@ -178,6 +183,33 @@ fn entry_point() -> Value {
             "summary": "changes the entry point's name and description; for administrators",
             "requestBody": body(true, json!({ "application/json": { "schema": { "type": "object" } } })),
             "responses": answers(("200", whole), &["400", "403", "413", "415", "503", "507"]),
+        },
+    })
+}
+
+fn tags() -> Vec<Value> {
+    let types = all().iter().map(|spec| json!({ "name": spec.name, "description": spec.about }));
+    types.chain([json!({ "name": "events", "description": "changes as they happen" })]).collect()
+}
+
+/// The stream of changes.
+fn events() -> Value {
+    let text = json!({ "type": "string" });
+    let parameter = |place: &str, name: &str, about: &str| json!({ "name": name, "in": place, "required": false, "schema": text, "description": about });
+    let stream = json!({
+        "description": "server-sent events `created`, `updated` and `deleted`, after `ready` or `reset`; it has no end",
+        "content": { "text/event-stream": { "schema": text } },
+    });
+    json!({
+        "get": {
+            "tags": ["events"], "operationId": "followEvents", "summary": "follows changes as they happen",
+            "parameters": [
+                parameter("query", "types", "the resource types, with commas between them; without it, all that may be listed"),
+                reference("parameters", "filter"),
+                parameter("query", "from", "the id of the last event that the caller has; without it, the stream begins now"),
+                parameter("header", "Last-Event-ID", "the same; it wins over `from`"),
+            ],
+            "responses": answers(("200", stream), &["400", "403", "503"]),
         },
     })
 }

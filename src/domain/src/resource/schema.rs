@@ -113,6 +113,10 @@ pub(super) fn kind_schema(kind: Kind) -> Map<String, Value> {
         Kind::Link => link_schema(HREF),
         Kind::LooseLink => json!({ "anyOf": [link_schema(HREF), { "type": "string", "pattern": HREF }] }),
         Kind::WideLink => link_schema("^[a-zA-Z0-9][a-zA-Z0-9_./-]*$"),
+        Kind::Shaped(shape) => match shape.format {
+            Some(format) => json!({ "type": "string", "format": format }),
+            None => json!({ "type": "string", "pattern": "\\S" }),
+        },
         Kind::OneOf(words) => json!({ "type": "string", "enum": words }),
         Kind::List(list) => json!({
             "type": "array", "items": kind_schema(*list.of),

@@ -34,6 +34,8 @@ pub struct TypeSpec {
     pub default_order: Option<(&'static str, bool)>,
     /// Whether a delete writes [`TypeSpec::deletion_event`].
     pub delete_is_logged: bool,
+    /// The top-level attribute whose change writes [`TypeSpec::state_event`].
+    pub logged_state: Option<&'static str>,
     /// The rules, under the administrators' ownership, of a new member whose creator sent no list.
     ///
     /// None leaves it to [`Acl::default_for`].
@@ -50,6 +52,8 @@ pub struct TypeSpec {
     pub form: Option<&'static Form>,
     /// What can be done with a member besides reading, editing and deleting.
     pub actions: &'static [Action],
+    /// Whether the store leaves the members' JSON on disk: there are many of them, and few are ever read.
+    pub on_disk: bool,
 }
 
 /// The body that asks for a new member by way of a template: `{"userTemplate": {"href": "user-template/direct", ...}}`.
@@ -225,6 +229,7 @@ impl TypeSpec {
             one_per_node: false,
             default_order: None,
             delete_is_logged: false,
+            logged_state: None,
             default_rules: None,
             numbers_as_text: false,
             rework: leave,
@@ -232,6 +237,7 @@ impl TypeSpec {
             documents: no_documents,
             form: None,
             actions: &[],
+            on_disk: false,
         }
     }
 
@@ -274,6 +280,13 @@ impl TypeSpec {
         self
     }
 
+    /// Writes an event when an edit changes this top-level attribute, which is a text.
+    #[must_use]
+    pub const fn state_is_logged(mut self, attribute: &'static str) -> Self {
+        self.logged_state = Some(attribute);
+        self
+    }
+
     /// Sets [`TypeSpec::default_rules`].
     #[must_use]
     pub const fn default_rules(mut self, rules: &'static [Rule]) -> Self {
@@ -306,6 +319,13 @@ impl TypeSpec {
     #[must_use]
     pub const fn actions(mut self, actions: &'static [Action]) -> Self {
         self.actions = actions;
+        self
+    }
+
+    /// Sets [`TypeSpec::on_disk`].
+    #[must_use]
+    pub const fn kept_on_disk(mut self) -> Self {
+        self.on_disk = true;
         self
     }
 
@@ -345,16 +365,26 @@ impl TypeSpec {
     /// The attributes of the event that tells of the deletion of `id`; it belongs to the administrators.
     #[must_use]
     pub fn deletion_event(id: &ResourceId, now: Timestamp) -> Map<String, Value> {
-        let event = json!({
-            "timestamp": now.to_string(),
-            "type": "action",
-            "severity": "low",
-            "content": { "resource": { "href": id.as_str() }, "state": "DELETED" },
-        });
-        match event {
-            Value::Object(attributes) => attributes,
-            _ => Map::new(),
-        }
+        event(id, now, ("action", "low"), "DELETED")
+    }
+
+    /// The attributes of the event that tells of the new state of `id`; whoever may see the resource may see it.
+    #[must_use]
+    pub fn state_event(id: &ResourceId, state: &str, now: Timestamp) -> Map<String, Value> {
+        event(id, now, ("state", "medium"), state)
+    }
+}
+
+fn event(id: &ResourceId, now: Timestamp, (kind, severity): (&str, &str), state: &str) -> Map<String, Value> {
+    let event = json!({
+        "timestamp": now.to_string(),
+        "type": kind,
+        "severity": severity,
+        "content": { "resource": { "href": id.as_str() }, "state": state },
+    });
+    match event {
+        Value::Object(attributes) => attributes,
+        _ => Map::new(),
     }
 }
 

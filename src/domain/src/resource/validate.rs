@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::kind::{Field, Fill, Kind, List};
 use super::values::{is_target, normalize_number, normalize_scalar, same};
-use crate::entropy::{Entropy, uuid_v4};
+use crate::entropy::{Entropy, uuid_v4, webhook_key};
 use crate::id::is_href;
 use crate::nearest::nearest;
 use crate::time::Timestamp;
@@ -265,6 +265,7 @@ fn filling(fill: Fill, members: &Map<String, Value>, now: Timestamp, entropy: &d
     match fill {
         Fill::Now => Some(now.to_string().into()),
         Fill::RandomId => Some(uuid_v4(entropy).into()),
+        Fill::Secret => Some(webhook_key(entropy).into()),
         Fill::Computed(compute) => compute(members, now),
         Fill::Text(_) | Fill::Nat(_) | Fill::Float(_) => fill.constant(),
     }

@@ -24,6 +24,7 @@ pub(super) fn normalize_scalar(kind: Kind, value: &mut Value) -> bool {
         (Kind::Word, Value::String(text)) => is_word(text),
         (Kind::Email, Value::String(text)) => is_email(text),
         (Kind::Href, Value::String(text)) => is_href(text),
+        (Kind::Shaped(shape), Value::String(text)) => (shape.holds)(text),
         (Kind::OneOf(words), Value::String(text)) => words.contains(&text.as_str()),
         _ => false,
     }

@@ -15,8 +15,9 @@ use serde_json::{Map, Value};
 use super::body::{Kind, object, unsupported, unsupported_but};
 use super::member::JSON;
 use super::view::{View, internal};
-use super::{Exchange, bulk, repeat};
+use super::{Exchange, bulk, repeat, webhook};
 use crate::error::{ApiError, message};
+use crate::people::templates;
 
 /// The largest collection document, in bytes.
 const MAX_ANSWER: usize = 64 << 20;
@@ -27,12 +28,16 @@ pub(super) async fn answer(
     spec: &'static TypeSpec,
     payload: Payload,
 ) -> Result<HttpResponse, ApiError> {
+    if *exchange.request.method() == Method::POST {
+        repeat::refuse_beside_secrets(exchange, spec)?;
+    }
     match *exchange.request.method() {
         Method::GET | Method::HEAD => {
             may_list(exchange, spec)?;
             found(exchange, spec, exchange.query()?).await
         }
         Method::PUT => query_by_put(exchange, spec, payload).await,
+        Method::POST if webhook::adds(spec) => webhook::add(exchange, payload).await,
         Method::POST if spec.verbs.add => add(exchange, spec, payload).await,
         _ => Err(exchange.invalid_method(if spec.verbs.add { "GET, HEAD, PUT, POST" } else { "GET, HEAD, PUT" })),
     }
@@ -68,10 +73,13 @@ async fn query_by_put(
 
 /// 200 with the collection document.
 async fn found(exchange: &Exchange<'_>, spec: &'static TypeSpec, mut query: Query) -> Result<HttpResponse, ApiError> {
+    webhook::refuse_secrets(spec, &query)?;
     let store = &exchange.api.store;
     let page = exchange.api.settings.page as u64;
     query.last = Some(query.last.unwrap_or(u64::MAX).min(query.first.saturating_add(page).saturating_sub(1)));
-    let found = if store.is_prepared(spec, &query) {
+    let found = if let Some(own) = crate::people::own(exchange, spec, &query) {
+        own
+    } else if store.is_prepared(spec, &query) {
         store.find(spec, &query, &exchange.caller)?
     } else {
         // The worker's other connections must not wait while a large collection is read through.
@@ -119,14 +127,15 @@ async fn found(exchange: &Exchange<'_>, spec: &'static TypeSpec, mut query: Quer
 }
 
 async fn add(exchange: &Exchange<'_>, spec: &'static TypeSpec, payload: Payload) -> Result<HttpResponse, ApiError> {
+    if let Some(form) = spec.form {
+        // Who may ask for what is decided there: the form comes first.
+        return crate::people::ask(exchange, spec, form, payload).await;
+    }
     if !spec.collection_acl.can_modify(&exchange.caller) {
         return Err(ApiError::forbidden(spec.name));
     }
     let settings = &exchange.api.settings;
-    let key = repeat::key(exchange, spec)?;
-    if spec.form.is_some() {
-        return crate::people::ask(exchange, spec, payload).await;
-    }
+    let key = repeat::key(exchange)?;
     match exchange.content() {
         Kind::Lines => {
             repeat::refuse_for_many(key.as_ref())?;
@@ -175,8 +184,10 @@ pub(super) async fn store_by(
     body: Map<String, Value>,
     entropy: &dyn Entropy,
 ) -> Result<String, ApiError> {
+    templates::before_add(spec, &body)?;
     let draft = spec.prepare_add(body, exchange.api.world.clock.now(), entropy)?;
     let new = NewDocument::new(spec, draft, &exchange.caller, entropy)?;
-    let written = exchange.api.writer.send(AddResource(new)).await.map_err(|_| StoreError::Stopping)??;
+    let written = exchange.api.writer.send(AddResource(new)).await.map_err(|_| StoreError::Stopping)?;
+    let written = written.map_err(|error| templates::refused(spec, error))?;
     Ok(written.id.as_str().to_owned())
 }

@@ -13,7 +13,7 @@ use serde_json::Map;
 
 use super::body::{Kind, object, unsupported};
 use super::view::View;
-use super::{Exchange, body};
+use super::{Exchange, body, webhook};
 use crate::error::{ApiError, message};
 use crate::people;
 
@@ -99,6 +99,7 @@ async fn edit(
         Kind::None if bytes.is_empty() => return Err(body::object(&bytes).err().unwrap_or_else(unsupported)),
         _ => return Err(unsupported()),
     };
+    webhook::check_edit(exchange, &document, &changes)?;
     let if_match = if_match(exchange);
     let by = exchange.caller.clone();
     people::before_edit(exchange, spec, &id, &mut changes).await?;
@@ -118,7 +119,11 @@ async fn delete(exchange: &Exchange<'_>, id: ResourceId) -> Result<HttpResponse,
     let deleted = exchange.api.writer.send(DeleteResource { id: id.clone(), if_match, by }).await;
     deleted.map_err(|_| StoreError::Stopping)??;
     people::after_delete(exchange, &id).await?;
-    Ok(HttpResponse::Ok().json(message(StatusCode::OK, &format!("{id} deleted"), Some(id.as_str()))))
+    let mut response = HttpResponse::Ok();
+    if let Some(cookie) = people::farewell(exchange, &id) {
+        response.insert_header((header::SET_COOKIE, cookie));
+    }
+    Ok(response.json(message(StatusCode::OK, &format!("{id} deleted"), Some(id.as_str()))))
 }
 
 /// The condition of `If-Match`, which compares strongly: a weak tag matches nothing (RFC 9110, 13.1.1).

@@ -137,23 +137,28 @@ fn running_still() -> ApiError {
     ApiError::new(StatusCode::CONFLICT, message).retry_after(1)
 }
 
+/// 400 for a key on a request for a type whose answers must not be kept, however it is going to be answered.
+pub(super) fn refuse_beside_secrets(exchange: &Exchange<'_>, spec: &TypeSpec) -> Result<(), ApiError> {
+    if takes_idempotency_key(spec) || !exchange.request.headers().contains_key(NAME) {
+        return Ok(());
+    }
+    let message =
+        format!("`Idempotency-Key` is not taken for {}, where secrets are exchanged: leave it out", spec.name);
+    Err(ApiError::bad_request(message))
+}
+
 /// A key that a request carries, checked.
 pub(super) struct Key<'k>(&'k str);
 
 /// The key of a request, if it has one.
 ///
 /// # Errors
-/// 400 for a bad key, for a caller whom nobody knows, and where keys are not taken.
-pub(super) fn key<'e>(exchange: &'e Exchange<'_>, spec: &TypeSpec) -> Result<Option<Key<'e>>, ApiError> {
+/// 400 for a bad key, and for a caller whom nobody knows.
+pub(super) fn key<'e>(exchange: &'e Exchange<'_>) -> Result<Option<Key<'e>>, ApiError> {
     let mut given = exchange.request.headers().get_all(NAME);
     let Some(value) = given.next() else { return Ok(None) };
     if given.next().is_some() {
         return Err(ApiError::bad_request("there are several `Idempotency-Key` headers: expected one"));
-    }
-    if !takes_idempotency_key(spec) {
-        let message =
-            format!("`Idempotency-Key` is not taken for {}, where secrets are exchanged: leave it out", spec.name);
-        return Err(ApiError::bad_request(message));
     }
     if exchange.caller.identity().is_none() {
         let message = "`Idempotency-Key` needs a caller with a name: sign in, or leave it out";

@@ -19,4 +19,4 @@ pub mod stream;
 pub use connections::Connections;
 pub use refusal::Refusal;
 pub use server::{Listener, Settings, serve};
-pub use stream::Peer;
+pub use stream::{Departure, Peer};

@@ -18,7 +18,7 @@ use tracing::debug;
 use super::{
     boundary::Limits,
     connections::Connections,
-    stream::{ClientStream, Transport},
+    stream::{ClientStream, Times, Transport},
 };
 
 /// A bound socket, and the TLS settings of its connections; plain HTTP where there are none.
@@ -42,6 +42,8 @@ pub struct Settings {
     pub handshake_timeout: Duration,
     /// Time from the first byte of a request head to its last, and for the first request of a connection to begin.
     pub head_timeout: Duration,
+    /// How long a client may take nothing of an answer that is there for it.
+    pub stall: Duration,
     /// How long a connection may stay without a request.
     pub keep_alive: Duration,
     /// Time for a client to take the end of a connection.
@@ -62,6 +64,7 @@ impl Default for Settings {
             handshakes: 256,
             handshake_timeout: Duration::from_secs(10),
             head_timeout: Duration::from_secs(10),
+            stall: Duration::from_secs(60),
             keep_alive: Duration::from_secs(75),
             disconnect_timeout: Duration::from_secs(5),
             stop_within: Duration::from_secs(30),
@@ -180,7 +183,8 @@ impl Reception {
             }
         };
         let protocol = transport.protocol();
-        let stream = ClientStream::accepted(transport, peer, self.settings.limits, self.settings.head_timeout);
+        let times = Times { head: self.settings.head_timeout, stall: self.settings.stall };
+        let stream = ClientStream::accepted(transport, peer, self.settings.limits, times);
         Ok((stream, protocol, Some(peer)))
     }
 

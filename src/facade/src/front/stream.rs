@@ -5,6 +5,10 @@ use std::{
     io::{self, IoSlice},
     net::SocketAddr,
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -42,6 +46,24 @@ pub struct Peer {
     pub secure: bool,
     /// The client's own certificate in DER, where it showed one.
     pub certificate: Option<Vec<u8>>,
+    /// Whether the client has left.
+    pub departure: Departure,
+}
+
+/// Tells whether a client will send no more. Whoever gets an answer that has no end has left then.
+#[derive(Debug, Clone, Default)]
+pub struct Departure(Arc<AtomicBool>);
+
+impl Departure {
+    /// Whether the client has ended its side of the connection.
+    #[must_use]
+    pub fn is_seen(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn see(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// A connection below HTTP.
@@ -65,7 +87,7 @@ impl Transport {
             Self::Tls(tls) => tls.get_ref().1.peer_certificates().and_then(|chain| chain.first()),
         };
         let secure = matches!(self, Self::Tls(_));
-        Peer { address, secure, certificate: certificate.map(|der| der.to_vec()) }
+        Peer { address, secure, certificate: certificate.map(|der| der.to_vec()), departure: Departure::default() }
     }
 }
 
@@ -119,6 +141,15 @@ impl AsyncWrite for Transport {
     }
 }
 
+/// How long a client may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Times {
+    /// From a head's first byte to its last.
+    pub head: Duration,
+    /// From one byte that it takes of an answer to the next.
+    pub stall: Duration,
+}
+
 /// A client's connection as the application reads it.
 pub struct ClientStream<S> {
     inner: S,
@@ -126,7 +157,9 @@ pub struct ClientStream<S> {
     lines: RequestLines,
     /// What the application shall read before anything else is read from the connection.
     pending: BytesMut,
-    head_timeout: Duration,
+    times: Times,
+    /// Runs while the client takes nothing of what is there for it.
+    stall: Option<Pin<Box<Sleep>>>,
     /// Runs while a head has begun and is not complete, and during a close after a refusal.
     timer: Option<Pin<Box<Sleep>>>,
     lingered: usize,
@@ -134,22 +167,22 @@ pub struct ClientStream<S> {
 }
 
 impl ClientStream<Transport> {
-    /// A connection that has just been accepted; `head_timeout` is the time from a head's first byte to its last.
-    pub(super) fn accepted(inner: Transport, address: SocketAddr, limits: Limits, head_timeout: Duration) -> Self {
+    /// A connection that has just been accepted.
+    pub(super) fn accepted(inner: Transport, address: SocketAddr, limits: Limits, times: Times) -> Self {
         let lines = match inner.protocol() {
             Protocol::Http2 => RequestLines::pass_through(),
             _ => RequestLines::new(limits),
         };
         let peer = inner.peer(address);
-        Self::new(inner, peer, lines, head_timeout)
+        Self::new(inner, peer, lines, times)
     }
 }
 
 impl<S> ClientStream<S> {
     /// A connection over any stream.
-    pub fn new(inner: S, peer: Peer, lines: RequestLines, head_timeout: Duration) -> Self {
+    pub fn new(inner: S, peer: Peer, lines: RequestLines, times: Times) -> Self {
         let pending = BytesMut::new();
-        Self { inner, peer, lines, pending, head_timeout, timer: None, lingered: 0, shut_down: false }
+        Self { inner, peer, lines, pending, times, stall: None, timer: None, lingered: 0, shut_down: false }
     }
 
     /// Who is on the other side.
@@ -185,8 +218,23 @@ impl<S> ClientStream<S> {
         if !self.lines.is_mid_head() {
             self.timer = None;
         } else if self.timer.is_none() {
-            self.timer = Some(Box::pin(sleep(self.head_timeout)));
+            self.timer = Some(Box::pin(sleep(self.times.head)));
         }
+    }
+}
+
+impl<S> ClientStream<S> {
+    /// Passes on how a write went, and gives up a client that has taken nothing for too long: the application, which
+    /// waits until it may write again, would hold what is meant for it for ever.
+    fn or_stalled<T>(&mut self, written: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.stall = None;
+            return written;
+        }
+        let stall = self.times.stall;
+        let timer = self.stall.get_or_insert_with(|| Box::pin(sleep(stall)));
+        ready!(timer.as_mut().poll(cx));
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes nothing of its answer")))
     }
 }
 
@@ -217,10 +265,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for ClientStream<S> {
             if buf.remaining() == 0 || this.hand_out(buf) {
                 return Poll::Ready(Ok(()));
             }
-            if this.lines.passes_through() {
-                return Pin::new(&mut this.inner).poll_read(cx, buf);
-            }
             let before = buf.filled().len();
+            if this.lines.passes_through() {
+                ready!(Pin::new(&mut this.inner).poll_read(cx, buf))?;
+                if buf.filled().len() == before {
+                    this.peer.departure.see();
+                }
+                return Poll::Ready(Ok(()));
+            }
             match Pin::new(&mut this.inner).poll_read(cx, buf) {
                 Poll::Pending if this.head_is_late(cx) => {
                     this.timer = None;
@@ -231,6 +283,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for ClientStream<S> {
                 Poll::Ready(Ok(())) => {
                     let read = &buf.filled()[before..];
                     if read.is_empty() {
+                        this.peer.departure.see();
                         return Poll::Ready(Ok(()));
                     }
                     let kept = this.lines.filter(read, &mut this.pending);
@@ -247,11 +300,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for ClientStream<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ClientStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, data)
+        let written = Pin::new(&mut self.inner).poll_write(cx, data);
+        self.or_stalled(written, cx)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
+        // Over TLS, a write may be taken whole and sent later.
+        let written = Pin::new(&mut self.inner).poll_flush(cx);
+        self.or_stalled(written, cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -271,7 +327,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ClientStream<S> {
         cx: &mut Context<'_>,
         data: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(cx, data)
+        let written = Pin::new(&mut self.inner).poll_write_vectored(cx, data);
+        self.or_stalled(written, cx)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -18,7 +18,7 @@ use crate::document::Document;
 use crate::engine::{Batch, Engine, EngineError, RESTORE_ADVICE, Space};
 use crate::error::StoreError;
 use crate::load::Loaded;
-use crate::record::{ChangeRecord, DocumentRecord, NodeId};
+use crate::record::{ChangeKind, ChangeRecord, DocumentRecord, NodeId};
 use crate::store::{Counters, StoreOptions};
 use stage::Stage;
 pub(crate) use stage::assemble;
@@ -122,6 +122,28 @@ impl Writer {
         answers
     }
 
+    /// Stores how far followers of the change log have come, each by its name; none forgets one. It is no change, and
+    /// nobody is told of it.
+    ///
+    /// # Errors
+    /// [`StoreError`] if nothing can be written now.
+    pub fn keep_cursors(&mut self, cursors: &[(String, Option<u64>)]) -> Result<(), StoreError> {
+        self.bring_back();
+        if let Some(failed) = &self.failed {
+            return Err(StoreError::from_engine(&failed.error));
+        }
+        let mut batch = Batch { position: self.position, ..Batch::default() };
+        for (name, position) in cursors {
+            crate::cursors::put(&mut batch, name, self.incarnation, *position);
+        }
+        self.engine.commit(batch).map_err(|error| {
+            let answer = StoreError::from_engine(&error);
+            self.counters.failures.fetch_add(1, Ordering::Relaxed);
+            self.failed = Some(Failed { at: self.clock.elapsed(), tried: false, error });
+            answer
+        })
+    }
+
     /// Makes everything durable before the process ends.
     ///
     /// # Errors
@@ -137,10 +159,16 @@ impl Writer {
         for (position, change) in (self.position + 1..).zip(changes) {
             time = change.time;
             let key = position.to_be_bytes();
-            let body = change.new.as_ref().map(|new| new.body());
             let id = change.id();
-            let record =
-                ChangeRecord { origin: self.node, incarnation: self.incarnation, sequence: position, time, id, body };
+            let record = ChangeRecord {
+                origin: self.node,
+                incarnation: self.incarnation,
+                sequence: position,
+                time,
+                id,
+                kind: change.kind(),
+                document: change.document(),
+            };
             let record = record.encode(&key);
             self.log.push_back(u32::try_from(record.len()).unwrap_or(u32::MAX));
             self.log_bytes += record.len() as u64;
@@ -276,6 +304,9 @@ impl Writer {
 
     /// The one copy of an access control list that documents share.
     fn shared(&mut self, acl: Acl) -> Arc<Acl> {
+        if acl.is_of_one_session() {
+            return Arc::new(acl);
+        }
         if let Some(known) = self.acls.iter().find(|known| ***known == acl) {
             return Arc::clone(known);
         }
@@ -293,6 +324,8 @@ impl Writer {
 struct Change {
     old: Option<Arc<Document>>,
     new: Option<NewRevision>,
+    /// The JSON of a document that is deleted; empty otherwise.
+    last: Vec<u8>,
     time: HybridTime,
 }
 
@@ -316,6 +349,18 @@ impl Change {
     fn id(&self) -> &str {
         let new = self.new.as_ref().map(|new| &new.document);
         new.or(self.old.as_ref()).map_or("", |document| document.id.as_str())
+    }
+
+    fn kind(&self) -> ChangeKind {
+        match (&self.old, &self.new) {
+            (_, None) => ChangeKind::Deleted,
+            (None, Some(_)) => ChangeKind::Created,
+            (Some(_), Some(_)) => ChangeKind::Edited,
+        }
+    }
+
+    fn document(&self) -> &[u8] {
+        self.new.as_ref().map_or(&self.last, NewRevision::body)
     }
 
     fn published(&self) -> Published<'_> {

@@ -1,13 +1,14 @@
 //! Turns commands into staged changes: reads what is there (and what the batch has already staged), checks rights and
 //! conditions, and builds the new documents.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use mf2c_domain::acl::Acl;
 use mf2c_domain::id::ResourceId;
 use mf2c_domain::resource::{self, Draft, TypeSpec};
-use mf2c_domain::time::{HybridTime, Timestamp};
+use mf2c_domain::time::HybridTime;
 use serde_json::{Map, Value};
 
 use super::{Change, NewRevision, Writer};
@@ -15,7 +16,7 @@ use crate::catalog::Row;
 use crate::command::{Command, Delete, Edit, IfMatch, MAX_DOCUMENT_BYTES, NewDocument, Written, tail};
 use crate::document::{Body, Document};
 use crate::error::StoreError;
-use crate::record::ChangeRecord;
+use crate::record::{ChangeKind, ChangeRecord};
 use crate::store::entity_tag;
 
 /// A batch being put together.
@@ -51,16 +52,14 @@ impl<'w> Stage<'w> {
     pub(super) fn adopted(mut self, record: &ChangeRecord<'_>) -> Option<Change> {
         let id = ResourceId::parse(record.id).ok()?;
         let old = self.current(&id);
-        match record.body {
-            Some(body) => {
-                let acl = acl_of(body)?;
-                let born = old.as_ref().map(|old| old.born);
-                self.push(id, old, born, acl, body.to_vec(), record.time);
-            }
-            None => {
-                old.as_ref()?;
-                self.changes.push(Change { old, new: None, time: record.time });
-            }
+        let document = record.document.to_vec();
+        if record.kind == ChangeKind::Deleted {
+            old.as_ref()?;
+            self.changes.push(Change { old, new: None, last: document, time: record.time });
+        } else {
+            let acl = acl_of(&document)?;
+            let born = old.as_ref().map(|old| old.born);
+            self.push(id, old, born, acl, document, record.time);
         }
         self.changes.pop()
     }
@@ -102,6 +101,7 @@ impl<'w> Stage<'w> {
     fn edit(&mut self, edit: Edit) -> Result<Written, StoreError> {
         let (old, spec) = self.writable(&edit.id, &edit.by, edit.if_match.as_ref())?;
         let current = self.read_map(&old)?;
+        let state_before = spec.logged_state.and_then(|state| current.get(state).cloned());
         let created = current.get("created").and_then(Value::as_str).unwrap_or_default().to_owned();
         let Draft { attributes, acl, .. } =
             spec.prepare_edit(current, edit.changes, &edit.removed, edit.by.is_admin())?;
@@ -112,35 +112,40 @@ impl<'w> Stage<'w> {
         let time = self.tick();
         let body = assemble(&edit.id, spec, &created, &time.wall().to_string(), &acl, &tail(&attributes))?;
         let born = old.born;
+        let state = spec.logged_state.and_then(|state| attributes.get(state)).and_then(Value::as_str);
         let document = self.push(edit.id.clone(), Some(old), Some(born), acl, body, time);
+        if let Some(state) = state.filter(|state| state_before.as_ref().and_then(Value::as_str) != Some(state)) {
+            let event = TypeSpec::state_event(&edit.id, state, time.wall());
+            // Who may see the resource may see what became of it.
+            self.log_event(&edit.id, &event, (*document.acl).clone());
+        }
         Ok(Written { id: edit.id, document: Some(document) })
     }
 
     fn delete(&mut self, delete: Delete) -> Result<Written, StoreError> {
         let (old, spec) = self.writable(&delete.id, &delete.by, delete.if_match.as_ref())?;
+        let last = self.json(&old)?.into_owned();
         let time = self.tick();
         self.resident -= (old.bytes_in_memory().map_or(0, |bytes| bytes.len()) as u64).min(self.resident);
         self.touched.insert(delete.id.clone(), self.changes.len());
-        self.changes.push(Change { old: Some(old), new: None, time });
+        self.changes.push(Change { old: Some(old), new: None, last, time });
         if spec.delete_is_logged {
-            // The deletion stands, whatever becomes of the event.
-            if let Err(error) = self.log_deletion(&delete.id, time.wall()) {
-                tracing::error!(id = %delete.id, %error, "no event tells of a deletion");
-            }
+            let event = TypeSpec::deletion_event(&delete.id, time.wall());
+            self.log_event(&delete.id, &event, Acl::of_admin(&[]).with_admin());
         }
         Ok(Written { id: delete.id, document: None })
     }
 
-    /// The event that tells of a deletion, in the same batch.
-    fn log_deletion(&mut self, id: &ResourceId, now: Timestamp) -> Result<(), StoreError> {
-        let Some(spec) = resource::find("event") else { return Ok(()) };
-        let attributes = TypeSpec::deletion_event(id, now);
+    /// An event that tells of the change just staged, in the same batch. The change stands, whatever becomes of the event.
+    fn log_event(&mut self, about: &ResourceId, event: &Map<String, Value>, acl: Acl) {
+        let Some(spec) = resource::find("event") else { return };
         let position = self.next_position();
         // The name follows from the change, so that a replay makes the same event.
         let name = format!("{:x}-{position:x}", self.writer.incarnation);
-        let Ok(event) = ResourceId::new(spec.name, &name) else { return Ok(()) };
-        self.add(NewDocument { spec, id: event, acl: Acl::of_admin(&[]).with_admin(), tail: tail(&attributes) })?;
-        Ok(())
+        let Ok(id) = ResourceId::new(spec.name, &name) else { return };
+        if let Err(error) = self.add(NewDocument { spec, id, acl, tail: tail(event) }) {
+            tracing::error!(id = %about, %error, "no event tells of a change");
+        }
     }
 
     /// The document and its type, if the caller may change this revision of it.
@@ -166,17 +171,20 @@ impl<'w> Stage<'w> {
     }
 
     fn read_map(&self, document: &Document) -> Result<Map<String, Value>, StoreError> {
+        serde_json::from_slice(&self.json(document)?)
+            .map_err(|error| StoreError::Unavailable { reason: format!("{} cannot be read: {error}", document.id) })
+    }
+
+    /// The JSON of a document as it is in this batch, wherever that is.
+    fn json<'d>(&'d self, document: &'d Document) -> Result<Cow<'d, [u8]>, StoreError> {
         let staged = self.touched.get(&document.id).and_then(|index| self.changes[*index].new.as_ref());
-        let parsed = match (staged, document.bytes_in_memory()) {
-            (Some(new), _) => serde_json::from_slice(new.body()),
-            (None, Some(bytes)) => serde_json::from_slice(&bytes),
-            (None, None) => {
-                let bytes = crate::store::read_from_engine(&*self.writer.engine, &document.id)
-                    .map_err(|error| StoreError::from_engine(&error))?;
-                serde_json::from_slice(&bytes.unwrap_or_default())
-            }
-        };
-        parsed.map_err(|error| StoreError::Unavailable { reason: format!("{} cannot be read: {error}", document.id) })
+        match (staged, document.bytes_in_memory()) {
+            (Some(new), _) => Ok(Cow::Borrowed(new.body())),
+            (None, Some(bytes)) => Ok(bytes),
+            (None, None) => crate::store::read_from_engine(&*self.writer.engine, &document.id)
+                .map(|bytes| Cow::Owned(bytes.unwrap_or_default()))
+                .map_err(|error| StoreError::from_engine(&error)),
+        }
     }
 
     fn tick(&mut self) -> HybridTime {
@@ -200,7 +208,8 @@ impl<'w> Stage<'w> {
         let revision = self.next_position();
         self.resident -= (old.as_ref().and_then(|old| old.bytes_in_memory()).map_or(0, |bytes| bytes.len()) as u64)
             .min(self.resident);
-        let here = self.resident + body.len() as u64 <= self.writer.options.memory_budget;
+        let here = !crate::document::is_left_on_disk(&id)
+            && self.resident + body.len() as u64 <= self.writer.options.memory_budget;
         let (body, elsewhere) = if here {
             self.resident += body.len() as u64;
             (Body::Here(body.into_boxed_slice()), None)
@@ -210,7 +219,8 @@ impl<'w> Stage<'w> {
         let born = born.unwrap_or(revision);
         let document = Arc::new(Document { id: id.clone(), born, revision, acl, body, row: Row::default() });
         self.touched.insert(id, self.changes.len());
-        self.changes.push(Change { old, new: Some(NewRevision { document: Arc::clone(&document), elsewhere }), time });
+        let new = Some(NewRevision { document: Arc::clone(&document), elsewhere });
+        self.changes.push(Change { old, new, last: Vec::new(), time });
         document
     }
 }

@@ -99,7 +99,7 @@ pub(crate) fn changes(kind: &str, seed: &Seed) -> Value {
         ("sla-violation", _) => json!({"values": {"x": odd(seed)}}),
         ("service", 1) => json!({"num_agents": "many"}),
         ("service", _) => json!({"num_agents": seed.next() % 12, "os": "linux"}),
-        ("device-dynamic", 1) => json!({"status": "asleep"}),
+        ("device-dynamic", 1) => json!({"status": pick(seed, &["asleep", "connected", "disconnected"])}),
         ("device-dynamic", _) => json!({"ramFree": (seed.next() % 8) as f64, "powerPlugged": true}),
         ("service-operation-report", _) => json!({"result": pick(seed, &["ok", "2012-01-02", "7"])}),
         _ => json!({"severity": "high"}),

@@ -1,11 +1,12 @@
 //! The change log: positions without holes, in order, and told to whoever falls behind its bound.
 
+use mf2c_domain::caller::Caller;
 use mf2c_store::engine::MemoryEngine;
-use mf2c_store::{Change, Changes, Command, StoreOptions};
+use mf2c_store::{Change, ChangeKind, Changes, Command, StoreOptions};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-use crate::world::{Seed, World, delete, device, edit, service};
+use crate::world::{Seed, World, delete, device, edit, new, service};
 
 fn world(log_entries: usize) -> World {
     World::open(Arc::new(MemoryEngine::new()), StoreOptions { log_entries, ..StoreOptions::default() }).unwrap()
@@ -35,12 +36,50 @@ fn a_subscriber_reads_every_change_once_and_in_order() {
     }
     assert_eq!(seen.iter().map(|change| change.position).collect::<Vec<_>>(), (1..=41).collect::<Vec<_>>());
     assert!(seen.windows(2).all(|pair| pair[0].time < pair[1].time && pair[0].sequence + 1 == pair[1].sequence));
-    assert_eq!((&seen[40].id, &seen[40].body), (&ids[3], &None));
+    assert_eq!((&seen[40].id, seen[40].kind, seen[40].body()), (&ids[3], ChangeKind::Deleted, None));
     assert_eq!(seen[0].id, ids[0]);
-    let body: Value = serde_json::from_slice(seen[20].body.as_ref().unwrap()).unwrap();
+    let body: Value = serde_json::from_slice(seen[20].body().unwrap()).unwrap();
     assert_eq!(body["disk"], json!(1));
     assert_eq!(next(&world, 41, 7), []);
     assert_eq!(next(&world, u64::MAX, 7), []);
+}
+
+#[test]
+fn a_change_tells_what_it_did_and_a_deletion_what_was_there_wherever_the_document_was() {
+    for memory_budget in [1 << 20, 0] {
+        let options = StoreOptions { memory_budget, ..StoreOptions::default() };
+        let mut world = World::open(Arc::new(MemoryEngine::new()), options).unwrap();
+        let id = world.add("service", service("a"));
+        world.one(edit(&id, json!({"disk": 7}))).unwrap();
+        let last = world.body(&id).unwrap();
+        world.one(delete(&id)).unwrap();
+        let (added, other) = (world.draft("service", service("b")), service("c"));
+        let added_id = added.id().clone();
+        let batch = vec![Command::Add(Box::new(added)), edit(&added_id, json!({"disk": 8})), delete(&added_id)];
+        assert!(world.writer.execute(batch).iter().all(Result::is_ok));
+        world.add("service", other);
+        let changes = next(&world, 0, 99);
+        use ChangeKind::{Created, Deleted, Edited};
+        let kinds: Vec<_> = changes.iter().map(|change| change.kind).collect();
+        assert_eq!(kinds, [Created, Edited, Deleted, Created, Edited, Deleted, Created]);
+        let document = |index: usize| serde_json::from_slice::<Value>(&changes[index].document).unwrap();
+        assert_eq!((document(2), document(1)), (last.clone(), last));
+        assert_eq!((&document(5), &document(5)["disk"]), (&document(4), &json!(8)));
+    }
+}
+
+#[test]
+fn one_answer_of_the_log_is_bounded_in_bytes_and_always_goes_on() {
+    let mut world = world(1000);
+    let ids: Vec<_> = (0..5).map(|number| world.add("service", service(&format!("s{number}")))).collect();
+    for id in &ids {
+        world.one(edit(id, json!({"description": "x".repeat(10_000)}))).unwrap();
+    }
+    let read = |position, bytes| match world.store.changes_within(position, 100, bytes).unwrap() {
+        Changes::Next(changes) => changes.len(),
+        trimmed => panic!("{trimmed:?}"),
+    };
+    assert_eq!((read(0, 1 << 20), read(0, 15_000), read(5, 15_000), read(5, 1), read(5, 0)), (10, 6, 1, 1, 1));
 }
 
 #[test]
@@ -107,11 +146,35 @@ fn deleting_a_device_writes_its_event_in_the_same_batch() {
     assert_eq!(world.store.counters().commits.load(std::sync::atomic::Ordering::Relaxed), before + 1);
     let changes = next(&world, 1, 9);
     let kinds: Vec<_> =
-        changes.iter().map(|change| (change.position, change.id.kind(), change.body.is_some())).collect();
+        changes.iter().map(|change| (change.position, change.id.kind(), change.body().is_some())).collect();
     assert_eq!(kinds, [(2, "device", false), (3, "event", true), (4, "service", true)]);
     let event = world.body(&changes[1].id).unwrap();
     assert_eq!(event["content"], json!({"resource": {"href": id.as_str()}, "state": "DELETED"}));
     assert_eq!(event["id"], json!(changes[1].id.as_str()));
+}
+
+#[test]
+fn a_new_state_writes_its_event_in_the_same_batch_for_those_who_may_see_the_resource() {
+    let mut world = world(1000);
+    let jane = Caller::new("jane", ["USER"]);
+    let agreement = json!({"name": "a", "details": {
+        "type": "agreement", "name": "a", "provider": {"id": "p", "name": "p"}, "client": {"id": "c", "name": "c"},
+        "creation": "2018-01-16T17:09:45.01Z", "guarantees": [{"name": "g", "constraint": "[x] < 1"}],
+    }});
+    let new = new("agreement", agreement, &jane, &*world.clock, &*world.entropy);
+    let id = world.one(Command::Add(Box::new(new))).unwrap().id;
+    assert_eq!(world.position(), 1, "a new resource has no former state");
+    world.one(edit(&id, json!({"state": "started", "description": "y"}))).unwrap();
+    world.one(edit(&id, json!({"state": "started", "description": "z"}))).unwrap();
+    let changes = next(&world, 1, 9);
+    let kinds: Vec<_> = changes.iter().map(|change| (change.position, change.id.kind(), change.kind)).collect();
+    use ChangeKind::{Created, Edited};
+    assert_eq!(kinds, [(2, "agreement", Edited), (3, "event", Created), (4, "agreement", Edited)]);
+    let event = world.body(&changes[1].id).unwrap();
+    assert_eq!(event["content"], json!({"resource": {"href": id.as_str()}, "state": "started"}));
+    assert_eq!((&event["type"], &event["severity"]), (&json!("state"), &json!("medium")));
+    let acl = &world.store.get(changes[1].id.as_str()).unwrap().acl;
+    assert!(acl.can_view(&jane) && !acl.can_view(&Caller::new("joe", ["USER"])));
 }
 
 #[test]

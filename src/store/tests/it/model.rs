@@ -114,24 +114,35 @@ impl Model {
         }
     }
 
-    fn edit(&mut self, id: &ResourceId, changes: Map<String, Value>) -> Outcome {
+    fn edit(&mut self, id: &ResourceId, changes: Map<String, Value>, incarnation: u64) -> Outcome {
         let there = self.documents.get_mut(id.as_str()).unwrap();
         let current = object(there.body.clone());
         let Ok(draft) = spec(id.kind()).prepare_edit(current, changes, &[], true) else { return Outcome::Schema };
         self.position += 1;
         there.revision = self.position;
+        let before = there.body.clone();
         there.body = whole(id, spec(id.kind()), &there.acl, draft.attributes);
+        let (acl, after) = (there.acl.clone(), there.body.clone());
+        if let Some(state) = spec(id.kind()).logged_state
+            && let Some(state) = after[state].as_str().filter(|now| before[state] != **now)
+        {
+            self.log(TypeSpec::state_event(id, state, Timestamp::from_millis(0)), acl, incarnation);
+        }
         Outcome::Done
+    }
+
+    fn log(&mut self, mut event: Map<String, Value>, acl: Acl, incarnation: u64) {
+        let name = format!("{incarnation:x}-{:x}", self.position + 1);
+        event.remove("timestamp");
+        self.add(&ResourceId::new("event", &name).unwrap(), acl, event);
     }
 
     fn delete(&mut self, id: &ResourceId, incarnation: u64) -> Outcome {
         self.documents.remove(id.as_str());
         self.position += 1;
         if spec(id.kind()).delete_is_logged {
-            let name = format!("{incarnation:x}-{:x}", self.position + 1);
-            let mut event = TypeSpec::deletion_event(id, Timestamp::from_millis(0));
-            event.remove("timestamp");
-            self.add(&ResourceId::new("event", &name).unwrap(), Acl::of_admin(&[]).with_admin(), event);
+            let event = TypeSpec::deletion_event(id, Timestamp::from_millis(0));
+            self.log(event, Acl::of_admin(&[]).with_admin(), incarnation);
         }
         Outcome::Done
     }
@@ -220,7 +231,7 @@ impl Run {
             return (Command::Delete(Delete { id, if_match, by }), outcome);
         }
         let changes = object(changes(id.kind(), seed));
-        let outcome = refused.unwrap_or_else(|| self.model.edit(&id, changes.clone()));
+        let outcome = refused.unwrap_or_else(|| self.model.edit(&id, changes.clone(), incarnation));
         (Command::Edit(Box::new(Edit { id, changes, removed: Vec::new(), if_match, by })), outcome)
     }
 

@@ -12,12 +12,12 @@ use crate::resource::{Served, Verbs, all, find, metadata, openapi};
 
 #[test]
 fn each_type_is_found_by_its_name_and_all_names_agree() {
-    assert_eq!(all().len(), 28);
+    assert_eq!(all().len(), 30);
     for spec in all() {
         assert_eq!(find(spec.name).map(|found| found.name), Some(spec.name));
         assert!(is_type_name(spec.name));
         assert_eq!(spec.title.to_lowercase(), spec.name.replace('-', ""));
-        assert!(spec.uri.ends_with(&format!("/{}", spec.title)));
+        assert!(spec.uri.rsplit(['/', ':']).next() == Some(spec.title));
         assert_eq!(spec.collection_uri(), format!("{}Collection", spec.uri));
         assert!(!spec.about.is_empty() && spec.attributes().all(|field| !field.about.is_empty()));
     }
@@ -70,6 +70,14 @@ fn what_is_particular_about_a_type_is_said() {
     assert_eq!(find("event").unwrap().verbs, Verbs::ADD_DELETE);
     let logged: Vec<_> = all().iter().filter(|spec| spec.delete_is_logged).map(|spec| spec.name).collect();
     assert_eq!(logged, ["device", "device-dynamic"]);
+    let mut stated: Vec<_> = all().iter().filter_map(|spec| Some((spec.name, spec.logged_state?))).collect();
+    stated.sort_unstable();
+    let expected =
+        [("agreement", "state"), ("device-dynamic", "status"), ("service-instance", "status"), ("user", "state")];
+    assert_eq!(stated, expected);
+    for (name, attribute) in stated {
+        assert!(find(name).unwrap().attributes().any(|field| field.name == attribute), "{name}");
+    }
     let built_in: Vec<_> = all().iter().filter(|spec| spec.served == Served::BuiltIn).map(|spec| spec.name).collect();
     assert_eq!(built_in, ["configuration-template", "credential-template", "resource-metadata"]);
     assert_eq!(find("credential").unwrap().secrets().collect::<Vec<_>>(), ["digest"]);

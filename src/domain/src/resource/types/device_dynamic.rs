@@ -16,7 +16,8 @@ pub static SPEC: TypeSpec = TypeSpec::new(
     USERS_MODIFY,
     FIELDS,
 )
-.delete_is_logged();
+.delete_is_logged()
+.state_is_logged("status");
 
 const FIELDS: &[Field] = &[
     link("device").required("the device"),

@@ -22,6 +22,8 @@ pub mod sla_violation;
 pub mod user_identifier;
 pub mod user_param;
 pub mod user_profile;
+pub mod webhook;
+pub mod webhook_failure;
 
 use super::spec::TypeSpec;
 
@@ -55,4 +57,6 @@ pub static ALL: &[&TypeSpec] = &[
     &user_param::SPEC,
     &user_profile::SPEC,
     &people::user_template::SPEC,
+    &webhook::SPEC,
+    &webhook_failure::SPEC,
 ];

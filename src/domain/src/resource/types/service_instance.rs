@@ -14,7 +14,8 @@ pub static SPEC: TypeSpec = TypeSpec::new(
     },
     USERS_MODIFY,
     FIELDS,
-);
+)
+.state_is_logged("status");
 
 const FIELDS: &[Field] = &[
     text("user").required("who started it"),

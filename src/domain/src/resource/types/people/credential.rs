@@ -16,17 +16,18 @@ pub static SPEC: TypeSpec = TypeSpec::new(
     COLLECTION,
     FIELDS,
 )
-.asked_for_by(&FORM);
+.asked_for_by(&FORM)
+.kept_on_disk();
 
 const COLLECTION_RULES: &[Rule] = &[Rule::role("USER", Right::Modify), Rule::role("ADMIN", Right::Modify)];
 const COLLECTION: Acl = Acl::of_admin(COLLECTION_RULES);
 
 const FIELDS: &[Field] = &[
-    one_of("type", &["api-key"]).required("what it is"),
-    one_of("method", &["generate-api-key"]).required("how it was made"),
-    text("digest").required("what the secret is checked against").secret(),
-    object("claims", CLAIMS).required("what it proves"),
-    timestamp("expiry").optional("until when it holds; without end if absent"),
+    one_of("type", &["api-key"]).required("what it is").for_admins(),
+    one_of("method", &["generate-api-key"]).required("how it was made").for_admins(),
+    text("digest").required("what the secret is checked against").secret().for_admins(),
+    object("claims", CLAIMS).required("what it proves").for_admins(),
+    timestamp("expiry").optional("until when it holds; without end if absent").for_admins(),
 ];
 
 /// What somebody sends for a new key.

@@ -1,7 +1,7 @@
 //! `session`: a signed-in person.
 
 use crate::resource::kind::{Field, any_text, href, object, text, timestamp, word};
-use crate::resource::spec::{EVERYBODY_MODIFY, Form, Names, TypeSpec, Verbs};
+use crate::resource::spec::{Action, EVERYBODY_MODIFY, Form, Names, Offered, TypeSpec, Verbs};
 
 /// The description of the type.
 pub static SPEC: TypeSpec = TypeSpec::new(
@@ -16,7 +16,9 @@ pub static SPEC: TypeSpec = TypeSpec::new(
     FIELDS,
 )
 .verbs(Verbs::ADD_DELETE)
-.asked_for_by(&FORM);
+.asked_for_by(&FORM)
+.actions(ACTIONS)
+.kept_on_disk();
 
 const FIELDS: &[Field] = &[
     word("method").required("how the person signed in"),
@@ -27,7 +29,20 @@ const FIELDS: &[Field] = &[
     text("server").optional("the server that was signed in to"),
     text("clientIP").optional("from where"),
     text("redirectURI").optional("where to go afterwards"),
+    href("credential").optional("the key that was used; the session ends with it"),
 ];
+
+/// For ways to sign in that need a second step. None of those that are known does, so it is offered nowhere.
+const ACTIONS: &[Action] = &[Action {
+    name: "validate",
+    rel: "http://sixsq.com/slipstream/1/action/validate",
+    about: "ends the way to sign in, where it needs a second step",
+    methods: &["GET", "POST"],
+    body: None,
+    success: 200,
+    to: Offered::Editors,
+    when: |_, _| false,
+}];
 
 /// What proves who somebody is. Which of it counts depends on the template's method.
 static FORM: Form = Form { wrapper: "sessionTemplate", template: "session-template", fields: ASKED };

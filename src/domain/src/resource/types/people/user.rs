@@ -19,12 +19,13 @@ pub static SPEC: TypeSpec = TypeSpec::new(
 )
 .named(&["username"], name)
 .asked_for_by(&FORM)
-.actions(ACTIONS);
+.actions(ACTIONS)
+.state_is_logged("state");
 
 const FIELDS: &[Field] = &[
     text("username").required("the name to sign in with"),
     email("emailAddress").required("where to write to"),
-    text("password").optional("a digest of the password").secret(),
+    text("password").optional("a digest of the password").secret().for_admins(),
     text("firstName").optional("the first name"),
     text("lastName").optional("the last name"),
     any_text("organization").optional("whom the person works for"),
@@ -49,7 +50,7 @@ static FORM: Form = Form { wrapper: "userTemplate", template: "user-template", f
 const ASKED: &[Field] = &[
     text("username").required("the name to sign in with"),
     email("emailAddress").required("where to write to"),
-    any_text("password").required("the password to sign in with"),
+    any_text("password").optional("the password to sign in with; needed for `self-registration`"),
     any_text("passwordRepeat").optional("the password once more; needed for `self-registration`"),
     text("redirectURI").optional("where to go afterwards; makes the answer 303"),
     one_of("state", STATES).optional("`direct` only: whether the person can sign in"),
