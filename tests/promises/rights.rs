@@ -28,7 +28,10 @@ fn everybody_gets_what_is_written_down_and_the_laws_of_rights_hold() {
     std::fs::write(&password, PASSWORD).unwrap();
     std::fs::set_permissions(&password, Permissions::from_mode(0o600)).unwrap();
     let agent = |start: Start| -> Agent {
-        start.environment("MF2C_AUTH_ADMIN_PASSWORD_FILE", password.to_str().unwrap()).agent()
+        start
+            .environment("MF2C_AUTH_ADMIN_PASSWORD_FILE", password.to_str().unwrap())
+            .environment("MF2C_WEBHOOKS_ATTEMPTS", "1")
+            .agent()
     };
     let development = agent(Start::new());
     let usual = agent(Start::new().plain().arguments(["--http", "127.0.0.1:0"]));

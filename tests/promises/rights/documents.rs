@@ -2,7 +2,7 @@
 
 use mf2c_domain::acl::Acl;
 use mf2c_domain::resource::{self, Naming, Served};
-use mf2c_tests::{Connection, Response};
+use mf2c_tests::{Connection, Response, eventually};
 use serde_json::{Value, json};
 
 use super::bodies::Bodies;
@@ -75,6 +75,8 @@ impl World {
                 body["sessionTemplate"] =
                     json!({"href": "session-template/internal", "username": OWNER, "password": PASSWORD});
             }
+            // What else happens shall not make work for it.
+            "webhook" => body["types"] = json!(["user-param"]),
             "credential" => body["credentialTemplate"] = json!({"href": "credential-template/generate-api-key"}),
             _ => {}
         }
@@ -117,6 +119,7 @@ impl World {
     fn made(&mut self, kind: &str) -> (String, Option<Caller>) {
         match kind {
             "user" => return self.made_user(),
+            "webhook-failure" => return (self.made_failure(), None),
             "session" => {
                 let signed_in = self.office.sign_in(OWNER);
                 return (signed_in.session, Some(owner_with(&signed_in.cookie)));
@@ -139,6 +142,20 @@ impl World {
         let made = self.send(&by, "POST", &format!("/api/{kind}"), Some(&body));
         assert_eq!(made.status, 201, "{kind}: {body}: {}", String::from_utf8_lossy(&made.body));
         (made.json()["resource-id"].as_str().expect("an id").to_owned(), None)
+    }
+
+    /// A delivery to this machine is given up at once: webhooks may not lead there.
+    fn made_failure(&mut self) -> String {
+        let (webhook, _) = self.made("webhook");
+        let _ = self.made("user-param");
+        let path = format!("/api/webhook-failure?$filter=webhook/href='{webhook}'&$last=1");
+        let (admin, mut found) = (self.admin.clone(), None);
+        eventually("a failure", || {
+            let list = self.send(&admin, "GET", &path, None).json();
+            found = list["webhookFailures"][0]["id"].as_str().map(str::to_owned);
+            found.is_some()
+        });
+        found.expect("just found")
     }
 
     /// A user belongs to himself.
