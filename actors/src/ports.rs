@@ -19,26 +19,6 @@ pub struct World {
     pub entropy: Arc<dyn Entropy>,
 }
 
-/// Hands a mail to the server that takes it from there.
-pub trait MailTransport: Send + Sync {
-    /// Tries once. Whoever waits gives up when it takes too long.
-    fn deliver(&self, mail: Mail) -> Delivery;
-}
-
-/// A delivery on its way.
-pub type Delivery = Pin<Box<dyn Future<Output = Result<(), DeliveryError>> + Send>>;
-
-/// Why a mail was not taken.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum DeliveryError {
-    /// It may be taken later: the server is away or busy.
-    #[error("{0}")]
-    Temporary(String),
-    /// It never will be: the server refuses the address, the sender or the password.
-    #[error("{0}")]
-    Permanent(String),
-}
-
 /// One delivery to a webhook, ready to be sent by POST.
 #[derive(Debug, Clone)]
 pub struct WebhookRequest {
@@ -58,4 +38,24 @@ pub struct WebhookRequest {
 pub trait WebhookTransport: Send + Sync {
     /// Sends one delivery and waits for the answer, not for ever.
     fn deliver(&self, request: WebhookRequest) -> Pin<Box<dyn Future<Output = Answer> + Send>>;
+}
+
+/// Hands a mail to the server that takes it from there.
+pub trait MailTransport: Send + Sync {
+    /// Tries once. Whoever waits gives up when it takes too long.
+    fn deliver(&self, mail: Mail) -> Delivery;
+}
+
+/// A delivery on its way.
+pub type Delivery = Pin<Box<dyn Future<Output = Result<(), DeliveryError>> + Send>>;
+
+/// Why a mail was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum DeliveryError {
+    /// It may be taken later: the server is away or busy.
+    #[error("{0}")]
+    Temporary(String),
+    /// It never will be: the server refuses the address, the sender or the password.
+    #[error("{0}")]
+    Permanent(String),
 }

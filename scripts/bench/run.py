@@ -15,8 +15,8 @@ import table
 MEASURES = {
     "get": exchange.get, "query": exchange.query, "post": exchange.post, "mixed": exchange.mixed,
     "memory": sizes.memory, "start": sizes.start, "million": sizes.million, "idle": sizes.idle,
-    "sessions": sessions.sessions, "cookie": sessions.cookie,
     "events": events.events,
+    "sessions": sessions.sessions, "cookie": sessions.cookie,
 }
 
 

@@ -57,10 +57,10 @@ fn a_key_shows_its_secret_once_and_keeps_a_digest_that_nobody_reads() {
     let day = ask(&agent, JANE, json!(1000)).expect(201).id();
     assert!(agent.send_as(JANE, "GET", &day, None).expect(200).json()["expiry"].is_string());
 
-    for query in ["$filter=digest^='sha256'", "$filter=digest!=null"] {
-        assert_eq!(agent.send("GET", &format!("credential?{query}"), None).expect(200).json()["count"], 0, "{query}");
+    for query in ["$filter=digest^='sha256'", "$filter=digest!=null", "$orderby=digest", "$aggregation=terms:digest"] {
+        let _ = agent.send("GET", &format!("credential?{query}"), None).expect(400);
     }
-    let list = agent.send("GET", "credential?$select=digest,claims&$aggregation=terms:digest", None).expect(200).text();
+    let list = agent.send("GET", "credential?$select=digest,claims", None).expect(200).text();
     assert!(list.contains("jane") && !list.contains("sha256"), "{list}");
 }
 

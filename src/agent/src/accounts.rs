@@ -57,15 +57,15 @@ pub(crate) struct Rooms<'a> {
     pub(crate) world: &'a World,
 }
 
-/// Starts the account manager, and the mailer where a mail server is configured. When it returns, the templates are there.
-pub(crate) async fn start(config: &Config, rooms: Rooms<'_>) -> Result<Addr<AccountManager>, MailError> {
+/// Starts the account manager, and the mailer where there is a way to send mail. When it returns, the templates are there.
+pub(crate) async fn start(config: &Config, mail: Option<Smtp>, rooms: Rooms<'_>) -> Addr<AccountManager> {
     let parts = AccountParts {
         store: Arc::clone(rooms.store),
         writer: rooms.writer.clone(),
         world: rooms.world.clone(),
         sessions: rooms.sessions.clone(),
         hasher: rooms.hasher,
-        mailer: mailer(config, rooms.arbiter, rooms.world)?,
+        mailer: mail.map(|transport| mailer(config, rooms.arbiter, transport)),
         settings: AccountSettings {
             registration: config.auth.registration,
             validation_life: config.auth.validation_life.get(),
@@ -80,21 +80,25 @@ pub(crate) async fn start(config: &Config, rooms: Rooms<'_>) -> Result<Addr<Acco
         Ok(Err(error)) => tracing::warn!(%error, "the templates could not be stored"),
         Err(error) => tracing::warn!(%error, "the templates could not be stored"),
     }
-    Ok(accounts)
+    accounts
 }
 
-fn mailer(config: &Config, arbiter: &Arbiter, world: &World) -> Result<Option<Recipient<SendMail>>, MailError> {
-    let Some(settings) = smtp_settings(config)? else {
-        tracing::info!("no mail server is configured: administrators find the links of new accounts in their emails");
-        return Ok(None);
-    };
-    let transport = Arc::new(Smtp::new(settings, Arc::clone(&world.entropy))?);
-    let deadline = config.mail.timeout.get();
+fn mailer(config: &Config, arbiter: &Arbiter, transport: Smtp) -> Recipient<SendMail> {
+    let (transport, deadline) = (Arc::new(transport), config.mail.timeout.get());
     let mailer = Mailer::start_in_arbiter(&arbiter.handle(), move |context| {
         context.set_mailbox_capacity(MAILBOX);
         Mailer::new(transport, deadline)
     });
-    Ok(Some(mailer.recipient()))
+    mailer.recipient()
+}
+
+/// The way to send mail, where a mail server is configured. Nothing is connected yet, but what is wrong is told.
+pub(crate) fn mail_transport(config: &Config, world: &World) -> Result<Option<Smtp>, MailError> {
+    let Some(settings) = smtp_settings(config)? else {
+        tracing::info!("no mail server is configured: administrators find the links of new accounts in their emails");
+        return Ok(None);
+    };
+    Ok(Some(Smtp::new(settings, Arc::clone(&world.entropy))?))
 }
 
 fn smtp_settings(config: &Config) -> Result<Option<SmtpSettings>, MailError> {

@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow, bail};
+use clap::CommandFactory as _;
+use mf2c_client::{ClientError, Surroundings};
 use mf2c_store::engine::EmbeddedEngine;
 use mf2c_store::{BackupSummary, Store, StoreOptions, read_backup, write_backup};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::cli::{AgentArgs, Command, ConfigCommand, FileArgs, PlaceArgs, exit, version};
+use crate::cli::{AgentArgs, Cli, Command, ConfigCommand, FileArgs, PlaceArgs, exit, version};
 use crate::config::{self, Loaded};
 use crate::control;
 use crate::logging;
@@ -24,23 +26,33 @@ pub struct Failure {
     /// For the shell.
     pub code: u8,
     error: anyhow::Error,
+    quiet: bool,
 }
 
 impl Failure {
     /// Tells people what went wrong, on standard error.
     pub fn report(&self) {
-        let _ = writeln!(io::stderr(), "mf2c: {:#}", self.error);
+        if !self.quiet {
+            let _ = writeln!(io::stderr(), "mf2c: {:#}", self.error);
+        }
     }
 }
 
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
-        Self { code: exit::FAILED, error }
+        Self { code: exit::FAILED, error, quiet: false }
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        // Its message names the causes already.
+        Self { code: error.code(), quiet: error.is_quiet(), error: anyhow!("{error}") }
     }
 }
 
 fn misconfigured(error: impl Into<anyhow::Error>) -> Failure {
-    Failure { code: exit::USAGE, error: error.into() }
+    Failure { code: exit::USAGE, error: error.into(), quiet: false }
 }
 
 /// Does what the command line says.
@@ -66,6 +78,11 @@ pub fn run(command: Command) -> Result<(), Failure> {
         Command::Restore(args) => restore(&args),
         Command::Repair(args) => repair(&args),
         Command::Version => say(version()),
+        Command::Client(command) => {
+            let variables = config::client_environment();
+            let surroundings = Surroundings { variables, clock: world::real().clock, program: Cli::command };
+            Ok(mf2c_client::run(command, &surroundings)?)
+        }
     }
 }
 

@@ -58,6 +58,9 @@ pub enum StartError {
     /// There is no certificate to serve with.
     #[error(transparent)]
     Tls(#[from] PkiError),
+    /// Nothing can be sent to webhooks.
+    #[error(transparent)]
+    Webhooks(#[from] TransportError),
     /// The mail server cannot be used as it is configured.
     #[error(transparent)]
     Mail(#[from] MailError),
@@ -67,9 +70,6 @@ pub enum StartError {
     /// Nobody could ever sign in.
     #[error(transparent)]
     FirstAdmin(#[from] FirstAdminError),
-    /// Nothing can be sent to webhooks.
-    #[error(transparent)]
-    Webhooks(#[from] TransportError),
     /// A port is taken, or not ours to take.
     #[error("failed to listen on {address}: choose another address with `{flag}`, or stop what uses it")]
     Listen {
@@ -118,6 +118,7 @@ impl Node {
         let identity = server_identity(config, &world)?;
         let tls = Arc::new(mf2c_pki::server_config(&identity)?);
 
+        let mail = accounts::mail_transport(config, &world)?;
         let transport = HttpWebhooks::new(&webhook_options(config))?;
         let arbiters = vec![Arbiter::new(), Arbiter::new()];
         let actor = ResourceStore::new(writer, config.store.queue);
@@ -132,18 +133,13 @@ impl Node {
         let hasher = Hasher::new(Arc::clone(&world.entropy));
         let password_file = config.auth.admin_password_file.as_deref();
         let first_admin = first_admin::ensure(password_file, &store, &store_writer, &hasher, &world).await?;
-        let sessions = SessionManager::new(
-            Arc::clone(&store),
-            store_writer.clone(),
-            world.clone(),
-            Arc::clone(&tokens),
-            hasher.clone(),
-            session_settings(config),
-        );
+        let (key, settings) = (Arc::clone(&tokens), session_settings(config));
+        let (room, writer) = (Arc::clone(&store), store_writer.clone());
+        let sessions = SessionManager::new(room, writer, world.clone(), key, hasher.clone(), settings);
         let sessions = SessionManager::start_in_arbiter(&arbiters[1].handle(), move |_| sessions);
-        let (arbiter, writer) = (&arbiters[1], &store_writer);
-        let rooms = Rooms { arbiter, store: &store, writer, sessions: &sessions, hasher, world: &world };
-        let accounts = accounts::start(config, rooms).await?;
+        let arbiter = &arbiters[1];
+        let rooms = Rooms { arbiter, store: &store, writer: &store_writer, sessions: &sessions, hasher, world: &world };
+        let accounts = accounts::start(config, mail, rooms).await;
         let webhooks = start_webhooks(config, &arbiters[1], transport, &store, &store_writer, &world);
         let api = Data::new(Api {
             store: Arc::clone(&store),
@@ -162,9 +158,10 @@ impl Node {
         }
         let events = Events::start(Arc::clone(&store), Arc::clone(&world.clock), event_settings(config));
         let stream = Data::from(Arc::clone(&events));
-        let http = plain.as_ref().map(|(_, address)| *address);
-        let mut listeners = vec![Listener { socket: secure, tls: Some(tls) }];
-        listeners.extend(plain.map(|(socket, _)| Listener { socket, tls: None }));
+        let (plain, http) = plain.unzip();
+        let listeners = [(Some(secure), Some(tls)), (plain, None)];
+        let listeners =
+            listeners.into_iter().filter_map(|(socket, tls)| Some(Listener { socket: socket?, tls })).collect();
         let connections = Connections::default();
         let monitor = Monitor::new(monitor_settings(config, &identity), connections.clone(), &world);
         let readiness = monitor.readiness();

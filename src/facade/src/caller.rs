@@ -2,6 +2,7 @@
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderMap};
+use actix_web::web::Data;
 use mf2c_auth::token::TokenKey;
 use mf2c_domain::caller::Caller;
 use mf2c_domain::time::Timestamp;
@@ -54,11 +55,12 @@ fn named(request: &HttpRequest, allowed: bool) -> Option<Caller> {
 /// Tells whether a caller may still do what he was allowed to do when his request came.
 pub type StillAllowed = Box<dyn Fn() -> bool>;
 
-/// What an answer that lasts, such as the event stream, asks now and then: whether the request's credential still counts.
-/// A header and anonymity have no end.
+/// What an answer that lasts, such as the event stream, asks now and then: whether the caller's session still counts. A
+/// header and anonymity have no end.
 #[must_use]
-pub fn still_allowed(_request: &HttpRequest, _caller: &Caller) -> StillAllowed {
-    Box::new(|| true)
+pub fn still_allowed(api: &Data<Api>, caller: &Caller) -> StillAllowed {
+    let (api, caller) = (Data::clone(api), caller.clone());
+    Box::new(move || still_valid(&caller, &api.store, api.world.clock.now()))
 }
 
 /// Whether somebody else stands between the client and us.

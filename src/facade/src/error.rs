@@ -59,15 +59,15 @@ impl ApiError {
         Self { allow: Some(allow), ..Self::new(StatusCode::METHOD_NOT_ALLOWED, message).about(uri) }
     }
 
-    /// 429, or another refusal that ends by itself after so many seconds.
-    pub fn later(status: StatusCode, message: impl Into<String>, seconds: u32) -> Self {
-        Self { retry_after: Some(seconds), ..Self::new(status, message) }
-    }
-
     /// 503: it could be done, but not now; when to try again, in seconds.
     #[must_use]
     pub fn unavailable(message: impl Into<String>, retry_after: u32) -> Self {
         Self { retry_after: Some(retry_after), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, message) }
+    }
+
+    /// 429, or another refusal that ends by itself after so many seconds.
+    pub fn later(status: StatusCode, message: impl Into<String>, seconds: u32) -> Self {
+        Self { retry_after: Some(seconds), ..Self::new(status, message) }
     }
 
     /// Names the resource that the error is about.

@@ -55,12 +55,12 @@ pub struct Api {
     pub workers: usize,
     /// Proxies whose `X-Forwarded-*` headers are believed.
     pub trusted_proxies: Vec<IpAddr>,
-    /// The address that links in mails begin with; empty: the one by which the client came.
-    pub external_url: String,
     /// Pages in browsers that may use the API: exact origins, or `*`.
     pub cors_origins: Vec<String>,
     /// Who may read `/metrics`.
     pub metrics: MetricsReaders,
+    /// The address that links in mails begin with; empty: the one by which the client came.
+    pub external_url: String,
 }
 
 /// `[tls]`
@@ -254,9 +254,9 @@ impl Default for Api {
             http: None,
             workers: 2,
             trusted_proxies: vec![],
-            external_url: String::new(),
             cors_origins: vec![],
             metrics: MetricsReaders::Loopback,
+            external_url: String::new(),
         }
     }
 }
