@@ -6,8 +6,11 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::caller::Caller;
 
-/// The most rules one list may hold.
+/// The most rules one list may hold, not counting [`ADMIN_ALL`].
 pub const MAX_RULES: usize = 100;
+
+/// The rule that every stored list has: administrators may do everything.
+pub const ADMIN_ALL: Rule = Rule::role("ADMIN", Right::All);
 
 /// An access control list: an owner with every right, and rules that grant rights to others.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -20,7 +23,6 @@ pub struct Acl {
     rule_list: Cow<'static, [Rule]>,
 }
 
-const ADMIN_ALL: Rule = Rule::role("ADMIN", Right::All);
 /// Lists of rules that many stored lists have. They are held once: there may be a hundred thousand sessions.
 const USUAL: [&[Rule]; 2] = [&[ADMIN_ALL], SESSION];
 /// The rules of a session, whose own role owns it: administrators see it.
@@ -193,7 +195,7 @@ impl Acl {
         self.owner.kind == PrincipalKind::Role && self.owner.principal.starts_with("session/")
     }
 
-    /// Adds the rule that every stored list has: administrators may do everything.
+    /// Adds [`ADMIN_ALL`], which every stored list has.
     #[must_use]
     pub fn with_admin(mut self) -> Self {
         if !self.rule_list.contains(&ADMIN_ALL) {

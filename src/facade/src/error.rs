@@ -183,7 +183,8 @@ impl From<AccountError> for ApiError {
             }
             AccountError::TooManyWaiting => Self::later(StatusCode::SERVICE_UNAVAILABLE, text, 3600),
             AccountError::Digest(_) => Self::later(StatusCode::SERVICE_UNAVAILABLE, text, 1),
-            AccountError::NoMail => Self::new(StatusCode::SERVICE_UNAVAILABLE, text),
+            // Nothing has failed, and trying again would not help: the agent is set up to send no mail.
+            AccountError::NoMail => Self::new(StatusCode::CONFLICT, text),
             AccountError::Failed => Self::new(StatusCode::INTERNAL_SERVER_ERROR, text),
         }
     }

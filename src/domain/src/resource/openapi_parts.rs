@@ -88,10 +88,14 @@ fn acl_schema() -> Value {
                 "type": "object", "properties": principal, "required": ["principal", "type"],
                 "additionalProperties": false,
             },
-            "rules": { "type": "array", "maxItems": MAX_RULES, "items": {
-                "type": "object", "properties": rule, "required": ["principal", "type", "right"],
-                "additionalProperties": false,
-            } },
+            "rules": {
+                "type": "array", "maxItems": MAX_RULES + 1,
+                "description": format!("at most {MAX_RULES}, and the one that every stored list has for administrators"),
+                "items": {
+                    "type": "object", "properties": rule, "required": ["principal", "type", "right"],
+                    "additionalProperties": false,
+                },
+            },
         },
         "required": ["owner"], "additionalProperties": false,
     })
