@@ -4,7 +4,7 @@
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use mf2c_auth::token::TokenKey;
+use mf2c_auth::token::{TokenKey, is_same};
 use mf2c_domain::caller::Caller;
 use mf2c_domain::time::Timestamp;
 
@@ -36,11 +36,10 @@ impl Recognizer {
     /// Who shows this token, if it is one of ours and holds at `now`. Whether the session is still there is not asked.
     #[must_use]
     pub fn caller(&self, token: &str, now: Timestamp) -> Option<Caller> {
-        // Only good tokens have a place, so that those of strangers push nobody out. Their text is compared as a whole, and
-        // where it is looked for nobody can foretell: no guess gets nearer to a good one.
+        // Only good tokens have a place, so that those of strangers push nobody out.
         let place = &self.places[self.hasher.hash_one(token) as usize % PLACES];
         let known = place.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = known.as_ref().filter(|known| *known.token == *token) {
+        if let Some(known) = known.as_ref().filter(|known| is_same(&known.token, token)) {
             return known.caller.holds(now).then(|| known.caller.clone());
         }
         drop(known);
