@@ -3,12 +3,10 @@
 use mf2c_tests::{Agent, Answer, Start, curl, eventually};
 use serde_json::{Value, json};
 
-use crate::sign_in::with_templates;
-
 const JANE: Option<&str> = Some("jane USER ANON");
 
 fn start() -> Agent {
-    with_templates(Start::new().agent())
+    Start::new().agent()
 }
 
 fn ask(agent: &Agent, who: Option<&str>, ttl: Value) -> Answer {
