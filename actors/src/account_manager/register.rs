@@ -47,10 +47,8 @@ impl Accounts {
         if self.store().get(id.as_str()).is_some() || (!admin && self.is_known(&registration.username).await?) {
             return Err(StoreError::Conflict { id }.into());
         }
-        if !admin {
-            if self.found("user", "state='NEW'")?.0 >= MOST_WAITING {
-                return Err(AccountError::TooManyWaiting);
-            }
+        if !admin && self.found("user", "state='NEW'")?.0 >= MOST_WAITING {
+            return Err(AccountError::TooManyWaiting);
         }
         let digest = match &registration.password {
             Some(password) => Some(self.digest(password.clone()).await?),
