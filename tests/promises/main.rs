@@ -6,6 +6,7 @@ mod access;
 mod accounts;
 mod answers;
 mod api_keys;
+mod attacks;
 mod backup;
 mod bad_clients;
 mod bad_input;

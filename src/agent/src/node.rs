@@ -363,6 +363,7 @@ fn api_settings(config: &Config) -> ApiSettings {
         page: config.limits.page,
         trusted_proxies: config.api.trusted_proxies.clone(),
         external_url: Some(config.api.external_url.clone()).filter(|url| !url.is_empty()),
+        cors_origins: config.api.cors_origins.clone(),
         names: accounts::names(config),
     }
 }
@@ -393,7 +394,8 @@ fn event_settings(config: &Config) -> EventSettings {
     // Readers hold their connections; a quarter is left for everybody else.
     let connections = workers(config).saturating_mul(config.limits.connections);
     let readers = config.events.readers.min(connections - connections / 4);
-    EventSettings { heartbeat: config.events.heartbeat.get(), readers }
+    let readers_per_source = config.events.readers_per_source;
+    EventSettings { heartbeat: config.events.heartbeat.get(), readers, readers_per_source }
 }
 
 /// How many threads answer requests.

@@ -20,7 +20,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::Addr;
-use actix_web::http::{StatusCode, header};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::{Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, web};
 use mf2c_actors::account_manager::AccountManager;
@@ -59,6 +60,8 @@ pub struct ApiSettings {
     pub trusted_proxies: Vec<IpAddr>,
     /// The address under which people reach the agent, where the operator has set one: `https://fog.example.org`.
     pub external_url: Option<String>,
+    /// Origins of pages in browsers that may use the API.
+    pub cors_origins: Vec<String>,
     /// Host names and addresses of this agent, the best first. Links lead to no other host.
     pub names: Vec<String>,
 }
@@ -121,10 +124,15 @@ async fn dispatch(request: HttpRequest, payload: Payload, api: Data<Api>) -> Htt
     let caller = caller_of(&request, &api);
     monitor::note_caller(&request, &caller);
     let exchange = Exchange { api: &api, request: &request, caller };
-    match answer(&exchange, payload).await {
-        Ok(response) => response,
-        Err(error) => error.into_response(),
+    let mut response = answer(&exchange, payload).await.unwrap_or_else(ApiError::into_response);
+    // Nearly every answer depends on who asks: what stands between may keep none for somebody else, and no browser may
+    // take what a user has written for a page.
+    let headers = response.headers_mut();
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
 }
 
 async fn answer(exchange: &Exchange<'_>, payload: Payload) -> Result<HttpResponse, ApiError> {
