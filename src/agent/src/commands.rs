@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow, bail};
 use clap::CommandFactory as _;
-use mf2c_client::{ClientError, Surroundings};
+use mf2c_actors::ports::World;
+use mf2c_client::args::{PasswordArgs, UserCommand};
+use mf2c_client::{ClientCommand, ClientError, Surroundings};
 use mf2c_store::engine::EmbeddedEngine;
 use mf2c_store::{BackupSummary, Store, StoreOptions, read_backup, write_backup};
 use tokio::signal::unix::{SignalKind, signal};
@@ -79,9 +81,15 @@ pub fn run(command: Command) -> Result<(), Failure> {
         Command::Repair(args) => repair(&args),
         Command::Version => say(version()),
         Command::Client(command) => {
+            let World { clock, entropy } = world::real();
             let variables = config::client_environment();
-            let surroundings = Surroundings { variables, clock: world::real().clock, program: Cli::command };
-            Ok(mf2c_client::run(command, &surroundings)?)
+            let surroundings = Surroundings { variables, clock, entropy, program: Cli::command };
+            match &command {
+                ClientCommand::User(UserCommand::Passwd(args)) if args.recovered().is_some() => {
+                    recover(args, &surroundings)
+                }
+                _ => Ok(mf2c_client::run(command, &surroundings)?),
+            }
         }
     }
 }
@@ -145,6 +153,32 @@ async fn serve(loaded: &Loaded) -> anyhow::Result<Stopping> {
     tracing::info!(signal, "stopping: answering what is in flight");
     manager.stopping();
     Ok(node.stop().await)
+}
+
+/// Sets a password by way of the running agent, for whom the data directory belongs to.
+fn recover(args: &PasswordArgs, surroundings: &Surroundings) -> Result<(), Failure> {
+    let overrides = config::Overrides { data_dir: args.data_dir.clone(), ..config::Overrides::default() };
+    let data_dir = load(args.config.as_deref(), overrides)?.config.data_dir;
+    let shown = data_dir.display();
+    let name = args.recovered().unwrap_or_default();
+    let no_agent = |reason: String| Failure { code: exit::UNREACHABLE, error: anyhow!(reason), quiet: false };
+    if !control::is_there(&data_dir) {
+        return Err(no_agent(format!(
+            "no agent runs with the data directory `{shown}`, or others may not look into it: start the agent, name its \
+             directory with --data-dir, and run this as the agent's user or as root"
+        )));
+    }
+    let password = mf2c_client::new_password(args.password_stdin, surroundings)?;
+    match control::set_password(&data_dir, name, password.reveal()) {
+        Ok(true) => say(&format!("the password of {name} is set, and {name}'s sessions are over")),
+        Ok(false) => Err(no_agent(format!("the agent of `{shown}` does not run any more: start it, and try again"))),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(Failure {
+            code: exit::FORBIDDEN,
+            error: anyhow!("the agent of `{shown}` belongs to somebody else: run this as the agent's user or as root"),
+            quiet: false,
+        }),
+        Err(error) => Err(anyhow!(error).into()),
+    }
 }
 
 /// Writes a backup, by way of the running agent if there is one. The file appears whole or not at all.
