@@ -103,7 +103,7 @@ fn a_sign_in_is_kept_in_a_private_profile_without_the_password_until_the_sign_ou
     let (cookie, session) = (home.cookie("admin"), who["session"].as_str().unwrap().to_owned());
     let _ = home.agent.send_with(&cookie, "GET", &session, None).expect(200);
     assert_eq!(home.run("admin", "logout").expect(0).out, format!("signed out of {}\n", home.url));
-    let _ = home.agent.send_with(&cookie, "GET", &session, None).expect(403);
+    let _ = home.agent.send_with(&cookie, "GET", &session, None).expect(404);
     home.run("admin", "whoami").expect(3).tells(&["not signed in", "mf2c login"]);
     home.run("admin", "logout").expect(3).tells(&["not signed in"]);
 }
@@ -134,7 +134,9 @@ fn users_are_added_listed_suspended_and_activated_by_an_administrator_alone() {
 #[test]
 fn a_password_is_changed_by_its_owner_who_knows_it_and_by_an_administrator() {
     let home = Home::two();
-    home.fed("jane", "user passwd --password-stdin", "wrong password\nanother password\n").expect(3).tells(&["jane"]);
+    home.fed("jane", "user passwd --password-stdin", "wrong password\nanother password\n")
+        .expect(3)
+        .tells(&["is wrong: nothing was changed"]);
     let _ = home.fed("jane", "user passwd --password-stdin", &format!("{PASSWORD}\nanother password\n")).expect(0);
     let _ = home.run("jane", "whoami").expect(0);
     let _ = home.login("jane", PASSWORD).expect(3);
@@ -200,6 +202,8 @@ fn status_tells_who_is_signed_in_and_what_an_operator_forgot() {
     assert!(seen.contains("nobody: sign in") && seen.contains("does not believe --as"), "{seen}");
     let claims = [&["whoami"], &claims[1..]].concat();
     mf2c_with(&[], &claims).expect(3).tells(&["does not believe --as"]);
+    let login = ["login", &home.url, "--fingerprint", &home.fingerprint, "--as", "internal ADMIN"];
+    mf2c_with(&[("HOME", home.home())], &login).expect(3).tells(&["does not believe --as"]);
 
     let development = Home::with(Start::new());
     development.admin();

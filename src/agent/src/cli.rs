@@ -60,7 +60,7 @@ Examples:
   mf2c backup monday.backup                   back up while the agent runs
   mf2c login --user admin && mf2c status      sign in to the agent on this machine, and see how it is doing
   mf2c query service --order created:desc     what there is, newest first
-  mf2c user add jane --email jane@fog.example let somebody else in
+  mf2c user add jane --email j@example.org    let somebody else in
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not allowed, 4 not found, 5 conflict, 6 no agent reached.
 

@@ -161,22 +161,27 @@ fn recover(args: &PasswordArgs, surroundings: &Surroundings) -> Result<(), Failu
     let data_dir = load(args.config.as_deref(), overrides)?.config.data_dir;
     let shown = data_dir.display();
     let name = args.recovered().unwrap_or_default();
-    let no_agent = |reason: String| Failure { code: exit::UNREACHABLE, error: anyhow!(reason), quiet: false };
-    if !control::is_there(&data_dir) {
-        return Err(no_agent(format!(
-            "no agent runs with the data directory `{shown}`, or others may not look into it: start the agent, name its \
-             directory with --data-dir, and run this as the agent's user or as root"
-        )));
+    let failure = |code, reason: String| Failure { code, error: anyhow!(reason), quiet: false };
+    let not_ours = || {
+        let reason = format!("`{shown}` belongs to somebody else: run this as the agent's user or as root");
+        failure(exit::FORBIDDEN, reason)
+    };
+    let no_agent = || {
+        let reason = format!("no agent runs with the data directory `{shown}`: start the agent, or name its directory");
+        failure(exit::UNREACHABLE, reason)
+    };
+    let denied = |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;
+    // Nobody shall type a password for nothing.
+    match control::is_there(&data_dir) {
+        Err(error) if denied(&error) => return Err(not_ours()),
+        Ok(true) => {}
+        _ => return Err(no_agent()),
     }
     let password = mf2c_client::new_password(args.password_stdin, surroundings)?;
     match control::set_password(&data_dir, name, password.reveal()) {
         Ok(true) => say(&format!("the password of {name} is set, and {name}'s sessions are over")),
-        Ok(false) => Err(no_agent(format!("the agent of `{shown}` does not run any more: start it, and try again"))),
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(Failure {
-            code: exit::FORBIDDEN,
-            error: anyhow!("the agent of `{shown}` belongs to somebody else: run this as the agent's user or as root"),
-            quiet: false,
-        }),
+        Ok(false) => Err(no_agent()),
+        Err(error) if denied(&error) => Err(not_ours()),
         Err(error) => Err(anyhow!(error).into()),
     }
 }

@@ -136,6 +136,14 @@ impl Remote {
         self.identity.as_ref()?.to_str().ok()
     }
 
+    /// Whether the agent takes what `--as` says for an answer: it then shows what nobody at all may not see.
+    pub(crate) async fn is_believed(&self) -> Result<bool, ClientError> {
+        match self.get("agreement", &[("$last", "0")]).await {
+            Err(ClientError::Refused { status: 401 | 403, .. }) => Ok(false),
+            other => other.map(|_| true),
+        }
+    }
+
     /// The address as people write it.
     pub(crate) fn url(&self) -> String {
         shown(&self.base)

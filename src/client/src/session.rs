@@ -122,14 +122,6 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Whether the agent takes what `--as` says for an answer: it then shows what nobody at all may not see.
-    pub(crate) async fn is_believed(&self) -> Result<bool, ClientError> {
-        match self.remote.get("agreement", &[("$last", "0")]).await {
-            Err(ClientError::Refused { status: 401 | 403, .. }) => Ok(false),
-            other => other.map(|_| true),
-        }
-    }
-
     /// The caller's own session document; none if nobody is signed in.
     pub(crate) async fn own(&self) -> Result<Option<Value>, ClientError> {
         let answer = self.remote.get("session", &[]).await?;

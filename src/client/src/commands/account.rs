@@ -42,7 +42,7 @@ pub(super) async fn logout(session: &Session<'_>) -> Result<(), ClientError> {
 pub(super) async fn whoami(session: &Session<'_>, args: &ShownArgs) -> Result<(), ClientError> {
     let remote = &session.remote;
     let about = match (remote.identity(), session.own().await?) {
-        (Some(_), _) if !session.is_believed().await? => {
+        (Some(_), _) if !remote.is_believed().await? => {
             return Err(ClientError::NotBelieved { url: remote.url() });
         }
         (Some(who), _) => {

@@ -32,7 +32,13 @@ pub(super) async fn query(session: &Session<'_>, args: &QueryArgs) -> Result<(),
         _ => shown,
     };
     if found.documents.is_empty() && args.shown.output == Format::Table {
-        note(&format!("no {} that you may see", args.kind.name));
+        note(&match session.remote.is_somebody() {
+            true => format!("no {} that you may see", args.kind.name),
+            false => {
+                let (kind, url) = (args.kind.name, session.remote.url());
+                format!("no {kind} is shown to those who are not signed in: sign in with `mf2c login {url}`")
+            }
+        });
         return Ok(());
     }
     print(&output::list(&found.documents, &shown, args.shown.output, session.terminal))?;

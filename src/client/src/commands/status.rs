@@ -45,7 +45,7 @@ pub(super) async fn status(session: &Session<'_>, args: &ShownArgs) -> Result<()
 
 async fn me(session: &Session<'_>, warnings: &mut Vec<String>) -> Value {
     if let Some(who) = session.remote.identity() {
-        return match session.is_believed().await {
+        return match session.remote.is_believed().await {
             Ok(true) => json!({"user": who, "by": "header"}),
             Ok(false) => {
                 warnings.push(ClientError::NotBelieved { url: session.remote.url() }.to_string());

@@ -110,7 +110,13 @@ async fn passwd(session: &Session<'_>, args: &PasswordArgs) -> Result<(), Client
         };
         let new = new_password(session.terminal, args.password_stdin)?;
         let body = json!({"current-password": present.reveal(), "new-password": new.reveal()});
-        session.remote.write(Method::POST, &format!("user/{name}/change-password"), &body).await?;
+        let changed = session.remote.write(Method::POST, &format!("user/{name}/change-password"), &body).await;
+        changed.map_err(|error| match error {
+            ClientError::Refused { status: status @ 403, message, .. } => {
+                ClientError::Refused { status, message, hint: ": nothing was changed".to_owned() }
+            }
+            other => other,
+        })?;
     } else {
         let new = new_password(session.terminal, args.password_stdin)?;
         session.remote.write(Method::PUT, &format!("user/{name}"), &json!({"password": new.reveal()})).await?;
