@@ -27,6 +27,7 @@ use mf2c_facade::cimi::{self, Api, ApiSettings, OpenApi, Repeats, Writes};
 use mf2c_facade::events::{self, EventSettings, Events};
 use mf2c_facade::front::{self, Connections, Listener, boundary::Limits};
 use mf2c_facade::monitor::{self, Access, MetricsFor, Monitor, MonitorSettings, Readiness, Stage};
+use mf2c_facade::recognizer::Recognizer;
 use mf2c_machine::{Declared, DeclaredSensor, Publisher, Roots, SystemMachine};
 use mf2c_pki::{Origin, PkiError, ServerIdentity};
 use mf2c_store::engine::{EmbeddedEngine, EmbeddedOptions, EngineError};
@@ -146,7 +147,7 @@ impl Node {
             writer: Writes::new(store_writer),
             accounts,
             sessions: sessions.clone(),
-            tokens,
+            tokens: Recognizer::new(tokens),
             world: world.clone(),
             webhooks,
             settings: api_settings(config),

@@ -3,13 +3,13 @@
 use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::web::Data;
-use mf2c_auth::token::TokenKey;
 use mf2c_domain::caller::Caller;
 use mf2c_domain::time::Timestamp;
 use mf2c_store::Store;
 
 use crate::cimi::Api;
 use crate::front::Peer;
+use crate::recognizer::Recognizer;
 
 /// The header by which the original let anybody be anybody: `internal ADMIN`, `jane USER`.
 pub const AUTHN_INFO: &str = "slipstream-authn-info";
@@ -69,12 +69,11 @@ pub(crate) fn is_forwarded(headers: &HeaderMap) -> bool {
 }
 
 /// Who is signed in with the session that the cookie names.
-fn signed_in(headers: &HeaderMap, tokens: &TokenKey, store: &Store, now: impl Fn() -> Timestamp) -> Option<Caller> {
-    let claims = tokens.verify(token(headers)?, now())?;
+fn signed_in(headers: &HeaderMap, tokens: &Recognizer, store: &Store, now: impl Fn() -> Timestamp) -> Option<Caller> {
+    let caller = tokens.caller(token(headers)?, now())?;
     // The token is good, but the session may have been ended.
-    store.get(&claims.session).filter(|session| session.id.kind() == "session")?;
-    let end = Timestamp::from_millis(i64::try_from(claims.exp).ok()?.checked_mul(1000)?);
-    Some(Caller::new(&claims.username, claims.roles.split(' ').filter(|role| !role.is_empty())).until(end))
+    let is_there = store.get(caller.session()?).is_some();
+    is_there.then_some(caller)
 }
 
 /// The token in the one cookie of our name; none where two of them differ, because nobody knows which one is meant.

@@ -27,7 +27,6 @@ use mf2c_actors::account_manager::AccountManager;
 use mf2c_actors::ports::World;
 use mf2c_actors::session_manager::SessionManager;
 use mf2c_actors::webhook_dispatcher::WebhookCounters;
-use mf2c_auth::token::TokenKey;
 use mf2c_domain::caller::Caller;
 use mf2c_domain::query::{Query, decode_pairs};
 use mf2c_store::Store;
@@ -36,6 +35,7 @@ use crate::caller::caller_of;
 use crate::error::ApiError;
 use crate::front::refusal;
 use crate::monitor;
+use crate::recognizer::Recognizer;
 pub use entry_point::ensure as ensure_entry_point;
 pub use openapi::OpenApi;
 pub use repeat::Repeats;
@@ -73,8 +73,8 @@ pub struct Api {
     pub accounts: Addr<AccountManager>,
     /// The way to sign in and out.
     pub sessions: Addr<SessionManager>,
-    /// What the tokens of sessions are checked with.
-    pub tokens: Arc<TokenKey>,
+    /// What the tokens of sessions are recognized by.
+    pub tokens: Recognizer,
     /// Time and randomness.
     pub world: World,
     /// What has become of deliveries to webhooks.
