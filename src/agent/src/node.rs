@@ -384,6 +384,7 @@ fn monitor_settings(config: &Config, identity: &ServerIdentity) -> MonitorSettin
             MetricsReaders::Admin => MetricsFor::Administrators,
         },
         certificate_ends: identity.not_after(),
+        has_mail: !config.mail.host.is_empty(),
         version: env!("CARGO_PKG_VERSION"),
         role: config.role.as_str(),
         process: Arc::new(move || process_figures::look(&data_dir)),

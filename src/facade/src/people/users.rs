@@ -7,7 +7,7 @@ use mf2c_actors::account_manager::{
     AdmitMail, ChangePassword, DigestPassword, EndAccess, Register, RequestReset, TellOldAddress,
 };
 use mf2c_domain::id::ResourceId;
-use mf2c_domain::people::registration;
+use mf2c_domain::people::{FIRST_ADMIN, registration};
 use mf2c_domain::resource::Form;
 use mf2c_store::StoreError;
 use serde_json::{Map, Value};
@@ -15,8 +15,8 @@ use serde_json::{Map, Value};
 use super::links::{base, origin};
 use super::redirect::{self, Redirect};
 use super::sessions;
-use crate::cimi::Exchange;
 use crate::cimi::body::{Kind, object, unsupported};
+use crate::cimi::{Api, Exchange};
 use crate::error::{ApiError, message};
 
 /// Attributes whose change decides what a signed-in user may do.
@@ -104,9 +104,19 @@ fn differs(exchange: &Exchange<'_>, id: &ResourceId, name: &str, changes: &Map<S
     name == "password" || stored(exchange, id).get(name) != changes.get(name)
 }
 
+/// Whether the administrator of the first start is there and cannot sign in, because nobody has set a password yet.
+pub(crate) fn first_admin_has_no_password(api: &Api) -> bool {
+    let user = body_of(api, &format!("user/{FIRST_ADMIN}"));
+    !user.is_empty() && !user.contains_key("password")
+}
+
 fn stored(exchange: &Exchange<'_>, id: &ResourceId) -> Map<String, Value> {
-    let store = &exchange.api.store;
-    let document = store.get(id.as_str());
+    body_of(exchange.api, id.as_str())
+}
+
+fn body_of(api: &Api, id: &str) -> Map<String, Value> {
+    let store = &api.store;
+    let document = store.get(id);
     let body = document.as_ref().and_then(|document| store.body(document).ok().flatten());
     body.and_then(|body| serde_json::from_slice(&body).ok()).unwrap_or_default()
 }
