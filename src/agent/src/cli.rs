@@ -31,6 +31,7 @@ Ask an agent:
   query          List the resources of a type, by filter, order and page
   create         Add a resource from a file or from key=value
   edit           Change a resource in an editor, from a file or by key=value
+  action         Do what a resource offers besides, such as rotate-secret
   delete         Delete resources
   events         Follow changes as they happen
   user           Add, list and activate users, change passwords, handle API keys
@@ -62,7 +63,8 @@ Examples:
   mf2c query service --order created:desc     what there is, newest first
   mf2c user add jane --email j@example.org    let somebody else in
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not allowed, 4 not found, 5 conflict, 6 no agent reached.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not allowed, 4 not found, 5 conflict, 6 no agent reached,
+130 ended by Ctrl-C.
 
 Every key of the configuration file can be set by the environment too: MF2C_API_LISTEN for [api] listen.
 Flags win over the environment, the environment over the file.";

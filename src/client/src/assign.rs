@@ -29,7 +29,19 @@ pub(crate) fn assignments(texts: &[String], spec: &TypeSpec) -> Result<Vec<Assig
     texts.iter().map(|text| assignment(text, spec)).collect()
 }
 
+/// Reads `key=value` and `key:=JSON` where no type says what is expected: without the colon everything is a text.
+pub(crate) fn free(texts: &[String]) -> Result<Vec<Assignment>, ClientError> {
+    texts.iter().map(|text| read(text, |_| Ok(None))).collect()
+}
+
 fn assignment(text: &str, spec: &TypeSpec) -> Result<Assignment, ClientError> {
+    read(text, |path| find(path, spec))
+}
+
+fn read(
+    text: &str,
+    expected: impl Fn(&[String]) -> Result<Option<Kind>, ClientError>,
+) -> Result<Assignment, ClientError> {
     let usage = |message: String| Err(ClientError::Usage(message));
     let Some((key, value)) = text.split_once('=') else {
         return usage(format!("`{}` is no assignment, expected key=value or key:=JSON", clean(text)));
@@ -39,7 +51,7 @@ fn assignment(text: &str, spec: &TypeSpec) -> Result<Assignment, ClientError> {
     if path.iter().any(String::is_empty) {
         return usage(format!("`{}` names no attribute, expected key=value or key:=JSON", clean(text)));
     }
-    let kind = find(&path, spec)?;
+    let kind = expected(&path)?;
     let value = if exact {
         match serde_json::from_str(value) {
             Ok(value) => value,

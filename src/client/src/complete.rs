@@ -171,6 +171,10 @@ impl<'a> Line<'a> {
             Some("TYPES") => behind_comma(current, types()),
             Some("ATTRIBUTES") => behind_comma(current, self.attributes()),
             Some("FILTER") => self.attributes().map(str::to_owned).collect(),
+            Some("ACTION") => {
+                let actions = self.spec.into_iter().flat_map(|spec| spec.actions);
+                actions.map(|action| action.name.to_owned()).collect()
+            }
             Some("KEY=VALUE") => self.assignments(current),
             _ => vec![],
         }
@@ -243,6 +247,7 @@ mod tests {
             ("create service name = x memory_m", vec!["memory_min="]),
             ("edit service/1 num_agents=2 exec_p", vec!["exec_ports="]),
             ("events --types device,sla-v", vec!["device,sla-violation"]),
+            ("action webhook/1 r", vec!["rotate-secret"]),
             ("completions f", vec!["fish"]),
             ("login --ca ", vec![]),
             ("compl", vec!["completions"]),

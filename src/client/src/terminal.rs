@@ -54,7 +54,12 @@ pub(crate) fn say(line: &str) -> Result<(), ClientError> {
     print(&format!("{line}\n"))
 }
 
+/// Writes a line as it is to standard error.
+pub(crate) fn beside(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
 /// Tells people something beside the output, on standard error. That nobody hears it is no failure.
 pub(crate) fn note(line: &str) {
-    let _ = writeln!(io::stderr(), "mf2c: {line}");
+    beside(&format!("mf2c: {line}"));
 }

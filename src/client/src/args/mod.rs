@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 pub use people::{KeyCommand, NewKeyArgs, NewUserArgs, OwnKeysArgs, PasswordArgs, UserArgs, UserCommand};
-pub use resources::{CreateArgs, DeleteArgs, EditArgs, EventsArgs, GetArgs, QueryArgs};
+pub use resources::{ActionArgs, CreateArgs, DeleteArgs, EditArgs, EventsArgs, GetArgs, QueryArgs};
 
 const LOGIN_EXAMPLES: &str = "\
 The session is kept in a profile, in $XDG_CONFIG_HOME/mf2c/profiles (~/.config/mf2c/profiles). The password never is.
@@ -61,6 +61,9 @@ pub enum ClientCommand {
     /// Change a resource in an editor, from a file or by key=value
     #[command(after_help = resources::EDIT_EXAMPLES)]
     Edit(EditArgs),
+    /// Do what a resource offers besides, such as rotate-secret
+    #[command(after_help = resources::ACTION_EXAMPLES)]
+    Action(ActionArgs),
     /// Delete resources
     #[command(after_help = resources::DELETE_EXAMPLES)]
     Delete(DeleteArgs),

@@ -43,6 +43,15 @@ Examples:
   mf2c edit service/8a31... num_agents=3 description:='\"two words\"' --remove os,disk
   mf2c edit service/8a31... -f changes.json";
 
+pub(super) const ACTION_EXAMPLES: &str = "\
+What a resource offers stands in its `operations`: `mf2c get TYPE/NAME -o yaml`. What is shown only once, as a new secret,
+goes to standard error, or with -o json to standard output with the rest of the answer.
+
+Examples:
+  mf2c action webhook/5f0c... rotate-secret -o json
+  mf2c action webhook-failure/8a31... retry
+  mf2c action session-template/internal describe -o yaml";
+
 pub(super) const DELETE_EXAMPLES: &str = "\
 Examples:
   mf2c delete service/8a31...
@@ -158,6 +167,23 @@ pub struct EditArgs {
     /// Which agent.
     #[command(flatten)]
     pub connection: ConnectionArgs,
+}
+
+/// What to do with a resource.
+#[derive(Debug, Clone, Args)]
+pub struct ActionArgs {
+    /// The resource
+    #[arg(value_name = "TYPE/NAME", value_parser = id)]
+    pub id: String,
+    /// What to do: the last part of an operation's name
+    #[arg(value_name = "ACTION")]
+    pub action: String,
+    /// What the action takes: key=value, or key:=JSON
+    #[arg(value_name = "FIELD=VALUE")]
+    pub values: Vec<String>,
+    /// How to show the answer.
+    #[command(flatten)]
+    pub shown: ShownArgs,
 }
 
 /// What to delete.

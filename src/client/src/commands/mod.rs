@@ -1,6 +1,8 @@
 //! What each command does.
 
 mod account;
+mod action;
+mod answer;
 mod edit;
 mod events;
 mod keys;
@@ -55,6 +57,7 @@ fn connection(command: &ClientCommand) -> Option<&ConnectionArgs> {
         ClientCommand::Query(args) => &args.shown.connection,
         ClientCommand::Create(args) => &args.connection,
         ClientCommand::Edit(args) => &args.connection,
+        ClientCommand::Action(args) => &args.shown.connection,
         ClientCommand::Delete(args) => &args.connection,
         ClientCommand::Events(args) => &args.shown.connection,
         ClientCommand::User(command) => users::connection(command),
@@ -70,6 +73,7 @@ async fn in_session(command: ClientCommand, session: &Session<'_>) -> Result<(),
         ClientCommand::Query(args) => resources::query(session, &args).await,
         ClientCommand::Create(args) => resources::create(session, &args).await,
         ClientCommand::Edit(args) => edit::edit(session, &args).await,
+        ClientCommand::Action(args) => action::action(session, &args).await,
         ClientCommand::Delete(args) => resources::delete(session, &args).await,
         ClientCommand::Events(args) => events::events(session, &args).await,
         ClientCommand::User(command) => users::run(session, &command).await,

@@ -3,9 +3,9 @@
 use mf2c_domain::entropy::uuid_v4;
 use mf2c_domain::resource::takes_idempotency_key;
 use reqwest::Method;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use super::{events, show, wanted};
+use super::{answer, events, show, wanted};
 use crate::ClientError;
 use crate::args::{CreateArgs, DeleteArgs, Format, GetArgs, QueryArgs};
 use crate::assign;
@@ -115,11 +115,8 @@ pub(super) async fn create(session: &Session<'_>, args: &CreateArgs) -> Result<(
     let Some(id) = answer.get("resource-id").and_then(Value::as_str) else {
         return Err(session.remote.no_agent("the answer names no new resource"));
     };
-    match args.output {
-        // The id alone, for `id=$(mf2c create …)`.
-        Format::Table => say(&output::clean(id)),
-        format => print(&output::one(&json!({"id": id}), format, session.terminal)),
-    }
+    let id = id.to_owned();
+    answer::created(&id, answer, args.output, session)
 }
 
 pub(super) async fn delete(session: &Session<'_>, args: &DeleteArgs) -> Result<(), ClientError> {
