@@ -6,6 +6,7 @@
 pub mod args;
 
 mod assign;
+mod attributes;
 mod commands;
 mod complete;
 mod error;

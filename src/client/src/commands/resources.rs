@@ -9,6 +9,7 @@ use super::{answer, events, show, wanted};
 use crate::ClientError;
 use crate::args::{CreateArgs, DeleteArgs, Format, GetArgs, QueryArgs};
 use crate::assign;
+use crate::attributes;
 use crate::follow::joined;
 use crate::output::{self, columns};
 use crate::prompt::confirm;
@@ -22,6 +23,8 @@ pub(super) async fn get(session: &Session<'_>, args: &GetArgs) -> Result<(), Cli
 }
 
 pub(super) async fn query(session: &Session<'_>, args: &QueryArgs) -> Result<(), ClientError> {
+    attributes::check_order(&args.order)?;
+    attributes::unknown(args).iter().for_each(|about| note(about));
     if args.watch {
         return events::watch(session, args).await;
     }
