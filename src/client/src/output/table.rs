@@ -1,5 +1,6 @@
 //! Tables: columns between blanks, without lines, cut to the terminal where there is one.
 
+use mf2c_domain::time::Timestamp;
 use serde_json::Value;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
@@ -8,8 +9,8 @@ use crate::terminal::Terminal;
 
 /// What separates two columns.
 const GAP: usize = 2;
-/// A column is not cut below this width.
-const NARROWEST: usize = 6;
+/// A column is not cut below this width: it rather goes as a whole.
+const NARROWEST: usize = 10;
 /// The longest cell where no terminal cuts it, in characters: some attributes hold whole files.
 const LONGEST: usize = 200;
 
@@ -36,16 +37,27 @@ pub(crate) fn cell(value: Option<&Value>) -> String {
     }
 }
 
+/// An instant as people read it in a list, to the minute; any other text as it is.
+fn brief(text: String) -> String {
+    match (text.get(..10), text.get(10..11), text.get(11..16)) {
+        (Some(day), Some("T"), Some(minute)) if text.ends_with('Z') && Timestamp::parse(&text).is_some() => {
+            format!("{day} {minute}")
+        }
+        _ => text,
+    }
+}
+
 /// A list as a table with a heading.
 pub(super) fn list(documents: &[Value], columns: &[String], terminal: Terminal) -> String {
     let heading = |column: &String| clean(column.rsplit('/').next().unwrap_or(column)).to_uppercase();
     let headings: Vec<String> = columns.iter().map(heading).collect();
     let line = |document: &Value| {
-        let shown = columns.iter().map(|column| Some(cell(find(document, column))).filter(|text| !text.is_empty()));
+        let shown =
+            columns.iter().map(|column| Some(brief(cell(find(document, column)))).filter(|text| !text.is_empty()));
         shown.map(|text| text.map_or_else(|| "-".to_owned(), |text| cut(&text, LONGEST))).collect::<Vec<_>>()
     };
     let lines: Vec<Vec<String>> = documents.iter().map(line).collect();
-    let widths = widths(std::iter::once(&headings).chain(&lines), terminal.width);
+    let widths = widths(std::iter::once(&headings).chain(&lines), terminal.width, 1);
     let mut out = String::new();
     let first = row(&headings, &widths);
     out.push_str(&if terminal.colour { format!("\u{1b}[1m{first}\u{1b}[0m") } else { first });
@@ -65,7 +77,7 @@ pub(super) fn one(document: &Value, terminal: Terminal) -> String {
     let rest = members.iter().filter(|(name, _)| !hidden.contains(&name.as_str()));
     let lines = first.chain(rest).map(|(name, value)| vec![clean(name), cut(&cell(Some(value)), LONGEST)]);
     let lines: Vec<Vec<String>> = lines.collect();
-    let widths = widths(lines.iter(), terminal.width);
+    let widths = widths(lines.iter(), terminal.width, 2);
     lines.iter().map(|line| format!("{}\n", row(line, &widths))).collect()
 }
 
@@ -84,8 +96,9 @@ pub(crate) fn row(cells: &[String], widths: &[Width]) -> String {
     out
 }
 
-/// The width of each column: what it needs, and less of the widest where the terminal is too narrow.
-fn widths<'a>(lines: impl Iterator<Item = &'a Vec<String>>, available: Option<usize>) -> Vec<Width> {
+/// The width of each column: what it needs, and less of the widest where the terminal is too narrow. The first column, mostly
+/// the id, is what people copy: it is never cut. Where that is not enough the last columns go, all but the first `least`.
+fn widths<'a>(lines: impl Iterator<Item = &'a Vec<String>>, available: Option<usize>, least: usize) -> Vec<Width> {
     let mut widths: Vec<Width> = vec![];
     for line in lines {
         widths.resize(widths.len().max(line.len()), 0);
@@ -94,14 +107,15 @@ fn widths<'a>(lines: impl Iterator<Item = &'a Vec<String>>, available: Option<us
         }
     }
     let Some(available) = available else { return widths };
-    let gaps = GAP * widths.len().saturating_sub(1);
-    // The first column, mostly the id, is what people copy: it is cut last.
-    for from in [1, 0] {
-        while widths.iter().sum::<usize>() + gaps > available {
-            match widths.iter_mut().skip(from).max() {
-                Some(widest) if *widest > NARROWEST => *widest -= 1,
-                _ => break,
-            }
+    let line = |widths: &[Width]| widths.iter().sum::<usize>() + GAP * widths.len().saturating_sub(1);
+    let narrowest = |(at, width): (usize, &Width)| if at == 0 { *width } else { NARROWEST.min(*width) };
+    while widths.len() > least && line(&widths.iter().enumerate().map(narrowest).collect::<Vec<_>>()) > available {
+        widths.pop();
+    }
+    while line(&widths) > available {
+        match widths.iter_mut().skip(1).max() {
+            Some(widest) if *widest > NARROWEST => *widest -= 1,
+            _ => break,
         }
     }
     widths
@@ -155,14 +169,32 @@ device/22  -      -       -         c\\u{1b}[2J
 
     #[test]
     fn no_line_is_wider_than_the_terminal_whatever_the_letters() {
-        let documents = [json!({"id": "device/".to_owned() + &"a".repeat(90), "name": "日本".repeat(40), "n": 1})];
+        let documents = [json!({"id": "device/1", "name": "日本".repeat(40), "n": 1})];
         let table = list(&documents, &columns(&["id", "name", "n"]), to(Some(60)));
         assert!(table.lines().all(|line| line.width() <= 60) && table.contains('…'), "{table}");
         assert!(table.lines().nth(1).is_some_and(|line| line.ends_with('1')), "{table}");
     }
 
     #[test]
-    fn the_id_is_cut_last() {
+    fn the_last_columns_go_before_the_id_is_cut() {
+        let id = "service/76ad6144-5642-4b8c-afaa-173445edac7f";
+        let documents = [json!({"id": id, "name": "a".repeat(50), "exec": "b".repeat(50), "n": "z".repeat(50)})];
+        let table = |width| list(&documents, &columns(&["id", "name", "exec", "n"]), to(Some(width)));
+        assert!(table(70).lines().all(|line| line.width() <= 70), "{}", table(70));
+        assert!(table(70).contains("EXEC") && !table(70).contains('z'), "{}", table(70));
+        assert_eq!(table(40), format!("ID\n{id}\n"));
+    }
+
+    #[test]
+    fn a_list_tells_times_to_the_minute() {
+        let documents =
+            [json!({"id": "event/1", "created": "2026-11-22T01:38:59.123Z", "name": "2026-11-22Tea timeZ"})];
+        let table = list(&documents, &columns(&["id", "created", "name"]), to(None));
+        assert!(table.ends_with("event/1  2026-11-22 01:38  2026-11-22Tea timeZ\n"), "{table}");
+    }
+
+    #[test]
+    fn the_id_is_never_cut() {
         let id = "service/76ad6144-5642-4b8c-afaa-173445edac7f";
         let documents = [json!({"id": id, "name": "a".repeat(50), "memory": 24105.5625})];
         let table = list(&documents, &columns(&["id", "name", "memory"]), to(Some(70)));
