@@ -116,9 +116,38 @@ fn a_query_filters_orders_and_pages() {
     assert_eq!(names(&["--order", "name:desc", "--limit", "2"]), ["c", "b"]);
     assert_eq!(names(&["--order", "name", "--first", "2", "--limit", "1"]), ["b"]);
     assert_eq!(names(&["--filter", "name='a' or name='b'", "--filter", "name!='a'"]), ["b"]);
-    desk.mf2c(&["query", "service", "--filter", "name="]).expect(1).tells(&["Invalid CIMI filter"]);
+    desk.mf2c(&["query", "service", "--filter", "name="]).expect(2).tells(&["Invalid CIMI filter"]);
     let table = desk.mf2c(&["query", "service", "--limit", "1"]).expect(0);
     table.tells(&["1 of 3"]);
+}
+
+#[test]
+fn a_query_tells_which_names_are_no_attributes_and_goes_on() {
+    let desk = Desk::new();
+    desk.mf2c(&["query", "service", "--select", "nmae", "-o", "json"])
+        .expect(0)
+        .tells(&["`nmae` is not an attribute of service; did you mean `name`?"]);
+    desk.mf2c(&["query", "service", "--order", "name:down"]).expect(2).tells(&["name:asc or name:desc"]);
+}
+
+#[test]
+fn what_is_shown_only_once_is_not_thrown_away() {
+    let desk = Desk::new();
+    let add = ["create", "webhook", "url=https://hooks.example/in", "types=service"];
+    let made = desk.mf2c(&add).expect(0);
+    let id = made.out.trim().to_owned();
+    assert!(id.starts_with("webhook/") && !id.contains('\n'), "{id}");
+    made.tells(&["secret: whsec_", "shown only now: keep it"]);
+    let made: Value = serde_json::from_str(&desk.mf2c(&[&add[..], &["-o", "json"]].concat()).expect(0).out).unwrap();
+    assert!(made["secret"].as_str().unwrap().starts_with("whsec_") && made.get("status").is_none(), "{made}");
+
+    let rotated = desk.mf2c(&["action", &id, "rotate-secret", "-o", "json"]).expect(0).out;
+    let rotated: Value = serde_json::from_str(&rotated).unwrap();
+    assert!(rotated["id"] == id.as_str() && rotated["secret"] != made["secret"], "{rotated}");
+    desk.mf2c(&["action", &id, "explode"]).expect(2).tells(&["has no action `explode`", "`rotate-secret`"]);
+    desk.mf2c(&["action", "webhook/nowhere", "rotate-secret"]).expect(4).tells(&["webhook/nowhere"]);
+    let described = desk.mf2c(&["action", "session-template/internal", "describe", "-o", "json"]).expect(0).out;
+    assert!(serde_json::from_str::<Value>(&described).unwrap().is_object(), "{described}");
 }
 
 #[test]
@@ -147,7 +176,7 @@ fn a_document_comes_from_a_file_from_standard_input_and_from_the_line() {
     desk.fed(&["create", "service", "-f", "-"], "{\"name\": }").expect(2).tells(&["standard input", "malformed JSON"]);
     desk.mf2c(&["create", "service", "-f", "/nowhere.json"]).expect(1).tells(&["/nowhere.json", "No such file"]);
     desk.mf2c(&["create", "service", "nmae=x"]).expect(2).tells(&["did you mean `name`?"]);
-    desk.mf2c(&["create", "service", "name=x"]).expect(1).tells(&["`exec` is missing"]);
+    desk.mf2c(&["create", "service", "name=x"]).expect(2).tells(&["`exec` is missing"]);
     desk.mf2c(&["create", "service"]).expect(2).tells(&["nothing was given"]);
     desk.mf2c(&["create", "servise", "a=b"]).expect(2).tells(&["did you mean `service`?"]);
 }
@@ -206,10 +235,21 @@ fn an_edit_that_makes_no_sense_is_kept_and_not_sent() {
     let desk = Desk::new();
     let id = desk.service("hello");
     desk.edited_by(&["edit", &id], "echo 'name: [' >\"$1\"").expect(1).tells(&["malformed YAML", "is kept in"]);
-    desk.edited_by(&["edit", &id], "sed -i 's/^exec_type: .*/exec_type: magic/' \"$1\"")
-        .expect(1)
-        .tells(&["is kept in", "exec_type"]);
-    assert_eq!(desk.kept().len(), 2);
+    desk.edited_by(&["edit", &id], "sed -i 's/^exec_type: .*/exec_type: magic/' \"$1\"").expect(2).tells(&[
+        "is kept in",
+        "exec_type",
+        &format!("correct it, then `mf2c edit {id} -f "),
+    ]);
+    let kept = desk.kept();
+    assert_eq!(kept.len(), 2);
+    let refused = kept.iter().find(|path| fs::read_to_string(path).unwrap().contains("magic")).unwrap();
+    fs::write(refused, "name: corrected\n").unwrap();
+    let _ = desk.edited_by(&["edit", &id, "-f", refused.to_str().unwrap()], "exit 3").expect(0);
+    assert!(!refused.exists() && desk.kept().len() == 1);
+    let own = desk.folder.path().join("own.yaml");
+    fs::write(&own, "name: own\n").unwrap();
+    let _ = desk.edited_by(&["edit", &id, "-f", own.to_str().unwrap()], "exit 3").expect(0);
+    assert!(own.exists());
     desk.edited_by(&["edit", &id], "exit 3").expect(1).tells(&["the editor", "nothing was sent"]);
     assert_eq!(desk.document(&id)["exec_type"], "docker");
 }

@@ -45,7 +45,7 @@ pub enum ClientError {
         hint: String,
     },
     /// Nobody is signed in.
-    #[error("not signed in to {url}: sign in with `mf2c login {url}`")]
+    #[error("nobody is signed in to {url}: sign in with `mf2c login {url}`")]
     NotSignedIn {
         /// The agent.
         url: String,
@@ -174,7 +174,7 @@ impl ClientError {
     #[must_use]
     pub fn code(&self) -> u8 {
         match self {
-            Self::Usage(_) => exit::USAGE,
+            Self::Usage(_) | Self::Refused { status: 400 | 413 | 415 | 422, .. } => exit::USAGE,
             Self::Refused { status: 401 | 403, .. }
             | Self::NotSignedIn { .. }
             | Self::SessionOver { .. }

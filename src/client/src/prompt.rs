@@ -51,7 +51,7 @@ pub(crate) fn ask_secret(terminal: Terminal, question: &str, flag: &str) -> Resu
     drop(quiet);
     let _ = (&tty).write_all(b"\n");
     match typed.map_err(failed)? {
-        Some(bytes) => secret(bytes),
+        Some(bytes) => secret(bytes, named(flag)),
         None => Err(ClientError::Interrupted),
     }
 }
@@ -67,28 +67,50 @@ pub(crate) fn ask_new_secret(terminal: Terminal, flag: &str) -> Result<Secret, C
     }
 }
 
+/// What a flag such as `--password-stdin` is about.
+fn named(flag: &str) -> &str {
+    flag.trim_start_matches("--").trim_end_matches("-stdin")
+}
+
 /// One line of standard input.
-pub(crate) fn secret_from_stdin() -> Result<Secret, ClientError> {
+pub(crate) fn secret_from_stdin(flag: &str) -> Result<Secret, ClientError> {
+    line_of_stdin()?.map_or_else(|| secret(vec![], named(flag)), |line| secret(line, named(flag)))
+}
+
+/// Two lines of standard input: the present password and the new one.
+pub(crate) fn change_from_stdin(flag: &str) -> Result<(Secret, Secret), ClientError> {
+    match (line_of_stdin()?, line_of_stdin()?) {
+        (Some(present), Some(new)) => Ok((secret(present, named(flag))?, secret(new, named(flag))?)),
+        _ => {
+            let message = "expected two lines: the present password, then the new one";
+            Err(ClientError::Usage(message.to_owned()))
+        }
+    }
+}
+
+/// A line of standard input without its end; none where there are no more.
+fn line_of_stdin() -> Result<Option<Vec<u8>>, ClientError> {
     let mut line = Vec::new();
     // Without a buffer of our own: what follows the line is for the next who asks.
     let mut input = io::stdin().lock();
     let read = input.by_ref().take(LONGEST as u64 + 2).read_until(b'\n', &mut line);
-    read.map_err(|source| ClientError::Input { what: "standard input", source })?;
+    let read = read.map_err(|source| ClientError::Input { what: "standard input", source })?;
     while line.last().is_some_and(|byte| matches!(byte, b'\n' | b'\r')) {
         line.pop();
     }
-    secret(line)
+    Ok((read > 0).then_some(line))
 }
 
-fn secret(bytes: Vec<u8>) -> Result<Secret, ClientError> {
-    let refused = |what: &str| Err(ClientError::Usage(format!("{what}: nothing was sent")));
+/// `what` says whether it is a password or another secret.
+fn secret(bytes: Vec<u8>, what: &str) -> Result<Secret, ClientError> {
+    let refused = |wrong: &str| Err(ClientError::Usage(format!("the {what} {wrong}: nothing was sent")));
     if bytes.is_empty() {
-        return refused("the secret is empty");
+        return refused("is empty");
     }
     if bytes.len() > LONGEST {
-        return refused("the secret is longer than 4096 bytes");
+        return refused("is longer than 4096 bytes");
     }
-    String::from_utf8(bytes).map(Secret).or_else(|_| refused("the secret is no UTF-8"))
+    String::from_utf8(bytes).map(Secret).or_else(|_| refused("is no UTF-8"))
 }
 
 /// The terminal without echo, and with every key for us; as it was again when this goes.
@@ -150,7 +172,9 @@ mod tests {
 
     #[test]
     fn an_empty_or_endless_secret_is_refused() {
-        assert!(secret(vec![]).is_err() && secret(vec![b'a'; LONGEST + 1]).is_err() && secret(vec![0xFF]).is_err());
-        assert_eq!(secret(b"a b ".to_vec()).unwrap().reveal(), "a b ");
+        let read = |bytes: Vec<u8>| secret(bytes, named("--password-stdin"));
+        assert!(read(vec![b'a'; LONGEST + 1]).is_err() && read(vec![0xFF]).is_err());
+        assert_eq!(read(vec![]).err().unwrap().to_string(), "the password is empty: nothing was sent");
+        assert_eq!(read(b"a b ".to_vec()).unwrap().reveal(), "a b ");
     }
 }

@@ -257,7 +257,7 @@ impl Remote {
             401 | 403 if self.is_somebody() => ": you are signed in, but lack the right".to_owned(),
             401 | 403 => format!(": sign in with `mf2c login {}`", self.url()),
             405 => ": this cannot be done with that type of resource".to_owned(),
-            429 | 503 => ": try again in a moment".to_owned(),
+            429 | 503 if !message.contains("try again") => ": try again in a moment".to_owned(),
             _ => String::new(),
         };
         let message = clean(message);

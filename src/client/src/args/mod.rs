@@ -109,7 +109,7 @@ pub struct ConnectionArgs {
     /// How to believe the agent and how long to wait.
     #[command(flatten)]
     pub trust: TrustArgs,
-    /// Speak as this name with these roles, to an agent started with --dev here: "internal ADMIN"
+    /// Act as this name and roles (agent in development mode on this machine)
     #[arg(long = "as", value_name = "WHO", help_heading = "Connection")]
     pub speak_as: Option<String>,
 }
@@ -117,7 +117,7 @@ pub struct ConnectionArgs {
 /// How to believe an agent and how long to wait for it.
 #[derive(Debug, Clone, Default, Args)]
 pub struct TrustArgs {
-    /// Believe the authorities in this PEM file
+    /// Trust the certificates in this PEM file
     #[arg(long, value_name = "FILE", help_heading = "Connection")]
     pub ca: Option<PathBuf>,
     /// Believe the one certificate with this fingerprint
@@ -134,6 +134,9 @@ pub struct TrustArgs {
 /// A command that needs only an agent.
 #[derive(Debug, Clone, Args)]
 pub struct PlainArgs {
+    /// Accepted for scripts; this command never asks
+    #[arg(short, long)]
+    pub yes: bool,
     /// Which agent.
     #[command(flatten)]
     pub connection: ConnectionArgs,
@@ -168,7 +171,7 @@ pub struct LoginArgs {
     /// Read the key's secret from standard input
     #[arg(long, requires = "key")]
     pub secret_stdin: bool,
-    /// Do not sign in: speak as this name with these roles, to an agent started with --dev here
+    /// Do not sign in: act as this name and roles (agent in development mode on this machine)
     #[arg(long = "as", value_name = "WHO", conflicts_with_all = ["user", "password_stdin", "key"])]
     pub speak_as: Option<String>,
     /// Keep the session in this profile [env: MF2C_PROFILE] [default: default]

@@ -174,6 +174,9 @@ pub struct OwnKeysArgs {
     /// The keys
     #[arg(value_name = "ID", required = true, value_parser = key)]
     pub ids: Vec<String>,
+    /// Accepted for scripts; this command never asks
+    #[arg(short, long)]
+    pub yes: bool,
     /// Which agent.
     #[command(flatten)]
     pub connection: ConnectionArgs,

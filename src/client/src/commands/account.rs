@@ -41,7 +41,10 @@ pub(super) async fn logout(session: &Session<'_>) -> Result<(), ClientError> {
 /// Shows who requests come from.
 pub(super) async fn whoami(session: &Session<'_>, args: &ShownArgs) -> Result<(), ClientError> {
     let remote = &session.remote;
-    let about = match (remote.identity(), session.own().await?) {
+    if !remote.is_somebody() && session.profile.as_ref().is_none_or(|profile| profile.session.is_none()) {
+        return Err(ClientError::NotSignedIn { url: remote.url() });
+    }
+    let mut about = match (remote.identity(), session.own().await?) {
         (Some(_), _) if !remote.is_believed().await? => {
             return Err(ClientError::NotBelieved { url: remote.url() });
         }
@@ -59,6 +62,9 @@ pub(super) async fn whoami(session: &Session<'_>, args: &ShownArgs) -> Result<()
         (None, None) if remote.is_somebody() => return Err(ClientError::SessionOver { url: remote.url() }),
         (None, None) => return Err(ClientError::NotSignedIn { url: remote.url() }),
     };
+    if args.output != Format::Json {
+        hide_roles(&mut about);
+    }
     if args.output != Format::Table {
         return show(&about, args, session);
     }
@@ -71,10 +77,22 @@ pub(super) async fn whoami(session: &Session<'_>, args: &ShownArgs) -> Result<()
     }
 }
 
-/// Roles behind a name. That everybody has the role of his own session need not be said.
+/// Takes the roles that everybody has out of what is told of somebody.
+pub(super) fn hide_roles(about: &mut Value) {
+    if let Some(Value::String(roles)) = about.get_mut("roles") {
+        *roles = telling(roles).join(" ");
+    }
+}
+
+/// Roles behind a name.
 pub(super) fn in_brackets(roles: &str) -> String {
-    let shown: Vec<&str> = roles.split_whitespace().filter(|role| !role.starts_with("session/")).collect();
+    let shown = telling(roles);
     if shown.is_empty() { String::new() } else { format!(" ({})", shown.join(" ")) }
+}
+
+/// That everybody is somebody, and has the role of his own session, need not be said.
+fn telling(roles: &str) -> Vec<&str> {
+    roles.split_whitespace().filter(|role| !role.starts_with("session/") && *role != "ANON").collect()
 }
 
 /// How far an instant is away, roughly.
@@ -95,7 +113,7 @@ mod tests {
 
     #[test]
     fn the_role_of_a_session_is_not_shown() {
-        assert_eq!(in_brackets("ADMIN USER session/5f0c"), " (ADMIN USER)");
+        assert_eq!(in_brackets("ADMIN USER ANON session/5f0c"), " (ADMIN USER)");
         assert_eq!(in_brackets("session/5f0c"), "");
     }
 

@@ -1,7 +1,7 @@
 //! `edit`: changes a resource by key=value, from a file, or in the editor of the user's choice.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use mf2c_domain::resource::{self, SERVER_OWNED, TypeSpec};
@@ -19,6 +19,9 @@ use crate::session::Session;
 use crate::terminal::{note, say};
 use crate::{ClientError, Surroundings};
 
+/// What the names of drafts begin with.
+const DRAFT: &str = "mf2c-edit-";
+
 pub(super) async fn edit(session: &Session<'_>, args: &EditArgs) -> Result<(), ClientError> {
     let spec = args.id.split('/').next().and_then(resource::find);
     let spec = spec.ok_or_else(|| ClientError::Usage(format!("`{}` cannot be edited", args.id)))?;
@@ -32,6 +35,9 @@ pub(super) async fn edit(session: &Session<'_>, args: &EditArgs) -> Result<(), C
     let tag = assigned(session, args, spec, &mut changes).await?;
     let removed: Vec<&str> = args.remove.iter().map(String::as_str).collect();
     send(session, &args.id, changes, &removed, tag.as_deref()).await?;
+    if let Some(path) = &args.file {
+        Editor::of(session.around).forget(path);
+    }
     say(&format!("{} changed", args.id))
 }
 
@@ -148,7 +154,16 @@ async fn in_editor(session: &Session<'_>, args: &EditArgs) -> Result<(), ClientE
         }
         Err(error) => {
             // What a person has written is not thrown away.
-            note(&kept(&editor, &text, args.format, "the edit was not accepted").to_string());
+            match keep(&editor, &text, args.format) {
+                Ok(path) => {
+                    let (id, path) = (&args.id, path.display());
+                    note(&format!(
+                        "the edit was not accepted; the edited text is kept in `{path}`: correct it, then \
+                         `mf2c edit {id} -f {path}`"
+                    ));
+                }
+                Err(lost) => note(&lost.to_string()),
+            }
             Err(error)
         }
     }
@@ -167,14 +182,17 @@ async fn changed_meanwhile(session: &Session<'_>, id: &str, before: &Map<String,
 
 /// Keeps an edited text in a file and says where.
 fn kept(editor: &Editor, text: &str, format: Format, what: &str) -> ClientError {
-    let path = editor.draft(text, format).and_then(|draft| {
-        let path = draft.path().to_owned();
-        draft.keep().map(|_| path.clone()).map_err(|error| ClientError::Write { path, source: error.error })
-    });
-    match path {
+    match keep(editor, text, format) {
         Ok(path) => ClientError::Failed(format!("{what}; the edited text is kept in `{}`", path.display())),
         Err(error) => error,
     }
+}
+
+/// Keeps an edited text in a file.
+fn keep(editor: &Editor, text: &str, format: Format) -> Result<PathBuf, ClientError> {
+    let draft = editor.draft(text, format)?;
+    let path = draft.path().to_owned();
+    draft.keep().map(|_| path.clone()).map_err(|error| ClientError::Write { path, source: error.error })
 }
 
 /// The editor of the user's choice.
@@ -184,6 +202,15 @@ struct Editor {
 }
 
 impl Editor {
+    /// Removes a text that was kept and is not needed any more. Files that people have made themselves stay.
+    fn forget(&self, path: &Path) {
+        let is_ours = path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(DRAFT));
+        if is_ours && path.parent() == Some(&self.folder) {
+            // A file that is left over harms nobody.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+
     fn of(around: &Surroundings) -> Self {
         let command = around.variable("VISUAL").or_else(|| around.variable("EDITOR")).unwrap_or("vi");
         Self { command: command.to_owned(), folder: around.variable("TMPDIR").unwrap_or("/tmp").into() }
@@ -193,7 +220,7 @@ impl Editor {
     fn draft(&self, text: &str, format: Format) -> Result<NamedTempFile, ClientError> {
         let suffix = if format == Format::Json { ".json" } else { ".yaml" };
         let failed = |source| ClientError::Write { path: self.folder.clone(), source };
-        let draft = tempfile::Builder::new().prefix("mf2c-edit-").suffix(suffix).tempfile_in(&self.folder);
+        let draft = tempfile::Builder::new().prefix(DRAFT).suffix(suffix).tempfile_in(&self.folder);
         let mut draft = draft.map_err(failed)?;
         draft.write_all(text.as_bytes()).map_err(failed)?;
         Ok(draft)

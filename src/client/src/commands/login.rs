@@ -78,7 +78,7 @@ async fn believed(
         Err(ClientError::Untrusted { url, fingerprint, reason }) if terminal.person => {
             note(&format!("nobody known here vouches for the certificate of {url} ({reason})"));
             note(&format!("its SHA-256 fingerprint is {fingerprint}"));
-            if !confirm("Is that the one in the agent's log, and shall it be accepted from now on?")? {
+            if !confirm("Does it match the fingerprint in the agent's log? Trust it from now on?")? {
                 return Err(ClientError::Failed("the certificate was not accepted: nothing was sent".to_owned()));
             }
             let pinned = Trust::Pinned(fingerprint);
@@ -109,7 +109,7 @@ async fn entry_point(remote: &Remote) -> Result<(), ClientError> {
 /// Who signs in, and the body that proves it.
 fn credentials(args: &LoginArgs, terminal: Terminal) -> Result<(String, Value), ClientError> {
     let secret = |stdin: bool, question: &str, flag: &str| -> Result<Secret, ClientError> {
-        if stdin { secret_from_stdin() } else { ask_secret(terminal, question, flag) }
+        if stdin { secret_from_stdin(flag) } else { ask_secret(terminal, question, flag) }
     };
     if let Some(key) = &args.key {
         let secret = secret(args.secret_stdin, "Secret: ", "--secret-stdin")?;

@@ -5,7 +5,7 @@ use mf2c_domain::time::Timestamp;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
-use super::account::{in_brackets, span};
+use super::account::{hide_roles, in_brackets, span};
 use crate::ClientError;
 use crate::args::{Format, ShownArgs};
 use crate::output::{self, clean};
@@ -36,6 +36,11 @@ pub(super) async fn status(session: &Session<'_>, args: &ShownArgs) -> Result<()
     report.insert("agreements".to_owned(), count(session, "agreement").await);
     warnings.extend(trust(session));
     report.insert("warnings".to_owned(), warnings.iter().map(|warning| Value::from(warning.as_str())).collect());
+    if args.output != Format::Json
+        && let Some(me) = report.get_mut("me")
+    {
+        hide_roles(me);
+    }
     let report = Value::Object(report);
     if args.output == Format::Table {
         return print(&screen(&report, session.terminal.colour));

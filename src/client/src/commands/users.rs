@@ -8,7 +8,7 @@ use super::{keys, wanted};
 use crate::ClientError;
 use crate::args::{ConnectionArgs, KeyCommand, NewUserArgs, PasswordArgs, ShownArgs, UserCommand};
 use crate::output::{self, clean, columns};
-use crate::prompt::{Secret, ask_new_secret, ask_secret, secret_from_stdin};
+use crate::prompt::{Secret, ask_new_secret, ask_secret, change_from_stdin, secret_from_stdin};
 use crate::session::Session;
 use crate::terminal::{Terminal, print, say};
 
@@ -43,7 +43,7 @@ pub(super) async fn run(session: &Session<'_>, command: &UserCommand) -> Result<
 
 /// A new password: a line of standard input, or asked for twice.
 pub(crate) fn new_password(terminal: Terminal, from_stdin: bool) -> Result<Secret, ClientError> {
-    if from_stdin { secret_from_stdin() } else { ask_new_secret(terminal, FLAG) }
+    if from_stdin { secret_from_stdin(FLAG) } else { ask_new_secret(terminal, FLAG) }
 }
 
 async fn add(session: &Session<'_>, args: &NewUserArgs) -> Result<(), ClientError> {
@@ -104,11 +104,12 @@ async fn passwd(session: &Session<'_>, args: &PasswordArgs) -> Result<(), Client
         (Some(name), own) => (name.clone(), own.as_ref() == Some(name)),
     };
     if is_own {
-        let present = match args.password_stdin {
-            true => secret_from_stdin()?,
-            false => ask_secret(session.terminal, "Present password: ", FLAG)?,
+        let (present, new) = if args.password_stdin {
+            change_from_stdin(FLAG)?
+        } else {
+            let present = ask_secret(session.terminal, "Present password: ", FLAG)?;
+            (present, ask_new_secret(session.terminal, FLAG)?)
         };
-        let new = new_password(session.terminal, args.password_stdin)?;
         let body = json!({"current-password": present.reveal(), "new-password": new.reveal()});
         let changed = session.remote.write(Method::POST, &format!("user/{name}/change-password"), &body).await;
         changed.map_err(|error| match error {
