@@ -161,7 +161,7 @@ fn a_key_signs_in_until_it_is_revoked() {
     let login = format!("login {} --key {key} --secret-stdin --fingerprint {}", home.url, home.fingerprint);
     home.fed("robot", &login, "wrong secret").expect(3).tells(&["check the name"]);
     let _ = home.fed("robot", &login, &secret).expect(0);
-    assert!(home.run("robot", "whoami").expect(0).out.starts_with("jane (USER ANON) at "));
+    assert!(home.run("robot", "whoami").expect(0).out.starts_with("jane (USER) at "));
     assert!(!fs::read_to_string(home.profile("robot")).unwrap().contains(&secret));
 
     let arguments = ["whoami", "--url", &home.url, "--fingerprint", &home.fingerprint];
@@ -199,7 +199,7 @@ fn status_tells_who_is_signed_in_and_what_an_operator_forgot() {
     assert!(!seen.contains("development mode") && !seen.contains("no password"), "{seen}");
     home.admin();
     let seen = home.run("admin", "status").expect(0).out;
-    assert!(seen.starts_with("me          admin (ADMIN USER ANON), signed in until 20"), "{seen}");
+    assert!(seen.starts_with("me          admin (ADMIN USER), signed in until 20"), "{seen}");
     // Nobody is believed who only says so.
     let claims = [&nobody[..], &["--as", "internal ADMIN"]].concat();
     let seen = mf2c_with(&[], &claims).expect(0).out;

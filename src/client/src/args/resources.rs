@@ -44,8 +44,8 @@ Examples:
   mf2c edit service/8a31... -f changes.json";
 
 pub(super) const ACTION_EXAMPLES: &str = "\
-What a resource offers stands in its `operations`: `mf2c get TYPE/NAME -o yaml`. What is shown only once, as a new secret,
-goes to standard error, or with -o json to standard output with the rest of the answer.
+What a resource offers stands in its `operations`: `mf2c get TYPE/NAME -o yaml`. What is shown only once, as a new
+secret, goes to standard error, or with -o json to standard output with the rest of the answer.
 
 Examples:
   mf2c action webhook/5f0c... rotate-secret -o json
