@@ -136,18 +136,18 @@ impl Check<'_> {
         self.range("store.queue", store.queue, 1, 1_000_000);
     }
 
-    fn webhooks(&mut self, config: &Config) {
-        let webhooks = &config.webhooks;
-        self.range("webhooks.attempts", webhooks.attempts, 1, 100);
-        self.time("webhooks.first_pause", webhooks.first_pause, 1, 5 * MINUTE);
-        self.time("webhooks.timeout", webhooks.timeout, 100, 5 * MINUTE);
-    }
-
     fn events(&mut self, config: &Config) {
         let events = &config.events;
         self.time("events.heartbeat", events.heartbeat, 100, HOUR);
         self.range("events.readers", events.readers, 0, 1_000_000);
         self.time("events.stall", events.stall, 100, HOUR);
+    }
+
+    fn webhooks(&mut self, config: &Config) {
+        let webhooks = &config.webhooks;
+        self.range("webhooks.attempts", webhooks.attempts, 1, 100);
+        self.time("webhooks.first_pause", webhooks.first_pause, 1, 5 * MINUTE);
+        self.time("webhooks.timeout", webhooks.timeout, 100, 5 * MINUTE);
     }
 
     fn device(&mut self, config: &Config) {

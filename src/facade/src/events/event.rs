@@ -6,7 +6,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use mf2c_domain::acl::Acl;
 use mf2c_domain::caller::Caller;
-use mf2c_domain::filter::Filter;
 use mf2c_domain::resource;
 use mf2c_store::{Change, ChangeKind};
 use serde::Deserialize;
@@ -45,16 +44,17 @@ impl Event {
         Self { position: change.position, shown: Shown::of(change, incarnation) }
     }
 
-    /// The bytes of the event for a reader who may see it and asked for it.
-    pub(super) fn text_for(&self, caller: &Caller, kinds: Kinds, filter: Option<&Filter>) -> Option<&Bytes> {
-        let shown = self.shown.as_ref()?;
-        let wanted = kinds.meets(shown.kind)
-            && shown.acl.can_view(caller)
-            && filter.is_none_or(|filter| filter.matches(&shown.text[shown.document.clone()]));
-        wanted.then_some(&shown.text)
+    /// Whether a caller who follows these types may see it.
+    pub(super) fn is_for(&self, caller: &Caller, kinds: Kinds) -> bool {
+        self.shown.as_ref().is_some_and(|shown| kinds.meets(shown.kind) && shown.acl.can_view(caller))
     }
 
-    /// The bytes of the event, for a reader who has had the first of them.
+    /// The document, without its secrets: what filters look at.
+    pub(super) fn document(&self) -> Bytes {
+        self.shown.as_ref().map(|shown| shown.text.slice(shown.document.clone())).unwrap_or_default()
+    }
+
+    /// The bytes of the event.
     pub(super) fn text(&self) -> Option<&Bytes> {
         self.shown.as_ref().map(|shown| &shown.text)
     }
@@ -139,7 +139,7 @@ pub(super) mod tests {
         let mut change = change(7, "service/a", ChangeKind::Edited, &json!({"name": "a\nb"}));
         change.document.splice(1..1, *b"\n\r ");
         let event = Event::of(&change, 0xab);
-        let text = event.text_for(&jane(), everything(), None).unwrap();
+        let text = event.text().unwrap();
         let text = std::str::from_utf8(text).unwrap();
         let lines: Vec<_> = text.split('\n').collect();
         assert_eq!((lines[0], lines[1], &lines[3..]), ("id: ab-7", "event: updated", &["", ""][..]));
@@ -156,37 +156,33 @@ pub(super) mod tests {
     fn only_who_may_see_the_document_gets_it_also_when_it_is_gone() {
         for kind in [ChangeKind::Created, ChangeKind::Deleted] {
             let event = Event::of(&change(1, "service/a", kind, &json!({})), 1);
-            assert!(event.text_for(&jane(), everything(), None).is_some());
-            assert!(event.text_for(&Caller::agent(), everything(), None).is_some());
-            assert!(event.text_for(&Caller::new("joe", ["USER"]), everything(), None).is_none());
-            assert!(event.text_for(&Caller::anonymous(), everything(), None).is_none());
+            assert!(event.is_for(&jane(), everything()) && event.is_for(&Caller::agent(), everything()));
+            assert!(!event.is_for(&Caller::new("joe", ["USER"]), everything()));
+            assert!(!event.is_for(&Caller::anonymous(), everything()));
         }
     }
 
     #[test]
-    fn types_and_filter_choose() {
+    fn types_choose_and_a_filter_sees_the_document_alone() {
         let event = Event::of(&change(1, "service/a", ChangeKind::Created, &json!({"disk": 3})), 1);
-        let filter = |text| mf2c_domain::filter::parse(text).unwrap();
         let only = |types: &str| Kinds::named(types.split(','), &Caller::agent()).unwrap();
-        assert!(event.text_for(&jane(), only("device,service"), Some(&filter("disk=3"))).is_some());
-        assert!(event.text_for(&jane(), only("device"), None).is_none());
-        assert!(event.text_for(&jane(), everything(), Some(&filter("disk>3"))).is_none());
-        assert!(event.text_for(&jane(), everything(), Some(&filter("change='created'"))).is_none());
+        assert!(event.is_for(&jane(), only("device,service")) && !event.is_for(&jane(), only("device")));
+        let holds = |text| mf2c_domain::filter::parse(text).unwrap().matches(&event.document());
+        assert!(holds("disk=3") && !holds("disk>3") && !holds("change='created'"));
     }
 
     #[test]
     fn a_secret_is_neither_told_nor_found_by_a_filter() {
         let change = change(1, "credential/a", ChangeKind::Created, &json!({"digest": "hidden", "name": "key"}));
         let event = Event::of(&change, 1);
-        let text = event.text_for(&Caller::agent(), everything(), None).unwrap();
-        assert!(!String::from_utf8_lossy(text).contains("hidden") && String::from_utf8_lossy(text).contains("key"));
-        let filter = mf2c_domain::filter::parse("digest='hidden'").unwrap();
-        assert!(event.text_for(&Caller::agent(), everything(), Some(&filter)).is_none());
+        let text = String::from_utf8_lossy(event.text().unwrap());
+        assert!(!text.contains("hidden") && text.contains("key"));
+        assert!(!mf2c_domain::filter::parse("digest='hidden'").unwrap().matches(&event.document()));
     }
 
     #[test]
     fn what_cannot_be_shown_keeps_its_place() {
         let event = Event::of(&change(9, "unheard-of/a", ChangeKind::Created, &json!({})), 1);
-        assert!(event.position == 9 && event.text_for(&Caller::agent(), everything(), None).is_none());
+        assert!(event.position == 9 && !event.is_for(&Caller::agent(), everything()) && event.text().is_none());
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use actix_web::web::block;
 use bytes::Bytes;
 use mf2c_domain::caller::Caller;
 use mf2c_domain::filter::Filter;
@@ -23,8 +24,12 @@ use crate::front::Departure;
 const PIECE: usize = 16 << 10;
 /// How often at most it is asked whether the caller may go on.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
-/// After so many changes that are not for him, a reader lets others have their turn.
-const TURN: u32 = 64;
+/// What looking at a change costs at least, in bytes of JSON looked through.
+const GLANCE: usize = 4 << 10;
+/// After looking through so many bytes for one reader, others have their turn.
+const TURN: usize = 256 << 10;
+/// A filter that looks through more for one change does so on another thread.
+const HEAVY: usize = 1 << 20;
 /// How long a client is asked to wait before it connects again.
 const RETRY: &str = "retry: 2000\n\n";
 
@@ -52,7 +57,9 @@ pub(super) struct Reader {
     wake: watch::Receiver<()>,
     caller: Caller,
     kinds: Kinds,
-    filter: Option<Filter>,
+    filter: Option<Arc<Filter>>,
+    /// How often the filter goes through a document.
+    passes: usize,
     still_allowed: StillAllowed,
     departure: Departure,
     /// What he is sent first.
@@ -67,7 +74,8 @@ pub(super) struct Reader {
     batch: Option<Batch>,
     sent_at: Duration,
     checked_at: Duration,
-    skipped: u32,
+    /// How much has been looked through since others had their turn.
+    work: usize,
 }
 
 impl Reader {
@@ -95,7 +103,8 @@ impl Reader {
             wake,
             caller,
             kinds: ask.kinds,
-            filter: ask.filter,
+            passes: ask.filter.as_ref().map_or(0, |filter| filter.comparisons().len()),
+            filter: ask.filter.map(Arc::new),
             still_allowed,
             departure,
             opening: Some(format!("{RETRY}{opening}").into()),
@@ -105,7 +114,7 @@ impl Reader {
             batch: None,
             sent_at: at,
             checked_at: at,
-            skipped: 0,
+            work: 0,
             place,
         }
     }
@@ -125,16 +134,11 @@ impl Reader {
                 return Some(self.heartbeat());
             }
             match self.look() {
-                Look::Here(event) => {
-                    if let Some(piece) = self.piece(&event) {
-                        self.sent_at = now;
-                        return Some(piece);
-                    }
-                    self.skipped += 1;
-                    if self.skipped.is_multiple_of(TURN) {
-                        tokio::task::yield_now().await;
-                    }
+                Look::Here(event) if self.offset > 0 || self.wants(&event).await => {
+                    self.sent_at = now;
+                    return self.piece(&event);
                 }
+                Look::Here(_) => self.next += 1,
                 Look::Gone => {
                     let events = Arc::clone(self.events());
                     match events.catch_up(self.next - 1).await {
@@ -184,16 +188,30 @@ impl Reader {
         found.map_or(Look::Gone, Look::Here)
     }
 
-    /// What to send of a change; none if it is not for this reader, who then has it behind him.
+    /// Whether a change is for this reader.
+    async fn wants(&mut self, event: &Event) -> bool {
+        self.work += GLANCE;
+        if self.work > TURN {
+            self.work = 0;
+            tokio::task::yield_now().await;
+        }
+        if !event.is_for(&self.caller, self.kinds) {
+            return false;
+        }
+        let Some(filter) = &self.filter else { return true };
+        let document = event.document();
+        let cost = document.len().saturating_mul(self.passes);
+        if cost <= HEAVY {
+            self.work += cost;
+            return filter.matches(&document);
+        }
+        let filter = Arc::clone(filter);
+        block(move || filter.matches(&document)).await.unwrap_or(false)
+    }
+
+    /// What is next to send of a change.
     fn piece(&mut self, event: &Event) -> Option<Bytes> {
-        let text = match self.offset {
-            0 => event.text_for(&self.caller, self.kinds, self.filter.as_ref()),
-            _ => event.text(),
-        };
-        let Some(text) = text else {
-            self.next += 1;
-            return None;
-        };
+        let text = event.text()?;
         let end = text.len().min(self.offset + PIECE);
         let piece = text.slice(self.offset..end);
         if end < text.len() {

@@ -13,7 +13,7 @@ use super::{MetricsFor, Monitor, ProcessFigures, is_near};
 use crate::caller::caller_of;
 use crate::cimi::Api;
 use crate::error::ApiError;
-use crate::events::Events;
+use crate::events::{EventCounters, Events};
 
 const MICROS: f64 = 1e6;
 
@@ -35,16 +35,16 @@ pub(super) async fn answer(
     let process = Arc::clone(&monitor.settings.process);
     // It reads the data directory, which may take a while.
     let process = web::block(move || process()).await.unwrap_or_default();
-    HttpResponse::Ok().content_type(CONTENT_TYPE).body(page(&monitor, &api, &events, &process))
+    HttpResponse::Ok().content_type(CONTENT_TYPE).body(page(&monitor, &api, events.counters(), &process))
 }
 
-fn page(monitor: &Monitor, api: &Api, events: &Events, process: &ProcessFigures) -> String {
+fn page(monitor: &Monitor, api: &Api, events: &EventCounters, process: &ProcessFigures) -> String {
     let mut page = Exposition::new();
     build(&mut page, monitor);
     requests(&mut page, monitor);
     writes(&mut page, api);
+    streams(&mut page, events);
     webhooks(&mut page, api);
-    readers(&mut page, events);
     sizes(&mut page, api, process);
     of_process(&mut page, monitor, process);
     page.finish()
@@ -97,19 +97,19 @@ fn writes(page: &mut Exposition, api: &Api) {
     page.gauge("mf2c_idempotency_keys", "Idempotency keys that are remembered.", api.repeats.len());
 }
 
+fn streams(page: &mut Exposition, events: &EventCounters) {
+    page.gauge("mf2c_event_readers", "Readers of the event stream.", events.readers.load(Ordering::Relaxed));
+    page.counter("mf2c_event_sent_total", "Changes sent to readers since start.", events.sent.load(Ordering::Relaxed));
+    let resets = events.resets.load(Ordering::Relaxed);
+    page.counter("mf2c_event_resets_total", "Readers told to read anew since start.", resets);
+}
+
 fn webhooks(page: &mut Exposition, api: &Api) {
     let load = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
     let counters = &api.webhooks;
     page.counter("mf2c_webhook_deliveries_total", "Deliveries that arrived since start.", load(&counters.delivered));
     page.counter("mf2c_webhook_failures_total", "Deliveries given up since start.", load(&counters.given_up));
     page.gauge("mf2c_webhook_queue", "Changes that the webhook furthest behind waits for.", load(&counters.queue));
-}
-
-fn readers(page: &mut Exposition, events: &Events) {
-    let streams = events.counters();
-    page.gauge("mf2c_event_readers", "Readers of the event stream.", streams.readers.load(Ordering::Relaxed));
-    page.counter("mf2c_event_sent_total", "Changes sent to readers.", streams.sent.load(Ordering::Relaxed));
-    page.counter("mf2c_event_resets_total", "Readers told to read anew.", streams.resets.load(Ordering::Relaxed));
 }
 
 fn sizes(page: &mut Exposition, api: &Api, process: &ProcessFigures) {
