@@ -21,6 +21,8 @@ Usage: scripts/bench.sh [MEASURE...]
   memory   resident memory, idle and with 10,000 devices
   start    time to `ready`, and the size of the program
   million  memory, queries and start with 1,000,000 small documents
+  sessions memory for 100,000 sessions and keys
+  cookie   GET by id with a session's cookie, beside the header
   idle     processor time and memory of an agent that only describes its machine
   events   10,000 readers of the event stream: memory, time until all have a change, time from commit to event
   crash    kill -9 at a random moment under 32 writers, 1,000 times: nothing acknowledged may be lost
@@ -130,7 +132,7 @@ main() {
             usage
             return
             ;;
-        all) measures=(get query post mixed memory start million idle events) ;;
+        all) measures=(get query post mixed memory start million idle events sessions cookie) ;;
         quick)
             measures=(get query post memory start)
             export BENCH_SECS=${BENCH_SECS:-2} BENCH_REPS=${BENCH_REPS:-2}

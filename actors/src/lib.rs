@@ -1,8 +1,12 @@
 //! The actors of a fog agent. Each is thin: it passes time and input to rules below and turns what comes back into
 //! messages.
 
+pub mod account_manager;
+pub mod hasher;
 pub mod inventory;
+pub mod mailer;
 pub mod ports;
 pub mod resource_store;
+pub mod session_manager;
 pub mod supervisor;
 pub mod webhook_dispatcher;

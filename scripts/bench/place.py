@@ -67,6 +67,7 @@ class Child:
             # A process group of its own: Ctrl-C reaches this script, which then stops its children one by one.
             self.process = subprocess.Popen(
                 self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE if announces else errors, stderr=errors,
+                bufsize=0,  # what a buffer took from the pipe would not wake a wait for the next line
                 env=environment, user=user, cwd=self.log.parent, start_new_session=True)
         _children.append(self)
 
@@ -75,9 +76,15 @@ class Child:
         return self.process.pid
 
     def first_line(self, starting_with):
-        """Waits for the first line of standard output; the rest of it, and the milliseconds since the start."""
-        ready, _, _ = select.select([self.process.stdout], [], [], PATIENCE)
-        line = self.process.stdout.readline().decode().strip() if ready else ""
+        """Waits for the line of standard output that starts so; the rest of it, and the milliseconds since the start.
+
+        Lines before it, as an agent prints them at its first start, are passed over.
+        """
+        for _ in range(10):
+            ready, _, _ = select.select([self.process.stdout], [], [], PATIENCE)
+            line = self.process.stdout.readline().decode().strip() if ready else ""
+            if not line or line.startswith(starting_with):
+                break
         after = (time.monotonic() - self.spawned) * 1000
         if not line.startswith(starting_with):
             raise Failure(f"{self.command[0]} said {line!r} instead of {starting_with!r}; its log:\n{self.log_end()}")

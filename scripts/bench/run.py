@@ -8,6 +8,7 @@ import events
 import exchange
 import machine
 import place
+import sessions
 import sizes
 import table
 
@@ -15,6 +16,7 @@ MEASURES = {
     "get": exchange.get, "query": exchange.query, "post": exchange.post, "mixed": exchange.mixed,
     "memory": sizes.memory, "start": sizes.start, "million": sizes.million, "idle": sizes.idle,
     "events": events.events,
+    "sessions": sessions.sessions, "cookie": sessions.cookie,
 }
 
 

@@ -113,14 +113,20 @@ impl Start {
         let log = Log::follow(child.stderr.take().expect("standard error is piped"));
         let printed = Log::follow(child.stdout.take().expect("standard output is piped"));
         let mut ended = false;
+        // A first start tells of the administrator before it is ready.
+        let ready = || {
+            let said = printed.text();
+            let whole = said.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
+            whole.filter_map(|line| line.strip_prefix("ready ")).map(str::to_owned).next()
+        };
         eventually("the ready line", || {
             ended = child.try_wait().is_ok_and(|status| status.is_some());
-            ended || printed.text().contains('\n')
+            ended || ready().is_some()
         });
-        let (ready_after, first) = (started.elapsed(), printed.text());
-        let Some(api) = first.lines().next().and_then(|line| line.strip_prefix("ready ")).map(str::to_owned) else {
+        let ready_after = started.elapsed();
+        let Some(api) = ready() else {
             let _ = child.kill();
-            panic!("the agent said {first:?} instead of ready; its log:\n{}", log.text());
+            panic!("the agent said {:?} instead of ready; its log:\n{}", printed.text(), log.text());
         };
         Agent { child, api, log, printed, data_dir, ready_after, _own: own }
     }
@@ -243,6 +249,36 @@ impl Agent {
         self.printed.text()
     }
 
+    /// The password of the administrator `admin`, which a first start prints.
+    ///
+    /// # Panics
+    /// If this was no first start.
+    #[must_use]
+    pub fn admin_password(&self) -> String {
+        let said = self.printed();
+        let told = said.lines().find_map(|line| line.strip_prefix("administrator: user admin, password "));
+        told.unwrap_or_else(|| panic!("no password in {said:?}")).to_owned()
+    }
+
+    /// Signs in by name and password over HTTPS; the cookie as a client sends it back, `name=value`.
+    ///
+    /// # Panics
+    /// If the answer is not 201 with a cookie.
+    #[must_use]
+    pub fn sign_in(&self, name: &str, password: &str) -> String {
+        let form = serde_json::json!({"href": "session-template/internal", "username": name, "password": password});
+        let body = serde_json::json!({"sessionTemplate": form}).to_string();
+        let answer = self.send_as(None, "POST", "session", Some(&body)).expect(201);
+        let cookie = answer.header("set-cookie").expect("a cookie");
+        cookie.split(';').next().expect("a part").to_owned()
+    }
+
+    /// A request by curl with a cookie. The path is below `/api/`.
+    #[must_use]
+    pub fn send_with(&self, cookie: &str, method: &str, path: &str, body: Option<&str>) -> Answer {
+        self.request(&[&format!("cookie: {cookie}")], method, path, body)
+    }
+
     /// Where its data is.
     #[must_use]
     pub fn data_dir(&self) -> &Path {
@@ -264,14 +300,17 @@ impl Agent {
     /// The same as somebody else, or as nobody.
     #[must_use]
     pub fn send_as(&self, who: Option<&str>, method: &str, path: &str, body: Option<&str>) -> Answer {
+        let header = who.map(|who| format!("slipstream-authn-info: {who}"));
+        self.request(&header.iter().map(String::as_str).collect::<Vec<_>>(), method, path, body)
+    }
+
+    fn request(&self, headers: &[&str], method: &str, path: &str, body: Option<&str>) -> Answer {
         let url = format!("{}/{path}", self.api);
         let mut arguments = vec!["-k".to_owned(), "-g".to_owned(), "-X".to_owned(), method.to_owned(), url];
         if method == "HEAD" {
             arguments.push("-I".to_owned());
         }
-        if let Some(who) = who {
-            arguments.extend(["-H".to_owned(), format!("slipstream-authn-info: {who}")]);
-        }
+        arguments.extend(headers.iter().flat_map(|header| ["-H".to_owned(), (*header).to_owned()]));
         if let Some(body) = body {
             arguments.extend(["-H", "content-type: application/json", "--data-binary", body].map(str::to_owned));
         }

@@ -1,7 +1,7 @@
 //! Runs `mf2c` to its end, as a shell does.
 
 use std::fs::File;
-use std::io::{Read as _, Seek as _};
+use std::io::{Read as _, Seek as _, Write as _};
 use std::process::{Command, Stdio};
 
 use crate::agent::{agent_binary, eventually};
@@ -55,16 +55,32 @@ pub fn mf2c_with(environment: &[(&str, &str)], arguments: &[&str]) -> Ran {
     run(command)
 }
 
+/// Runs `mf2c` with these environment variables and arguments, and this on its standard input.
+///
+/// # Panics
+/// If the input cannot be kept in a file.
+#[must_use]
+pub fn mf2c_fed(environment: &[(&str, &str)], arguments: &[&str], input: &str) -> Ran {
+    let mut file = tempfile::tempfile().expect("a file");
+    file.write_all(input.as_bytes()).and_then(|()| file.rewind()).expect("the input is kept");
+    let mut command = Command::new(agent_binary());
+    command.env_clear().envs(environment.iter().copied()).args(arguments);
+    run_fed(command, file.into())
+}
+
 /// Runs a command to its end.
 ///
 /// # Panics
 /// If it does not start, or does not end in time.
 #[must_use]
-pub fn run(mut command: Command) -> Ran {
+pub fn run(command: Command) -> Ran {
+    run_fed(command, Stdio::null())
+}
+
+fn run_fed(mut command: Command, input: Stdio) -> Ran {
     let (mut out, mut err) = (tempfile::tempfile().expect("a file"), tempfile::tempfile().expect("a file"));
     let copy = |file: &File| Stdio::from(file.try_clone().expect("a file can be shared"));
-    let mut child =
-        command.stdin(Stdio::null()).stdout(copy(&out)).stderr(copy(&err)).spawn().expect("the command starts");
+    let mut child = command.stdin(input).stdout(copy(&out)).stderr(copy(&err)).spawn().expect("the command starts");
     let mut status = None;
     eventually("the end of a command", || {
         status = child.try_wait().expect("a child can be waited for");

@@ -14,14 +14,16 @@ mod curl;
 mod http;
 mod random;
 mod receiver;
+mod smtp;
 mod stream;
 
 pub use agent::{Agent, Start, agent_binary, eventually, let_pass, timed};
-pub use command::{Ran, mf2c, mf2c_with, run};
+pub use command::{Ran, mf2c, mf2c_fed, mf2c_with, run};
 pub use curl::{Answer, curl};
-pub use http::Connection;
+pub use http::{Connection, Response};
 pub use random::Random;
 pub use receiver::{Delivery, Receiver, Reply};
+pub use smtp::{Mail, SmtpServer};
 pub use stream::{Event, EventStream};
 
 /// A number that an environment variable sets, for tests that can be made longer.

@@ -11,8 +11,15 @@ use std::process::Command;
 use mf2c_tests::{Agent, Start, agent_binary, eventually};
 
 /// The pages whose links are followed.
-const LINKED: [&str; 6] =
-    ["README.md", "CHANGELOG.md", "docs/ARCHITECTURE.md", "docs/guide.md", "docs/api.md", "docs/operations.md"];
+const LINKED: [&str; 7] = [
+    "README.md",
+    "CHANGELOG.md",
+    "docs/ARCHITECTURE.md",
+    "docs/guide.md",
+    "docs/api.md",
+    "docs/operations.md",
+    "docs/client.md",
+];
 
 /// What the README's examples answer; its comments are for people who are in a hurry.
 const README: [u16; 4] = [200, 200, 201, 200];

@@ -69,7 +69,7 @@ impl Staging {
             .spawn()
             .expect("setpriv is installed");
         let running = Running(child);
-        eventually("the ready line", || fs::read_to_string(self.path("out")).unwrap().starts_with("ready https://"));
+        eventually("the ready line", || fs::read_to_string(self.path("out")).unwrap().contains("ready https://"));
         running
     }
 }

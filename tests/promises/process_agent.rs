@@ -30,7 +30,13 @@ fn watched(agent: &Agent, path: &str) -> mf2c_tests::Answer {
 
 #[test]
 fn the_only_line_on_standard_output_says_where_the_api_is() {
-    let mut agent = Start::new().agent();
+    let data_dir = tempfile::tempdir().unwrap();
+    let mut first = Start::new().data_dir(data_dir.path()).agent();
+    // A first start tells of the administrator too.
+    let said: Vec<String> = first.printed().lines().map(str::to_owned).collect();
+    assert!(said.len() == 3 && said[0].starts_with("administrator: ") && said[2].starts_with("ready "), "{said:?}");
+    assert_eq!(first.stop("TERM").code(), Some(0));
+    let mut agent = Start::new().data_dir(data_dir.path()).agent();
     let ready = format!("ready https://127.0.0.1:{}/api\n", agent.https().rsplit(':').next().unwrap());
     println!("ready after {:?}", agent.ready_after);
     let _ = agent.send("GET", "cloud-entry-point", None).expect(200);

@@ -7,12 +7,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow, bail};
+use clap::CommandFactory as _;
+use mf2c_client::{ClientError, Surroundings};
 use mf2c_store::engine::EmbeddedEngine;
 use mf2c_store::{BackupSummary, Store, StoreOptions, read_backup, write_backup};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::cli::{AgentArgs, Command, ConfigCommand, FileArgs, PlaceArgs, exit, version};
-use crate::config::{self, AuthHeader, Loaded};
+use crate::cli::{AgentArgs, Cli, Command, ConfigCommand, FileArgs, PlaceArgs, exit, version};
+use crate::config::{self, Loaded};
 use crate::control;
 use crate::logging;
 use crate::node::{Node, Stopping, engine_options, make_directory, store_directory};
@@ -24,23 +26,33 @@ pub struct Failure {
     /// For the shell.
     pub code: u8,
     error: anyhow::Error,
+    quiet: bool,
 }
 
 impl Failure {
     /// Tells people what went wrong, on standard error.
     pub fn report(&self) {
-        let _ = writeln!(io::stderr(), "mf2c: {:#}", self.error);
+        if !self.quiet {
+            let _ = writeln!(io::stderr(), "mf2c: {:#}", self.error);
+        }
     }
 }
 
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
-        Self { code: exit::FAILED, error }
+        Self { code: exit::FAILED, error, quiet: false }
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        // Its message names the causes already.
+        Self { code: error.code(), quiet: error.is_quiet(), error: anyhow!("{error}") }
     }
 }
 
 fn misconfigured(error: impl Into<anyhow::Error>) -> Failure {
-    Failure { code: exit::USAGE, error: error.into() }
+    Failure { code: exit::USAGE, error: error.into(), quiet: false }
 }
 
 /// Does what the command line says.
@@ -66,6 +78,11 @@ pub fn run(command: Command) -> Result<(), Failure> {
         Command::Restore(args) => restore(&args),
         Command::Repair(args) => repair(&args),
         Command::Version => say(version()),
+        Command::Client(command) => {
+            let variables = config::client_environment();
+            let surroundings = Surroundings { variables, clock: world::real().clock, program: Cli::command };
+            Ok(mf2c_client::run(command, &surroundings)?)
+        }
     }
 }
 
@@ -103,9 +120,6 @@ fn agent(args: &AgentArgs) -> Result<(), Failure> {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    if loaded.config.auth.header == AuthHeader::Off {
-        tracing::info!("nobody can sign in yet: without auth.header = \"loopback\" every request is anonymous");
-    }
     let stopping = actix::System::new().block_on(serve(&loaded)).context("the agent did not start")?;
     stopping.finish();
     tracing::info!("stopped; everything is on disk");
@@ -118,6 +132,9 @@ async fn serve(loaded: &Loaded) -> anyhow::Result<Stopping> {
     let http = node.http.map(|address| address.to_string());
     let (role, version) = (loaded.config.role.as_str(), env!("CARGO_PKG_VERSION"));
     tracing::info!(version, role, https = %node.api, http, data_dir = %loaded.config.data_dir.display(), "serving");
+    if let Some(first_admin) = &node.first_admin {
+        say(first_admin).map_err(|failure| failure.error)?;
+    }
     say(&format!("ready https://{}/api", node.api)).map_err(|failure| failure.error)?;
     let manager = ServiceManager::find();
     manager.ready();

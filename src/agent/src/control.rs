@@ -1,6 +1,7 @@
 //! The door for commands on the same machine: a socket in the data directory, open to nobody but its owner.
 //!
-//! A command is one line; the answer is what follows. There is one command, `backup`.
+//! A command is one line; the answer is what follows. `backup` is answered with a backup, and `passwd NAME`, with the
+//! password on the next line, with `ok` or with what is wrong.
 
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -9,12 +10,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix::Addr;
+use mf2c_actors::session_manager::{SessionManager, SetPassword, SignInError};
 use mf2c_store::{Store, write_backup};
+use tokio::runtime::Handle;
 
 /// How long a command may keep the socket waiting for its line, or a reader may pause.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// The longest command.
-const MAX_COMMAND: u64 = 64;
+/// The longest line of a command: the name of a user, or a password.
+const MAX_LINE: usize = 2048;
+/// The answer of a command that was carried out.
+const OK: &str = "ok";
 
 /// The socket's path below a data directory.
 #[must_use]
@@ -29,9 +35,11 @@ pub struct Control {
 
 impl Control {
     /// Opens the door. An agent without it still works, but cannot be backed up while it runs.
-    pub fn start(data_dir: &Path, store: Arc<Store>) -> Option<Self> {
+    ///
+    /// Must be called on the runtime, which serves what the commands ask of actors.
+    pub fn start(data_dir: &Path, store: Arc<Store>, sessions: Addr<SessionManager>) -> Option<Self> {
         let path = socket_path(data_dir);
-        match open(&path, store) {
+        match open(&path, Room { store, sessions, runtime: Handle::current() }) {
             Ok(()) => Some(Self { path }),
             Err(error) => {
                 tracing::warn!(path = %path.display(), %error, "no control socket: `mf2c backup` needs the agent stopped");
@@ -47,7 +55,14 @@ impl Drop for Control {
     }
 }
 
-fn open(path: &Path, store: Arc<Store>) -> io::Result<()> {
+/// What commands work on.
+struct Room {
+    store: Arc<Store>,
+    sessions: Addr<SessionManager>,
+    runtime: Handle,
+}
+
+fn open(path: &Path, room: Room) -> io::Result<()> {
     // We hold the lock of the data directory, so a socket that is there was left by an agent that is gone.
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -58,7 +73,7 @@ fn open(path: &Path, store: Arc<Store>) -> io::Result<()> {
     // One command at a time, on a thread that ends with the process: a second one waits in the socket's queue.
     std::thread::Builder::new().name("control".to_owned()).spawn(move || {
         for stream in listener.incoming() {
-            let served = stream.and_then(|stream| serve(stream, &store));
+            let served = stream.and_then(|stream| serve(stream, &room));
             if let Err(error) = served {
                 tracing::warn!(%error, "a control command failed");
             }
@@ -67,20 +82,65 @@ fn open(path: &Path, store: Arc<Store>) -> io::Result<()> {
     Ok(())
 }
 
-fn serve(mut stream: UnixStream, store: &Store) -> io::Result<()> {
+fn serve(mut stream: UnixStream, room: &Room) -> io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    let mut command = Vec::new();
+    let command = line(&mut stream)?;
+    match command.split_once(' ').unwrap_or((&command, "")) {
+        ("backup", "") => backup(&stream, &room.store),
+        ("passwd", name) if !name.is_empty() => {
+            let password = line(&mut stream)?;
+            let answer = match set(room, name, password) {
+                Ok(()) => OK.to_owned(),
+                Err(error) => error.to_string(),
+            };
+            stream.write_all(format!("{answer}\n").as_bytes())
+        }
+        _ => stream.write_all(b"unknown command: expected `backup` or `passwd NAME`\n"),
+    }
+}
+
+/// The next line, without its end. What is no text is no command.
+fn line(stream: &mut UnixStream) -> io::Result<String> {
+    let mut line = Vec::new();
     let mut byte = [0];
-    while command.len() < MAX_COMMAND as usize && stream.read(&mut byte)? == 1 && byte[0] != b'\n' {
-        command.push(byte[0]);
+    while stream.read(&mut byte)? == 1 && byte[0] != b'\n' {
+        if line.len() == MAX_LINE {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "a line of a command is too long"));
+        }
+        line.push(byte[0]);
     }
-    if command != b"backup" {
-        return stream.write_all(b"unknown command: expected `backup`\n");
-    }
-    let written = write_backup(store, io::BufWriter::with_capacity(256 * 1024, &stream)).map_err(io::Error::other)?;
+    String::from_utf8(line).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "a command is not UTF-8"))
+}
+
+fn backup(stream: &UnixStream, store: &Store) -> io::Result<()> {
+    let written = write_backup(store, io::BufWriter::with_capacity(256 * 1024, stream)).map_err(io::Error::other)?;
     tracing::info!(documents = written.documents, bytes = written.bytes, "wrote a backup");
     Ok(())
+}
+
+fn set(room: &Room, name: &str, password: String) -> Result<(), SignInError> {
+    let set = SetPassword { username: name.to_owned(), password };
+    room.runtime.block_on(room.sessions.send(set))??;
+    tracing::info!(user = %name.escape_debug(), "the password was set by a command on this machine");
+    Ok(())
+}
+
+/// Asks the agent of `data_dir` to set a user's password, which ends the user's sessions; false if no agent runs there.
+///
+/// # Errors
+/// The socket's, and with the kind `Other` what the agent says against it.
+pub fn set_password(data_dir: &Path, name: &str, password: &str) -> io::Result<bool> {
+    if [name, password].iter().any(|text| text.contains('\n')) {
+        return Err(io::Error::other("a name or password with a line break in it is none"));
+    }
+    let Some(mut stream) = connect(data_dir)? else { return Ok(false) };
+    stream.write_all(format!("passwd {name}\n{password}\n").as_bytes())?;
+    match line(&mut stream)?.as_str() {
+        OK => Ok(true),
+        "" => Err(io::Error::other("the agent gave no answer; its log tells why")),
+        wrong => Err(io::Error::other(wrong.to_owned())),
+    }
 }
 
 /// Asks the agent of `data_dir` for a backup; none if no agent runs there.
@@ -88,10 +148,16 @@ fn serve(mut stream: UnixStream, store: &Store) -> io::Result<()> {
 /// # Errors
 /// The socket's.
 pub fn ask_for_backup(data_dir: &Path) -> io::Result<Option<UnixStream>> {
+    let Some(mut stream) = connect(data_dir)? else { return Ok(None) };
+    stream.write_all(b"backup\n")?;
+    Ok(Some(stream))
+}
+
+/// The socket of the agent of `data_dir`; none if no agent runs there.
+fn connect(data_dir: &Path) -> io::Result<Option<UnixStream>> {
     match UnixStream::connect(socket_path(data_dir)) {
-        Ok(mut stream) => {
+        Ok(stream) => {
             stream.set_read_timeout(Some(PATIENCE))?;
-            stream.write_all(b"backup\n")?;
             Ok(Some(stream))
         }
         Err(error) => match error.kind() {

@@ -1,9 +1,12 @@
 //! The `mf2c` program: configuration, command line and the node that joins all rooms.
 
+mod accounts;
 pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod control;
+
+mod first_admin;
 pub mod logging;
 pub mod node;
 pub mod process_figures;

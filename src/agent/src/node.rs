@@ -13,11 +13,16 @@ use actix_web::App;
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::{Compress, from_fn};
 use actix_web::web::Data;
+use mf2c_actors::hasher::Hasher;
 use mf2c_actors::inventory::{Inventory, InventorySettings};
 use mf2c_actors::ports::World;
 use mf2c_actors::resource_store::ResourceStore;
+use mf2c_actors::session_manager::{SessionManager, SessionSettings};
 use mf2c_actors::supervisor::Supervisor;
 use mf2c_actors::webhook_dispatcher::{WebhookCounters, WebhookDispatcher, WebhookSettings};
+use mf2c_auth::KeyFileError;
+use mf2c_auth::token::TokenKey;
+use mf2c_domain::people::throttle;
 use mf2c_facade::cimi::{self, Api, ApiSettings, OpenApi, Repeats, Writes};
 use mf2c_facade::events::{self, EventSettings, Events};
 use mf2c_facade::front::{self, Connections, Listener, boundary::Limits};
@@ -29,8 +34,10 @@ use mf2c_store::{Store, StoreOptions, Writer};
 use mf2c_transport::webhook::{HttpWebhooks, TransportError, WebhookOptions};
 use thiserror::Error;
 
+use crate::accounts::{self, MailError, Rooms};
 use crate::config::{AccessLog, AuthHeader, Config, ListenAddress, MetricsReaders, Role};
 use crate::control::Control;
+use crate::first_admin::{self, FirstAdminError};
 use crate::process_figures;
 
 /// Why an agent did not start.
@@ -54,6 +61,15 @@ pub enum StartError {
     /// Nothing can be sent to webhooks.
     #[error(transparent)]
     Webhooks(#[from] TransportError),
+    /// The mail server cannot be used as it is configured.
+    #[error(transparent)]
+    Mail(#[from] MailError),
+    /// There is no key to sign the tokens of sessions with.
+    #[error(transparent)]
+    SessionKey(#[from] KeyFileError),
+    /// Nobody could ever sign in.
+    #[error(transparent)]
+    FirstAdmin(#[from] FirstAdminError),
     /// A port is taken, or not ours to take.
     #[error("failed to listen on {address}: choose another address with `{flag}`, or stop what uses it")]
     Listen {
@@ -82,6 +98,8 @@ pub struct Node {
     pub api: SocketAddr,
     /// Where plain HTTP is served, if anywhere.
     pub http: Option<SocketAddr>,
+    /// What must be told of the first administrator, once.
+    pub first_admin: Option<String>,
     server: ServerHandle,
     readiness: Arc<Readiness>,
     events: Arc<Events>,
@@ -100,6 +118,7 @@ impl Node {
         let identity = server_identity(config, &world)?;
         let tls = Arc::new(mf2c_pki::server_config(&identity)?);
 
+        let mail = accounts::mail_transport(config, &world)?;
         let transport = HttpWebhooks::new(&webhook_options(config))?;
         let arbiters = vec![Arbiter::new(), Arbiter::new()];
         let actor = ResourceStore::new(writer, config.store.queue);
@@ -107,10 +126,27 @@ impl Node {
         if config.device.enabled {
             start_inventory(config, &arbiters[1], &store, &store_writer, &world);
         }
+        // Whatever may fail comes before the administrator, whose password is told only once.
+        let (secure, api_address) = listen(config.api.listen, "--api")?;
+        let plain = config.api.http.map(|address| listen(address, "--http")).transpose()?;
+        let tokens = Arc::new(TokenKey::load_or_create(&config.data_dir, &*world.entropy)?);
+        let hasher = Hasher::new(Arc::clone(&world.entropy));
+        let password_file = config.auth.admin_password_file.as_deref();
+        let first_admin = first_admin::ensure(password_file, &store, &store_writer, &hasher, &world).await?;
+        let (key, settings) = (Arc::clone(&tokens), session_settings(config));
+        let (room, writer) = (Arc::clone(&store), store_writer.clone());
+        let sessions = SessionManager::new(room, writer, world.clone(), key, hasher.clone(), settings);
+        let sessions = SessionManager::start_in_arbiter(&arbiters[1].handle(), move |_| sessions);
+        let arbiter = &arbiters[1];
+        let rooms = Rooms { arbiter, store: &store, writer: &store_writer, sessions: &sessions, hasher, world: &world };
+        let accounts = accounts::start(config, mail, rooms).await;
         let webhooks = start_webhooks(config, &arbiters[1], transport, &store, &store_writer, &world);
         let api = Data::new(Api {
             store: Arc::clone(&store),
             writer: Writes::new(store_writer),
+            accounts,
+            sessions: sessions.clone(),
+            tokens,
             world: world.clone(),
             webhooks,
             settings: api_settings(config),
@@ -122,11 +158,10 @@ impl Node {
         }
         let events = Events::start(Arc::clone(&store), Arc::clone(&world.clock), event_settings(config));
         let stream = Data::from(Arc::clone(&events));
-        let (secure, api_address) = listen(config.api.listen, "--api")?;
-        let plain = config.api.http.map(|address| listen(address, "--http")).transpose()?;
-        let http = plain.as_ref().map(|(_, address)| *address);
-        let mut listeners = vec![Listener { socket: secure, tls: Some(tls) }];
-        listeners.extend(plain.map(|(socket, _)| Listener { socket, tls: None }));
+        let (plain, http) = plain.unzip();
+        let listeners = [(Some(secure), Some(tls)), (plain, None)];
+        let listeners =
+            listeners.into_iter().filter_map(|(socket, tls)| Some(Listener { socket: socket?, tls })).collect();
         let connections = Connections::default();
         let monitor = Monitor::new(monitor_settings(config, &identity), connections.clone(), &world);
         let readiness = monitor.readiness();
@@ -143,9 +178,9 @@ impl Node {
         .map_err(|source| StartError::Start { what: "the server", source })?;
         let handle = server.handle();
         actix::spawn(server);
-        let control = Control::start(&config.data_dir, store);
+        let control = Control::start(&config.data_dir, store, sessions);
         readiness.enter(Stage::Serving);
-        Ok(Self { api: api_address, http, server: handle, readiness, events, arbiters, _control: control })
+        Ok(Self { api: api_address, http, first_admin, server: handle, readiness, events, arbiters, _control: control })
     }
 
     /// Stops taking requests and answers those in flight. What is left to do needs no runtime: see [`Stopping::finish`].
@@ -326,6 +361,8 @@ fn api_settings(config: &Config) -> ApiSettings {
         body_timeout: config.limits.body_timeout.get(),
         page: config.limits.page,
         trusted_proxies: config.api.trusted_proxies.clone(),
+        external_url: Some(config.api.external_url.clone()).filter(|url| !url.is_empty()),
+        names: accounts::names(config),
     }
 }
 
@@ -363,6 +400,18 @@ fn workers(config: &Config) -> usize {
     match config.api.workers {
         0 => std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
         chosen => chosen,
+    }
+}
+
+fn session_settings(config: &Config) -> SessionSettings {
+    SessionSettings {
+        life: config.auth.session_life.get(),
+        without_account: config.auth.header == AuthHeader::Loopback,
+        limits: throttle::Limits {
+            lock_after: config.auth.lock_after,
+            lock_for: config.auth.lock_for.get(),
+            ..throttle::Limits::default()
+        },
     }
 }
 

@@ -2,12 +2,15 @@
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::caller::Caller;
 
-/// The most rules one list may hold.
+/// The most rules one list may hold, not counting [`ADMIN_ALL`].
 pub const MAX_RULES: usize = 100;
+
+/// The rule that every stored list has: administrators may do everything.
+pub const ADMIN_ALL: Rule = Rule::role("ADMIN", Right::All);
 
 /// An access control list: an owner with every right, and rules that grant rights to others.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -16,8 +19,27 @@ pub struct Acl {
     /// Who owns the resource.
     pub owner: Principal,
     /// What others may do.
-    #[serde(default, skip_serializing_if = "has_no_rules", rename = "rules")]
+    #[serde(default, skip_serializing_if = "has_no_rules", rename = "rules", deserialize_with = "rules")]
     rule_list: Cow<'static, [Rule]>,
+}
+
+/// Lists of rules that many stored lists have. They are held once: there may be a hundred thousand sessions.
+const USUAL: [&[Rule]; 2] = [&[ADMIN_ALL], SESSION];
+/// The rules of a session, whose own role owns it: administrators see it.
+pub const SESSION: &[Rule] = &[Rule::role("ADMIN", Right::View), ADMIN_ALL];
+
+/// Reads rules into no more memory than they need.
+fn rules<'de, D: Deserializer<'de>>(from: D) -> Result<Cow<'static, [Rule]>, D::Error> {
+    let rules = Vec::<Rule>::deserialize(from)?;
+    let usual = USUAL.into_iter().find(|usual| *usual == rules);
+    Ok(usual.map_or_else(|| Cow::Owned(rules.into_boxed_slice().into_vec()), Cow::Borrowed))
+}
+
+/// Reads the name of a principal; those that the program itself knows are held once.
+fn name<'de, D: Deserializer<'de>>(from: D) -> Result<Cow<'static, str>, D::Error> {
+    let name = String::deserialize(from)?;
+    let known = ["ADMIN", "USER", "ANON"].into_iter().find(|known| *known == name);
+    Ok(known.map_or_else(|| Cow::Owned(name.into_boxed_str().into_string()), Cow::Borrowed))
 }
 
 #[expect(clippy::ptr_arg, reason = "serde passes the field as it is")]
@@ -30,6 +52,7 @@ fn has_no_rules(rules: &Cow<'static, [Rule]>) -> bool {
 #[serde(deny_unknown_fields)]
 pub struct Principal {
     /// The user's name or the role's.
+    #[serde(deserialize_with = "name")]
     pub principal: Cow<'static, str>,
     /// Which of the two it is.
     #[serde(rename = "type")]
@@ -51,6 +74,7 @@ pub enum PrincipalKind {
 #[serde(deny_unknown_fields)]
 pub struct Rule {
     /// To whom: the user's name or the role's.
+    #[serde(deserialize_with = "name")]
     pub principal: Cow<'static, str>,
     /// Which of the two it is.
     #[serde(rename = "type")]
@@ -142,6 +166,12 @@ impl Acl {
         Self { owner, rule_list: Cow::Owned(rules) }
     }
 
+    /// A list with an owner and rules that stand in the program, which many lists share.
+    #[must_use]
+    pub const fn with_rules(owner: Principal, rules: &'static [Rule]) -> Self {
+        Self { owner, rule_list: Cow::Borrowed(rules) }
+    }
+
     /// What a resource gets when its creator names no list: ADMIN's belong to the role, others' to the caller.
     ///
     /// None for an anonymous caller, who can own nothing.
@@ -159,10 +189,15 @@ impl Acl {
         &self.rule_list
     }
 
-    /// Adds the rule that every stored list has: administrators may do everything.
+    /// Whether no other document will have the same list: it belongs to the role of one session.
+    #[must_use]
+    pub fn is_of_one_session(&self) -> bool {
+        self.owner.kind == PrincipalKind::Role && self.owner.principal.starts_with("session/")
+    }
+
+    /// Adds [`ADMIN_ALL`], which every stored list has.
     #[must_use]
     pub fn with_admin(mut self) -> Self {
-        const ADMIN_ALL: Rule = Rule::role("ADMIN", Right::All);
         if !self.rule_list.contains(&ADMIN_ALL) {
             self.rule_list.to_mut().push(ADMIN_ALL);
         }

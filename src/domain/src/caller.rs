@@ -2,18 +2,22 @@
 
 use std::sync::Arc;
 
+use crate::time::Timestamp;
+
 /// The authenticated sender of a request. Only the facade makes one, from what it has checked.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Caller {
     identity: Option<Arc<str>>,
     roles: Arc<[Box<str>]>,
+    /// Until when the proof holds; none where it has no end.
+    until: Option<Timestamp>,
 }
 
 impl Caller {
     /// Somebody unknown; holds the role `ANON` and no other.
     #[must_use]
     pub fn anonymous() -> Self {
-        Self { identity: None, roles: Arc::new(["ANON".into()]) }
+        Self { identity: None, roles: Arc::new(["ANON".into()]), until: None }
     }
 
     /// The agent itself, with every right.
@@ -29,7 +33,13 @@ impl Caller {
         if !held.iter().any(|role| &**role == "ANON") {
             held.push("ANON".into());
         }
-        Self { identity: Some(identity.into()), roles: held.into() }
+        Self { identity: Some(identity.into()), roles: held.into(), until: None }
+    }
+
+    /// The same caller, by a proof that holds until then.
+    #[must_use]
+    pub fn until(self, end: Timestamp) -> Self {
+        Self { until: Some(end), ..self }
     }
 
     /// The name the caller goes by; none for an anonymous one.
@@ -42,6 +52,23 @@ impl Caller {
     #[must_use]
     pub fn has_role(&self, role: &str) -> bool {
         self.roles.iter().any(|held| &**held == role)
+    }
+
+    /// The roles that the caller holds.
+    pub fn roles(&self) -> impl Iterator<Item = &str> {
+        self.roles.iter().map(|role| &**role)
+    }
+
+    /// The session that the caller is signed in with, which is one of his roles; none for who has no session.
+    #[must_use]
+    pub fn session(&self) -> Option<&str> {
+        self.roles().find(|role| role.starts_with("session/"))
+    }
+
+    /// Whether what proved the caller still holds at `now`. Whether his session is still there, the store knows.
+    #[must_use]
+    pub fn holds(&self, now: Timestamp) -> bool {
+        self.until.is_none_or(|end| now < end)
     }
 
     /// Whether the caller may do anything.

@@ -81,11 +81,12 @@ pub fn is_type_name(text: &str) -> bool {
     text.len() <= 64 && text.split('-').all(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase()))
 }
 
-/// User names may hold nearly anything (external identities have slashes); all others are plain words.
+/// User names may hold nearly anything (external identities have slashes) but what would break out of a JSON text, in
+/// which ids are written as they are; all others are plain words.
 fn is_local_name(kind: &str, name: &str) -> bool {
     if kind == "user" {
         return !name.is_empty()
-            && !name.chars().any(|c| c.is_control() || c.is_whitespace())
+            && !name.chars().any(|c| c.is_control() || c.is_whitespace() || matches!(c, '"' | '\\'))
             && !name.split('/').any(|step| matches!(step, "" | "." | ".."));
     }
     is_plain_name(name)
@@ -167,6 +168,8 @@ mod tests {
             "device/a-",
             "a--b/c",
             "user/../x",
+            "user/a\",\"isSuperUser\":true,\"b\":\"",
+            "user/a\\b",
             &long,
         ] {
             assert!(ResourceId::parse(bad).is_err(), "{bad:?} was accepted");

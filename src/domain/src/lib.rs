@@ -11,6 +11,7 @@ pub mod filter;
 pub mod id;
 pub mod nearest;
 pub mod path;
+pub mod people;
 pub mod query;
 pub mod resource;
 pub mod scalar;

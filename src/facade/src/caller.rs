@@ -1,48 +1,139 @@
-//! Who asks. Until people can sign in, a request is anonymous, or, in development, what a header claims.
+//! Who asks: what a header claims in development, or who is signed in with the session whose cookie came along.
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderMap};
+use actix_web::web::Data;
+use mf2c_auth::token::TokenKey;
 use mf2c_domain::caller::Caller;
+use mf2c_domain::time::Timestamp;
+use mf2c_store::Store;
 
+use crate::cimi::Api;
 use crate::front::Peer;
 
 /// The header by which the original let anybody be anybody: `internal ADMIN`, `jane USER`.
 pub const AUTHN_INFO: &str = "slipstream-authn-info";
 
+/// The cookie that holds a session's token: `token=<JWT>`, or the token alone.
+pub const COOKIE: &str = "com.sixsq.slipstream.cookie";
+
 /// Headers that show that somebody else stands between the client and us.
 const FORWARDING: [&str; 4] = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip"];
 
-/// The caller of a request. The header counts only if `header_allowed`, from a loopback address, and if no proxy has
-/// forwarded the request: behind one, everybody comes from loopback.
+/// The caller of a request: whom the header names, where it counts; else who is signed in; else nobody. A bad proof makes
+/// nobody of a caller, and is no error: a browser sends what it has.
 #[must_use]
-pub fn caller_of(request: &HttpRequest, header_allowed: bool) -> Caller {
-    if !header_allowed || !request.headers().contains_key(AUTHN_INFO) {
-        return Caller::anonymous();
-    }
+pub fn caller_of(request: &HttpRequest, api: &Api) -> Caller {
+    named(request, api.settings.header_allowed)
+        .or_else(|| signed_in(request.headers(), &api.tokens, &api.store, || api.world.clock.now()))
+        .unwrap_or_else(Caller::anonymous)
+}
+
+/// Whether a caller is still who he was: his session has neither expired nor been ended. To be asked again while a
+/// stream goes on.
+#[must_use]
+pub fn still_valid(caller: &Caller, store: &Store, now: Timestamp) -> bool {
+    caller.holds(now) && caller.session().is_none_or(|session| store.get(session).is_some())
+}
+
+/// Whom the header names. It counts only if `allowed`, from a loopback address, and if no proxy has forwarded the request:
+/// behind one, everybody comes from loopback.
+fn named(request: &HttpRequest, allowed: bool) -> Option<Caller> {
+    let claims = request.headers().get(AUTHN_INFO).filter(|_| allowed)?;
     let near = request.conn_data::<Peer>().is_some_and(|peer| peer.address.ip().to_canonical().is_loopback());
     if !near || is_forwarded(request.headers()) {
         tracing::warn!(
             header = AUTHN_INFO,
             "ignored the header of a request that does not come straight from this machine"
         );
-        return Caller::anonymous();
+        return None;
     }
-    let claims = request.headers().get(AUTHN_INFO).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let mut words = claims.split_whitespace();
-    words.next().map_or_else(Caller::anonymous, |identity| Caller::new(identity, words))
+    let mut words = claims.to_str().unwrap_or_default().split_whitespace();
+    words.next().map(|identity| Caller::new(identity, words))
 }
 
 /// Tells whether a caller may still do what he was allowed to do when his request came.
 pub type StillAllowed = Box<dyn Fn() -> bool>;
 
-/// What an answer that lasts, such as the event stream, asks now and then: whether the request's credential still counts.
-/// A header and anonymity have no end.
+/// What an answer that lasts, such as the event stream, asks now and then: whether the caller's session still counts. A
+/// header and anonymity have no end.
 #[must_use]
-pub fn still_allowed(_request: &HttpRequest, _caller: &Caller) -> StillAllowed {
-    Box::new(|| true)
+pub fn still_allowed(api: &Data<Api>, caller: &Caller) -> StillAllowed {
+    let (api, caller) = (Data::clone(api), caller.clone());
+    Box::new(move || still_valid(&caller, &api.store, api.world.clock.now()))
 }
 
 /// Whether somebody else stands between the client and us.
 pub(crate) fn is_forwarded(headers: &HeaderMap) -> bool {
     headers.contains_key(header::VIA) || FORWARDING.iter().any(|name| headers.contains_key(*name))
+}
+
+/// Who is signed in with the session that the cookie names.
+fn signed_in(headers: &HeaderMap, tokens: &TokenKey, store: &Store, now: impl Fn() -> Timestamp) -> Option<Caller> {
+    let claims = tokens.verify(token(headers)?, now())?;
+    // The token is good, but the session may have been ended.
+    store.get(&claims.session).filter(|session| session.id.kind() == "session")?;
+    let end = Timestamp::from_millis(i64::try_from(claims.exp).ok()?.checked_mul(1000)?);
+    Some(Caller::new(&claims.username, claims.roles.split(' ').filter(|role| !role.is_empty())).until(end))
+}
+
+/// The token in the one cookie of our name; none where two of them differ, because nobody knows which one is meant.
+fn token(headers: &HeaderMap) -> Option<&str> {
+    let mut found = None;
+    for header in headers.get_all(header::COOKIE) {
+        // Cookies of others may hold bytes that are no text.
+        for pair in header.as_bytes().split(|byte| *byte == b';') {
+            let Some(value) = pair.trim_ascii().strip_prefix(COOKIE.as_bytes()) else { continue };
+            let Some(value) = value.trim_ascii_start().strip_prefix(b"=") else { continue };
+            if found.is_some_and(|found| found != value) {
+                return None;
+            }
+            found = Some(value);
+        }
+    }
+    let value = std::str::from_utf8(found?).ok()?.trim();
+    let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value);
+    Some(value.strip_prefix("token=").unwrap_or(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::HeaderValue;
+
+    use super::*;
+
+    fn read(cookies: &[&[u8]]) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        for cookie in cookies {
+            headers.append(header::COOKIE, HeaderValue::from_bytes(cookie).unwrap());
+        }
+        token(&headers).map(str::to_owned)
+    }
+
+    #[test]
+    fn the_token_is_found_among_other_cookies_with_and_without_its_name() {
+        let token = Some("a.b-_c".to_owned());
+        for cookie in [
+            "com.sixsq.slipstream.cookie=token=a.b-_c",
+            "com.sixsq.slipstream.cookie=a.b-_c",
+            "com.sixsq.slipstream.cookie=\"token=a.b-_c\"",
+            "x=1; com.sixsq.slipstream.cookie=token=a.b-_c; y",
+            ";;com.sixsq.slipstream.cookie=a.b-_c;com.sixsq.slipstream.cookie2=z",
+        ] {
+            assert_eq!(read(&[cookie.as_bytes()]), token, "{cookie}");
+        }
+        assert_eq!(read(&[b"x=\xff\xfe", b"com.sixsq.slipstream.cookie=a.b-_c"]), token);
+    }
+
+    #[test]
+    fn one_token_may_come_twice_but_two_tokens_are_none() {
+        let [a, b] = [b"com.sixsq.slipstream.cookie=a".as_slice(), b"com.sixsq.slipstream.cookie=b"];
+        assert_eq!(read(&[a, a]), Some("a".to_owned()));
+        assert_eq!(read(&[a, b]), None);
+        assert_eq!(read(&[b"com.sixsq.slipstream.cookie=a; com.sixsq.slipstream.cookie=b"]), None);
+        assert_eq!(read(&[b"com.sixsq.slipstream.cookie=\xff"]), None);
+        for none in [&b""[..], b"com.sixsq.slipstream.cookie", b"COM.SIXSQ.slipstream.cookie=a", b"=a", b";"] {
+            assert_eq!(read(&[none]), None);
+        }
+    }
 }

@@ -2,6 +2,10 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::{StatusCode, header};
+use mf2c_actors::account_manager::AccountError;
+use mf2c_actors::hasher::HashError;
+use mf2c_actors::session_manager::SignInError;
+use mf2c_auth::passwords::PasswordError;
 use mf2c_domain::filter::FilterError;
 use mf2c_domain::id::IdError;
 use mf2c_domain::query::QueryError;
@@ -59,6 +63,11 @@ impl ApiError {
     #[must_use]
     pub fn unavailable(message: impl Into<String>, retry_after: u32) -> Self {
         Self { retry_after: Some(retry_after), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, message) }
+    }
+
+    /// 429, or another refusal that ends by itself after so many seconds.
+    pub fn later(status: StatusCode, message: impl Into<String>, seconds: u32) -> Self {
+        Self { retry_after: Some(seconds), ..Self::new(status, message) }
     }
 
     /// Names the resource that the error is about.
@@ -133,6 +142,50 @@ impl From<StoreError> for ApiError {
             StoreError::Unavailable { .. } | StoreError::Stopping => {
                 Self { retry_after: Some(1), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, text) }
             }
+        }
+    }
+}
+
+impl From<SignInError> for ApiError {
+    fn from(error: SignInError) -> Self {
+        let text = error.to_string();
+        match error {
+            SignInError::Invalid { shown } => Self::new(StatusCode::FORBIDDEN, text).about(shown),
+            SignInError::Wait(wait) => Self::later(StatusCode::TOO_MANY_REQUESTS, text, wait.seconds()),
+            SignInError::Busy => Self::later(StatusCode::SERVICE_UNAVAILABLE, text, 1),
+            SignInError::Full { .. } => Self::new(StatusCode::INSUFFICIENT_STORAGE, text),
+            SignInError::Nobody => Self::new(StatusCode::FORBIDDEN, text),
+            SignInError::NoUser { .. } => Self::new(StatusCode::NOT_FOUND, text),
+            SignInError::PasswordLength { .. } => Self::bad_request(text),
+            SignInError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<AccountError> for ApiError {
+    fn from(error: AccountError) -> Self {
+        let text = error.to_string();
+        match error {
+            AccountError::Store(error) => error.into(),
+            AccountError::Callback(error) => crate::people::callbacks::unusable(&error),
+            AccountError::HiddenTemplate(href) => Self::bad_request(text).about(href),
+            AccountError::Form(_)
+            | AccountError::UnknownMethod(_)
+            | AccountError::Password(_)
+            | AccountError::NotActive(_)
+            | AccountError::NotNew(_)
+            | AccountError::AlreadyValidated(_)
+            | AccountError::NoNewPassword
+            | AccountError::Digest(HashError::Password(PasswordError::TooLong { .. })) => Self::bad_request(text),
+            AccountError::Closed | AccountError::WrongPassword => Self::new(StatusCode::FORBIDDEN, text),
+            AccountError::TooOften(wait) | AccountError::TooManyFailures(wait) => {
+                Self::later(StatusCode::TOO_MANY_REQUESTS, text, wait.seconds())
+            }
+            AccountError::TooManyWaiting => Self::later(StatusCode::SERVICE_UNAVAILABLE, text, 3600),
+            AccountError::Digest(_) => Self::later(StatusCode::SERVICE_UNAVAILABLE, text, 1),
+            // Nothing has failed, and trying again would not help: the agent is set up to send no mail.
+            AccountError::NoMail => Self::new(StatusCode::CONFLICT, text),
+            AccountError::Failed => Self::new(StatusCode::INTERNAL_SERVER_ERROR, text),
         }
     }
 }

@@ -7,3 +7,4 @@ pub mod events;
 pub mod front;
 pub mod monitor;
 mod people;
+mod proxy;

@@ -66,7 +66,7 @@ pub fn load(cert_path: &Path, key_path: &Path) -> Result<ServerIdentity, PkiErro
     ServerIdentity::new(chain, key)
 }
 
-fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, PkiError> {
+pub(crate) fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, PkiError> {
     let bad = |reason: String| PkiError::NoCertificate { path: path.to_owned(), reason };
     let (text, _) = read(path)?;
     let chain = CertificateDer::pem_slice_iter(&text).collect::<Result<Vec<_>, _>>();

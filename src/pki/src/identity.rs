@@ -1,16 +1,15 @@
 //! `ServerIdentity`: a certificate chain and its private key.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use mf2c_domain::time::Timestamp;
 use rustls::{
-    SupportedCipherSuite,
     pki_types::{CertificateDer, PrivateKeyDer},
     sign::CertifiedKey,
 };
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-use crate::{PkiError, provider};
+use crate::{Fingerprint, PkiError, provider};
 
 /// What a listener proves itself with: the own certificate first, then those that signed it, and the private key.
 pub struct ServerIdentity {
@@ -48,20 +47,7 @@ impl ServerIdentity {
     /// SHA-256 of the own certificate, in upper-case hexadecimal with colons, as browsers and `openssl` show it.
     #[must_use]
     pub fn fingerprint_sha256(&self) -> String {
-        // The digest of the provider is only reachable through a cipher suite; this one is defined with SHA-256.
-        let SupportedCipherSuite::Tls13(suite) = rustls::crypto::aws_lc_rs::cipher_suite::TLS13_AES_128_GCM_SHA256
-        else {
-            return String::new();
-        };
-        let own: &[u8] = self.chain.first().map_or(&[], |own| own.as_ref());
-        let digest = suite.common.hash_provider.hash(own);
-        let mut text = String::with_capacity(95);
-        for byte in digest.as_ref() {
-            let separator = if text.is_empty() { "" } else { ":" };
-            // Writing to a string cannot fail.
-            let _ = write!(text, "{separator}{byte:02X}");
-        }
-        text
+        self.chain.first().map(|own| Fingerprint::of(own).to_string()).unwrap_or_default()
     }
 }
 

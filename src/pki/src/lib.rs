@@ -3,6 +3,7 @@
 //! Every TLS setting of the project is built on [`provider`], so that two providers can never meet in one process. An
 //! identity is a certificate chain with its private key: made here at the first start, or read from two files.
 
+mod client;
 mod files;
 mod identity;
 mod selfsigned;
@@ -11,6 +12,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use rustls::{ServerConfig, crypto::CryptoProvider};
 
+pub use client::{Fingerprint, Memory, Shown, Trust, client_config};
 pub use files::{Origin, load, load_or_create};
 pub use identity::ServerIdentity;
 

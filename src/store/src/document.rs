@@ -28,8 +28,13 @@ pub struct Document {
 pub(crate) enum Body {
     /// In memory.
     Here(Box<[u8]>),
-    /// On disk, because the memory budget is used up.
+    /// On disk, because the memory budget is used up or the type's documents always are.
     OnDisk,
+}
+
+/// Whether the type's documents are left on disk, however much memory there is.
+pub(crate) fn is_left_on_disk(id: &ResourceId) -> bool {
+    mf2c_domain::resource::find(id.kind()).is_some_and(|spec| spec.on_disk)
 }
 
 impl Document {

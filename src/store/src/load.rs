@@ -158,10 +158,10 @@ impl Documents<'_> {
             }
             _ => {}
         }
-        if mf2c_domain::resource::find(id.kind()).is_none() {
+        let Some(spec) = mf2c_domain::resource::find(id.kind()) else {
             self.unknown += 1;
             return Ok(());
-        }
+        };
         let acl = match self.acls.get(guarded.acl.get()) {
             Some(acl) => Arc::clone(acl),
             None => {
@@ -172,7 +172,7 @@ impl Documents<'_> {
                 acl
             }
         };
-        let here = self.resident + record.body.len() as u64 <= self.options.memory_budget;
+        let here = !spec.on_disk && self.resident + record.body.len() as u64 <= self.options.memory_budget;
         self.resident += if here { record.body.len() as u64 } else { 0 };
         let body = if here { Body::Here(record.body.into()) } else { Body::OnDisk };
         let (born, revision) = (record.born, record.revision);

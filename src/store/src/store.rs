@@ -195,12 +195,15 @@ impl Store {
         }
     }
 
-    /// Answers a query on the documents of one type with what `caller` may see.
+    /// Answers a query on the documents of one type with what `caller` may see. The type's secrets count as absent.
     ///
     /// # Errors
     /// [`StoreError::Cursor`] if the query's cursor does not fit, [`StoreError::Unavailable`] if a document cannot be read.
     pub fn find(&self, spec: &TypeSpec, query: &Query, caller: &Caller) -> Result<Found, StoreError> {
         let Some(collection) = self.catalog.collection(spec.name) else { return Ok(Found::default()) };
+        let secrets: Vec<&str> = spec.secrets().collect();
+        let blind = (!secrets.is_empty()).then(|| query.clone().without(&secrets));
+        let query = blind.as_ref().unwrap_or(query);
         let own_order = spec
             .default_order
             .and_then(|(path, descending)| Path::parse(path).map(|path| vec![OrderKey { path, descending }]));
@@ -306,6 +309,12 @@ impl Store {
     #[must_use]
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// The number of documents of one type.
+    #[must_use]
+    pub fn count(&self, kind: &str) -> usize {
+        self.catalog.collection(kind).map_or(0, |collection| collection.len())
     }
 
     /// The number of stored documents.

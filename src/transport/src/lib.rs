@@ -1,3 +1,4 @@
 //! The real network behind the actors' ports.
 
+pub mod smtp;
 pub mod webhook;

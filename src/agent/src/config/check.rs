@@ -7,7 +7,7 @@ use std::fmt::Display;
 use super::error::{Origin, Problem};
 use super::quantity::{HumanDuration, HumanSize};
 use super::settings::Config;
-use super::words::AuthHeader;
+use super::words::{AuthHeader, MailSecurity};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -22,6 +22,8 @@ pub(super) fn problems(config: &Config, origins: &BTreeMap<String, Origin>) -> V
     let mut check = Check { origins, problems: vec![] };
     check.addresses(config);
     check.certificate(config);
+    check.auth(config);
+    check.mail(config);
     check.limits(config);
     check.store(config);
     check.events(config);
@@ -66,6 +68,12 @@ impl Check<'_> {
             let reason = format!("plain HTTP cannot share {listen} with HTTPS (`api.listen`); choose another port");
             self.refuse("api.http", reason);
         }
+        let url = &config.api.external_url;
+        if !url.is_empty() && !is_server(url) {
+            let url: String = url.chars().take(60).collect();
+            let reason = format!("`{url}` is no address of a server; write for example `https://fog.example.org:8443`");
+            self.refuse("api.external_url", reason);
+        }
         self.range("api.workers", config.api.workers, 0, 1024);
         let origins = &config.api.cors_origins;
         if origins.len() > MAX_ORIGINS {
@@ -99,6 +107,44 @@ impl Check<'_> {
                 "tls.names",
                 format!("`{name}` is no host name or address; write for example `fog.example.org`"),
             );
+        }
+    }
+
+    fn auth(&mut self, config: &Config) {
+        let auth = &config.auth;
+        self.time("auth.session_life", auth.session_life, 60_000, 366 * 24 * HOUR);
+        self.range("auth.lock_after", auth.lock_after, 1, 1000);
+        self.time("auth.lock_for", auth.lock_for, 1000, 15 * MINUTE);
+        self.time("auth.validation_life", auth.validation_life, 1000, 30 * 24 * HOUR);
+    }
+
+    fn mail(&mut self, config: &Config) {
+        let mail = &config.mail;
+        self.time("mail.timeout", mail.timeout, 1000, 10 * MINUTE);
+        if mail.host.is_empty() {
+            let orphans = [("mail.username", !mail.username.is_empty()), ("mail.from", !mail.from.is_empty())];
+            for (key, _) in orphans.into_iter().filter(|(_, given)| *given) {
+                self.refuse(key, "means nothing without `mail.host`; set that, or leave this empty".to_owned());
+            }
+            return;
+        }
+        if !is_host(&mail.host) || mail.host.starts_with("*.") {
+            let host: String = mail.host.chars().take(60).collect();
+            self.refuse("mail.host", format!("`{host}` is no host; write for example `smtp.example.org`"));
+        }
+        if mail.from.is_empty() {
+            let reason = "is missing; `mail.host` needs the address that mails come from: `fog@example.org`";
+            self.refuse("mail.from", reason.to_owned());
+        }
+        if mail.security == MailSecurity::None && !is_near(&mail.host) {
+            let reason = "is for a mail server on this machine: passwords and links would cross the network in clear \
+                          text; use `starttls` or `tls`";
+            self.refuse("mail.security", reason.to_owned());
+        }
+        match (mail.username.is_empty(), &mail.password_file) {
+            (false, None) => self.refuse("mail.username", "needs `mail.password_file` too".to_owned()),
+            (true, Some(_)) => self.refuse("mail.password_file", "needs `mail.username` too".to_owned()),
+            _ => {}
         }
     }
 
@@ -167,6 +213,28 @@ impl Check<'_> {
             }
         }
     }
+}
+
+/// Whether a text is `http://` or `https://` with a host and perhaps a port, and nothing behind.
+fn is_server(url: &str) -> bool {
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")).unwrap_or_default();
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
+    let (host, port) = match rest.rsplit_once(':').filter(|(_, port)| !port.contains(']')) {
+        Some((host, port)) => (host, port.parse::<u16>().is_ok_and(|port| port > 0)),
+        None => (rest, true),
+    };
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    port && !host.starts_with("*.")
+        && match bare {
+            Some(bare) => bare.parse::<std::net::Ipv6Addr>().is_ok(),
+            None => is_host(host) && !host.contains(':'),
+        }
+}
+
+/// Whether a mail server is on this machine.
+fn is_near(host: &str) -> bool {
+    let address = host.parse::<std::net::IpAddr>();
+    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
 /// Whether a name may stand in a certificate: a DNS name, perhaps with a leading `*.`, or an address.

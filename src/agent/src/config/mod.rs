@@ -30,7 +30,7 @@ pub use keys::environment_name;
 pub use quantity::{HumanDuration, HumanSize, QuantityError};
 pub use settings::{Api, Auth, Config, Device, Limits, Log, Sensor, Store, Tls};
 pub use sources::Overrides;
-pub use words::{AccessLog, AgentType, AuthHeader, LogFormat, MetricsReaders, Role, UnknownWord};
+pub use words::{AccessLog, AgentType, AuthHeader, LogFormat, MailSecurity, MetricsReaders, Role, UnknownWord};
 
 use keys::Keys;
 use sources::Setting;
@@ -61,7 +61,22 @@ pub fn environment() -> Vec<(String, String)> {
     std::env::vars_os()
         .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
         .filter(|(name, _)| name.starts_with(keys::PREFIX) || PLACES.contains(&name.as_str()))
+        // The client's variables lie in many people's environment, and say nothing about an agent.
+        .filter(|(name, _)| !mf2c_client::VARIABLES.contains(&name.as_str()))
         .collect()
+}
+
+/// Whether systemd has said that what this process prints goes to its journal, which keeps it.
+#[must_use]
+pub fn is_under_journal() -> bool {
+    std::env::var_os("JOURNAL_STREAM").is_some_and(|stream| !stream.is_empty())
+}
+
+/// The variables of this process that matter to the client.
+#[must_use]
+pub fn client_environment() -> BTreeMap<String, String> {
+    let known = || mf2c_client::VARIABLES.into_iter().chain(mf2c_client::PLACES);
+    known().filter_map(|name| Some((name.to_owned(), std::env::var_os(name)?.into_string().ok()?))).collect()
 }
 
 /// Reads and checks the configuration. `file` wins over `MF2C_CONFIG`.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::address::{ListenAddress, empty_is_none};
 use super::quantity::{HumanDuration, HumanSize};
-use super::words::{AccessLog, AgentType, AuthHeader, LogFormat, MetricsReaders, Role};
+use super::words::{AccessLog, AgentType, AuthHeader, LogFormat, MailSecurity, MetricsReaders, Role};
 
 /// What an agent is told at its start.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -26,6 +26,8 @@ pub struct Config {
     pub tls: Tls,
     /// Who is believed to be whom.
     pub auth: Auth,
+    /// The mail server.
+    pub mail: Mail,
     /// Bounds of requests and connections.
     pub limits: Limits,
     /// Bounds of the document store.
@@ -57,6 +59,8 @@ pub struct Api {
     pub cors_origins: Vec<String>,
     /// Who may read `/metrics`.
     pub metrics: MetricsReaders,
+    /// The address that links in mails begin with; empty: the one by which the client came.
+    pub external_url: String,
 }
 
 /// `[tls]`
@@ -74,11 +78,48 @@ pub struct Tls {
 }
 
 /// `[auth]`
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Auth {
     /// From where the header `slipstream-authn-info` is believed.
     pub header: AuthHeader,
+    /// How long somebody stays signed in.
+    pub session_life: HumanDuration,
+    /// The file whose first line is the first administrator's password; none: one is made and printed.
+    #[serde(with = "empty_is_none")]
+    pub admin_password_file: Option<PathBuf>,
+    /// Failed sign-ins in a row after which a name is locked.
+    pub lock_after: u32,
+    /// How long the first lock lasts.
+    pub lock_for: HumanDuration,
+    /// Whether people may register themselves.
+    pub registration: bool,
+    /// How long the links in mails hold.
+    pub validation_life: HumanDuration,
+}
+
+/// `[mail]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Mail {
+    /// The mail server's name or address; empty: no mail is sent.
+    pub host: String,
+    /// Its port; 0: the usual one for `security`.
+    pub port: u16,
+    /// How the connection is protected.
+    pub security: MailSecurity,
+    /// The name to sign in with; empty: without.
+    pub username: String,
+    /// The file whose first line is the password.
+    #[serde(with = "empty_is_none")]
+    pub password_file: Option<PathBuf>,
+    /// The sender.
+    pub from: String,
+    /// A PEM file with certificates that are trusted besides those of the system.
+    #[serde(with = "empty_is_none")]
+    pub ca_file: Option<PathBuf>,
+    /// How long the sending of one mail may take.
+    pub timeout: HumanDuration,
 }
 
 /// `[limits]`
@@ -215,6 +256,36 @@ impl Default for Api {
             trusted_proxies: vec![],
             cors_origins: vec![],
             metrics: MetricsReaders::Loopback,
+            external_url: String::new(),
+        }
+    }
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        Self {
+            header: AuthHeader::default(),
+            session_life: HumanDuration::from_secs(24 * 3600),
+            admin_password_file: None,
+            lock_after: 10,
+            lock_for: HumanDuration::from_secs(60),
+            registration: true,
+            validation_life: HumanDuration::from_secs(24 * 3600),
+        }
+    }
+}
+
+impl Default for Mail {
+    fn default() -> Self {
+        Self {
+            host: String::new(),
+            port: 0,
+            security: MailSecurity::default(),
+            username: String::new(),
+            password_file: None,
+            from: String::new(),
+            ca_file: None,
+            timeout: HumanDuration::from_secs(30),
         }
     }
 }

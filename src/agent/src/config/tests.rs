@@ -291,7 +291,7 @@ fn what_is_shown_loads_as_the_same_configuration() {
     let loaded = load(Some(file.path()), variables(&environment), Overrides::default()).unwrap();
     let shown = loaded.show();
     assert!(shown.contains("dev = true  # environment MF2C_DEV\n"), "{shown}");
-    assert!(shown.contains("\n[auth]\nheader = \"loopback\"  # environment MF2C_DEV\n"), "{shown}");
+    assert!(shown.contains("\nheader = \"loopback\"  # environment MF2C_DEV\n"), "{shown}");
     assert!(shown.contains(&format!("head_timeout = \"1500ms\"  # {}:9\n", file.path().display())), "{shown}");
     assert!(shown.contains("page = 10000  # default\n"), "{shown}");
     for original in [loaded, defaults()] {

@@ -96,6 +96,19 @@ words! {
 }
 
 words! {
+    /// How the connection to the mail server is protected.
+    MailSecurity {
+        /// TLS by STARTTLS, or no mail at all.
+        #[default]
+        StartTls = "starttls",
+        /// TLS from the first byte.
+        Tls = "tls",
+        /// Not at all: for a mail server on this machine.
+        None = "none",
+    }
+}
+
+words! {
     /// What services may be placed on this device.
     AgentType {
         /// Those that the device has room for.

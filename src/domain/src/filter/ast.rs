@@ -154,6 +154,23 @@ impl Filter {
         found
     }
 
+    /// The same filter, as it is answered where the `hidden` attributes are not there.
+    #[must_use]
+    pub fn without(self, hidden: &dyn Fn(&Path) -> bool) -> Self {
+        match self {
+            Self::And(members) => Self::all(members.into_iter().map(|member| member.without(hidden))),
+            Self::Or(members) => Self::any(members.into_iter().map(|member| member.without(hidden))),
+            Self::Compare(comparison) if hidden(&comparison.path) => {
+                if comparison.holds(&[]) {
+                    Self::And(Vec::new())
+                } else {
+                    Self::Or(Vec::new())
+                }
+            }
+            seen => seen,
+        }
+    }
+
     /// The attributes that the filter looks at, each once, in the order of their first mention.
     #[must_use]
     pub fn paths(&self) -> Vec<&Path> {

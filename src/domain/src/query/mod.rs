@@ -136,6 +136,27 @@ impl Query {
         })
     }
 
+    /// The same query, as it is answered where the `hidden` attributes, and what is in them, are not there.
+    ///
+    /// What an answer does not show must not be told by which documents match, in which order they come, or what they
+    /// add up to.
+    #[must_use]
+    pub fn without(mut self, hidden: &[&str]) -> Self {
+        /// No document has an attribute without a name.
+        fn nowhere() -> Option<Path> {
+            Path::from_steps([""])
+        }
+        let is_hidden = |path: &Path| hidden.contains(&path.top());
+        self.filter = self.filter.map(|filter| filter.without(&is_hidden));
+        let order = self.order.iter_mut().map(|key| &mut key.path);
+        for path in order.chain(self.aggregations.iter_mut().map(|aggregation| &mut aggregation.path)) {
+            if let (true, Some(nowhere)) = (is_hidden(path), nowhere()) {
+                *path = nowhere;
+            }
+        }
+        self
+    }
+
     /// How many entries to skip and how many to take then, at most [`MAX_WINDOW`].
     #[must_use]
     pub fn window(&self) -> (usize, usize) {

@@ -128,3 +128,24 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_is_hidden_is_answered_as_if_it_were_absent() {
+    let query = |text: &str| Query::from_pairs(&decode_pairs(text).unwrap()).unwrap();
+    let hide = |text: &str| query(text).without(&["password"]);
+    let nothing = Some(Filter::Or(vec![]));
+    for secret in ["password^='a'", "password!=null", "password/a='b'", "'a'<=password", "password='x' and a=1"] {
+        let filter = hide(&format!("$filter={}", secret.replace(' ', "%20"))).filter;
+        let filter = match filter {
+            Some(Filter::And(members)) => members.into_iter().find(|member| *member == Filter::Or(vec![])),
+            other => other,
+        };
+        assert_eq!(filter, nothing, "{secret}");
+    }
+    assert_eq!(hide("$filter=password=null").filter, Some(Filter::And(vec![])));
+    assert_eq!(hide("$filter=a=1").filter, query("$filter=a=1").filter);
+    let ordered = hide("$orderby=password:desc,name&$aggregation=min:password,terms:name");
+    let paths = ordered.order.iter().map(|key| &key.path).chain(ordered.aggregations.iter().map(|sum| &sum.path));
+    let tops: Vec<&str> = paths.map(Path::top).collect();
+    assert_eq!(tops, ["", "name", "", "name"]);
+}

@@ -3,6 +3,7 @@
 //! [`types`] holds the descriptions, written in the language of [`kind`]. What clients send is held against them
 //! (`prepare_add`, `prepare_edit`), and they are published as `resource-metadata` and as an OpenAPI document.
 
+mod form;
 pub mod kind;
 mod metadata;
 mod openapi;
@@ -18,6 +19,7 @@ pub mod types;
 mod validate;
 mod values;
 
+pub use form::Asked;
 pub use metadata::metadata;
 pub use openapi::openapi;
 pub use prepare::Draft;

@@ -6,7 +6,7 @@ use super::all;
 use super::openapi_operators;
 use super::openapi_parts::{common_schemas, json_content, parameters, reference, responses, status_name};
 use super::repeat::takes_idempotency_key;
-use super::schema::{changes_schema, fields_schema, required_in_store, required_to_add};
+use super::schema::{changes_schema, either_name, fields_schema, part_of_fields, required_in_store, required_to_add};
 use super::spec::{Action, COMMON, Form, TypeSpec};
 
 /// The OpenAPI 3.1 document of all collections and their members; `version` is the program's.
@@ -26,6 +26,7 @@ pub fn openapi(version: &str) -> Value {
         schemas.insert(format!("{}Attributes", spec.title), changes_schema(spec));
         schemas.insert(format!("{}Create", spec.title), create_schema(spec));
         schemas.insert(spec.title.to_owned(), member_schema(spec));
+        schemas.insert(format!("{}Part", spec.title), part_schema(spec));
         schemas.insert(format!("{}Collection", spec.title), collection_schema(spec));
     }
     json!({
@@ -89,7 +90,10 @@ fn collection(spec: &TypeSpec) -> Value {
             "headers": { "Location": { "description": "the new id", "schema": { "type": "string" } } },
             "content": json_content("Message"),
         });
-        let refused = ["400", "403", "409", "413", "415", "422", "503", "507"];
+        let mut refused = vec!["400", "403", "409", "413", "415", "422", "503", "507"];
+        if spec.form.is_some() {
+            refused.extend(["303", "404", "429"]);
+        }
         let mut add = operation(spec, "add", format!("adds: {}", spec.about), answers(("201", added), &refused));
         add.insert("requestBody".to_owned(), body(true, json_content(&format!("{}Create", spec.title))));
         if takes_idempotency_key(spec) {
@@ -106,9 +110,11 @@ fn member(spec: &TypeSpec) -> Value {
         "headers": { "ETag": { "description": "its revision", "schema": { "type": "string" } } },
         "content": json_content(spec.title),
     });
+    let mut part = whole.clone();
+    part["content"] = json!({ "application/json": { "schema": whole_or_part(spec) } });
     let mut path = Map::new();
     path.insert("parameters".to_owned(), json!([reference("parameters", "name")]));
-    let read = answers(("200", whole.clone()), &["304", "400", "403", "404", "503"]);
+    let read = answers(("200", part), &["304", "400", "403", "404", "503"]);
     let mut get = operation(spec, "read", "reads one".to_owned(), read);
     get.insert(
         "parameters".to_owned(),
@@ -127,7 +133,7 @@ fn member(spec: &TypeSpec) -> Value {
     }
     if spec.verbs.delete {
         let gone = json!({ "description": "deleted", "content": json_content("Message") });
-        let refused = ["403", "404", "405", "412", "503", "507"];
+        let refused = ["400", "403", "404", "405", "412", "503", "507"];
         let mut delete = operation(spec, "delete", "deletes one".to_owned(), answers(("200", gone), &refused));
         delete.insert("parameters".to_owned(), json!([reference("parameters", "ifMatch")]));
         path.insert("delete".to_owned(), delete.into());
@@ -140,7 +146,11 @@ fn acted(spec: &TypeSpec, action: &Action) -> Value {
     let mut path = Map::new();
     path.insert("parameters".to_owned(), json!([reference("parameters", "name")]));
     for method in action.methods.iter().filter(|method| **method != "HEAD") {
-        let done = json!({ "description": action.about, "content": json_content("Message") });
+        let content = match action.name {
+            "describe" => json!({ "application/json": { "schema": { "type": "object" } } }),
+            _ => json_content("Message"),
+        };
+        let done = json!({ "description": action.about, "content": content });
         let refused = ["400", "403", "404", "405", "409", "413", "415", "429", "503", "507"];
         let answers = answers((&action.success.to_string(), done), &refused);
         let verb: String = format!("{}-{}", method.to_lowercase(), action.name);
@@ -188,7 +198,8 @@ fn events() -> Value {
     let parameter = |place: &str, name: &str, about: &str| json!({ "name": name, "in": place, "required": false, "schema": text, "description": about });
     let stream = json!({
         "description": "server-sent events `created`, `updated` and `deleted`, after `ready` or `reset`; it has no end",
-        "content": { "text/event-stream": { "schema": text } },
+        // One version of the specification means the whole text by a schema here, another one each event: so there is none.
+        "content": { "text/event-stream": {} },
     });
     json!({
         "get": {
@@ -208,8 +219,10 @@ fn create_schema(spec: &TypeSpec) -> Value {
     if let Some(form) = spec.form {
         return form_schema(spec, form);
     }
+    let mut all = vec![reference("schemas", &format!("{}Attributes", spec.title))];
+    all.extend(either_name(spec.attributes()));
     json!({
-        "allOf": [reference("schemas", &format!("{}Attributes", spec.title))],
+        "allOf": all,
         "required": required_to_add(spec),
         "unevaluatedProperties": false,
     })
@@ -223,8 +236,10 @@ fn form_schema(spec: &TypeSpec, form: &Form) -> Value {
     });
     filled.insert("href".to_owned(), href);
     let mut properties = fields_schema(COMMON);
+    let required = form.fields.iter().filter(|field| field.required).map(|field| field.name);
+    let required: Vec<&str> = ["href"].into_iter().chain(required).collect();
     let form_schema = json!({
-        "type": "object", "properties": filled, "required": ["href"], "additionalProperties": false,
+        "type": "object", "properties": filled, "required": required, "additionalProperties": false,
     });
     properties.insert(form.wrapper.to_owned(), form_schema);
     json!({
@@ -242,12 +257,27 @@ fn member_schema(spec: &TypeSpec) -> Value {
     })
 }
 
+/// What `$select` and `$expand` leave of a member: any of its attributes, and inside them more or less than usual.
+fn part_schema(spec: &TypeSpec) -> Value {
+    let mut properties = part_of_fields(spec.attributes());
+    properties.insert("acl".to_owned(), reference("schemas", "Acl"));
+    properties.insert("resourceURI".to_owned(), json!({ "const": spec.uri }));
+    json!({
+        "allOf": [reference("schemas", "Resource")], "properties": properties,
+        "required": ["id", "resourceURI", "acl"], "unevaluatedProperties": false,
+    })
+}
+
+fn whole_or_part(spec: &TypeSpec) -> Value {
+    json!({ "anyOf": [reference("schemas", spec.title), reference("schemas", &format!("{}Part", spec.title))] })
+}
+
 fn collection_schema(spec: &TypeSpec) -> Value {
     json!({
         "allOf": [reference("schemas", "Collection")],
         "properties": {
             "resourceURI": { "const": spec.collection_uri() },
-            (spec.tag): { "type": "array", "items": reference("schemas", spec.title) },
+            (spec.tag): { "type": "array", "items": whole_or_part(spec) },
         },
         "required": [spec.tag],
     })

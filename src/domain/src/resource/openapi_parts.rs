@@ -88,10 +88,14 @@ fn acl_schema() -> Value {
                 "type": "object", "properties": principal, "required": ["principal", "type"],
                 "additionalProperties": false,
             },
-            "rules": { "type": "array", "maxItems": MAX_RULES, "items": {
-                "type": "object", "properties": rule, "required": ["principal", "type", "right"],
-                "additionalProperties": false,
-            } },
+            "rules": {
+                "type": "array", "maxItems": MAX_RULES + 1,
+                "description": format!("at most {MAX_RULES}, and the one that every stored list has for administrators"),
+                "items": {
+                    "type": "object", "properties": rule, "required": ["principal", "type", "right"],
+                    "additionalProperties": false,
+                },
+            },
         },
         "required": ["owner"], "additionalProperties": false,
     })
@@ -133,8 +137,9 @@ pub(super) fn parameters() -> Value {
     })
 }
 
-/// The answers other than success, with the names under which they are described once.
-const REFUSALS: [(&str, &str, &str); 13] = [
+/// The answers other than plain success, with the names under which they are described once.
+const REFUSALS: [(&str, &str, &str); 14] = [
+    ("303", "Elsewhere", "done or refused, and the form named where to go then; a refusal is told in `error`"),
     ("304", "NotModified", "the caller has the present revision"),
     ("400", "BadRequest", "the body or a parameter is wrong; the message names each fault"),
     ("403", "Forbidden", "the caller lacks the right"),

@@ -21,23 +21,39 @@ pub(super) fn required_to_add(spec: &TypeSpec) -> Vec<&'static str> {
         .collect()
 }
 
-/// An attribute with an older name may come under either, which a list of required names cannot say.
+/// An attribute with an older name may come under either, which a list of required names cannot say; [`either_name`] does.
 fn renamed(field: &Field) -> bool {
     field.alias.is_some()
 }
 
-/// The names that every stored resource has.
+/// For each required attribute with an older name: one of the two names must be there.
+pub(super) fn either_name<'f>(fields: impl Iterator<Item = &'f Field>) -> Vec<Value> {
+    let required = fields.filter(|field| field.required && field.fill.is_none());
+    let two = required.filter_map(|field| Some((field.name, field.alias?.name)));
+    two.map(|(name, older)| json!({ "anyOf": [{ "required": [name] }, { "required": [older] }] })).collect()
+}
+
+/// The names that every stored resource shows.
 pub(super) fn required_in_store(spec: &TypeSpec) -> Vec<&'static str> {
     let server = ["id", "resourceURI", "created", "updated", "acl"];
-    server
-        .into_iter()
-        .chain(spec.attributes().filter(|field| field.required && !field.secret).map(|field| field.name))
-        .collect()
+    let shown = spec.attributes().filter(|field| field.required && !field.secret);
+    server.into_iter().chain(shown.map(|field| field.name)).collect()
 }
 
 /// The schemas of some attributes by name.
 pub(super) fn fields_schema(fields: &'static [Field]) -> Map<String, Value> {
     properties(fields.iter())
+}
+
+/// The schemas of attributes of which answers may show a part: nothing is said of the inside of lists and objects.
+pub(super) fn part_of_fields(fields: impl Iterator<Item = &'static Field>) -> Map<String, Value> {
+    let mut parts = properties(fields);
+    for schema in parts.values_mut().filter_map(Value::as_object_mut) {
+        if schema.get("type").is_none_or(|kind| kind == "object" || kind == "array") {
+            schema.retain(|key, _| ["type", "description", "deprecated"].contains(&key.as_str()));
+        }
+    }
+    parts
 }
 
 fn properties(fields: impl Iterator<Item = &'static Field>) -> Map<String, Value> {

@@ -52,6 +52,8 @@ pub struct TypeSpec {
     pub form: Option<&'static Form>,
     /// What can be done with a member besides reading, editing and deleting.
     pub actions: &'static [Action],
+    /// Whether the store leaves the members' JSON on disk: there are many of them, and few are ever read.
+    pub on_disk: bool,
 }
 
 /// The body that asks for a new member by way of a template: `{"userTemplate": {"href": "user-template/direct", ...}}`.
@@ -235,6 +237,7 @@ impl TypeSpec {
             documents: no_documents,
             form: None,
             actions: &[],
+            on_disk: false,
         }
     }
 
@@ -316,6 +319,13 @@ impl TypeSpec {
     #[must_use]
     pub const fn actions(mut self, actions: &'static [Action]) -> Self {
         self.actions = actions;
+        self
+    }
+
+    /// Sets [`TypeSpec::on_disk`].
+    #[must_use]
+    pub const fn kept_on_disk(mut self) -> Self {
+        self.on_disk = true;
         self
     }
 

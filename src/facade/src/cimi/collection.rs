@@ -17,6 +17,7 @@ use super::member::JSON;
 use super::view::{View, internal};
 use super::{Exchange, bulk, repeat, webhook};
 use crate::error::{ApiError, message};
+use crate::people::templates;
 
 /// The largest collection document, in bytes.
 const MAX_ANSWER: usize = 64 << 20;
@@ -76,7 +77,9 @@ async fn found(exchange: &Exchange<'_>, spec: &'static TypeSpec, mut query: Quer
     let store = &exchange.api.store;
     let page = exchange.api.settings.page as u64;
     query.last = Some(query.last.unwrap_or(u64::MAX).min(query.first.saturating_add(page).saturating_sub(1)));
-    let found = if store.is_prepared(spec, &query) {
+    let found = if let Some(own) = crate::people::own(exchange, spec, &query) {
+        own
+    } else if store.is_prepared(spec, &query) {
         store.find(spec, &query, &exchange.caller)?
     } else {
         // The worker's other connections must not wait while a large collection is read through.
@@ -124,14 +127,15 @@ async fn found(exchange: &Exchange<'_>, spec: &'static TypeSpec, mut query: Quer
 }
 
 async fn add(exchange: &Exchange<'_>, spec: &'static TypeSpec, payload: Payload) -> Result<HttpResponse, ApiError> {
+    if let Some(form) = spec.form {
+        // Who may ask for what is decided there: the form comes first.
+        return crate::people::ask(exchange, spec, form, payload).await;
+    }
     if !spec.collection_acl.can_modify(&exchange.caller) {
         return Err(ApiError::forbidden(spec.name));
     }
     let settings = &exchange.api.settings;
     let key = repeat::key(exchange)?;
-    if spec.form.is_some() {
-        return crate::people::ask(exchange, spec, payload).await;
-    }
     match exchange.content() {
         Kind::Lines => {
             repeat::refuse_for_many(key.as_ref())?;
@@ -180,8 +184,10 @@ pub(super) async fn store_by(
     body: Map<String, Value>,
     entropy: &dyn Entropy,
 ) -> Result<String, ApiError> {
+    templates::before_add(spec, &body)?;
     let draft = spec.prepare_add(body, exchange.api.world.clock.now(), entropy)?;
     let new = NewDocument::new(spec, draft, &exchange.caller, entropy)?;
-    let written = exchange.api.writer.send(AddResource(new)).await.map_err(|_| StoreError::Stopping)??;
+    let written = exchange.api.writer.send(AddResource(new)).await.map_err(|_| StoreError::Stopping)?;
+    let written = written.map_err(|error| templates::refused(spec, error))?;
     Ok(written.id.as_str().to_owned())
 }

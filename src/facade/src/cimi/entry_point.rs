@@ -16,7 +16,7 @@ use super::body::{Kind, object, unsupported};
 use super::member::{JSON, if_match, is_known, not_if_known};
 use super::{Api, Exchange};
 use crate::error::ApiError;
-use crate::front::Peer;
+use crate::proxy;
 
 /// The name under which what administrators have edited is stored.
 const NAME: &str = "entry";
@@ -117,21 +117,14 @@ fn shown(exchange: &Exchange<'_>) -> Result<Map<String, Value>, ApiError> {
 
 /// The address by which the client reached us, `https://host:port/api/`; the default port is left out. What a proxy says
 /// of it counts only if the proxy is a trusted one.
-fn base_uri(exchange: &Exchange<'_>) -> String {
+pub(super) fn base_uri(exchange: &Exchange<'_>) -> String {
     let request = exchange.request;
-    let peer = request.conn_data::<Peer>();
-    let trusted =
-        peer.is_some_and(|peer| exchange.api.settings.trusted_proxies.contains(&peer.address.ip().to_canonical()));
+    let proxies = &exchange.api.settings.trusted_proxies;
+    let trusted = proxy::is_trusted(request, proxies);
     let named =
         |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok()).filter(|text| is_host(text));
     let forwarded = |name: &str| named(name).filter(|_| trusted);
-    let secure = peer.is_some_and(|peer| peer.secure);
-    let scheme = match forwarded("x-forwarded-proto") {
-        Some("https") => "https",
-        Some("http") => "http",
-        _ if secure => "https",
-        _ => "http",
-    };
+    let scheme = if proxy::is_secure(request, proxies) { "https" } else { "http" };
     let mut host = forwarded("x-forwarded-host")
         .or_else(|| named("host"))
         .map(str::to_owned)

@@ -119,7 +119,11 @@ async fn delete(exchange: &Exchange<'_>, id: ResourceId) -> Result<HttpResponse,
     let deleted = exchange.api.writer.send(DeleteResource { id: id.clone(), if_match, by }).await;
     deleted.map_err(|_| StoreError::Stopping)??;
     people::after_delete(exchange, &id).await?;
-    Ok(HttpResponse::Ok().json(message(StatusCode::OK, &format!("{id} deleted"), Some(id.as_str()))))
+    let mut response = HttpResponse::Ok();
+    if let Some(cookie) = people::farewell(exchange, &id) {
+        response.insert_header((header::SET_COOKIE, cookie));
+    }
+    Ok(response.json(message(StatusCode::OK, &format!("{id} deleted"), Some(id.as_str()))))
 }
 
 /// The condition of `If-Match`, which compares strongly: a weak tag matches nothing (RFC 9110, 13.1.1).

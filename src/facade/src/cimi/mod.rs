@@ -19,11 +19,15 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix::Addr;
 use actix_web::http::{StatusCode, header};
 use actix_web::web::{Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, web};
+use mf2c_actors::account_manager::AccountManager;
 use mf2c_actors::ports::World;
+use mf2c_actors::session_manager::SessionManager;
 use mf2c_actors::webhook_dispatcher::WebhookCounters;
+use mf2c_auth::token::TokenKey;
 use mf2c_domain::caller::Caller;
 use mf2c_domain::query::{Query, decode_pairs};
 use mf2c_store::Store;
@@ -53,6 +57,10 @@ pub struct ApiSettings {
     pub page: usize,
     /// Proxies whose `X-Forwarded-*` headers name the address that clients use.
     pub trusted_proxies: Vec<IpAddr>,
+    /// The address under which people reach the agent, where the operator has set one: `https://fog.example.org`.
+    pub external_url: Option<String>,
+    /// Host names and addresses of this agent, the best first. Links lead to no other host.
+    pub names: Vec<String>,
 }
 
 /// What every handler has at hand.
@@ -61,6 +69,12 @@ pub struct Api {
     pub store: Arc<Store>,
     /// The way to write.
     pub writer: Writes,
+    /// The way to accounts, passwords and what waits behind links.
+    pub accounts: Addr<AccountManager>,
+    /// The way to sign in and out.
+    pub sessions: Addr<SessionManager>,
+    /// What the tokens of sessions are checked with.
+    pub tokens: Arc<TokenKey>,
     /// Time and randomness.
     pub world: World,
     /// What has become of deliveries to webhooks.
@@ -88,6 +102,11 @@ impl Exchange<'_> {
         }
     }
 
+    /// The address by which the client reached us: `https://host:port/api/`.
+    pub(crate) fn base_uri(&self) -> String {
+        entry_point::base_uri(self)
+    }
+
     pub(crate) fn invalid_method(&self, allow: &'static str) -> ApiError {
         ApiError::invalid_method(self.request.method().as_str(), self.request.path(), allow)
     }
@@ -99,7 +118,7 @@ pub fn configure(config: &mut ServiceConfig, api: &Data<Api>) {
 }
 
 async fn dispatch(request: HttpRequest, payload: Payload, api: Data<Api>) -> HttpResponse {
-    let caller = caller_of(&request, api.settings.header_allowed);
+    let caller = caller_of(&request, &api);
     monitor::note_caller(&request, &caller);
     let exchange = Exchange { api: &api, request: &request, caller };
     match answer(&exchange, payload).await {
@@ -118,6 +137,7 @@ async fn answer(exchange: &Exchange<'_>, payload: Payload) -> Result<HttpRespons
         Route::Collection(spec) => collection::answer(exchange, spec, payload).await,
         Route::Member(spec, name) => member::answer(exchange, spec, name, payload).await,
         Route::Action(spec, name, action) => action::answer(exchange, spec, name, action, payload).await,
+        Route::ResetPassword => crate::people::users::reset_password(exchange, payload).await,
         Route::UnknownType => Err(exchange.invalid_method("")),
         Route::Refused(token) => {
             let (status, sentence) = refusal::describe(token);

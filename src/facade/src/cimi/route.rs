@@ -23,6 +23,8 @@ pub(super) enum Route<'p> {
     Member(&'static TypeSpec, &'p str),
     /// `/api/<type>/<name>/<action>`.
     Action(&'static TypeSpec, &'p str, &'p str),
+    /// `/api/hook/reset-password`.
+    ResetPassword,
     /// Below `/api`, but of no type we know.
     UnknownType,
     /// What the network front has put in the place of a request that it refused.
@@ -57,6 +59,7 @@ impl<'p> Route<'p> {
             Some("") => Self::Root,
             Some("cloud-entry-point" | "cloud-entry-point/") => Self::EntryPoint,
             Some("openapi.json") => Self::OpenApi,
+            Some("hook/reset-password") => Self::ResetPassword,
             Some(rest) => Self::resource(rest),
         }
     }
@@ -101,6 +104,9 @@ mod tests {
             ("/api/cloud-entry-point", "EntryPoint"),
             ("/openapi.json", "OpenApi"),
             ("/api/openapi.json", "OpenApi"),
+            ("/api/hook/reset-password", "ResetPassword"),
+            ("/api/user/jane/change-password", "action user jane change-password"),
+            ("/api/user/github/jane/change-password", "action user github/jane change-password"),
             ("/api/device", "collection device"),
             ("/api/device/", "collection device"),
             ("/api/device/a-b", "member device a-b"),

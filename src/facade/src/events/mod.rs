@@ -177,8 +177,8 @@ async fn refuse(request: HttpRequest) -> HttpResponse {
     ApiError::invalid_method(request.method().as_str(), request.path(), "GET, HEAD").into_response()
 }
 
-fn admitted(request: &HttpRequest, api: &Api, events: &Arc<Events>) -> Result<Reader, ApiError> {
-    let caller = caller_of(request, api.settings.header_allowed);
+fn admitted(request: &HttpRequest, api: &Data<Api>, events: &Arc<Events>) -> Result<Reader, ApiError> {
+    let caller = caller_of(request, api);
     crate::monitor::note_caller(request, &caller);
     let last = request.headers().get("last-event-id").map(|value| value.to_str().unwrap_or("?"));
     let ask = Ask::read(request.query_string(), last, &caller)?;
@@ -189,7 +189,7 @@ fn admitted(request: &HttpRequest, api: &Api, events: &Arc<Events>) -> Result<Re
         let most = events.settings.readers;
         ApiError::unavailable(format!("{most} readers follow the events, and no more may: try again later"), 10)
     })?;
-    let allowed = still_allowed(request, &caller);
+    let allowed = still_allowed(api, &caller);
     let departure = request.conn_data::<Peer>().map(|peer| peer.departure.clone()).unwrap_or_default();
     Ok(Reader::new(place, ask, caller, allowed, departure))
 }

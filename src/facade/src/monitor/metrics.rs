@@ -29,7 +29,7 @@ pub(super) async fn answer(
         MetricsFor::Loopback => is_near(&request),
         MetricsFor::Administrators => false,
     };
-    if !open && !caller_of(&request, api.settings.header_allowed).is_admin() {
+    if !open && !caller_of(&request, &api).is_admin() {
         return ApiError::forbidden("/metrics").into_response();
     }
     let process = Arc::clone(&monitor.settings.process);

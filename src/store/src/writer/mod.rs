@@ -304,6 +304,9 @@ impl Writer {
 
     /// The one copy of an access control list that documents share.
     fn shared(&mut self, acl: Acl) -> Arc<Acl> {
+        if acl.is_of_one_session() {
+            return Arc::new(acl);
+        }
         if let Some(known) = self.acls.iter().find(|known| ***known == acl) {
             return Arc::clone(known);
         }

@@ -208,7 +208,8 @@ impl<'w> Stage<'w> {
         let revision = self.next_position();
         self.resident -= (old.as_ref().and_then(|old| old.bytes_in_memory()).map_or(0, |bytes| bytes.len()) as u64)
             .min(self.resident);
-        let here = self.resident + body.len() as u64 <= self.writer.options.memory_budget;
+        let here = !crate::document::is_left_on_disk(&id)
+            && self.resident + body.len() as u64 <= self.writer.options.memory_budget;
         let (body, elsewhere) = if here {
             self.resident += body.len() as u64;
             (Body::Here(body.into_boxed_slice()), None)

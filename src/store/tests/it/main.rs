@@ -26,4 +26,6 @@ mod readers;
 #[cfg(test)]
 mod repairs;
 #[cfg(test)]
+mod secrets;
+#[cfg(test)]
 mod world;

@@ -129,6 +129,10 @@ fn the_openapi_document_has_every_path_and_every_reference_leads_somewhere() {
         assert_eq!((member["put"].is_object(), member["delete"].is_object()), (spec.verbs.edit, spec.verbs.delete));
         let schema = &document["components"]["schemas"][format!("{}Attributes", spec.title)]["properties"];
         assert!(spec.attributes().all(|field| schema.get(field.name).is_some()));
+        let whole = &document["components"]["schemas"][spec.title]["required"];
+        assert!(spec.secrets().all(|secret| !whole.as_array().unwrap().contains(&json!(secret))), "{}", spec.name);
+        let part = &document["components"]["schemas"][format!("{}Part", spec.title)];
+        assert_eq!(part["required"], json!(["id", "resourceURI", "acl"]));
     }
     assert!(document["paths"]["/api/cloud-entry-point"]["get"].is_object());
     let mut found = Vec::new();
@@ -149,7 +153,8 @@ fn each_status_of_the_openapi_document_has_its_own_description() {
         }
     }
     let expected = [
-        "200", "201", "202", "304", "400", "403", "404", "405", "409", "412", "413", "415", "422", "429", "503", "507",
+        "200", "201", "202", "303", "304", "400", "403", "404", "405", "409", "412", "413", "415", "422", "429", "503",
+        "507",
     ];
     assert_eq!(statuses, expected.into());
 }

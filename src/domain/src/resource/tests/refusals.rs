@@ -134,11 +134,17 @@ fn faults_in_an_access_list_name_it() {
         json!({"owner": {"principal": " ", "type": "USER"}}),
         json!({"owner": owner, "rule": []}),
         json!({"owner": owner, "rules": [{"principal": "", "type": "USER", "right": "VIEW"}]}),
-        json!({"owner": owner, "rules": vec![rule; 101]}),
+        json!({"owner": owner, "rules": vec![rule.clone(); 101]}),
     ] {
         let text = refusal_of("device", "acl", wrong);
         assert!(text.contains("`acl"), "{text}");
     }
+    // What is given out can be sent back: the administrators' rule does not count.
+    let mut full = vec![rule; 100];
+    full.push(json!({"principal": "ADMIN", "type": "ROLE", "right": "ALL"}));
+    let mut device = specimen("device");
+    device["acl"] = json!({"owner": owner, "rules": full});
+    assert!(add(find("device").unwrap(), device.as_object().unwrap().clone()).is_ok());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::DESCRIBE;
 use crate::resource::kind::{Field, nat, word};
 use crate::resource::spec::{BuiltIn, EVERYBODY_VIEW, Names, TypeSpec, USERS_VIEW};
 
@@ -17,7 +18,8 @@ pub static SPEC: TypeSpec = TypeSpec::new(
     EVERYBODY_VIEW,
     FIELDS,
 )
-.built_in(documents);
+.built_in(documents)
+.actions(DESCRIBE);
 
 const FIELDS: &[Field] = &[
     word("type").required("what is made"),

@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value};
 
+use super::DESCRIBE;
 use crate::resource::kind::{Field, any_text, boolean, email, nat, text, word};
-use crate::resource::spec::{EVERYBODY_VIEW, EVERYBODY_VIEW_RULES, Names, TypeSpec, Verbs};
+use crate::resource::spec::{EVERYBODY_VIEW, EVERYBODY_VIEW_RULES, Names, TypeSpec};
 
 /// The description of the type.
 pub static SPEC: TypeSpec = TypeSpec::new(
@@ -17,9 +18,9 @@ pub static SPEC: TypeSpec = TypeSpec::new(
     EVERYBODY_VIEW,
     FIELDS,
 )
-.verbs(Verbs::NONE)
 .named(&["instance"], name)
-.default_rules(EVERYBODY_VIEW_RULES);
+.default_rules(EVERYBODY_VIEW_RULES)
+.actions(DESCRIBE);
 
 const FIELDS: &[Field] = &[
     word("method").required("how accounts are made"),
@@ -34,6 +35,9 @@ const FIELDS: &[Field] = &[
     text("icon").optional("the picture in a form"),
     text("redirectURI").optional("where to go afterwards"),
 ];
+
+/// The ways that are known.
+pub const METHODS: &[&str] = &["self-registration", "direct"];
 
 fn name(attributes: &Map<String, Value>) -> Option<String> {
     Some(attributes.get("instance")?.as_str()?.to_owned())

@@ -1,0 +1,94 @@
+//! Why nobody was signed in, or no key was made.
+
+use mf2c_domain::id::IdError;
+use mf2c_domain::people::throttle::Wait;
+use mf2c_store::{NewDocumentError, StoreError};
+use thiserror::Error;
+
+use crate::hasher::HashError;
+
+/// The most characters of a name that a message repeats.
+const MAX_SHOWN: usize = 80;
+
+/// Why nobody was signed in, or no key was made.
+#[derive(Debug, Error)]
+pub enum SignInError {
+    /// The proof proves nothing. What is wrong with it is not told.
+    #[error("invalid credentials for '{shown}'")]
+    Invalid {
+        /// The name or key, cut to a readable length, with control characters escaped.
+        shown: String,
+    },
+    /// Too many failures.
+    #[error(transparent)]
+    Wait(#[from] Wait),
+    /// Too much is going on.
+    #[error("too many sign in at the moment: try again in a moment")]
+    Busy,
+    /// There are as many as are stored at most.
+    #[error("there are {limit} of type {kind} already: delete some that are not used any more")]
+    Full {
+        /// The type.
+        kind: &'static str,
+        /// The most that are stored.
+        limit: usize,
+    },
+    /// Nobody asks.
+    #[error("credentials required")]
+    Nobody,
+    /// There is no such user.
+    #[error("there is no user `{shown}`: `mf2c user list` shows all")]
+    NoUser {
+        /// The name.
+        shown: String,
+    },
+    /// The password is too short or too long.
+    #[error("the password has {len} bytes: expected 8 to 1024")]
+    PasswordLength {
+        /// Its length.
+        len: usize,
+    },
+    /// The store cannot write.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl SignInError {
+    /// The proof is no good.
+    pub(super) fn invalid(name: &str) -> Self {
+        Self::Invalid { shown: shown(name) }
+    }
+}
+
+/// A client's text as a message may repeat it.
+pub(super) fn shown(name: &str) -> String {
+    let mut shown: String = name.chars().take(MAX_SHOWN).flat_map(char::escape_debug).collect();
+    if name.chars().nth(MAX_SHOWN).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+impl From<HashError> for SignInError {
+    fn from(_: HashError) -> Self {
+        Self::Busy
+    }
+}
+
+impl From<actix::MailboxError> for SignInError {
+    fn from(_: actix::MailboxError) -> Self {
+        Self::Store(StoreError::Stopping)
+    }
+}
+
+impl From<NewDocumentError> for SignInError {
+    fn from(_: NewDocumentError) -> Self {
+        Self::Nobody
+    }
+}
+
+impl From<IdError> for SignInError {
+    fn from(_: IdError) -> Self {
+        Self::Busy
+    }
+}

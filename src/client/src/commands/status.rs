@@ -1,0 +1,270 @@
+//! `status`: one screen about who I am, how the agent is doing, and what needs somebody's attention. What cannot be found out
+//! is `unknown`, never a guess.
+
+use reqwest::Method;
+use serde_json::{Map, Value, json};
+
+use super::account::span;
+use crate::ClientError;
+use crate::args::{Format, ShownArgs};
+use crate::output::{self, clean};
+use crate::session::Session;
+use crate::terminal::print;
+
+/// A certificate that ends within this time is worth a warning, in days.
+const SOON: i128 = 30;
+/// Less free disk space than this is worth a warning, in bytes.
+const LITTLE: f64 = 512.0 * 1_048_576.0;
+/// The largest part of the metrics that is looked at.
+const METRICS: usize = 4 << 20;
+
+pub(super) async fn status(session: &Session<'_>, args: &ShownArgs) -> Result<(), ClientError> {
+    // That the agent answers at all is the one thing that must be so.
+    let entry_point = session.remote.get("cloud-entry-point", &[]).await?;
+    let metrics = text(session, "metrics").await.and_then(|(status, text)| (status == 200).then_some(text));
+    let metrics = metrics.as_deref();
+    let mut warnings = vec![];
+    let mut report = Map::new();
+    report.insert("me".to_owned(), me(session, &mut warnings).await);
+    report.insert("agent".to_owned(), agent(session, &entry_point, metrics, &mut warnings).await);
+    report.insert("store".to_owned(), store(metrics, &mut warnings));
+    report.insert("links".to_owned(), links(session).await);
+    report.insert("services".to_owned(), services(session).await);
+    report.insert("agreements".to_owned(), count(session, "agreement").await);
+    certificate(session, &mut warnings);
+    report.insert("warnings".to_owned(), warnings.iter().map(|warning| Value::from(warning.as_str())).collect());
+    let report = Value::Object(report);
+    if args.output == Format::Table {
+        return print(&screen(&report, session.terminal.colour));
+    }
+    print(&output::one(&report, args.output, session.terminal))
+}
+
+async fn me(session: &Session<'_>, warnings: &mut Vec<String>) -> Value {
+    if let Some(who) = session.remote.identity() {
+        warnings.push("the agent may believe a header about who somebody is: this is for development only".to_owned());
+        return json!({"user": who, "by": "header"});
+    }
+    match session.own().await {
+        Ok(Some(own)) => {
+            let text = |name: &str| own.get(name).cloned().unwrap_or(Value::Null);
+            json!({"user": text("username"), "roles": text("roles"), "expires": text("expiry")})
+        }
+        Ok(None) | Err(ClientError::Refused { .. }) => {
+            if session.remote.is_somebody() {
+                warnings.push("the session is over: sign in again with `mf2c login`".to_owned());
+            }
+            json!({"user": null})
+        }
+        Err(_) => json!({"user": "unknown"}),
+    }
+}
+
+async fn agent(session: &Session<'_>, entry_point: &Value, metrics: Option<&str>, warnings: &mut Vec<String>) -> Value {
+    let said = |answer: &Option<(u16, String)>| match answer {
+        Some((200, _)) => ("ok".to_owned(), None),
+        Some((503, said)) => {
+            // An older agent answers in plain text.
+            let document: Option<Value> = serde_json::from_str(said).ok();
+            let part = |name: &str| document.as_ref()?.get(name)?.as_str().map(clean);
+            let line = clean(said.lines().next().unwrap_or_default());
+            (part("status").unwrap_or_else(|| "degraded".to_owned()), Some(part("reason").unwrap_or(line)))
+        }
+        _ => ("unknown".to_owned(), None),
+    };
+    let (health, trouble) = said(&text(session, "healthz").await);
+    let (ready, unready) = said(&text(session, "readyz").await);
+    warnings.extend(trouble.or(unready));
+    let document = first(session, "agent").await;
+    let role = match document.as_ref().and_then(|agent| agent.get("isLeader")?.as_bool()) {
+        Some(true) => "leader",
+        Some(false) => "agent",
+        None => "unknown",
+    };
+    let build = |name: &str| metrics.and_then(|metrics| label(metrics, "mf2c_build_info", name));
+    let version = match build("version") {
+        Some(version) => Some(version),
+        // The metrics are for this machine and administrators alone.
+        None => {
+            let described = session.remote.json(session.remote.request(Method::GET, "openapi.json", &[])).await.ok();
+            described.and_then(|(document, _)| document.pointer("/info/version")?.as_str().map(clean))
+        }
+    };
+    let role = build("role").unwrap_or_else(|| role.to_owned());
+    json!({
+        "url": session.remote.url(), "baseURI": entry_point.get("baseURI"), "health": health, "ready": ready, "role": role,
+        "version": version.unwrap_or_else(|| "unknown".to_owned()),
+    })
+}
+
+/// The area that the agent has joined.
+async fn links(session: &Session<'_>) -> Value {
+    match first(session, "agent").await {
+        Some(agent) if agent.get("connected") == Some(&Value::Bool(true)) => {
+            json!({"leader": agent.get("leader_ip").cloned().unwrap_or_else(|| "unknown".into())})
+        }
+        Some(_) => json!("no area joined"),
+        None => json!("unknown"),
+    }
+}
+
+/// The value of a metric without labels.
+fn metric(metrics: &str, name: &str) -> Option<f64> {
+    metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
+}
+
+/// A label of a metric.
+fn label(metrics: &str, name: &str, label: &str) -> Option<String> {
+    let labels = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('{'))?;
+    let value = labels.split_once(&format!("{label}=\""))?.1;
+    value.split_once('"').map(|(value, _)| clean(value))
+}
+
+/// What the metrics tell of the store.
+fn store(metrics: Option<&str>, warnings: &mut Vec<String>) -> Value {
+    let Some(metrics) = metrics else { return json!("unknown") };
+    let documents = metrics.lines().filter(|line| line.starts_with("mf2c_documents{"));
+    let documents: f64 = documents.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum();
+    let free = metric(metrics, "mf2c_data_directory_free_bytes");
+    if let Some(free) = free.filter(|free| *free < LITTLE) {
+        warnings.push(format!("only {} MiB are free for the data directory", (free / 1_048_576.0).round()));
+    }
+    let number = |number: Option<f64>| number.map_or_else(|| json!("unknown"), |number| json!(number.round() as u64));
+    json!({
+        "documents": number(Some(documents)), "position": number(metric(metrics, "mf2c_store_position")),
+        "bytes": number(metric(metrics, "mf2c_data_directory_bytes")), "free": number(free),
+    })
+}
+
+/// Service instances by their status.
+async fn services(session: &Session<'_>) -> Value {
+    let query = [("$last", "0"), ("$aggregation", "terms:status")];
+    let Ok(answer) = session.remote.get("service-instance", &query).await else { return json!("unknown") };
+    let buckets = answer.pointer("/aggregations/terms:status/buckets").and_then(Value::as_array);
+    let by_status = buckets
+        .into_iter()
+        .flatten()
+        .filter_map(|bucket| Some((bucket.get("key")?.as_str()?.to_owned(), bucket.get("doc_count")?.clone())));
+    json!({"count": answer.get("count"), "by status": Value::Object(by_status.collect())})
+}
+
+async fn count(session: &Session<'_>, kind: &str) -> Value {
+    let answer = session.remote.get(kind, &[("$last", "0")]).await.ok();
+    answer.and_then(|answer| answer.get("count").cloned()).unwrap_or_else(|| "unknown".into())
+}
+
+/// The first resource of a type; none if there is none, or if it may not be seen.
+async fn first(session: &Session<'_>, kind: &str) -> Option<Value> {
+    let spec = mf2c_domain::resource::find(kind)?;
+    let mut answer = session.remote.get(kind, &[("$last", "1")]).await.ok()?;
+    answer.get_mut(spec.tag)?.get_mut(0).map(Value::take)
+}
+
+/// What a page besides the API says.
+async fn text(session: &Session<'_>, path: &str) -> Option<(u16, String)> {
+    let answer = session.remote.send(session.remote.request(Method::GET, path, &[])).await.ok()?;
+    let body = answer.body.get(..METRICS).unwrap_or(&answer.body);
+    Some((answer.status, String::from_utf8_lossy(body).into_owned()))
+}
+
+fn certificate(session: &Session<'_>, warnings: &mut Vec<String>) {
+    let now = session.around.clock.now();
+    if let Some(end) = session.remote.certificate().and_then(|shown| shown.not_after) {
+        let left = (end.nanos() - now.nanos()) / (86_400 * 1_000_000_000);
+        if left < SOON {
+            warnings.push(format!("the agent's certificate ends {}", span(now, end)));
+        }
+    }
+    if session.profile.as_ref().is_some_and(|profile| profile.insecure) {
+        warnings.push("the profile accepts every certificate: sign in again without --insecure".to_owned());
+    }
+}
+
+/// The report for people.
+fn screen(report: &Value, colour: bool) -> String {
+    let text = |pointer: &str| match report.pointer(pointer) {
+        None | Some(Value::Null) => "unknown".to_owned(),
+        value => output::cell(value),
+    };
+    let known = |pointer: &str| report.pointer(pointer).is_some_and(|value| !value.is_null());
+    let me = match report.pointer("/me/user") {
+        Some(Value::Null) | None => "nobody: sign in with `mf2c login`".to_owned(),
+        Some(_) if known("/me/expires") => {
+            format!("{} ({}), signed in until {}", text("/me/user"), text("/me/roles"), text("/me/expires"))
+        }
+        Some(_) => text("/me/user"),
+    };
+    let agent = format!("{}, version {}, role {}", text("/agent/url"), text("/agent/version"), text("/agent/role"));
+    let health = format!("{}, readiness {}", text("/agent/health"), text("/agent/ready"));
+    let store = match report.pointer("/store/documents") {
+        None => "unknown".to_owned(),
+        Some(_) => {
+            let mib = |pointer: &str| report.pointer(pointer).and_then(Value::as_u64).map(|bytes| bytes >> 20);
+            let mib = |pointer: &str| mib(pointer).map_or_else(|| "unknown".to_owned(), |mib| format!("{mib} MiB"));
+            let (documents, position) = (text("/store/documents"), text("/store/position"));
+            format!(
+                "{documents} documents, change {position}, {} on disk, {} free",
+                mib("/store/bytes"),
+                mib("/store/free")
+            )
+        }
+    };
+    let links = match report.pointer("/links/leader") {
+        Some(leader) => format!("leader {}", output::cell(Some(leader))),
+        None => text("/links"),
+    };
+    let services = match report.pointer("/services/by status").and_then(Value::as_object) {
+        None => "unknown".to_owned(),
+        Some(by) if by.is_empty() => text("/services/count"),
+        Some(by) => {
+            let each = by.iter().map(|(status, count)| format!("{count} {}", clean(status)));
+            format!("{} ({})", text("/services/count"), each.collect::<Vec<_>>().join(", "))
+        }
+    };
+    let lines = [
+        ("me", me),
+        ("agent", agent),
+        ("health", health),
+        ("store", store),
+        ("links", links),
+        ("services", services),
+        ("agreements", text("/agreements")),
+    ];
+    let mut screen: String = lines.iter().map(|(name, value)| format!("{name:<12}{value}\n")).collect();
+    for warning in report.get("warnings").and_then(Value::as_array).into_iter().flatten() {
+        let line = format!("{:<12}{}", "warning", output::cell(Some(warning)));
+        screen.push_str(&if colour { format!("\u{1b}[33m{line}\u{1b}[0m\n") } else { format!("{line}\n") });
+    }
+    screen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_are_read_by_their_whole_name() {
+        let metrics = "# TYPE a gauge\na_total 5\na 7\nb{version=\"1.2\",role=\"leader\"} 1\nc NaN\n";
+        assert_eq!(metric(metrics, "a"), Some(7.0));
+        assert_eq!((metric(metrics, "b"), metric(metrics, "d")), (None, None));
+        assert_eq!(label(metrics, "b", "role").as_deref(), Some("leader"));
+        assert_eq!((label(metrics, "b", "other"), label(metrics, "a", "role")), (None, None));
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_guessed() {
+        let unknown =
+            json!({"me": {"user": null}, "agent": {"url": "https://x"}, "store": "unknown", "warnings": ["w"]});
+        let expected = "\
+me          nobody: sign in with `mf2c login`
+agent       https://x, version unknown, role unknown
+health      unknown, readiness unknown
+store       unknown
+links       unknown
+services    unknown
+agreements  unknown
+warning     w
+";
+        assert_eq!(screen(&unknown, false), expected);
+    }
+}

@@ -1,0 +1,77 @@
+//! The command-line client of mf2c: signs in to an agent, reads and writes its documents, and follows their changes.
+//!
+//! [`args`] says what can be asked for, [`run`] does it. The client knows agents by their API alone; from the other rooms it
+//! takes the words of the domain and the rules of trust.
+
+pub mod args;
+
+mod assign;
+mod commands;
+mod complete;
+mod error;
+mod follow;
+mod output;
+mod profile;
+mod prompt;
+mod remote;
+mod session;
+mod sse;
+mod terminal;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use mf2c_domain::time::Clock;
+
+pub use args::ClientCommand;
+pub use error::{ClientError, exit};
+
+/// The environment variables that the client reads besides those of the configuration.
+pub const VARIABLES: [&str; 3] = ["MF2C_PROFILE", "MF2C_API_KEY", "MF2C_API_SECRET"];
+
+/// Other variables that say where things are and how people like them.
+pub const PLACES: [&str; 10] = [
+    "XDG_CONFIG_HOME",
+    "HOME",
+    "TMPDIR",
+    "VISUAL",
+    "EDITOR",
+    "NO_COLOR",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "NO_PROXY",
+    "no_proxy",
+];
+
+/// What surrounds a command.
+pub struct Surroundings {
+    /// The environment, as far as [`VARIABLES`] and [`PLACES`] name it.
+    pub variables: BTreeMap<String, String>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The whole command line, for completions.
+    pub program: fn() -> clap::Command,
+}
+
+impl Surroundings {
+    /// A variable that is set to something.
+    pub(crate) fn variable(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+}
+
+/// Does what a command says.
+///
+/// # Errors
+/// [`ClientError`], which tells its exit code. A reader of standard output that has gone away is no error.
+pub fn run(command: ClientCommand, surroundings: &Surroundings) -> Result<(), ClientError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let outcome = match runtime {
+        Ok(runtime) => runtime.block_on(commands::run(command, surroundings)),
+        Err(source) => Err(ClientError::Runtime { source }),
+    };
+    match outcome {
+        Err(ClientError::ReaderGone) => Ok(()),
+        other => other,
+    }
+}

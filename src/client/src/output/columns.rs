@@ -1,0 +1,70 @@
+//! Which attributes a table of each type shows.
+
+use std::collections::BTreeSet;
+
+use mf2c_domain::resource::TypeSpec;
+use serde_json::Value;
+
+/// What people look for first, by type. A type that is not here shows its id, its name and when it was updated.
+const TABLE: &[(&str, &[&str])] = &[
+    ("agent", &["id", "device_ip", "isLeader", "connected", "authenticated", "leader_ip", "updated"]),
+    ("agreement", &["id", "name", "state", "details/client/name", "details/expiration", "updated"]),
+    ("callback", &["id", "action", "state", "targetResource", "expires"]),
+    ("configuration", &["id", "serviceURL", "supportEmail", "updated"]),
+    ("credential", &["id", "name", "type", "expiry", "created"]),
+    ("device", &["id", "arch", "os", "logicalCores", "memory", "storage", "agentType", "isLeader"]),
+    ("device-dynamic", &["device", "status", "cpuFreePercent", "ramFree", "storageFree", "updated"]),
+    ("email", &["id", "address", "validated"]),
+    ("event", &["timestamp", "type", "severity", "content/resource/href", "content/state"]),
+    ("fog-area", &["id", "leaderDevice", "numDevices", "ramTotal", "storageTotal", "updated"]),
+    ("qos-model", &["id", "service", "num_service_instances", "num_service_failures", "updated"]),
+    ("resource-metadata", &["id", "name", "description"]),
+    ("service", &["id", "name", "exec_type", "exec", "num_agents", "memory_min", "updated"]),
+    ("service-container-metric", &["container_id", "device_id", "start_time", "stop_time"]),
+    ("service-instance", &["id", "service", "status", "user", "device_id", "updated"]),
+    ("service-operation-report", &["requesting_application_id", "operation_name", "execution_length", "start_time"]),
+    ("session", &["id", "username", "roles", "method", "clientIP", "expiry"]),
+    ("session-template", &["id", "name", "method", "description"]),
+    ("sharing-model", &["id", "device_id", "max_apps", "max_cpu_usage", "max_memory_usage", "battery_limit"]),
+    ("sla-template", &["id", "name", "state", "updated"]),
+    ("sla-violation", &["id", "agreement_id", "guarantee", "constraint", "datetime"]),
+    ("user", &["id", "emailAddress", "state", "isSuperUser", "lastOnline", "updated"]),
+    ("user-identifier", &["id", "identifier", "user"]),
+    ("user-profile", &["id", "user_id", "device_id", "service_consumer", "resource_contributor", "max_apps"]),
+];
+
+/// The columns for a type.
+pub(crate) fn columns(spec: &TypeSpec) -> Vec<String> {
+    let known = TABLE.iter().find(|(name, _)| *name == spec.name).map(|(_, columns)| *columns);
+    known.unwrap_or(&["id", "name", "updated"]).iter().map(|column| (*column).to_owned()).collect()
+}
+
+/// All attributes that documents have, the id first, for a table of what was selected and for CSV.
+pub(crate) fn own_columns(documents: &[Value]) -> Vec<String> {
+    let objects = documents.iter().filter_map(Value::as_object);
+    let names: BTreeSet<&str> = objects.flat_map(|document| document.keys().map(String::as_str)).collect();
+    let first = ["id", "name"].into_iter().filter(|name| names.contains(name));
+    let rest = names.iter().copied().filter(|name| !["id", "name", "acl", "operations", "resourceURI"].contains(name));
+    first.chain(rest).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use mf2c_domain::resource;
+
+    use super::*;
+
+    #[test]
+    fn every_column_is_an_attribute_of_its_type() {
+        for (name, columns) in TABLE {
+            let spec = resource::find(name).unwrap_or_else(|| panic!("{name}"));
+            for column in *columns {
+                let top = column.split('/').next().unwrap_or_default();
+                let own = spec.attributes().any(|field| field.name == top);
+                let served = ["id", "created", "updated"].contains(&top);
+                assert!(own || served, "{name} has no {column}");
+            }
+        }
+        assert!(TABLE.is_sorted_by_key(|(name, _)| name));
+    }
+}

@@ -1,0 +1,11 @@
+//! The rules of people and programs: who may try to sign in how often, and as what somebody signs in.
+
+pub mod account;
+pub mod callback;
+pub mod key;
+pub mod mail;
+pub mod names;
+mod recent;
+pub mod registration;
+pub mod session;
+pub mod throttle;
