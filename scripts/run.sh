@@ -117,7 +117,13 @@ try_next() {
     program=$(absolute "$binary") data=$(absolute "$2")
     cat <<END
 
-The agent runs. Try next, in another terminal (-k accepts the certificate that it made for itself):
+The agent runs. Try next, in another terminal:
+
+  $program login ${api%/api} --user admin      # with the password of the first start
+  $program status
+  $program query device
+
+Or with curl (-k accepts the certificate that it made for itself):
 
   curl -k $api/cloud-entry-point
   curl -k -g $admin '$api/device?\$select=os,arch,memory,storage'

@@ -78,8 +78,12 @@ fn run(blocks: &[String], agent: &Agent) -> Vec<(u16, String)> {
     let script = format!("{PRELUDE}{}\n", blocks.join("\n"));
     let script = script.replace("https://127.0.0.1:8443", &format!("https://{}", agent.https()));
     let script = script.replace("http://127.0.0.1:8080", &format!("http://{}", agent.http()));
+    // The reader pastes the administrator's password where a page asks for it.
+    let pasted = folder.path().join("pasted");
+    fs::write(&pasted, format!("{}\n", agent.admin_password())).unwrap();
     let output = Command::new("bash")
         .args(["-c", &script])
+        .stdin(fs::File::open(&pasted).unwrap())
         .current_dir(folder.path())
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())

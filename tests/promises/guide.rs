@@ -20,14 +20,18 @@ alias mf2c-curl-delete="curl -XDELETE -k -H 'slipstream-authn-info:internal ADMI
 "#;
 
 /// A shell in a directory of its own, for which `localhost` and `cimi` are the agent.
-struct Shell {
+pub(crate) struct Shell {
     agent: Agent,
     directory: TempDir,
 }
 
 impl Shell {
     fn open() -> Self {
-        let agent = Start::new().agent();
+        Self::with(Start::new().agent())
+    }
+
+    /// A shell for this agent.
+    pub(crate) fn with(agent: Agent) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let address = agent.https();
         // curl's own settings file leaves the commands as they are printed.
@@ -41,7 +45,7 @@ impl Shell {
 
     /// Runs one command: the status and the body.
     #[track_caller]
-    fn run(&self, command: &str) -> (u16, Value) {
+    pub(crate) fn run(&self, command: &str) -> (u16, Value) {
         let output = Command::new("bash")
             .args(["-c", &format!("{SETUP}{command}")])
             .current_dir(self.directory.path())

@@ -23,6 +23,7 @@ mod docs_client;
 mod events;
 mod filters;
 mod guide;
+mod guide_people;
 mod house;
 mod idempotency;
 mod install;
