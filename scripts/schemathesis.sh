@@ -8,7 +8,8 @@ source scripts/common.sh
 
 # The version that is used; another one makes other requests.
 VERSION=4.32.5
-VENV=target/python/schemathesis
+venv=$PWD/target/python/schemathesis
+reports=$PWD/target/schemathesis
 # What it looks for in each answer.
 CHECKS=not_a_server_error,response_schema_conformance,status_code_conformance,content_type_conformance,response_headers_conformance
 # The callers that it plays, and what each sends: the time is shared among them.
@@ -43,10 +44,10 @@ trap ended EXIT
 
 need_schemathesis() {
     command -v python3 >/dev/null || fail "python3 is missing" "apt-get install python3 python3-venv"
-    if [[ $("$VENV/bin/schemathesis" --version 2>/dev/null) != *" $VERSION" ]]; then
-        rm -rf "$VENV"
-        python3 -m venv "$VENV" || fail "python3 cannot make a virtual environment" "apt-get install python3-venv"
-        "$VENV/bin/pip" install --quiet --disable-pip-version-check "schemathesis==$VERSION" ||
+    if [[ $("$venv/bin/schemathesis" --version 2>/dev/null) != *" $VERSION" ]]; then
+        rm -rf "$venv"
+        python3 -m venv "$venv" || fail "python3 cannot make a virtual environment" "apt-get install python3-venv"
+        "$venv/bin/pip" install --quiet --disable-pip-version-check "schemathesis==$VERSION" ||
             fail "could not install schemathesis $VERSION"
     fi
 }
@@ -82,13 +83,18 @@ hunt() {
         session) headers=(--header "cookie: $(sign_in)") ;;
         user) headers=(--header "slipstream-authn-info: jane USER") ;;
     esac
-    "$VENV/bin/schemathesis" run "$api/openapi.json" --tls-verify false --checks "$CHECKS" --max-time "$seconds" \
-        --continue-on-failure --suppress-health-check all --warnings off --request-timeout 20 "${seed[@]}" \
-        "${headers[@]}" >"target/schemathesis/$caller.txt" 2>&1 || status=$?
+    # It keeps a cache in the directory where it runs, which would carry one run's findings into the next.
+    (
+        cd "$place"
+        rm -rf .schemathesis
+        "$venv/bin/schemathesis" run "$api/openapi.json" --tls-verify false --checks "$CHECKS" --max-time "$seconds" \
+            --continue-on-failure --suppress-health-check all --warnings off --request-timeout 20 "${seed[@]}" \
+            "${headers[@]}"
+    ) >"$reports/$caller.txt" 2>&1 || status=$?
     if kill -0 "$agent" 2>/dev/null; then
-        tail -n 12 "target/schemathesis/$caller.txt"
+        tail -n 12 "$reports/$caller.txt" | cut -c 1-200
     else
-        fail "the agent has ended" "$(tail -n 5 "$place/log")"
+        fail "the agent has ended" "$(tail -n 5 "$place/log" | cut -c 1-500)"
     fi
     return "$status"
 }
@@ -117,7 +123,7 @@ main() {
     need_rust
     need_schemathesis
     cargo build --package mf2c-agent --bin mf2c --locked
-    mkdir -p target/schemathesis
+    mkdir -p "$reports"
     start
     for caller in "${CALLERS[@]}"; do
         say ""

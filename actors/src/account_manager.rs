@@ -123,6 +123,14 @@ pub struct EndAccess {
     pub gone: bool,
 }
 
+/// Whether a mail may be caused from here now; it is counted.
+#[derive(Debug, Message)]
+#[rtype(result = "Outcome<()>")]
+pub struct AdmitMail {
+    /// From which address.
+    pub source: IpAddr,
+}
+
 /// Writes to the address that a user had so far.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
@@ -238,6 +246,14 @@ impl Handler<EndAccess> for AccountManager {
 
     fn handle(&mut self, EndAccess { id, gone }: EndAccess, _: &mut Context<Self>) -> Self::Result {
         self.run(move |accounts| async move { accounts.end_access(&id, gone).await })
+    }
+}
+
+impl Handler<AdmitMail> for AccountManager {
+    type Result = Outcome<()>;
+
+    fn handle(&mut self, AdmitMail { source }: AdmitMail, _: &mut Context<Self>) -> Self::Result {
+        self.accounts.admit_mail(source)
     }
 }
 

@@ -201,6 +201,45 @@ async fn a_key_needs_its_user_and_goes_with_him() {
 }
 
 #[actix::test]
+async fn a_user_has_a_thousand_sessions_and_keys_at_most_and_others_go_on() {
+    let room = room();
+    room.user("jane", None).await;
+    room.user("joe", None).await;
+    let (hers, his) = (room.key("jane", 0).await, room.key("joe", 0).await);
+    let other = room.by_key(&his).await.unwrap().session;
+    let first = room.by_key(&hers).await.unwrap().session;
+    let second = room.by_key(&hers).await.unwrap().session;
+    for _ in 2..1000 {
+        room.by_key(&hers).await.unwrap();
+    }
+    assert!(room.is_there(&first));
+    let last = room.by_key(&hers).await.unwrap().session;
+    assert!(!room.is_there(&first), "her oldest session makes room");
+    assert!([&second, &last, &other].iter().all(|session| room.is_there(session)));
+
+    for _ in 1..1000 {
+        room.key("jane", 0).await;
+    }
+    let issue = |name: &str| IssueKey { by: Caller::new(name, ["USER"]), ttl: 0, about: Map::new() };
+    let refused = room.sessions.send(issue("jane")).await.unwrap();
+    assert!(matches!(refused, Err(SignInError::TooManyOwn { limit: 1000 })));
+    assert!(room.sessions.send(issue("joe")).await.unwrap().is_ok());
+}
+
+#[actix::test]
+async fn a_key_that_is_made_with_a_key_ends_with_it() {
+    let room = room();
+    room.user("jane", None).await;
+    let short = room.key("jane", 60).await;
+    let session = room.by_key(&short).await.unwrap().session;
+    let by = Caller::new("jane", ["USER", session.as_str()]);
+    let derived = room.sessions.send(IssueKey { by, ttl: 0, about: Map::new() }).await.unwrap().unwrap();
+    assert!(room.by_key(&derived).await.is_ok());
+    room.later(61);
+    assert!(room.by_key(&derived).await.is_err());
+}
+
+#[actix::test]
 async fn what_has_expired_is_swept_away_and_nothing_else() {
     let room = room();
     room.user("jane", Some("correct horse")).await;

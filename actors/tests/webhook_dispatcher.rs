@@ -206,6 +206,26 @@ async fn sixteen_deliveries_are_on_their_way_at_most_and_all_have_their_turn() {
 }
 
 #[actix::test]
+async fn a_user_whose_receivers_hang_holds_up_nobody_else() {
+    let agent = Agent::start(arrived(), 0);
+    let (jane, joe) = (Caller::new("jane", ["USER"]), Caller::new("joe", ["USER"]));
+    agent.user("jane", "ACTIVE", false).await;
+    agent.user("joe", "ACTIVE", false).await;
+    for number in 0..30 {
+        agent.hook(&format!("jane{number}"), &jane).await;
+    }
+    agent.service("hers", None, &jane).await;
+    eventually("four", || agent.network.on_their_way.load(Ordering::SeqCst) == 4).await;
+    agent.hook("joe", &joe).await;
+    agent.service("his", None, &joe).await;
+    eventually("his", || agent.told().contains_key("joe")).await;
+    assert_eq!(agent.network.most.load(Ordering::SeqCst), 5);
+    agent.network.gate.add_permits(1_000_000);
+    eventually("all of hers", || agent.network.came.lock().unwrap().len() == 31).await;
+    assert_eq!(agent.network.most.load(Ordering::SeqCst), 5);
+}
+
+#[actix::test]
 async fn a_thousand_failures_are_kept_the_oldest_go_and_all_go_with_their_webhook() {
     let agent = Agent::start(Answer::Refused { reason: "no".to_owned() }, 1_000_000);
     let hook = agent.hook("r", &Caller::agent()).await;

@@ -18,6 +18,8 @@ CHANGES = 20
 SINGLE = 2000
 # What the client itself may have open, and the agent, which inherits it: readers and some more.
 FILES = READERS + 500
+# All readers come from one address.
+MANY = {"MF2C_LIMITS_CONNECTIONS": str(2 * READERS), "MF2C_EVENTS_READERS_PER_SOURCE": str(2 * READERS)}
 EVENT = json.dumps({
     "timestamp": "2019-08-25T10:00:00Z", "type": "alarm", "severity": "low",
     "content": {"resource": {"href": "device/d"}, "state": "x" * 200},
@@ -27,10 +29,10 @@ EVENT = json.dumps({
 def events():
     """10,000 readers on one agent, over HTTP and HTTPS; then one reader."""
     _open_files()
-    with agent.Agent(environment={"MF2C_LIMITS_CONNECTIONS": str(2 * READERS)}) as ours:
+    with agent.Agent(environment=MANY) as ours:
         yield from _single(ours)
     for secure in (False, True):
-        with agent.Agent(environment={"MF2C_LIMITS_CONNECTIONS": str(2 * READERS)}) as ours:
+        with agent.Agent(environment=MANY) as ours:
             yield from _many(ours, secure)
 
 

@@ -1,5 +1,6 @@
 """What sessions and keys cost: memory for a hundred thousand of them, and the check of a cookie on each request."""
 
+import concurrent.futures
 import http.client
 import json
 import time
@@ -12,6 +13,8 @@ import table
 
 MIB = 2**20
 EACH = 50_000
+# No user may have more than 1,000 of either.
+USERS = 100
 DEVICES = 5_000
 # So many sign-ins at once from one address are never taken for guesses.
 AT_ONCE = 16
@@ -24,10 +27,10 @@ def sessions():
     """Resident memory for 50,000 keys and 50,000 sessions, made by requests."""
     data = place.directory("sessions")
     with agent.Agent(data / "data") as ours:
-        sign_in = _key(ours)
+        forms = [_key(ours, user) for user in range(USERS)]
         before = ours.child.memory_mib()
-        _make(ours, "credential", json.dumps(KEY), [agent.JANE, JSON])
-        _make(ours, "session", sign_in, [JSON])
+        _make_keys(ours)
+        _make_sessions(ours, forms)
         time.sleep(1)
         grown = ours.child.memory_mib() - before
         place.say(f"{before:.1f} MiB before, {grown:.1f} MiB more with {_count(ours, 'session')} sessions and "
@@ -60,14 +63,19 @@ def cookie():
                     ratio.value >= 0.95)
 
 
-def _key(ours):
-    """A body that signs in with a key of Jane's."""
+def _as(user):
+    return {"slipstream-authn-info": f"jane{user} USER", "content-type": "application/json"}
+
+
+def _key(ours, user=0):
+    """A body that signs in with a key of one of many Janes."""
     try:
         ours.request("POST", "/api/session-template", json.dumps(TEMPLATE), [agent.ADMIN, JSON])
     except place.Failure as failure:
         if "409" not in str(failure):
             raise
-    made = json.loads(ours.request("POST", "/api/credential", json.dumps(KEY), [agent.JANE, JSON]))
+    headers = [f"{name}: {value}" for name, value in _as(user).items()]
+    made = json.loads(ours.request("POST", "/api/credential", json.dumps(KEY), headers))
     form = {"href": "session-template/api-key", "key": made["resource-id"], "secret": made["secretKey"]}
     return json.dumps({"sessionTemplate": form})
 
@@ -84,14 +92,29 @@ def _sign_in(ours, body):
         connection.close()
 
 
-def _make(ours, kind, body, headers):
-    """Makes documents by the same request again and again, until there are enough."""
-    requests = load.Requests(ours.data.parent, f"{ours.data.name}-{kind}", "POST", f"/api/{kind}", [body], headers)
-    while (missing := EACH - _count(ours, kind)) > 0:
+def _make_keys(ours):
+    """Makes keys, as many for each user, some users at a time."""
+    def make(user):
+        connection = http.client.HTTPConnection(ours.http.removeprefix("http://"), timeout=place.PATIENCE)
+        try:
+            for _ in range(EACH // USERS - 1):
+                connection.request("POST", "/api/credential", json.dumps(KEY), _as(user))
+                connection.getresponse().read()
+        finally:
+            connection.close()
+
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as some:
+        list(some.map(make, range(USERS)))
+
+
+def _make_sessions(ours, forms):
+    """Signs the users in again and again, until there are enough sessions."""
+    requests = load.Requests(ours.data.parent, f"{ours.data.name}-session", "POST", "/api/session", forms, [JSON])
+    while (missing := EACH - _count(ours, "session")) > 0:
         # Some 5,000 a second; the last bit more slowly, so as not to make many more.
         seconds = max(1, missing // 10_000)
         run = load.run(ours.child, ours.http, requests, connections=AT_ONCE if missing > 10_000 else 1, seconds=seconds)
-        place.say(f"{kind}: {run}")
+        place.say(f"session: {run}")
     requests.file.unlink()
 
 

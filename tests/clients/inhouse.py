@@ -191,9 +191,19 @@ def service_levels(program):
 
 
 def bootstrap(program):
-    """Waits for the entry point, counts users and posts what an agent starts with."""
+    """Waits for the entry point, counts users, registers the first one and posts the template of its tokens."""
     check("the entry point", program.get("/cloud-entry-point")["baseURI"].endswith("/api/"))
-    check("users", isinstance(program.get("/user")["count"], int))
+    before = program.get("/user")["count"]
+    password = "correct horse battery"
+    form = {"href": "user-template/self-registration", "username": "firstuser", "emailAddress": "first@example.org"}
+    form = {"userTemplate": {**form, "password": password, "passwordRepeat": password}}
+    user = program.post("/user", form)
+    check("the first user", user == "user/firstuser" and program.get("/user")["count"] == before + 1, user)
+    check("the first user again", program.send("POST", "/user", form)[0] == 409)
+    active = program.put("/" + user, {"id": user, "state": "ACTIVE"})
+    check("an active user", active["state"] == "ACTIVE" and "password" not in active, active)
+    status, made = program.send("POST", "/session-template", {"method": "jwt", "instance": "jwt"})
+    check("the template of tokens", status in (201, 409) and made["resource-id"] == "session-template/jwt", made)
 
 
 def watcher(program):

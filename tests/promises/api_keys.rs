@@ -1,14 +1,12 @@
 //! Keys for programs: made, used, and taken away.
 
-use mf2c_tests::{Agent, Answer, Start, eventually};
+use mf2c_tests::{Agent, Answer, Start, curl, eventually};
 use serde_json::{Value, json};
-
-use crate::sign_in::with_templates;
 
 const JANE: Option<&str> = Some("jane USER ANON");
 
 fn start() -> Agent {
-    with_templates(Start::new().agent())
+    Start::new().agent()
 }
 
 fn ask(agent: &Agent, who: Option<&str>, ttl: Value) -> Answer {
@@ -187,4 +185,38 @@ fn a_key_that_is_taken_away_or_over_is_worth_nothing_and_its_sessions_end() {
         eventually("the end of the session", || count(&cookie) == 0);
     }
     eventually("the end of the key", || sign_in(&agent, &short.id(), &secret(&short)).status == 403);
+}
+
+#[test]
+fn foreign_doubled_and_oversized_keys_are_worth_nothing() {
+    let (agent, foreign) = (start(), start());
+    let made = ask(&agent, JANE, json!(0)).expect(201);
+    let (id, own) = (made.id(), secret(&made));
+    let theirs = ask(&foreign, JANE, json!(0)).expect(201);
+    let long = "x".repeat(1_000_000);
+    for (key, text) in [
+        (theirs.id(), secret(&theirs)),
+        (theirs.id(), own.clone()),
+        (id.clone(), secret(&theirs)),
+        (id.clone(), format!("{own}{own}")),
+        (format!("{id}{id}"), own.clone()),
+        (id.clone(), "x".repeat(100_000)),
+        ("x".repeat(100_000), own.clone()),
+    ] {
+        let refused = sign_in(&agent, &key, &text);
+        assert!([403, 429].contains(&refused.status), "{}", refused.text().chars().take(200).collect::<String>());
+        assert!(refused.text().len() < 1000 && refused.header("set-cookie").is_none() && !agent.log().contains(&own));
+    }
+    let body = |key: &str| {
+        format!(r#"{{"sessionTemplate": {{"href": "session-template/api-key", {key} "secret": "{own}"}}}}"#)
+    };
+    // Of two keys in one body nobody knows which one is meant.
+    let doubled = agent.send_as(None, "POST", "session", Some(&body(&format!(r#""key": "{id}", "key": "{id}","#))));
+    assert!(doubled.expect(400).message().contains("key"));
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), body(&format!(r#""key": "{}","#, long.repeat(3)))).unwrap();
+    let sent = format!("@{}", file.path().display());
+    let url = format!("{}/session", agent.api());
+    let _ = curl(["-k", "-H", "content-type: application/json", "--data-binary", &sent, &url]).expect(413);
+    let _ = sign_in(&agent, &id, &own).expect(201);
 }

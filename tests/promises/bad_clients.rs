@@ -20,7 +20,7 @@ fn impatient() -> Agent {
 
 fn head(length: &str) -> String {
     format!(
-        "POST /api/service HTTP/1.1\r\nhost: a\r\nslipstream-authn-info: internal ADMIN\r\n\
+        "POST /api/service HTTP/1.1\r\nhost: localhost\r\nslipstream-authn-info: internal ADMIN\r\n\
          content-type: application/json\r\n{length}\r\n\r\n"
     )
 }

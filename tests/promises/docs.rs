@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use mf2c_tests::{Agent, Start, agent_binary, eventually};
+use serde_json::json;
 
 /// The pages whose links are followed.
 const LINKED: [&str; 7] = [
@@ -178,6 +179,42 @@ fn every_key_of_the_configuration_is_explained_in_operations_with_its_default() 
         };
         assert!(operations.contains(&row), "docs/operations.md has no row `{row}`");
     }
+}
+
+/// The rows of the table of types in the page about the API: type, key of the list, who may list, who may add.
+fn rows_of_types(page: &str) -> Vec<[String; 4]> {
+    let (_, table) = page.split_once("## Resource types").expect("the heading is there");
+    let (table, _) = table.split_once("\n### ").expect("a heading follows");
+    let cells = |row: &str| row.split('|').skip(1).take(4).map(|cell| cell.trim().replace('`', "")).collect::<Vec<_>>();
+    table.lines().filter(|line| line.starts_with("| `")).filter_map(|row| cells(row).try_into().ok()).collect()
+}
+
+/// Everybody who may is asked, from strangers on: the first whom the agent lets do it.
+fn first_who_may(may: impl Fn(Option<&str>) -> bool) -> &'static str {
+    [("everybody", None), ("USER", Some("jane USER")), ("ADMIN", Some("root ADMIN"))]
+        .into_iter()
+        .find_map(|(name, who)| may(who).then_some(name))
+        .unwrap_or("–")
+}
+
+#[test]
+fn the_table_of_types_says_who_may_list_and_add_as_the_agent_does() {
+    let agent = Start::new().agent();
+    let points = agent.send("GET", "cloud-entry-point", None).expect(200).json();
+    let served = points.as_object().unwrap().iter().filter_map(|(tag, point)| Some((point["href"].as_str()?, tag)));
+    let mut served: Vec<[String; 4]> = served
+        .map(|(kind, tag)| {
+            let list = |who: Option<&str>| agent.send_as(who, "GET", &format!("{kind}?$last=0"), None);
+            let add = json!([{"rel": "add", "href": kind}]);
+            let listed = first_who_may(|who| list(who).status == 200);
+            let added = first_who_may(|who| list(who).json()["operations"] == add);
+            [kind.to_owned(), tag.clone(), listed.to_owned(), added.to_owned()]
+        })
+        .collect();
+    let mut written = rows_of_types(&page("docs/api.md"));
+    served.sort();
+    written.sort();
+    assert_eq!(written, served);
 }
 
 /// The anchor that a heading gets.

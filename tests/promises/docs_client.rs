@@ -25,7 +25,10 @@ fn the_examples_of_the_command_line_page_end_as_it_says() {
     let blocks = page.split("\n```sh\n").skip(1).map(|block| block.split_once("\n```").unwrap().0);
     let script = blocks.collect::<Vec<_>>().join("\n");
     let promised: Vec<&str> = script.lines().filter_map(|line| line.strip_prefix("# exits ")).collect();
-    let commands = script.lines().filter(|line| line.starts_with("mf2c ") || line.contains("$(mf2c ")).count();
+    let commands = script
+        .lines()
+        .filter(|line| line.starts_with("mf2c ") || line.contains(" mf2c ") || line.contains("(mf2c "))
+        .count();
     assert!(commands > 10 && commands == promised.len(), "{commands} examples, {} promises", promised.len());
 
     let agent = Start::new().agent();
@@ -38,7 +41,10 @@ fn the_examples_of_the_command_line_page_end_as_it_says() {
     path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
     let mut bash = Command::new("bash");
     bash.args(["-c", &format!("{PRELUDE}{script}\n")]).current_dir(folder.path());
-    bash.env_clear().env("HOME", folder.path()).env("PATH", std::env::join_paths(path).unwrap());
+    bash.env_clear()
+        .env("PASSWORD", agent.admin_password())
+        .env("HOME", folder.path())
+        .env("PATH", std::env::join_paths(path).unwrap());
     let _ = mf2c_tests::run(bash);
     let codes = fs::read_to_string(folder.path().join("codes")).unwrap();
     let said = fs::read_to_string(folder.path().join("said")).unwrap_or_default();

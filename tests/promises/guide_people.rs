@@ -1,5 +1,5 @@
 //! Chapter 2.4 of the mF2C guide, run as printed by a real shell and a real curl: an account, the mail, the sign-in, an
-//! API key, and the sign-in with it.
+//! API key, and the sign-in with it. And what 2.3.1 prints about users and sessions.
 
 use mf2c_tests::{SmtpServer, Start};
 use serde_json::{Value, json};
@@ -98,6 +98,27 @@ https://<server>/api/session -d @regularUserAPIKey.json \
 --cookie-jar ~/cookies -b ~/cookies -sS
 "#;
 
+/// 2.3.1, "Adding a new user". The address is for the reader to fill in.
+const REGISTER_SHORTLY: &str = r#"curl -XPOST -k -H 'content-type:application/json' https://localhost/api/user -d '{
+  "userTemplate": {
+    "href": "user-template/self-registration",
+    "password": "testpassword",
+    "passwordRepeat": "testpassword",
+    "emailAddress": "your_email@",
+    "username": "testuser"
+  }
+}'"#;
+
+/// 2.3.1, "Login", with the line that the page wraps joined.
+const SIGN_IN_SHORTLY: &str = r#"curl -XPOST -k -H 'content-type:application/json' https://localhost/api/session \
+  --cookie-jar ~/cookies -b ~/cookies -d '{
+  "sessionTemplate": {
+    "href": "session-template/internal",
+    "username": "testuser",
+    "password": "testpassword"
+  }
+}'"#;
+
 fn on_this_server(command: &str) -> String {
     command.replace("<server>", "localhost")
 }
@@ -152,4 +173,23 @@ fn the_chapter_on_credentials_works_as_printed() {
     let session = own_session(&shell);
     assert_eq!((&session["id"], &session["method"]), (&signed_in["resource-id"], &json!("api-key")));
     assert_eq!(session["username"], "testuser");
+}
+
+#[test]
+fn a_user_signs_in_by_the_commands_for_users_as_printed_once_the_address_is_filled_in() {
+    let shell = Shell::with(Start::new().agent());
+    let (status, refused) = shell.run(REGISTER_SHORTLY);
+    assert_eq!(status, 400, "{refused:#}");
+    assert!(refused["message"].as_str().is_some_and(|text| text.contains("emailAddress")), "{refused:#}");
+    let (status, registered) = shell.run(&REGISTER_SHORTLY.replace("your_email@", "your_email@example.org"));
+    assert_eq!((status, &registered["resource-id"]), (201, &json!("user/testuser")), "{registered:#}");
+    assert_eq!(shell.run(SIGN_IN_SHORTLY).0, 403, "the address is not proved yet");
+
+    // Without a mail server the link is where administrators look for it.
+    let (_, emails) = shell.run("mf2c-curl-read https://localhost/api/email");
+    let link = emails["emails"][0]["validationLink"].as_str().expect("a link");
+    let (status, validated) = shell.run(&format!("curl -k '{link}'"));
+    assert_eq!(status, 200, "{validated:#}");
+    let (status, signed_in) = shell.run(SIGN_IN_SHORTLY);
+    assert_eq!((status, own_session(&shell)["username"].as_str()), (201, Some("testuser")), "{signed_in:#}");
 }

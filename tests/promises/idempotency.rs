@@ -114,7 +114,7 @@ fn a_kill_at_any_moment_between_request_and_answer_leaves_one_resource_after_a_r
         let (address, length) = (agent.http(), SERVICE.len());
         let mut connection = Connection::open(&address).unwrap();
         let request = format!(
-            "POST /api/service HTTP/1.1\r\nhost: x\r\nslipstream-authn-info: jane USER\r\nidempotency-key: {key}\r\n\
+            "POST /api/service HTTP/1.1\r\nhost: localhost\r\nslipstream-authn-info: jane USER\r\nidempotency-key: {key}\r\n\
              content-type: application/json\r\ncontent-length: {length}\r\n\r\n{SERVICE}"
         );
         thread::scope(|scope| {

@@ -56,6 +56,7 @@ pub struct AccountParts {
 struct Throttles {
     registrations: Throttle,
     mails: Throttle,
+    addresses: Throttle,
     passwords: Throttle,
 }
 
@@ -82,12 +83,20 @@ const REGISTRATIONS: (u32, Duration) = (40, Duration::from_secs(15));
 /// The same for mails to others' addresses.
 const MAILS: (u32, Duration) = (20, Duration::from_secs(30));
 
+/// Mails that strangers have sent to one address: three within an hour, from wherever they are asked for.
+fn one_address() -> Limits {
+    let hour = Duration::from_secs(3600);
+    let unpaced = Limits { burst: 1_000_000, refill: Duration::from_millis(1), ..Limits::default() };
+    Limits { lock_after: 3, lock_for: hour, lock_at_most: hour, forget_after: hour, ..unpaced }
+}
+
 impl Accounts {
     pub(super) fn new(parts: AccountParts) -> Self {
         let paced = |(burst, refill)| Throttle::new(Limits { burst, refill, ..Limits::default() });
         let throttles = Throttles {
             registrations: paced(REGISTRATIONS),
             mails: paced(MAILS),
+            addresses: Throttle::new(one_address()),
             passwords: Throttle::new(Limits::default()),
         };
         Self { parts: Arc::new(parts), throttles: Arc::new(Mutex::new(throttles)) }
@@ -133,6 +142,18 @@ impl Accounts {
     pub(super) fn admit_mail(&self, source: IpAddr) -> Result<(), AccountError> {
         let now = self.world().clock.elapsed();
         self.throttles.lock().mails.admit(source, None, now).map_err(AccountError::TooOften)
+    }
+
+    /// Counts a mail to an address that nobody has proved to read; false if it had too many of late. Letters count alike in
+    /// either case, because most servers do not tell them apart.
+    pub(super) fn spares(&self, source: IpAddr, address: &str) -> bool {
+        let (now, address) = (self.world().clock.elapsed(), address.to_lowercase());
+        let addresses = &mut self.throttles.lock().addresses;
+        let admitted = addresses.admit(source, Some(&address), now).is_ok();
+        if admitted {
+            addresses.failed(source, Some(&address), now);
+        }
+        admitted
     }
 
     /// Counts an attempt to name a user's password.

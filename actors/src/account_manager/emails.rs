@@ -28,7 +28,7 @@ impl Accounts {
         self.admit_mail(ask.origin.source)?;
         let address = attributes.get("address").and_then(Value::as_str).unwrap_or_default();
         // More mails of the same kind would help nobody; those before are still on their way.
-        if self.supersede(Action::EmailValidation, &ask.id).await? {
+        if self.spares(ask.origin.source, address) && self.supersede(Action::EmailValidation, &ask.id).await? {
             let link = self.add_callback(Action::EmailValidation, &ask.id, &ask.origin.base).await?;
             self.post(mail::validate_address(address, &link, self.settings().validation_life)).await;
         }

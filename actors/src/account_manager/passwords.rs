@@ -54,6 +54,9 @@ impl Accounts {
             return Ok(());
         }
         if action == Action::UserEmailValidation {
+            if self.sends_mail() && !self.spares(ask.origin.source, &user.email) {
+                return Ok(());
+            }
             return self.send_validation(&id, &user.email, &user.username, &ask.origin.base).await;
         }
         let link = self.add_callback(action, &id, &ask.origin.base).await?;

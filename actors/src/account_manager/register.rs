@@ -1,16 +1,21 @@
 //! New accounts (`spec/cimi.md` 9.6).
 
+use std::sync::Arc;
+
 use mf2c_domain::id::ResourceId;
 use mf2c_domain::people::callback::Action;
 use mf2c_domain::people::mail;
 use mf2c_domain::people::registration::{Method, Registration};
+use mf2c_domain::resource;
 use mf2c_store::StoreError;
 use serde_json::Value;
 
-use super::Register;
 use super::accounts::Accounts;
 use super::error::AccountError;
+use super::{Origin, Register};
 
+/// What is left of everybody and tells of nothing but himself.
+const PASSING: [&str; 3] = ["event", "session", "callback"];
 /// The most accounts that wait for their validation.
 const MOST_WAITING: u64 = 10_000;
 
@@ -35,14 +40,15 @@ impl Accounts {
         // All that can be wrong is told before the digest is computed.
         registration.draft(None, self.now(), &*self.world().entropy)?;
         let id = ResourceId::new("user", &registration.username).map_err(|_| AccountError::Failed)?;
-        if self.store().get(id.as_str()).is_some() {
+        if !admin {
+            // Before it is told whether the name is taken: nobody asks for names by the thousand.
+            self.admit_registration(origin.source)?;
+        }
+        if self.store().get(id.as_str()).is_some() || (!admin && self.is_known(&registration.username).await?) {
             return Err(StoreError::Conflict { id }.into());
         }
-        if !admin {
-            self.admit_registration(origin.source)?;
-            if self.found("user", "state='NEW'")?.0 >= MOST_WAITING {
-                return Err(AccountError::TooManyWaiting);
-            }
+        if !admin && self.found("user", "state='NEW'")?.0 >= MOST_WAITING {
+            return Err(AccountError::TooManyWaiting);
         }
         let digest = match &registration.password {
             Some(password) => Some(self.digest(password.clone()).await?),
@@ -52,7 +58,7 @@ impl Accounts {
         let id = self.add("user", draft).await?;
         if method == Method::SelfRegistration {
             // The account stands, whatever becomes of the mail: an administrator can activate it.
-            if let Err(error) = self.ask_for_validation(&id, &registration, &origin.base).await {
+            if let Err(error) = self.ask_for_validation(&id, &registration, &origin).await {
                 tracing::warn!(%id, %error, "nobody can be asked to validate the account; an administrator can");
             }
         }
@@ -63,9 +69,24 @@ impl Accounts {
         &self,
         id: &ResourceId,
         registration: &Registration,
-        base: &str,
+        origin: &Origin,
     ) -> Result<(), AccountError> {
-        self.send_validation(id, &registration.email, &registration.username, base).await
+        if self.sends_mail() && !self.spares(origin.source, &registration.email) {
+            tracing::warn!(%id, source = %origin.source, "the address had too many mails of late; none is sent to it");
+            return Ok(());
+        }
+        self.send_validation(id, &registration.email, &registration.username, &origin.base).await
+    }
+
+    /// Whether documents belong to a user of this name, or are shown to him, though there is no such account: one who was
+    /// deleted, or was named by a header. Whoever took the name would take them over, so that is for administrators.
+    async fn is_known(&self, username: &str) -> Result<bool, AccountError> {
+        let (store, username) = (Arc::clone(self.store()), username.to_owned());
+        let known = tokio::task::spawn_blocking(move || {
+            let kinds = resource::all().iter().filter(|spec| !PASSING.contains(&spec.name));
+            kinds.flat_map(|spec| store.all(spec.name)).any(|document| document.acl.names_user(&username))
+        });
+        known.await.map_err(|_| AccountError::Failed)
     }
 
     /// Makes the link that activates an account, and sends it, or leaves it for the administrators to hand over.

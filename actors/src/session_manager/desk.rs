@@ -12,7 +12,9 @@ use mf2c_domain::people::account::Account;
 use mf2c_domain::people::key::{ApiKey, KeyClaims, NewKey};
 use mf2c_domain::people::session::{NewSession, Proved};
 use mf2c_domain::resource::{self, Draft};
+use mf2c_domain::time::Timestamp;
 use mf2c_store::{Document, NewDocument, Store, StoreError};
+use serde::Deserialize;
 use serde_json::Map;
 
 use super::error::shown;
@@ -23,6 +25,8 @@ use crate::resource_store::{AddResource, DeleteResource, EditResource, ResourceS
 
 /// The most sessions, and the most keys, that are stored.
 const MOST: usize = 1_000_000;
+/// The most sessions, and the most keys, of one user: nobody takes the room of all others.
+const MOST_OF_ONE: usize = 1000;
 /// The shortest password.
 const MIN_PASSWORD: usize = 8;
 
@@ -36,6 +40,12 @@ pub(super) struct Desk {
     pub(super) settings: SessionSettings,
 }
 
+/// How a session began.
+#[derive(Deserialize)]
+struct BegunWith {
+    credential: Option<String>,
+}
+
 /// The documents that a proof rests on, as they were when it was checked.
 type Basis = Vec<Arc<Document>>;
 
@@ -45,6 +55,7 @@ impl Desk {
             Proof::Password { username, password } => self.by_password(username, password).await?,
             Proof::Key { key, secret } => self.by_key(key, secret).await?,
         };
+        self.end_oldest(&proved.username).await?;
         self.room_for("session")?;
         let world = &self.world;
         let id = ResourceId::new("session", &uuid_v4(&*world.entropy))?;
@@ -99,13 +110,28 @@ impl Desk {
     pub(super) async fn issue(&self, IssueKey { by, ttl, about }: IssueKey) -> Result<IssuedKey, SignInError> {
         let claims = KeyClaims::of(&by).ok_or(SignInError::Nobody)?;
         self.room_for("credential")?;
+        self.room_for_key_of(&claims.identity).await?;
+        let now = self.world.clock.now();
+        // What is made with a key that ends does not outlive it.
+        let ends = self.end_of_key(&by).await?;
         let entropy = &*self.world.entropy;
         let secret = api_key::secret(entropy);
         let digest = api_key::digest(&secret, entropy);
-        let NewKey { attributes, acl } = NewKey::new(&claims, digest, ttl, about, self.world.clock.now());
+        let NewKey { attributes, acl } = NewKey::new(&claims, digest, ttl, ends, about, now);
         let id = ResourceId::new("credential", &uuid_v4(entropy))?;
         self.add(&id, Draft { attributes, acl: Some(acl), name: Some(id.name().to_owned()) }).await?;
         Ok(IssuedKey { id, secret })
+    }
+
+    /// The end of the key by which the caller signed in; none where there is no such key, or it has no end.
+    async fn end_of_key(&self, by: &Caller) -> Result<Option<Timestamp>, SignInError> {
+        let Some(session) = by.session() else { return Ok(None) };
+        let begun =
+            |session: &[u8]| serde_json::from_slice::<BegunWith>(session).ok().and_then(|begun| begun.credential);
+        let Some((key, _)) = self.read(session, begun).await? else { return Ok(None) };
+        // Without the key its sessions are gone in a moment, and so is what would be made in them.
+        let (key, _) = self.read(&key, ApiKey::read).await?.ok_or(SignInError::Nobody)?;
+        Ok(key.ends())
     }
 
     pub(super) async fn set_password(&self, set: SetPassword) -> Result<(), SignInError> {
@@ -129,6 +155,27 @@ impl Desk {
     fn room_for(&self, kind: &'static str) -> Result<(), SignInError> {
         let full = self.store.count(kind) >= MOST;
         if full { Err(SignInError::Full { kind, limit: MOST }) } else { Ok(()) }
+    }
+
+    /// A user who has too many sessions loses the oldest: programs that never sign out go on.
+    async fn end_oldest(&self, username: &str) -> Result<(), SignInError> {
+        if self.store.count("session") < MOST_OF_ONE {
+            return Ok(());
+        }
+        let (count, oldest) = self.of_user("session", "username", username).await?;
+        if count >= MOST_OF_ONE {
+            self.delete_all(oldest).await?;
+        }
+        Ok(())
+    }
+
+    async fn room_for_key_of(&self, username: &str) -> Result<(), SignInError> {
+        if self.store.count("credential") < MOST_OF_ONE {
+            return Ok(());
+        }
+        let (count, _) = self.of_user("credential", "claims/identity", username).await?;
+        let full = count >= MOST_OF_ONE;
+        if full { Err(SignInError::TooManyOwn { limit: MOST_OF_ONE }) } else { Ok(()) }
     }
 
     async fn add(&self, id: &ResourceId, draft: Draft) -> Result<(), SignInError> {

@@ -48,6 +48,24 @@ impl Desk {
         }
     }
 
+    /// How many documents of a type a user has, and the oldest of them.
+    pub(super) async fn of_user(
+        &self,
+        kind: &'static str,
+        attribute: &'static str,
+        username: &str,
+    ) -> Result<(usize, Vec<Arc<Document>>), StoreError> {
+        let (Some(spec), Some(path)) = (resource::find(kind), Path::parse(attribute)) else {
+            return Ok((0, Vec::new()));
+        };
+        let filter = Filter::Compare(Comparison { path, op: Op::Eq, value: Literal::text(username) });
+        let query = Query { filter: Some(filter), last: Some(1), ..Query::everything() };
+        let store = Arc::clone(&self.store);
+        let found = tokio::task::spawn_blocking(move || store.find(spec, &query, &Caller::agent()));
+        let found = found.await.map_err(|_| StoreError::Stopping)??;
+        Ok((found.count, found.documents))
+    }
+
     /// Deletes what has expired, and tells where the next look at the keys begins.
     ///
     /// Sessions live equally long, so the oldest are looked at until a batch holds none that has expired. Keys do not:
@@ -78,7 +96,7 @@ impl Desk {
         looked.await.map_err(|_| StoreError::Stopping)?
     }
 
-    async fn delete_all(&self, documents: Vec<Arc<Document>>) -> Result<(), StoreError> {
+    pub(super) async fn delete_all(&self, documents: Vec<Arc<Document>>) -> Result<(), StoreError> {
         for batch in documents.chunks(BATCH) {
             // They are sent before any is waited for, so that they share a sync.
             let deletions: Vec<_> =

@@ -33,6 +33,12 @@ pub enum SignInError {
         /// The most that are stored.
         limit: usize,
     },
+    /// The user has too many keys.
+    #[error("there are {limit} keys of this user already: delete some that are not used any more")]
+    TooManyOwn {
+        /// The most that one user has.
+        limit: usize,
+    },
     /// Nobody asks.
     #[error("credentials required")]
     Nobody,

@@ -27,7 +27,7 @@ use crate::ports::{WebhookRequest, WebhookTransport, World};
 use crate::resource_store::{EditResource, KeepCursors, ResourceStore};
 use crate::supervisor::DeathNotice;
 use failure::GivenUp;
-use scan::{Follower, Found, Letter, Origin, Scanned};
+use scan::{Follower, Found, Letter, Origin, Scanned, Slots};
 
 /// The most deliveries on their way at a time.
 const IN_FLIGHT: usize = 16;
@@ -224,8 +224,12 @@ impl WebhookDispatcher {
         if followers.is_empty() {
             return;
         }
-        let (store, now, slots) =
-            (Arc::clone(&self.store), self.world.clock.now(), IN_FLIGHT.saturating_sub(self.in_flight));
+        let mut taken = HashMap::new();
+        for hook in self.hooks.values().filter(|hook| hook.busy) {
+            *taken.entry(hook.webhook.owner.clone()).or_default() += 1;
+        }
+        let slots = Slots { free: IN_FLIGHT.saturating_sub(self.in_flight), taken };
+        let (store, now) = (Arc::clone(&self.store), self.world.clock.now());
         self.scanning = true;
         let scan = tokio::task::spawn_blocking(move || scan::scan(&store, now, followers, slots));
         ctx.spawn(scan.into_actor(self).map(|scanned, dispatcher, ctx| {

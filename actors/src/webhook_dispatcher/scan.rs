@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use mf2c_domain::acl::{Principal, PrincipalKind};
 use mf2c_domain::caller::Caller;
 use mf2c_domain::filter;
 use mf2c_domain::id::ResourceId;
@@ -17,6 +18,8 @@ use mf2c_store::engine::EngineError;
 use mf2c_store::{Change, ChangeKind, Changes, Document, Store};
 use serde_json::Value;
 
+/// The most deliveries on their way at a time for the webhooks of one user.
+const IN_FLIGHT_OF_ONE: usize = 4;
 /// The most changes read at once for those who stand at the same position.
 const READ: usize = 64;
 
@@ -69,12 +72,19 @@ pub(super) struct Scanned {
     pub(super) more: bool,
 }
 
-/// Finds what each follower is to be told next, at most `slots` letters.
+/// How many more letters may go out.
+pub(super) struct Slots {
+    pub(super) free: usize,
+    /// How many are on their way for each owner.
+    pub(super) taken: HashMap<Principal, usize>,
+}
+
+/// Finds what each follower is to be told next, as many letters as there are slots for.
 pub(super) fn scan(
     store: &Store,
     now: Timestamp,
     mut followers: Vec<Follower>,
-    slots: usize,
+    slots: Slots,
 ) -> Result<Scanned, EngineError> {
     let newest = *store.subscribe().borrow();
     let mut scan = Scan { store, now, newest, slots, owners: HashMap::new(), found: Vec::new(), more: false };
@@ -93,12 +103,25 @@ pub(super) fn scan(
     Ok(Scanned { found: scan.found, more: scan.more })
 }
 
+impl Slots {
+    /// A user whose receivers hang leaves room for the others; the administrators together need not.
+    fn has_one_for(&self, owner: &Principal) -> bool {
+        let all = owner.kind == PrincipalKind::Role;
+        self.free > 0 && (all || self.taken.get(owner).is_none_or(|taken| *taken < IN_FLIGHT_OF_ONE))
+    }
+
+    fn take(&mut self, owner: &Principal) {
+        self.free = self.free.saturating_sub(1);
+        *self.taken.entry(owner.clone()).or_default() += 1;
+    }
+}
+
 struct Scan<'s> {
     store: &'s Store,
     now: Timestamp,
     /// The newest position at the start of the scan.
     newest: u64,
-    slots: usize,
+    slots: Slots,
     owners: HashMap<String, Option<Caller>>,
     found: Vec<(String, Found)>,
     more: bool,
@@ -109,10 +132,14 @@ impl Scan<'_> {
     fn failures(&mut self, followers: &mut Vec<Follower>) {
         for failure in failures(self.store, "state='QUEUED'") {
             let of = |follower: &Follower| failure_of(&follower.name, &failure.id);
-            let Some(at) = followers.iter().position(of).filter(|_| self.slots > 0) else { continue };
+            let Some(at) = followers.iter().position(of) else { continue };
+            if !self.slots.has_one_for(&followers[at].webhook.owner) {
+                continue;
+            }
             if let Some(letter) = self.letter_again(&failure) {
                 let follower = followers.swap_remove(at);
-                self.give(follower.name, follower.cursor, letter);
+                let cursor = follower.cursor;
+                self.give(follower, cursor, letter);
             }
         }
     }
@@ -163,7 +190,7 @@ impl Scan<'_> {
             let body = body.get_or_insert_with(|| news.body()).clone();
             let event = self.event(news.position, "");
             let letter = Letter { event, body, position: news.position, origin: Origin::Log };
-            self.give(follower.name, news.position - 1, letter);
+            self.give(follower, news.position - 1, letter);
         }
         left
     }
@@ -173,19 +200,19 @@ impl Scan<'_> {
         let position = self.newest;
         for follower in group {
             let (event, body) = (self.event(cursor, "_reset"), reset(self.now, position));
-            self.give(follower.name, cursor, Letter { event, body, position, origin: Origin::Gap });
+            self.give(follower, cursor, Letter { event, body, position, origin: Origin::Gap });
         }
     }
 
-    fn give(&mut self, name: String, cursor: u64, letter: Letter) {
-        let found = match self.slots.checked_sub(1) {
-            Some(left) => {
-                self.slots = left;
-                Found::Due(cursor, letter)
-            }
-            None => Found::Waits(cursor),
+    fn give(&mut self, follower: Follower, cursor: u64, letter: Letter) {
+        let owner = &follower.webhook.owner;
+        let found = if self.slots.has_one_for(owner) {
+            self.slots.take(owner);
+            Found::Due(cursor, letter)
+        } else {
+            Found::Waits(cursor)
         };
-        self.found.push((name, found));
+        self.found.push((follower.name, found));
     }
 
     /// The same for each attempt, also after a restart; another after a restore, when positions are used anew.

@@ -58,7 +58,9 @@ Examples:
   mf2c agent --config /etc/mf2c/agent.toml    run with a configuration file
   mf2c config show --config agent.toml        see what would be in effect, and why
   mf2c backup monday.backup                   back up while the agent runs
-  mf2c login && mf2c query service            ask the agent on this machine
+  mf2c login --user admin && mf2c status      sign in to the agent on this machine, and see how it is doing
+  mf2c query service --order created:desc     what there is, newest first
+  mf2c user add jane --email j@example.org    let somebody else in
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not allowed, 4 not found, 5 conflict, 6 no agent reached.
 

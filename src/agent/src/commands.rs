@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow, bail};
 use clap::CommandFactory as _;
-use mf2c_client::{ClientError, Surroundings};
+use mf2c_actors::ports::World;
+use mf2c_client::args::{PasswordArgs, UserCommand};
+use mf2c_client::{ClientCommand, ClientError, Surroundings};
 use mf2c_store::engine::EmbeddedEngine;
 use mf2c_store::{BackupSummary, Store, StoreOptions, read_backup, write_backup};
 use tokio::signal::unix::{SignalKind, signal};
@@ -79,9 +81,15 @@ pub fn run(command: Command) -> Result<(), Failure> {
         Command::Repair(args) => repair(&args),
         Command::Version => say(version()),
         Command::Client(command) => {
+            let World { clock, entropy } = world::real();
             let variables = config::client_environment();
-            let surroundings = Surroundings { variables, clock: world::real().clock, program: Cli::command };
-            Ok(mf2c_client::run(command, &surroundings)?)
+            let surroundings = Surroundings { variables, clock, entropy, program: Cli::command };
+            match &command {
+                ClientCommand::User(UserCommand::Passwd(args)) if args.recovered().is_some() => {
+                    recover(args, &surroundings)
+                }
+                _ => Ok(mf2c_client::run(command, &surroundings)?),
+            }
         }
     }
 }
@@ -145,6 +153,37 @@ async fn serve(loaded: &Loaded) -> anyhow::Result<Stopping> {
     tracing::info!(signal, "stopping: answering what is in flight");
     manager.stopping();
     Ok(node.stop().await)
+}
+
+/// Sets a password by way of the running agent, for whom the data directory belongs to.
+fn recover(args: &PasswordArgs, surroundings: &Surroundings) -> Result<(), Failure> {
+    let overrides = config::Overrides { data_dir: args.data_dir.clone(), ..config::Overrides::default() };
+    let data_dir = load(args.config.as_deref(), overrides)?.config.data_dir;
+    let shown = data_dir.display();
+    let name = args.recovered().unwrap_or_default();
+    let failure = |code, reason: String| Failure { code, error: anyhow!(reason), quiet: false };
+    let not_ours = || {
+        let reason = format!("`{shown}` belongs to somebody else: run this as the agent's user or as root");
+        failure(exit::FORBIDDEN, reason)
+    };
+    let no_agent = || {
+        let reason = format!("no agent runs with the data directory `{shown}`: start the agent, or name its directory");
+        failure(exit::UNREACHABLE, reason)
+    };
+    let denied = |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;
+    // Nobody shall type a password for nothing.
+    match control::is_there(&data_dir) {
+        Err(error) if denied(&error) => return Err(not_ours()),
+        Ok(true) => {}
+        _ => return Err(no_agent()),
+    }
+    let password = mf2c_client::new_password(args.password_stdin, surroundings)?;
+    match control::set_password(&data_dir, name, password.reveal()) {
+        Ok(true) => say(&format!("the password of {name} is set, and {name}'s sessions are over")),
+        Ok(false) => Err(no_agent()),
+        Err(error) if denied(&error) => Err(not_ours()),
+        Err(error) => Err(anyhow!(error).into()),
+    }
 }
 
 /// Writes a backup, by way of the running agent if there is one. The file appears whole or not at all.

@@ -143,6 +143,14 @@ pub fn set_password(data_dir: &Path, name: &str, password: &str) -> io::Result<b
     }
 }
 
+/// Whether there is a door that may be open.
+///
+/// # Errors
+/// `PermissionDenied` where the data directory is closed to us.
+pub fn is_there(data_dir: &Path) -> io::Result<bool> {
+    socket_path(data_dir).try_exists()
+}
+
 /// Asks the agent of `data_dir` for a backup; none if no agent runs there.
 ///
 /// # Errors

@@ -12,6 +12,7 @@ use mf2c_actors::resource_store::{AddResource, ResourceStore};
 use mf2c_auth::{api_key, passwords};
 use mf2c_domain::acl::{Acl, Principal, Right, Rule};
 use mf2c_domain::caller::Caller;
+use mf2c_domain::people::FIRST_ADMIN;
 use mf2c_domain::resource::{self, Draft};
 use mf2c_store::{NewDocument, Store};
 use serde_json::{Map, Value, json};
@@ -19,8 +20,6 @@ use thiserror::Error;
 
 use crate::config;
 
-/// The name of the first administrator.
-const NAME: &str = "admin";
 /// Groups of six characters in a password of ours: 24 characters hold 139 random bits.
 const GROUPS: usize = 4;
 /// The shortest password from a file.
@@ -95,11 +94,14 @@ pub(crate) async fn ensure(
     added.map_err(|error| failed(error.to_string()))?;
     Ok(match source {
         Source::Made(password) => Some(format!(
-            "administrator: user {NAME}, password {password}\n\
-             this password is shown only now; change it with `mf2c user passwd {NAME}`"
+            "administrator: user {FIRST_ADMIN}, password {password}\n\
+             this password is shown only now; change it with `mf2c user passwd {FIRST_ADMIN}`"
         )),
         Source::File(_) => {
-            tracing::info!(user = NAME, "made the first administrator, with the password of the configured file");
+            tracing::info!(
+                user = FIRST_ADMIN,
+                "made the first administrator, with the password of the configured file"
+            );
             None
         }
         Source::None => {
@@ -114,13 +116,14 @@ pub(crate) async fn ensure(
 
 fn account(digest: Option<String>, world: &World) -> Result<NewDocument, String> {
     let spec = resource::find("user").ok_or("there are no users")?;
-    let mut body = json!({"username": NAME, "emailAddress": "admin@localhost", "state": "ACTIVE", "isSuperUser": true});
+    let mut body =
+        json!({"username": FIRST_ADMIN, "emailAddress": "admin@localhost", "state": "ACTIVE", "isSuperUser": true});
     if let (Some(digest), Value::Object(body)) = (digest, &mut body) {
         body.insert("password".to_owned(), digest.into());
     }
     let body = body.as_object().cloned().unwrap_or_else(Map::new);
     let draft = spec.prepare_add(body, world.clock.now(), &*world.entropy).map_err(|error| error.to_string())?;
-    let acl = Acl::new(Principal::role("ADMIN"), vec![Rule::user(NAME, Right::Modify)]);
+    let acl = Acl::new(Principal::role("ADMIN"), vec![Rule::user(FIRST_ADMIN, Right::Modify)]);
     let draft = Draft { acl: Some(acl), ..draft };
     NewDocument::new(spec, draft, &Caller::agent(), &*world.entropy).map_err(|error| error.to_string())
 }

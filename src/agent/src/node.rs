@@ -27,6 +27,7 @@ use mf2c_facade::cimi::{self, Api, ApiSettings, OpenApi, Repeats, Writes};
 use mf2c_facade::events::{self, EventSettings, Events};
 use mf2c_facade::front::{self, Connections, Listener, boundary::Limits};
 use mf2c_facade::monitor::{self, Access, MetricsFor, Monitor, MonitorSettings, Readiness, Stage};
+use mf2c_facade::recognizer::Recognizer;
 use mf2c_machine::{Declared, DeclaredSensor, Publisher, Roots, SystemMachine};
 use mf2c_pki::{Origin, PkiError, ServerIdentity};
 use mf2c_store::engine::{EmbeddedEngine, EmbeddedOptions, EngineError};
@@ -146,7 +147,7 @@ impl Node {
             writer: Writes::new(store_writer),
             accounts,
             sessions: sessions.clone(),
-            tokens,
+            tokens: Recognizer::new(tokens),
             world: world.clone(),
             webhooks,
             settings: api_settings(config),
@@ -362,6 +363,7 @@ fn api_settings(config: &Config) -> ApiSettings {
         page: config.limits.page,
         trusted_proxies: config.api.trusted_proxies.clone(),
         external_url: Some(config.api.external_url.clone()).filter(|url| !url.is_empty()),
+        cors_origins: config.api.cors_origins.clone(),
         names: accounts::names(config),
     }
 }
@@ -382,6 +384,7 @@ fn monitor_settings(config: &Config, identity: &ServerIdentity) -> MonitorSettin
             MetricsReaders::Admin => MetricsFor::Administrators,
         },
         certificate_ends: identity.not_after(),
+        has_mail: !config.mail.host.is_empty(),
         version: env!("CARGO_PKG_VERSION"),
         role: config.role.as_str(),
         process: Arc::new(move || process_figures::look(&data_dir)),
@@ -392,7 +395,8 @@ fn event_settings(config: &Config) -> EventSettings {
     // Readers hold their connections; a quarter is left for everybody else.
     let connections = workers(config).saturating_mul(config.limits.connections);
     let readers = config.events.readers.min(connections - connections / 4);
-    EventSettings { heartbeat: config.events.heartbeat.get(), readers }
+    let readers_per_source = config.events.readers_per_source;
+    EventSettings { heartbeat: config.events.heartbeat.get(), readers, readers_per_source }
 }
 
 /// How many threads answer requests.

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use aws_lc_rs::hmac;
+use aws_lc_rs::{constant_time, hmac};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use mf2c_domain::entropy::Entropy;
@@ -87,6 +87,12 @@ impl TokenKey {
         let claims: Claims = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).ok()?).ok()?;
         (now.millis() < claims.exp.saturating_mul(1000)).then_some(claims)
     }
+}
+
+/// Whether two tokens are the same; how much of them is the same cannot be told by the time it takes.
+#[must_use]
+pub fn is_same(one: &str, other: &str) -> bool {
+    constant_time::verify_slices_are_equal(one.as_bytes(), other.as_bytes()).is_ok()
 }
 
 #[cfg(test)]

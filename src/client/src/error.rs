@@ -50,6 +50,24 @@ pub enum ClientError {
         /// The agent.
         url: String,
     },
+    /// Who had signed in is not any more.
+    #[error(
+        "the session at {url} is over (it has expired, or was ended by a sign-out or a new password): sign in again with \
+         `mf2c login {url}`"
+    )]
+    SessionOver {
+        /// The agent.
+        url: String,
+    },
+    /// The agent does not take a header for an answer.
+    #[error(
+        "{url} does not believe --as (it is not in development mode, or the roles give no rights): sign in with \
+         `mf2c login {url}`"
+    )]
+    NotBelieved {
+        /// The agent.
+        url: String,
+    },
     /// The resource has changed since it was read.
     #[error("{0}")]
     Changed(String),
@@ -157,7 +175,10 @@ impl ClientError {
     pub fn code(&self) -> u8 {
         match self {
             Self::Usage(_) => exit::USAGE,
-            Self::Refused { status: 401 | 403, .. } | Self::NotSignedIn { .. } => exit::FORBIDDEN,
+            Self::Refused { status: 401 | 403, .. }
+            | Self::NotSignedIn { .. }
+            | Self::SessionOver { .. }
+            | Self::NotBelieved { .. } => exit::FORBIDDEN,
             Self::Refused { status: 404 | 410, .. } => exit::NOT_FOUND,
             Self::Refused { status: 409 | 412, .. } | Self::Changed(_) => exit::CONFLICT,
             Self::Unreachable { .. }

@@ -21,10 +21,12 @@ mod terminal;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use mf2c_domain::entropy::Entropy;
 use mf2c_domain::time::Clock;
 
 pub use args::ClientCommand;
 pub use error::{ClientError, exit};
+pub use prompt::Secret;
 
 /// The environment variables that the client reads besides those of the configuration.
 pub const VARIABLES: [&str; 3] = ["MF2C_PROFILE", "MF2C_API_KEY", "MF2C_API_SECRET"];
@@ -49,6 +51,8 @@ pub struct Surroundings {
     pub variables: BTreeMap<String, String>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Random numbers.
+    pub entropy: Arc<dyn Entropy>,
     /// The whole command line, for completions.
     pub program: fn() -> clap::Command,
 }
@@ -58,6 +62,14 @@ impl Surroundings {
     pub(crate) fn variable(&self, name: &str) -> Option<&str> {
         self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
+}
+
+/// Asks for a new password: twice at a terminal, else one line of standard input, and only if `from_stdin`.
+///
+/// # Errors
+/// [`ClientError`], which tells its exit code.
+pub fn new_password(from_stdin: bool, surroundings: &Surroundings) -> Result<Secret, ClientError> {
+    commands::new_password(terminal::Terminal::look(surroundings), from_stdin)
 }
 
 /// Does what a command says.

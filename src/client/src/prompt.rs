@@ -12,11 +12,12 @@ use crate::terminal::Terminal;
 const LONGEST: usize = 4096;
 
 /// A secret that somebody typed or sent. It is never shown, not even to developers.
-pub(crate) struct Secret(String);
+pub struct Secret(String);
 
 impl Secret {
     /// For the request that needs it.
-    pub(crate) fn reveal(&self) -> &str {
+    #[must_use]
+    pub fn reveal(&self) -> &str {
         &self.0
     }
 }

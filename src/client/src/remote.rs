@@ -19,6 +19,8 @@ const LARGEST: usize = 80 << 20;
 const CONNECT: Duration = Duration::from_secs(5);
 /// Who a request comes from, at an agent in development mode.
 const DEVELOPMENT: HeaderName = HeaderName::from_static("slipstream-authn-info");
+/// Lets an agent see that a request was sent before.
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// What a path segment keeps as it is.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'@');
 
@@ -134,6 +136,14 @@ impl Remote {
         self.identity.as_ref()?.to_str().ok()
     }
 
+    /// Whether the agent takes what `--as` says for an answer: it then shows what nobody at all may not see.
+    pub(crate) async fn is_believed(&self) -> Result<bool, ClientError> {
+        match self.get("agreement", &[("$last", "0")]).await {
+            Err(ClientError::Refused { status: 401 | 403, .. }) => Ok(false),
+            other => other.map(|_| true),
+        }
+    }
+
     /// The address as people write it.
     pub(crate) fn url(&self) -> String {
         shown(&self.base)
@@ -163,17 +173,40 @@ impl Remote {
 
     /// Sends a request and reads the whole answer within the time allowed, whatever its status.
     pub(crate) async fn send(&self, request: RequestBuilder) -> Result<Answer, ClientError> {
-        let failed = |error| self.unreachable(&error);
-        let mut response = request.timeout(self.whole).send().await.map_err(failed)?;
+        let answer = self.exchange(request).await.map_err(|error| self.unreachable(&error))?;
+        answer.ok_or_else(|| self.no_agent("the answer is larger than 80 MiB"))
+    }
+
+    /// The whole answer; none if it is too large.
+    async fn exchange(&self, request: RequestBuilder) -> Result<Option<Answer>, reqwest::Error> {
+        let mut response = request.timeout(self.whole).send().await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(failed)? {
+        while let Some(chunk) = response.chunk().await? {
             if body.len() + chunk.len() > LARGEST {
-                return Err(self.no_agent("the answer is larger than 80 MiB"));
+                return Ok(None);
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Answer { status, headers, body })
+        Ok(Some(Answer { status, headers, body }))
+    }
+
+    /// Adds a resource. With a key the agent adds it once, however often it is sent: so where the connection breaks before
+    /// the answer, it is sent once more.
+    pub(crate) async fn add(&self, kind: &str, body: &Value, key: Option<&str>) -> Result<Value, ClientError> {
+        let request = || {
+            let request = self.request(Method::POST, &api_path(kind), &[]);
+            let request = request.header(header::CONTENT_TYPE, "application/json").body(body.to_string());
+            key.into_iter().fold(request, |request, key| request.header(IDEMPOTENCY_KEY, key))
+        };
+        match self.exchange(request()).await {
+            Err(error) if key.is_some() && !error.is_connect() && !error.is_timeout() => {
+                Ok(self.json(request()).await?.0)
+            }
+            Err(error) => Err(self.unreachable(&error)),
+            Ok(None) => Err(self.no_agent("the answer is larger than 80 MiB")),
+            Ok(Some(answer)) => Ok(self.accepted(answer)?.0),
+        }
     }
 
     /// Sends a request whose answer has no end.
@@ -185,6 +218,10 @@ impl Remote {
     /// The JSON of an answer that is no refusal, with its head.
     pub(crate) async fn json(&self, request: RequestBuilder) -> Result<(Value, HeaderMap), ClientError> {
         let answer = self.send(request).await?;
+        self.accepted(answer)
+    }
+
+    fn accepted(&self, answer: Answer) -> Result<(Value, HeaderMap), ClientError> {
         if !(200..300).contains(&answer.status) {
             return Err(self.refused(answer.status, &answer.body));
         }

@@ -108,6 +108,20 @@ impl<'a> Session<'a> {
         if self.remote.is_somebody() { Ok(()) } else { Err(ClientError::NotSignedIn { url: self.remote.url() }) }
     }
 
+    /// Refuses to go on with a session that is over: the agent would answer as if nobody had ever signed in.
+    pub(crate) async fn need_live(&self) -> Result<(), ClientError> {
+        let known = self.profile.as_ref().and_then(|profile| profile.session.as_deref());
+        let Some(id) = known.filter(|_| self.passing.is_none() && self.remote.identity().is_none()) else {
+            return Ok(());
+        };
+        match self.remote.get(id, &[]).await {
+            Err(ClientError::Refused { status: 401 | 403 | 404 | 410, .. }) => {
+                Err(ClientError::SessionOver { url: self.remote.url() })
+            }
+            other => other.map(drop),
+        }
+    }
+
     /// The caller's own session document; none if nobody is signed in.
     pub(crate) async fn own(&self) -> Result<Option<Value>, ClientError> {
         let answer = self.remote.get("session", &[]).await?;

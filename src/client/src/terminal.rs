@@ -8,6 +8,8 @@ use crate::{ClientError, Surroundings};
 
 /// The narrowest table that makes sense, in columns of the terminal.
 const NARROWEST: usize = 40;
+/// The width of a terminal that does not tell it.
+const USUAL: usize = 80;
 
 /// The three standard streams.
 #[derive(Debug, Clone, Copy)]
@@ -24,7 +26,9 @@ impl Terminal {
     /// What the streams are now.
     pub(crate) fn look(surroundings: &Surroundings) -> Self {
         let shown = io::stdout().is_terminal();
-        let width = || tcgetwinsize(io::stdout()).map_or(80, |size| usize::from(size.ws_col));
+        // A terminal that does not know its size says 0.
+        let known = || tcgetwinsize(io::stdout()).ok().map(|size| usize::from(size.ws_col)).filter(|width| *width > 0);
+        let width = || known().unwrap_or(USUAL);
         Self {
             width: shown.then(|| width().max(NARROWEST)),
             person: io::stdin().is_terminal() && io::stderr().is_terminal(),

@@ -189,6 +189,14 @@ impl Acl {
         &self.rule_list
     }
 
+    /// Whether the list gives a user of this name anything by his name.
+    #[must_use]
+    pub fn names_user(&self, name: &str) -> bool {
+        let is_his = |principal: &str, kind: PrincipalKind| kind == PrincipalKind::User && principal == name;
+        is_his(&self.owner.principal, self.owner.kind)
+            || self.rule_list.iter().any(|rule| is_his(&rule.principal, rule.kind))
+    }
+
     /// Whether no other document will have the same list: it belongs to the role of one session.
     #[must_use]
     pub fn is_of_one_session(&self) -> bool {

@@ -2,14 +2,16 @@
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderMap};
+use actix_web::http::uri::Authority;
 use actix_web::web::Data;
-use mf2c_auth::token::TokenKey;
 use mf2c_domain::caller::Caller;
 use mf2c_domain::time::Timestamp;
 use mf2c_store::Store;
 
 use crate::cimi::Api;
 use crate::front::Peer;
+use crate::people::links;
+use crate::recognizer::Recognizer;
 
 /// The header by which the original let anybody be anybody: `internal ADMIN`, `jane USER`.
 pub const AUTHN_INFO: &str = "slipstream-authn-info";
@@ -18,13 +20,23 @@ pub const AUTHN_INFO: &str = "slipstream-authn-info";
 pub const COOKIE: &str = "com.sixsq.slipstream.cookie";
 
 /// Headers that show that somebody else stands between the client and us.
-const FORWARDING: [&str; 4] = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip"];
+const FORWARDING: [&str; 9] = [
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-proto",
+    "x-real-ip",
+    "x-client-ip",
+    "true-client-ip",
+    "cf-connecting-ip",
+];
 
 /// The caller of a request: whom the header names, where it counts; else who is signed in; else nobody. A bad proof makes
 /// nobody of a caller, and is no error: a browser sends what it has.
 #[must_use]
 pub fn caller_of(request: &HttpRequest, api: &Api) -> Caller {
-    named(request, api.settings.header_allowed)
+    named(request, api)
         .or_else(|| signed_in(request.headers(), &api.tokens, &api.store, || api.world.clock.now()))
         .unwrap_or_else(Caller::anonymous)
 }
@@ -36,12 +48,13 @@ pub fn still_valid(caller: &Caller, store: &Store, now: Timestamp) -> bool {
     caller.holds(now) && caller.session().is_none_or(|session| store.get(session).is_some())
 }
 
-/// Whom the header names. It counts only if `allowed`, from a loopback address, and if no proxy has forwarded the request:
-/// behind one, everybody comes from loopback.
-fn named(request: &HttpRequest, allowed: bool) -> Option<Caller> {
-    let claims = request.headers().get(AUTHN_INFO).filter(|_| allowed)?;
+/// Whom the header names. It counts only if it is allowed, from a loopback address, if no proxy has forwarded the request,
+/// because behind one everybody comes from loopback, and if the client calls this machine by a name that it has: a page
+/// in a browser on this machine may have had its own name lead here.
+fn named(request: &HttpRequest, api: &Api) -> Option<Caller> {
+    let claims = request.headers().get(AUTHN_INFO).filter(|_| api.settings.header_allowed)?;
     let near = request.conn_data::<Peer>().is_some_and(|peer| peer.address.ip().to_canonical().is_loopback());
-    if !near || is_forwarded(request.headers()) {
+    if !near || is_forwarded(request.headers()) || !is_called_by_its_name(request, &api.settings.names) {
         tracing::warn!(
             header = AUTHN_INFO,
             "ignored the header of a request that does not come straight from this machine"
@@ -50,6 +63,12 @@ fn named(request: &HttpRequest, allowed: bool) -> Option<Caller> {
     }
     let mut words = claims.to_str().unwrap_or_default().split_whitespace();
     words.next().map(|identity| Caller::new(identity, words))
+}
+
+fn is_called_by_its_name(request: &HttpRequest, names: &[String]) -> bool {
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = request.uri().authority().map(Authority::as_str).or(host);
+    host.is_none_or(|host| links::is_own(links::split(host).0, names))
 }
 
 /// Tells whether a caller may still do what he was allowed to do when his request came.
@@ -69,12 +88,11 @@ pub(crate) fn is_forwarded(headers: &HeaderMap) -> bool {
 }
 
 /// Who is signed in with the session that the cookie names.
-fn signed_in(headers: &HeaderMap, tokens: &TokenKey, store: &Store, now: impl Fn() -> Timestamp) -> Option<Caller> {
-    let claims = tokens.verify(token(headers)?, now())?;
+fn signed_in(headers: &HeaderMap, tokens: &Recognizer, store: &Store, now: impl Fn() -> Timestamp) -> Option<Caller> {
+    let caller = tokens.caller(token(headers)?, now())?;
     // The token is good, but the session may have been ended.
-    store.get(&claims.session).filter(|session| session.id.kind() == "session")?;
-    let end = Timestamp::from_millis(i64::try_from(claims.exp).ok()?.checked_mul(1000)?);
-    Some(Caller::new(&claims.username, claims.roles.split(' ').filter(|role| !role.is_empty())).until(end))
+    let is_there = store.get(caller.session()?).is_some();
+    is_there.then_some(caller)
 }
 
 /// The token in the one cookie of our name; none where two of them differ, because nobody knows which one is meant.

@@ -154,6 +154,7 @@ impl From<SignInError> for ApiError {
             SignInError::Wait(wait) => Self::later(StatusCode::TOO_MANY_REQUESTS, text, wait.seconds()),
             SignInError::Busy => Self::later(StatusCode::SERVICE_UNAVAILABLE, text, 1),
             SignInError::Full { .. } => Self::new(StatusCode::INSUFFICIENT_STORAGE, text),
+            SignInError::TooManyOwn { .. } => Self::new(StatusCode::CONFLICT, text),
             SignInError::Nobody => Self::new(StatusCode::FORBIDDEN, text),
             SignInError::NoUser { .. } => Self::new(StatusCode::NOT_FOUND, text),
             SignInError::PasswordLength { .. } => Self::bad_request(text),

@@ -8,3 +8,4 @@ pub mod front;
 pub mod monitor;
 mod people;
 mod proxy;
+pub mod recognizer;

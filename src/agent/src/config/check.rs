@@ -186,6 +186,7 @@ impl Check<'_> {
         let events = &config.events;
         self.time("events.heartbeat", events.heartbeat, 100, HOUR);
         self.range("events.readers", events.readers, 0, 1_000_000);
+        self.range("events.readers_per_source", events.readers_per_source, 1, 1_000_000);
         self.time("events.stall", events.stall, 100, HOUR);
     }
 

@@ -174,6 +174,8 @@ pub struct Events {
     pub heartbeat: HumanDuration,
     /// The most readers at a time.
     pub readers: usize,
+    /// The most of them from one address.
+    pub readers_per_source: usize,
     /// How long a client may take nothing of what is there for it.
     pub stall: HumanDuration,
 }
@@ -322,7 +324,12 @@ impl Default for Store {
 
 impl Default for Events {
     fn default() -> Self {
-        Self { heartbeat: HumanDuration::from_secs(15), readers: 20_000, stall: HumanDuration::from_secs(60) }
+        Self {
+            heartbeat: HumanDuration::from_secs(15),
+            readers: 20_000,
+            readers_per_source: 1000,
+            stall: HumanDuration::from_secs(60),
+        }
     }
 }
 

@@ -1,5 +1,8 @@
 //! The commands about users and their keys.
 
+use std::path::PathBuf;
+
+use clap::builder::{NonEmptyStringValueParser, TypedValueParser as _};
 use clap::{Args, Subcommand};
 use mf2c_domain::id::ResourceId;
 
@@ -17,7 +20,12 @@ With --password-stdin: the present password and the new one, a line each; for so
 
 Examples:
   mf2c user passwd                 one's own
-  mf2c user passwd jane            somebody else's, by an administrator";
+  mf2c user passwd jane            somebody else's, by an administrator
+  mf2c user passwd admin --data-dir /var/lib/mf2c
+                                   nobody can sign in: as the agent's user or as root, on its machine";
+
+/// The flags that name an agent by its address.
+const ELSEWHERE: [&str; 7] = ["profile", "url", "speak_as", "ca", "fingerprint", "insecure", "timeout"];
 
 const KEY_ADD_EXAMPLES: &str = "\
 The secret is shown this once and never again.
@@ -125,9 +133,25 @@ pub struct PasswordArgs {
     /// Read passwords from standard input
     #[arg(long)]
     pub password_stdin: bool,
+    /// The way in when nobody can sign in: set it through the agent's data directory, as the agent's user or as root
+    #[arg(long, value_name = "DIR", help_heading = "Recovery, on the agent's machine", requires = "name")]
+    #[arg(conflicts_with_all = ELSEWHERE, value_parser = NonEmptyStringValueParser::new().map(PathBuf::from))]
+    pub data_dir: Option<PathBuf>,
+    /// The same, with the data directory that this configuration file names
+    #[arg(long, value_name = "FILE", help_heading = "Recovery, on the agent's machine", requires = "name")]
+    #[arg(conflicts_with_all = ELSEWHERE)]
+    pub config: Option<PathBuf>,
     /// Which agent.
     #[command(flatten)]
     pub connection: ConnectionArgs,
+}
+
+impl PasswordArgs {
+    /// The user whose password is set through the data directory, without signing in.
+    #[must_use]
+    pub fn recovered(&self) -> Option<&str> {
+        self.name.as_deref().filter(|_| self.data_dir.is_some() || self.config.is_some())
+    }
 }
 
 /// What key to make.

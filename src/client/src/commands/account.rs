@@ -42,6 +42,9 @@ pub(super) async fn logout(session: &Session<'_>) -> Result<(), ClientError> {
 pub(super) async fn whoami(session: &Session<'_>, args: &ShownArgs) -> Result<(), ClientError> {
     let remote = &session.remote;
     let about = match (remote.identity(), session.own().await?) {
+        (Some(_), _) if !remote.is_believed().await? => {
+            return Err(ClientError::NotBelieved { url: remote.url() });
+        }
         (Some(who), _) => {
             let (name, roles) = who.split_once(' ').unwrap_or((who, ""));
             json!({"user": name, "roles": roles, "url": remote.url(), "by": "header (development mode)"})
@@ -53,18 +56,25 @@ pub(super) async fn whoami(session: &Session<'_>, args: &ShownArgs) -> Result<()
                 "session": text("id"), "profile": session.place.name,
             })
         }
+        (None, None) if remote.is_somebody() => return Err(ClientError::SessionOver { url: remote.url() }),
         (None, None) => return Err(ClientError::NotSignedIn { url: remote.url() }),
     };
     if args.output != Format::Table {
         return show(&about, args, session);
     }
     let text = |name: &str| about.get(name).and_then(Value::as_str).map(clean);
-    let roles = text("roles").filter(|roles| !roles.is_empty()).map(|roles| format!(" ({roles})")).unwrap_or_default();
+    let roles = text("roles").map(|roles| in_brackets(&roles)).unwrap_or_default();
     say(&format!("{}{roles} at {}", text("user").unwrap_or_else(|| "unknown".to_owned()), remote.url()))?;
     match text("expires").as_deref().and_then(Timestamp::parse) {
         Some(end) => say(&format!("signed in until {end}, {}", span(session.around.clock.now(), end))),
         None => Ok(()),
     }
+}
+
+/// Roles behind a name. That everybody has the role of his own session need not be said.
+pub(super) fn in_brackets(roles: &str) -> String {
+    let shown: Vec<&str> = roles.split_whitespace().filter(|role| !role.starts_with("session/")).collect();
+    if shown.is_empty() { String::new() } else { format!(" ({})", shown.join(" ")) }
 }
 
 /// How far an instant is away, roughly.
@@ -82,6 +92,12 @@ pub(super) fn span(now: Timestamp, then: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_role_of_a_session_is_not_shown() {
+        assert_eq!(in_brackets("ADMIN USER session/5f0c"), " (ADMIN USER)");
+        assert_eq!(in_brackets("session/5f0c"), "");
+    }
 
     #[test]
     fn a_span_is_told_roughly() {

@@ -40,14 +40,12 @@ pub(super) async fn login(args: &LoginArgs, around: &Surroundings) -> Result<(),
     };
     if let Some(who) = &args.speak_as {
         identify(&mut remote, who, &url)?;
+        if !remote.is_believed().await? {
+            return Err(ClientError::NotBelieved { url: remote.url() });
+        }
         profile.speak_as = Some(who.clone());
         place.save(&profile)?;
-        let url = remote.url();
-        return say(&format!(
-            "speaking as {} to {url}, if it is in development mode (profile `{}`)",
-            clean(who),
-            place.name
-        ));
+        return say(&format!("speaking as {} to {} (profile `{}`)", clean(who), remote.url(), place.name));
     }
     let (user, body) = credentials(args, terminal)?;
     let signed_in = sign_in(&remote, &body).await?;

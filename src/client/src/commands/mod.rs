@@ -11,6 +11,8 @@ mod users;
 
 use serde_json::Value;
 
+pub(crate) use users::new_password;
+
 use crate::args::{ClientCommand, ConnectionArgs, Format, ShownArgs};
 use crate::complete;
 use crate::session::Session;
@@ -27,7 +29,15 @@ pub(crate) async fn run(command: ClientCommand, around: &Surroundings) -> Result
     };
     let Some(connection) = connection else { return Ok(()) };
     let session = Session::open(connection, around).await?;
-    let outcome = in_session(command, &session).await;
+    let outcome = match &command {
+        // These have something to say about a session that is over.
+        ClientCommand::Logout(_) | ClientCommand::Whoami(_) | ClientCommand::Status(_) => Ok(()),
+        _ => session.need_live().await,
+    };
+    let outcome = match outcome {
+        Ok(()) => in_session(command, &session).await,
+        over => over,
+    };
     session.close().await;
     outcome
 }

@@ -1,5 +1,7 @@
 //! `get`, `query`, `create` and `delete`.
 
+use mf2c_domain::entropy::uuid_v4;
+use mf2c_domain::resource::takes_idempotency_key;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
@@ -30,7 +32,13 @@ pub(super) async fn query(session: &Session<'_>, args: &QueryArgs) -> Result<(),
         _ => shown,
     };
     if found.documents.is_empty() && args.shown.output == Format::Table {
-        note(&format!("no {} that you may see", args.kind.name));
+        note(&match session.remote.is_somebody() {
+            true => format!("no {} that you may see", args.kind.name),
+            false => {
+                let (kind, url) = (args.kind.name, session.remote.url());
+                format!("no {kind} is shown to those who are not signed in: sign in with `mf2c login {url}`")
+            }
+        });
         return Ok(());
     }
     print(&output::list(&found.documents, &shown, args.shown.output, session.terminal))?;
@@ -100,7 +108,10 @@ pub(super) async fn create(session: &Session<'_>, args: &CreateArgs) -> Result<(
         let message = "nothing was given to create: name a file with -f, or attributes as key=value";
         return Err(ClientError::Usage(message.to_owned()));
     }
-    let (answer, _) = session.remote.write(Method::POST, args.kind.name, &Value::Object(document)).await?;
+    // Agents take a key only from those whom they know, and only where no secrets are exchanged.
+    let keyed = session.remote.is_somebody() && takes_idempotency_key(args.kind);
+    let key = keyed.then(|| uuid_v4(&*session.around.entropy));
+    let answer = session.remote.add(args.kind.name, &Value::Object(document), key.as_deref()).await?;
     let Some(id) = answer.get("resource-id").and_then(Value::as_str) else {
         return Err(session.remote.no_agent("the answer names no new resource"));
     };

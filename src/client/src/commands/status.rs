@@ -1,10 +1,11 @@
 //! `status`: one screen about who I am, how the agent is doing, and what needs somebody's attention. What cannot be found out
 //! is `unknown`, never a guess.
 
+use mf2c_domain::time::Timestamp;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
-use super::account::span;
+use super::account::{in_brackets, span};
 use crate::ClientError;
 use crate::args::{Format, ShownArgs};
 use crate::output::{self, clean};
@@ -25,13 +26,15 @@ pub(super) async fn status(session: &Session<'_>, args: &ShownArgs) -> Result<()
     let metrics = metrics.as_deref();
     let mut warnings = vec![];
     let mut report = Map::new();
-    report.insert("me".to_owned(), me(session, &mut warnings).await);
+    let me = me(session, &mut warnings).await;
+    settings(metrics, me.get("by").is_some(), &mut warnings);
+    report.insert("me".to_owned(), me);
     report.insert("agent".to_owned(), agent(session, &entry_point, metrics, &mut warnings).await);
     report.insert("store".to_owned(), store(metrics, &mut warnings));
     report.insert("links".to_owned(), links(session).await);
     report.insert("services".to_owned(), services(session).await);
     report.insert("agreements".to_owned(), count(session, "agreement").await);
-    certificate(session, &mut warnings);
+    warnings.extend(trust(session));
     report.insert("warnings".to_owned(), warnings.iter().map(|warning| Value::from(warning.as_str())).collect());
     let report = Value::Object(report);
     if args.output == Format::Table {
@@ -42,8 +45,14 @@ pub(super) async fn status(session: &Session<'_>, args: &ShownArgs) -> Result<()
 
 async fn me(session: &Session<'_>, warnings: &mut Vec<String>) -> Value {
     if let Some(who) = session.remote.identity() {
-        warnings.push("the agent may believe a header about who somebody is: this is for development only".to_owned());
-        return json!({"user": who, "by": "header"});
+        return match session.remote.is_believed().await {
+            Ok(true) => json!({"user": who, "by": "header"}),
+            Ok(false) => {
+                warnings.push(ClientError::NotBelieved { url: session.remote.url() }.to_string());
+                json!({"user": null})
+            }
+            Err(_) => json!({"user": "unknown"}),
+        };
     }
     match session.own().await {
         Ok(Some(own)) => {
@@ -52,11 +61,31 @@ async fn me(session: &Session<'_>, warnings: &mut Vec<String>) -> Value {
         }
         Ok(None) | Err(ClientError::Refused { .. }) => {
             if session.remote.is_somebody() {
-                warnings.push("the session is over: sign in again with `mf2c login`".to_owned());
+                warnings.push(ClientError::SessionOver { url: session.remote.url() }.to_string());
             }
             json!({"user": null})
         }
         Err(_) => json!({"user": "unknown"}),
+    }
+}
+
+/// What an operator should not forget. The metrics tell it, to this machine and to administrators alone.
+fn settings(metrics: Option<&str>, believed: bool, warnings: &mut Vec<String>) {
+    let is = |name: &str| metrics.and_then(|metrics| metric(metrics, name)).map(|value| value > 0.5);
+    let mut warn = |text: &str| warnings.push(text.to_owned());
+    if believed || is("mf2c_auth_header_open") == Some(true) {
+        warn(
+            "development mode: every program on the agent's machine may say that it is an administrator; \
+             run the agent without --dev where that matters",
+        );
+    }
+    if is("mf2c_first_admin_without_password") == Some(true) {
+        warn(
+            "the user admin has no password: set one on the agent's machine with `mf2c user passwd admin --data-dir DIR`",
+        );
+    }
+    if is("mf2c_mail_configured") == Some(false) {
+        warn("no mail server is configured: the links of new accounts wait for an administrator in `mf2c query email`");
     }
 }
 
@@ -167,17 +196,20 @@ async fn text(session: &Session<'_>, path: &str) -> Option<(u16, String)> {
     Some((answer.status, String::from_utf8_lossy(body).into_owned()))
 }
 
-fn certificate(session: &Session<'_>, warnings: &mut Vec<String>) {
+/// What is to be said of the agent's certificate.
+fn trust(session: &Session<'_>) -> Vec<String> {
     let now = session.around.clock.now();
-    if let Some(end) = session.remote.certificate().and_then(|shown| shown.not_after) {
-        let left = (end.nanos() - now.nanos()) / (86_400 * 1_000_000_000);
-        if left < SOON {
-            warnings.push(format!("the agent's certificate ends {}", span(now, end)));
-        }
-    }
-    if session.profile.as_ref().is_some_and(|profile| profile.insecure) {
-        warnings.push("the profile accepts every certificate: sign in again without --insecure".to_owned());
-    }
+    let end = session.remote.certificate().and_then(|shown| shown.not_after);
+    let ending =
+        end.filter(|end| ends_soon(now, *end)).map(|end| format!("the agent's certificate ends {}", span(now, end)));
+    let insecure = session.profile.as_ref().is_some_and(|profile| profile.insecure);
+    let insecure =
+        insecure.then(|| "the profile accepts every certificate: sign in again without --insecure".to_owned());
+    ending.into_iter().chain(insecure).collect()
+}
+
+fn ends_soon(now: Timestamp, end: Timestamp) -> bool {
+    end.nanos() - now.nanos() < SOON * 86_400 * 1_000_000_000
 }
 
 /// The report for people.
@@ -190,8 +222,10 @@ fn screen(report: &Value, colour: bool) -> String {
     let me = match report.pointer("/me/user") {
         Some(Value::Null) | None => "nobody: sign in with `mf2c login`".to_owned(),
         Some(_) if known("/me/expires") => {
-            format!("{} ({}), signed in until {}", text("/me/user"), text("/me/roles"), text("/me/expires"))
+            let roles = in_brackets(&text("/me/roles"));
+            format!("{}{roles}, signed in until {}", text("/me/user"), text("/me/expires"))
         }
+        Some(_) if known("/me/by") => format!("{}, as the command line says", text("/me/user")),
         Some(_) => text("/me/user"),
     };
     let agent = format!("{}, version {}, role {}", text("/agent/url"), text("/agent/version"), text("/agent/role"));
@@ -249,6 +283,26 @@ mod tests {
         assert_eq!((metric(metrics, "b"), metric(metrics, "d")), (None, None));
         assert_eq!(label(metrics, "b", "role").as_deref(), Some("leader"));
         assert_eq!((label(metrics, "b", "other"), label(metrics, "a", "role")), (None, None));
+    }
+
+    #[test]
+    fn an_operator_is_told_what_the_metrics_say_and_nothing_without_them() {
+        let told = |metrics: Option<&str>, believed| {
+            let mut warnings = vec![];
+            settings(metrics, believed, &mut warnings);
+            warnings.iter().map(|warning| warning.split(' ').take(2).collect::<Vec<_>>().join(" ")).collect::<Vec<_>>()
+        };
+        let careless = "mf2c_auth_header_open 1\nmf2c_mail_configured 0\nmf2c_first_admin_without_password 1\n";
+        assert_eq!(told(Some(careless), false), ["development mode:", "the user", "no mail"]);
+        let careful = "mf2c_auth_header_open 0\nmf2c_mail_configured 1\nmf2c_first_admin_without_password 0\n";
+        assert!(told(Some(careful), false).is_empty() && told(None, false).is_empty());
+        assert_eq!(told(None, true), ["development mode:"]);
+    }
+
+    #[test]
+    fn a_certificate_ends_soon_a_month_before() {
+        let day = |day: i64| Timestamp::from_millis(day * 86_400_000);
+        assert!(ends_soon(day(0), day(29)) && ends_soon(day(1), day(0)) && !ends_soon(day(0), day(31)));
     }
 
     #[test]

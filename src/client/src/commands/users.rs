@@ -10,10 +10,12 @@ use crate::args::{ConnectionArgs, KeyCommand, NewUserArgs, PasswordArgs, ShownAr
 use crate::output::{self, clean, columns};
 use crate::prompt::{Secret, ask_new_secret, ask_secret, secret_from_stdin};
 use crate::session::Session;
-use crate::terminal::{print, say};
+use crate::terminal::{Terminal, print, say};
 
 /// The flag by which scripts send passwords.
 const FLAG: &str = "--password-stdin";
+/// The template that makes accounts without a mail; agents let only administrators use it.
+const DIRECT: &str = "user-template/direct";
 
 /// Which agent a command is for.
 pub(super) fn connection(command: &UserCommand) -> &ConnectionArgs {
@@ -39,18 +41,26 @@ pub(super) async fn run(session: &Session<'_>, command: &UserCommand) -> Result<
     }
 }
 
-fn new_secret(session: &Session<'_>, stdin: bool) -> Result<Secret, ClientError> {
-    if stdin { secret_from_stdin() } else { ask_new_secret(session.terminal, FLAG) }
+/// A new password: a line of standard input, or asked for twice.
+pub(crate) fn new_password(terminal: Terminal, from_stdin: bool) -> Result<Secret, ClientError> {
+    if from_stdin { secret_from_stdin() } else { ask_new_secret(terminal, FLAG) }
 }
 
 async fn add(session: &Session<'_>, args: &NewUserArgs) -> Result<(), ClientError> {
-    let password = new_secret(session, args.password_stdin)?;
+    let password = new_password(session.terminal, args.password_stdin)?;
     // By the direct template, which only administrators may use: no mail, active at once.
     let body = json!({"userTemplate": {
-        "href": "user-template/direct", "username": args.name, "emailAddress": args.email, "state": "ACTIVE",
+        "href": DIRECT, "username": args.name, "emailAddress": args.email, "state": "ACTIVE",
         "password": password.reveal(), "isSuperUser": args.admin,
     }});
-    let (answer, _) = session.remote.write(Method::POST, "user", &body).await?;
+    let answered = session.remote.write(Method::POST, "user", &body).await;
+    let (answer, _) = answered.map_err(|error| match error {
+        ClientError::Refused { status: 400, message, .. } if message.contains(DIRECT) => {
+            let message = "only administrators add users".to_owned();
+            ClientError::Refused { status: 403, message, hint: ": you are signed in as somebody else".to_owned() }
+        }
+        other => other,
+    })?;
     let id = answer.get("resource-id").and_then(Value::as_str);
     let id = id.map_or_else(|| format!("user/{}", args.name), clean);
     say(&format!("{id} added"))
@@ -98,11 +108,17 @@ async fn passwd(session: &Session<'_>, args: &PasswordArgs) -> Result<(), Client
             true => secret_from_stdin()?,
             false => ask_secret(session.terminal, "Present password: ", FLAG)?,
         };
-        let new = new_secret(session, args.password_stdin)?;
+        let new = new_password(session.terminal, args.password_stdin)?;
         let body = json!({"current-password": present.reveal(), "new-password": new.reveal()});
-        session.remote.write(Method::POST, &format!("user/{name}/change-password"), &body).await?;
+        let changed = session.remote.write(Method::POST, &format!("user/{name}/change-password"), &body).await;
+        changed.map_err(|error| match error {
+            ClientError::Refused { status: status @ 403, message, .. } => {
+                ClientError::Refused { status, message, hint: ": nothing was changed".to_owned() }
+            }
+            other => other,
+        })?;
     } else {
-        let new = new_secret(session, args.password_stdin)?;
+        let new = new_password(session.terminal, args.password_stdin)?;
         session.remote.write(Method::PUT, &format!("user/{name}"), &json!({"password": new.reveal()})).await?;
     }
     say(&format!("the password of {} is changed", clean(&name)))

@@ -28,9 +28,11 @@ const TABLE: &[(&str, &[&str])] = &[
     ("sharing-model", &["id", "device_id", "max_apps", "max_cpu_usage", "max_memory_usage", "battery_limit"]),
     ("sla-template", &["id", "name", "state", "updated"]),
     ("sla-violation", &["id", "agreement_id", "guarantee", "constraint", "datetime"]),
-    ("user", &["id", "emailAddress", "state", "isSuperUser", "lastOnline", "updated"]),
+    ("user", &["id", "emailAddress", "state", "isSuperUser", "created"]),
     ("user-identifier", &["id", "identifier", "user"]),
     ("user-profile", &["id", "user_id", "device_id", "service_consumer", "resource_contributor", "max_apps"]),
+    ("webhook", &["id", "url", "state", "types", "reason", "updated"]),
+    ("webhook-failure", &["id", "webhook", "state", "attempts", "reason", "lastAttempt"]),
 ];
 
 /// The columns for a type.

@@ -86,16 +86,25 @@ impl KeyClaims {
 }
 
 impl NewKey {
-    /// A key with these claims; it ends after `ttl` seconds, or never if that is 0. `about` is what the user says of it.
+    /// A key with these claims; it ends after `ttl` seconds, or never if that is 0, and at `ends` at the latest. `about` is
+    /// what the user says of it.
     #[must_use]
-    pub fn new(claims: &KeyClaims, digest: String, ttl: u64, about: Map<String, Value>, now: Timestamp) -> Self {
+    pub fn new(
+        claims: &KeyClaims,
+        digest: String,
+        ttl: u64,
+        ends: Option<Timestamp>,
+        about: Map<String, Value>,
+        now: Timestamp,
+    ) -> Self {
         let mut attributes = about;
         attributes.insert("type".to_owned(), "api-key".into());
         attributes.insert("method".to_owned(), "generate-api-key".into());
         attributes.insert("digest".to_owned(), digest.into());
         attributes.insert("claims".to_owned(), json!({ "identity": claims.identity, "roles": claims.roles }));
-        if ttl > 0 {
-            attributes.insert("expiry".to_owned(), after(now, ttl).to_string().into());
+        let wanted = (ttl > 0).then(|| after(now, ttl));
+        if let Some(end) = wanted.into_iter().chain(ends).min() {
+            attributes.insert("expiry".to_owned(), end.to_string().into());
         }
         let rule = Rule::user(&claims.identity, Right::Modify);
         Self { attributes, acl: Acl::new(Principal::role("ADMIN"), vec![rule]) }
@@ -119,7 +128,7 @@ mod tests {
 
     fn stored(ttl: u64) -> ApiKey {
         let caller = Caller::new("jane", ["USER", "ADMIN", "ops", "session/1"]);
-        let key = NewKey::new(&KeyClaims::of(&caller).unwrap(), "d".into(), ttl, Map::new(), now());
+        let key = NewKey::new(&KeyClaims::of(&caller).unwrap(), "d".into(), ttl, None, Map::new(), now());
         ApiKey::read(&serde_json::to_vec(&key.attributes).unwrap()).unwrap()
     }
 
@@ -131,6 +140,20 @@ mod tests {
         assert!(day.holds(now()) && !day.holds(after(now(), 86_400)));
         assert!(stored(u64::MAX).holds(now()));
         assert!(!ApiKey { expiry: Some("never".into()), ..stored(0) }.holds(now()));
+    }
+
+    #[test]
+    fn a_key_that_is_made_with_another_ends_no_later_than_that() {
+        let claims = KeyClaims::of(&Caller::new("jane", ["USER"])).unwrap();
+        let end = |ttl: u64, ends: Option<Timestamp>| {
+            let key = NewKey::new(&claims, "d".into(), ttl, ends, Map::new(), now());
+            key.attributes.get("expiry").and_then(Value::as_str).and_then(Timestamp::parse)
+        };
+        let hour = after(now(), 3600);
+        assert_eq!(end(0, Some(hour)), Some(hour));
+        assert_eq!(end(86_400, Some(hour)), Some(hour));
+        assert_eq!(end(60, Some(hour)), Some(after(now(), 60)));
+        assert_eq!(end(0, None), None);
     }
 
     #[test]

@@ -9,3 +9,6 @@ mod recent;
 pub mod registration;
 pub mod session;
 pub mod throttle;
+
+/// The name of the administrator whom an agent makes at its first start.
+pub const FIRST_ADMIN: &str = "admin";

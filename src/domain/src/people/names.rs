@@ -1,5 +1,7 @@
 //! Which names a person may sign in with, which passwords and addresses are taken.
 
+use std::ops::RangeInclusive;
+
 use thiserror::Error;
 
 use crate::id::ResourceId;
@@ -21,6 +23,13 @@ const TAKEN: [&str; 8] = ["admin", "user", "anon", "internal", "super", "bootstr
 /// Letters by Unicode that nobody sees.
 const UNSEEN: [char; 4] = ['\u{115F}', '\u{1160}', '\u{3164}', '\u{FFA0}'];
 
+/// Letters that are another way to write usual ones: in circles, for formulas, of double width.
+const STYLED: [RangeInclusive<char>; 4] =
+    ['\u{2460}'..='\u{24FF}', '\u{FF00}'..='\u{FFEF}', '\u{1D400}'..='\u{1D7FF}', '\u{1F100}'..='\u{1F1FF}'];
+/// Scripts with letters that look like Latin ones: Greek, Cyrillic, Armenian, Cherokee.
+const LOOKALIKE: [RangeInclusive<char>; 4] =
+    ['\u{370}'..='\u{3FF}', '\u{400}'..='\u{52F}', '\u{530}'..='\u{58F}', '\u{13A0}'..='\u{13FF}'];
+
 /// What is wrong with a name, a password or an address.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum NameError {
@@ -38,6 +47,9 @@ pub enum NameError {
         /// The character, escaped.
         shown: String,
     },
+    /// Letters of two scripts that look alike.
+    #[error("the username mixes Latin letters with others that look like them: expected letters of one script")]
+    Mixed,
     /// Begins or ends with a sign, or has nothing between two slashes.
     #[error("the username begins or ends with a sign, or a part of it does: expected a letter or digit there")]
     Edge,
@@ -73,9 +85,13 @@ pub fn check_username(name: &str) -> Result<(), NameError> {
         return Err(NameError::LongName { bytes: name.len() });
     }
     let is_sign = |c: char| matches!(c, '.' | '_' | '-' | '@' | '+' | '~' | ':');
-    let is_letter = |c: char| c.is_alphanumeric() && !UNSEEN.contains(&c);
+    let among = |ranges: &[RangeInclusive<char>], c: char| ranges.iter().any(|range| range.contains(&c));
+    let is_letter = |c: char| c.is_alphanumeric() && !UNSEEN.contains(&c) && !among(&STYLED, c);
     if let Some(wrong) = name.chars().find(|c| !(is_letter(*c) || is_sign(*c) || *c == '/')) {
         return Err(NameError::Character { shown: format!("`{}`", wrong.escape_default()) });
+    }
+    if name.chars().any(|c| c.is_ascii_alphabetic()) && name.chars().any(|c| among(&LOOKALIKE, c)) {
+        return Err(NameError::Mixed);
     }
     let inner = |part: &str| {
         let edges = [part.chars().next(), part.chars().next_back()];
@@ -128,8 +144,18 @@ mod tests {
 
     #[test]
     fn usual_names_are_taken_as_they_are() {
-        for name in ["testuser", "a", "Jane_Doe-2", "some.body@example.org", "github/jane", "jürgen", "李雷", "a+b~c:d"]
-        {
+        for name in [
+            "testuser",
+            "a",
+            "Jane_Doe-2",
+            "some.body@example.org",
+            "github/jane",
+            "jürgen",
+            "李雷",
+            "анна",
+            "νίκος",
+            "a+b~c:d",
+        ] {
             assert_eq!(check_username(name), Ok(()), "{name}");
         }
     }
@@ -149,6 +175,11 @@ mod tests {
             "a\u{FEFF}",
             "\u{3164}",
             "a\u{AD}b",
+            "\u{FF41}dmin",
+            "\u{24D0}dmin",
+            "\u{1D41A}dmin",
+            "\u{430}dmin",
+            "r\u{3BF}b",
             "a\"b",
             "a\\b",
             "a'b",

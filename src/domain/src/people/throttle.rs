@@ -211,7 +211,9 @@ impl Tries {
     }
 }
 
-fn network(address: IpAddr) -> Source {
+/// What counts as one source: an IPv4 address, or the network of 64 bits of an IPv6 one.
+#[must_use]
+pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
             let [a, b, c, d, ..] = address.segments();

@@ -20,14 +20,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::Addr;
-use actix_web::http::{StatusCode, header};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::{Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, web};
 use mf2c_actors::account_manager::AccountManager;
 use mf2c_actors::ports::World;
 use mf2c_actors::session_manager::SessionManager;
 use mf2c_actors::webhook_dispatcher::WebhookCounters;
-use mf2c_auth::token::TokenKey;
 use mf2c_domain::caller::Caller;
 use mf2c_domain::query::{Query, decode_pairs};
 use mf2c_store::Store;
@@ -36,6 +36,7 @@ use crate::caller::caller_of;
 use crate::error::ApiError;
 use crate::front::refusal;
 use crate::monitor;
+use crate::recognizer::Recognizer;
 pub use entry_point::ensure as ensure_entry_point;
 pub use openapi::OpenApi;
 pub use repeat::Repeats;
@@ -59,6 +60,8 @@ pub struct ApiSettings {
     pub trusted_proxies: Vec<IpAddr>,
     /// The address under which people reach the agent, where the operator has set one: `https://fog.example.org`.
     pub external_url: Option<String>,
+    /// Origins of pages in browsers that may use the API.
+    pub cors_origins: Vec<String>,
     /// Host names and addresses of this agent, the best first. Links lead to no other host.
     pub names: Vec<String>,
 }
@@ -73,8 +76,8 @@ pub struct Api {
     pub accounts: Addr<AccountManager>,
     /// The way to sign in and out.
     pub sessions: Addr<SessionManager>,
-    /// What the tokens of sessions are checked with.
-    pub tokens: Arc<TokenKey>,
+    /// What the tokens of sessions are recognized by.
+    pub tokens: Recognizer,
     /// Time and randomness.
     pub world: World,
     /// What has become of deliveries to webhooks.
@@ -121,10 +124,15 @@ async fn dispatch(request: HttpRequest, payload: Payload, api: Data<Api>) -> Htt
     let caller = caller_of(&request, &api);
     monitor::note_caller(&request, &caller);
     let exchange = Exchange { api: &api, request: &request, caller };
-    match answer(&exchange, payload).await {
-        Ok(response) => response,
-        Err(error) => error.into_response(),
+    let mut response = answer(&exchange, payload).await.unwrap_or_else(ApiError::into_response);
+    // Nearly every answer depends on who asks: what stands between may keep none for somebody else, and no browser may
+    // take what a user has written for a page.
+    let headers = response.headers_mut();
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
 }
 
 async fn answer(exchange: &Exchange<'_>, payload: Payload) -> Result<HttpResponse, ApiError> {

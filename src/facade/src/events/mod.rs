@@ -15,14 +15,18 @@ mod ring;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use actix_web::http::{StatusCode, header};
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use futures_util::stream;
+use mf2c_domain::people::throttle::network;
 use mf2c_domain::time::Clock;
 use mf2c_store::Store;
 use tokio::sync::{Notify, Semaphore, watch};
@@ -31,6 +35,7 @@ use crate::caller::{caller_of, still_allowed};
 use crate::cimi::Api;
 use crate::error::ApiError;
 use crate::front::Peer;
+use crate::proxy;
 use ask::{Ask, AskError};
 use mark::Mark;
 use reader::Reader;
@@ -43,6 +48,8 @@ pub struct EventSettings {
     pub heartbeat: Duration,
     /// The most readers at a time.
     pub readers: usize,
+    /// The most readers from one address, or one IPv6 network, at a time.
+    pub readers_per_source: usize,
 }
 
 /// What the stream has done since the start, for those who watch over the agent.
@@ -62,6 +69,8 @@ pub struct Events {
     clock: Arc<dyn Clock>,
     settings: EventSettings,
     counters: EventCounters,
+    /// How many readers there are from where.
+    sources: Mutex<HashMap<IpAddr, usize>>,
     ring: RwLock<Ring>,
     /// Wakes all readers: something is new, or it is time for a sign of life.
     wake: watch::Sender<()>,
@@ -84,6 +93,7 @@ impl Events {
             clock,
             settings,
             counters: EventCounters::default(),
+            sources: Mutex::default(),
             ring: RwLock::new(Ring::starting_at(next)),
             wake: watch::Sender::new(()),
             called: Notify::new(),
@@ -126,23 +136,50 @@ impl Events {
         Mark { incarnation: self.store.identity().incarnation, position }
     }
 
-    /// A place for one more reader, unless there are too many.
-    fn place(self: &Arc<Self>) -> Option<Place> {
-        let readers = &self.counters.readers;
-        let most = self.settings.readers;
-        let taken = readers.fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| (now < most).then_some(now + 1));
-        taken.ok()?;
+    /// A place for one more reader from there, unless there are too many.
+    fn place(self: &Arc<Self>, source: IpAddr) -> Result<Place, TooMany> {
+        let source = network(source);
+        let (most, most_here) = (self.settings.readers, self.settings.readers_per_source);
+        {
+            let mut sources = self.sources();
+            let here = sources.get(&source).copied().unwrap_or(0);
+            if here >= most_here {
+                return Err(TooMany { most: most_here, of: " from your address" });
+            }
+            let readers = &self.counters.readers;
+            let taken =
+                readers.fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| (now < most).then_some(now + 1));
+            taken.map_err(|_| TooMany { most, of: "" })?;
+            sources.insert(source, here + 1);
+        }
         self.called.notify_one();
-        Some(Place(Arc::clone(self)))
+        Ok(Place(Arc::clone(self), source))
+    }
+
+    fn sources(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+/// There are as many readers as there may be.
+#[derive(Debug)]
+struct TooMany {
+    most: usize,
+    of: &'static str,
+}
+
 /// One reader's place; given back when dropped.
-struct Place(Arc<Events>);
+struct Place(Arc<Events>, IpAddr);
 
 impl Drop for Place {
     fn drop(&mut self) {
         self.0.counters.readers.fetch_sub(1, Ordering::AcqRel);
+        if let Entry::Occupied(mut here) = self.0.sources().entry(self.1) {
+            *here.get_mut() -= 1;
+            if *here.get() == 0 {
+                here.remove();
+            }
+        }
     }
 }
 
@@ -185,9 +222,9 @@ fn admitted(request: &HttpRequest, api: &Data<Api>, events: &Arc<Events>) -> Res
     if events.is_closed() {
         return Err(ApiError::unavailable("the agent is stopping: try again later", 5));
     }
-    let place = events.place().ok_or_else(|| {
-        let most = events.settings.readers;
-        ApiError::unavailable(format!("{most} readers follow the events, and no more may: try again later"), 10)
+    let source = proxy::client(request, &api.settings.trusted_proxies);
+    let place = events.place(source).map_err(|TooMany { most, of }| {
+        ApiError::unavailable(format!("{most} readers follow the events{of}, and no more may: try again later"), 10)
     })?;
     let allowed = still_allowed(api, &caller);
     let departure = request.conn_data::<Peer>().map(|peer| peer.departure.clone()).unwrap_or_default();

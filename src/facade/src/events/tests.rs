@@ -1,5 +1,6 @@
 //! Readers on a real store in memory, with a clock that the tests move.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -57,7 +58,7 @@ impl World {
         let (clock, entropy) = (Arc::new(Hands::default()), Counting(AtomicU64::new(1)));
         let engine = Arc::new(MemoryEngine::new());
         let (store, writer) = Store::open(engine, StoreOptions::default(), clock.clone(), &entropy).unwrap();
-        let settings = EventSettings { heartbeat: Duration::from_secs(15), readers };
+        let settings = EventSettings { heartbeat: Duration::from_secs(15), readers, readers_per_source: 2 };
         let events = Events::start(store, clock.clone(), settings);
         Self { clock, entropy, writer, events }
     }
@@ -65,7 +66,7 @@ impl World {
     fn reader_while(&self, still_allowed: StillAllowed) -> Reader {
         let caller = Caller::agent();
         let ask = Ask::read("types=service", None, &caller).unwrap();
-        let place = self.events.place().unwrap();
+        let place = self.events.place(v4(1)).unwrap();
         Reader::new(place, ask, caller, still_allowed, Departure::default())
     }
 
@@ -84,6 +85,10 @@ impl World {
         let new = NewDocument::new(spec, draft, &Caller::agent(), &self.entropy).unwrap();
         assert!(self.writer.execute(vec![Command::Add(Box::new(new))]).iter().all(Result::is_ok));
     }
+}
+
+fn v4(last: u8) -> IpAddr {
+    IpAddr::from([192, 0, 2, last])
 }
 
 async fn next(reader: &mut Reader) -> Option<bytes::Bytes> {
@@ -165,9 +170,21 @@ async fn who_has_left_or_whose_agent_stops_gets_no_more_and_gives_back_his_place
     let world = World::new(1);
     let mut reader = world.reader();
     event(&mut reader).await;
-    assert!(world.events.place().is_none());
+    assert!(world.events.place(v4(2)).is_err());
     world.events.close();
     assert_eq!(next(&mut reader).await, None);
     drop(reader);
-    assert!(world.events.place().is_some());
+    assert!(world.events.place(v4(2)).is_ok());
+}
+
+#[actix_rt::test]
+async fn one_source_takes_only_some_of_the_places_and_gives_them_back() {
+    let world = World::new(10);
+    let network = |host: u16| IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, host]);
+    let held: Vec<_> = (1..=2).map(|host| world.events.place(network(host)).unwrap()).collect();
+    assert!(world.events.place(network(3)).is_err(), "another address of the same network");
+    assert!(world.events.place(v4(1)).is_ok(), "another source");
+    drop(held);
+    assert!(world.events.sources().is_empty(), "nothing is kept of who has left");
+    assert!(world.events.place(network(3)).is_ok());
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use mf2c_domain::time::Timestamp;
-use mf2c_store::Counters;
+use mf2c_store::{Counters, StoreError};
 
 use super::exposition::{CONTENT_TYPE, Exposition};
 use super::{MetricsFor, Monitor, ProcessFigures, is_near};
@@ -14,6 +14,7 @@ use crate::caller::caller_of;
 use crate::cimi::Api;
 use crate::error::ApiError;
 use crate::events::{EventCounters, Events};
+use crate::people::users;
 
 const MICROS: f64 = 1e6;
 
@@ -33,14 +34,17 @@ pub(super) async fn answer(
         return ApiError::forbidden("/metrics").into_response();
     }
     let process = Arc::clone(&monitor.settings.process);
-    // It reads the data directory, which may take a while.
-    let process = web::block(move || process()).await.unwrap_or_default();
-    HttpResponse::Ok().content_type(CONTENT_TYPE).body(page(&monitor, &api, events.counters(), &process))
+    // It reads the data directory and the store, which may take a while.
+    match web::block(move || page(&monitor, &api, events.counters(), &process())).await {
+        Ok(page) => HttpResponse::Ok().content_type(CONTENT_TYPE).body(page),
+        Err(_) => ApiError::from(StoreError::Stopping).into_response(),
+    }
 }
 
 fn page(monitor: &Monitor, api: &Api, events: &EventCounters, process: &ProcessFigures) -> String {
     let mut page = Exposition::new();
     build(&mut page, monitor);
+    sign_in(&mut page, monitor, api);
     requests(&mut page, monitor);
     writes(&mut page, api);
     streams(&mut page, events);
@@ -56,6 +60,17 @@ fn build(page: &mut Exposition, monitor: &Monitor) {
     page.sample("mf2c_build_info", &format!("version=\"{}\",role=\"{}\"", settings.version, settings.role), 1);
     let name = "mf2c_certificate_expiry_timestamp_seconds";
     page.gauge(name, "The end of the served certificate, in seconds since 1970.", seconds(settings.certificate_ends));
+}
+
+/// What an operator should not forget about who may come in.
+fn sign_in(page: &mut Exposition, monitor: &Monitor, api: &Api) {
+    let open = u8::from(api.settings.header_allowed);
+    let help = "1 if a header from this machine is believed about who asks (development mode).";
+    page.gauge("mf2c_auth_header_open", help, open);
+    let mail = u8::from(monitor.settings.has_mail);
+    page.gauge("mf2c_mail_configured", "1 if a mail server is configured.", mail);
+    let help = "1 if the first administrator is there and has no password.";
+    page.gauge("mf2c_first_admin_without_password", help, u8::from(users::first_admin_has_no_password(api)));
 }
 
 fn requests(page: &mut Exposition, monitor: &Monitor) {

@@ -65,6 +65,8 @@ pub struct MonitorSettings {
     pub metrics_for: MetricsFor,
     /// The end of the served certificate.
     pub certificate_ends: Timestamp,
+    /// Whether a mail server is configured.
+    pub has_mail: bool,
     /// The version of the program.
     pub version: &'static str,
     /// The role of the agent.

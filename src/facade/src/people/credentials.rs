@@ -46,10 +46,14 @@ pub(super) async fn ask(
         .json(answer))
 }
 
-/// No client says what a secret is checked against, not even an administrator.
-pub(super) fn before_edit(changes: &mut Map<String, Value>) {
+/// No client says what a secret is checked against, not even an administrator. And nobody else says who sees a key:
+/// whoever made one with a stolen session could hide it from its user, who could not revoke it.
+pub(super) fn before_edit(changes: &mut Map<String, Value>, admin: bool) {
     for name in ["digest", "type", "method"] {
         changes.remove(name);
+    }
+    if !admin {
+        changes.remove("acl");
     }
 }
 

@@ -36,7 +36,7 @@ pub(super) fn base(exchange: &Exchange<'_>) -> String {
 }
 
 /// The host, and what follows it: a port with its colon, or nothing.
-fn split(authority: &str) -> (&str, &str) {
+pub(crate) fn split(authority: &str) -> (&str, &str) {
     match authority.rfind(':').filter(|at| !authority[*at..].contains(']')) {
         Some(at) if authority[at + 1..].bytes().all(|byte| byte.is_ascii_digit()) => authority.split_at(at),
         _ => (authority, ""),
@@ -44,7 +44,7 @@ fn split(authority: &str) -> (&str, &str) {
 }
 
 /// Whether a host is this agent: by a name of its own, or on the machine of whoever reads the mail.
-fn is_own(host: &str, names: &[String]) -> bool {
+pub(crate) fn is_own(host: &str, names: &[String]) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let near = bare.eq_ignore_ascii_case("localhost")
         || bare.parse::<std::net::IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback());

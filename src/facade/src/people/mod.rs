@@ -4,7 +4,7 @@
 pub(crate) mod callbacks;
 mod credentials;
 mod jwt;
-mod links;
+pub(crate) mod links;
 mod redirect;
 mod sessions;
 pub(crate) mod templates;
@@ -63,7 +63,7 @@ pub(crate) async fn before_edit(
     changes: &mut Map<String, Value>,
 ) -> Result<(), ApiError> {
     if spec.name == "credential" {
-        credentials::before_edit(changes);
+        credentials::before_edit(changes, exchange.caller.is_admin());
     }
     if spec.name == "user" {
         users::before_edit(exchange, id, changes).await?;

@@ -27,6 +27,9 @@ use crate::proxy;
 /// The type of the templates by which people sign in.
 const TEMPLATE: &str = "session-template";
 
+/// The largest form, in bytes: strangers fill them in, and what they say of themselves is stored.
+const LARGEST_FORM: usize = 64 << 10;
+
 /// Signs somebody in: 201 with the session's id and its cookie, or 303 to where the form says.
 pub(super) async fn ask(
     exchange: &Exchange<'_>,
@@ -51,10 +54,11 @@ pub(super) async fn read(
     payload: Payload,
 ) -> Result<Map<String, Value>, ApiError> {
     let kind = exchange.content();
-    let bytes = exchange.bytes(payload, exchange.api.settings.body).await?;
+    let bytes = exchange.bytes(payload, exchange.api.settings.body.min(LARGEST_FORM)).await?;
     match kind {
         Kind::Json => object(&bytes),
         Kind::Form => {
+            refuse_foreign_form(exchange)?;
             let text = std::str::from_utf8(&bytes)
                 .map_err(|_| ApiError::bad_request("the form is not UTF-8: expected name=value pairs joined by &"))?;
             let mut filled = Map::new();
@@ -67,6 +71,19 @@ pub(super) async fn read(
         }
         _ => Err(unsupported()),
     }
+}
+
+/// Any page can send a form without asking, and so sign its reader in as somebody else. Browsers tell where it comes from.
+fn refuse_foreign_form(exchange: &Exchange<'_>) -> Result<(), ApiError> {
+    let headers = exchange.request.headers();
+    let foreign = headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site");
+    let origin = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok());
+    let known = origin.is_some_and(|origin| exchange.api.settings.cors_origins.iter().any(|known| known == origin));
+    if !foreign || known {
+        return Ok(());
+    }
+    let text = "the form comes from a page of another site: it must be named in `api.cors_origins`";
+    Err(ApiError::new(StatusCode::FORBIDDEN, text))
 }
 
 async fn sign_in(

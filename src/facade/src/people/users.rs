@@ -3,9 +3,11 @@
 use actix_web::http::{Method, StatusCode, header};
 use actix_web::web::Payload;
 use actix_web::{HttpMessage as _, HttpResponse};
-use mf2c_actors::account_manager::{ChangePassword, DigestPassword, EndAccess, Register, RequestReset, TellOldAddress};
+use mf2c_actors::account_manager::{
+    AdmitMail, ChangePassword, DigestPassword, EndAccess, Register, RequestReset, TellOldAddress,
+};
 use mf2c_domain::id::ResourceId;
-use mf2c_domain::people::registration;
+use mf2c_domain::people::{FIRST_ADMIN, registration};
 use mf2c_domain::resource::Form;
 use mf2c_store::StoreError;
 use serde_json::{Map, Value};
@@ -13,8 +15,8 @@ use serde_json::{Map, Value};
 use super::links::{base, origin};
 use super::redirect::{self, Redirect};
 use super::sessions;
-use crate::cimi::Exchange;
 use crate::cimi::body::{Kind, object, unsupported};
+use crate::cimi::{Api, Exchange};
 use crate::error::{ApiError, message};
 
 /// Attributes whose change decides what a signed-in user may do.
@@ -22,6 +24,9 @@ const DECISIVE: [&str; 5] = ["state", "roles", "isSuperUser", "deleted", "passwo
 
 /// Left with a request whose edit ends the user's sessions.
 struct EndsSessions;
+
+/// Left with a request that changes the address of a user: the one so far.
+struct OldAddress(String);
 
 /// Makes an account: 201 with its id, or 303 to where the form says.
 pub(super) async fn ask(
@@ -79,7 +84,7 @@ pub(super) async fn before_edit(
             return Err(ApiError::bad_request(format!("a password is not changed by an edit: {way}")));
         }
         changes.remove("acl");
-        return tell_old_address(exchange, id, changes).await;
+        return may_move(exchange, id, changes).await;
     }
     let removed = exchange.query()?.select.unwrap_or_default();
     let decides = |name: &str| changes.contains_key(name) || removed.iter().any(|path| path.top() == name);
@@ -99,32 +104,45 @@ fn differs(exchange: &Exchange<'_>, id: &ResourceId, name: &str, changes: &Map<S
     name == "password" || stored(exchange, id).get(name) != changes.get(name)
 }
 
+/// Whether the administrator of the first start is there and cannot sign in, because nobody has set a password yet.
+pub(crate) fn first_admin_has_no_password(api: &Api) -> bool {
+    let user = body_of(api, &format!("user/{FIRST_ADMIN}"));
+    !user.is_empty() && !user.contains_key("password")
+}
+
 fn stored(exchange: &Exchange<'_>, id: &ResourceId) -> Map<String, Value> {
-    let store = &exchange.api.store;
-    let document = store.get(id.as_str());
+    body_of(exchange.api, id.as_str())
+}
+
+fn body_of(api: &Api, id: &str) -> Map<String, Value> {
+    let store = &api.store;
+    let document = store.get(id);
     let body = document.as_ref().and_then(|document| store.body(document).ok().flatten());
     body.and_then(|body| serde_json::from_slice(&body).ok()).unwrap_or_default()
 }
 
-/// Mail goes elsewhere from now on: who reads the old address learns it there.
-async fn tell_old_address(
-    exchange: &Exchange<'_>,
-    id: &ResourceId,
-    changes: &Map<String, Value>,
-) -> Result<(), ApiError> {
+/// Whether a user may have mail sent elsewhere from now on. Each change has a mail sent to the address so far, which need
+/// not be his: so they are counted like all mails to strangers.
+async fn may_move(exchange: &Exchange<'_>, id: &ResourceId, changes: &Map<String, Value>) -> Result<(), ApiError> {
     let user = stored(exchange, id);
-    let (old, new) = (user.get("emailAddress"), changes.get("emailAddress"));
-    if let (Some(Value::String(old)), Some(Value::String(new))) = (old, new)
+    if let (Some(Value::String(old)), Some(Value::String(new))) =
+        (user.get("emailAddress"), changes.get("emailAddress"))
         && old != new
     {
-        let tell = TellOldAddress { username: id.name().to_owned(), address: old.clone() };
-        exchange.api.accounts.send(tell).await.map_err(|_| StoreError::Stopping)?;
+        let admit = AdmitMail { source: origin(exchange).source };
+        exchange.api.accounts.send(admit).await.map_err(|_| StoreError::Stopping)??;
+        exchange.request.extensions_mut().insert(OldAddress(old.clone()));
     }
     Ok(())
 }
 
-/// Signs out whose rights have changed.
+/// Signs out whose rights have changed, and tells who reads the old address that mail goes elsewhere from now on.
 pub(super) async fn after_edit(exchange: &Exchange<'_>, id: &ResourceId) -> Result<(), ApiError> {
+    let moved = exchange.request.extensions_mut().remove::<OldAddress>();
+    if let Some(OldAddress(address)) = moved {
+        let tell = TellOldAddress { username: id.name().to_owned(), address };
+        exchange.api.accounts.send(tell).await.map_err(|_| StoreError::Stopping)?;
+    }
     if exchange.request.extensions().get::<EndsSessions>().is_some() {
         end_access(exchange, id, false).await?;
     }
