@@ -235,6 +235,34 @@ fn who_is_suspended_demoted_or_gone_is_signed_out_at_once() {
 }
 
 #[test]
+fn the_last_active_administrator_stays_one() {
+    let agent = Start::new().agent();
+    let admin = agent.sign_in("admin", &agent.admin_password());
+    user(&agent, "jane", "first-password");
+    let last = |method: &str, path: &str, body: Option<&str>| {
+        let refused = agent.send_with(&admin, method, path, body).expect(409).message();
+        assert!(refused.contains("user/admin is the last active administrator: make another one first"), "{refused}");
+    };
+    let attempts = || {
+        last("PUT", "user/admin", Some(r#"{"state": "SUSPENDED"}"#));
+        last("PUT", "user/admin", Some(r#"{"isSuperUser": false}"#));
+        last("PUT", "user/admin?$select=isSuperUser", Some("{}"));
+        last("DELETE", "user/admin", None);
+    };
+    attempts();
+    let _ = agent.send_with(&admin, "PUT", "user/admin", Some(r#"{"firstName": "Ada"}"#)).expect(200);
+    // One who cannot sign in is of no help.
+    let _ =
+        agent.send_with(&admin, "PUT", "user/jane", Some(r#"{"isSuperUser": true, "state": "SUSPENDED"}"#)).expect(200);
+    attempts();
+    let _ = agent.send_with(&admin, "PUT", "user/jane", Some(r#"{"state": "ACTIVE"}"#)).expect(200);
+    let _ = agent.send_with(&admin, "DELETE", "user/admin", None).expect(200);
+    let jane = agent.sign_in("jane", "first-password");
+    let refused = agent.send_with(&jane, "DELETE", "user/jane", None).expect(409).message();
+    assert!(refused.contains("user/jane is the last active administrator"), "{refused}");
+}
+
+#[test]
 fn a_password_is_changed_by_whoever_knows_it_and_by_administrators() {
     let agent = Start::new().agent();
     user(&agent, "jane", "testpassword");

@@ -148,6 +148,7 @@ impl Node {
             accounts,
             sessions: sessions.clone(),
             tokens: Recognizer::new(tokens),
+            resigning: Arc::default(),
             world: world.clone(),
             webhooks,
             settings: api_settings(config),

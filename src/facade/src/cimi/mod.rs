@@ -78,6 +78,8 @@ pub struct Api {
     pub sessions: Addr<SessionManager>,
     /// What the tokens of sessions are recognized by.
     pub tokens: Recognizer,
+    /// Held while an administrator's account is changed or deleted, so that no two take the rights of each other.
+    pub resigning: Arc<tokio::sync::Mutex<()>>,
     /// Time and randomness.
     pub world: World,
     /// What has become of deliveries to webhooks.
