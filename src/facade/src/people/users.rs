@@ -205,8 +205,12 @@ pub(crate) async fn reset_password(exchange: &Exchange<'_>, payload: Payload) ->
         }
     }
     let reset = RequestReset { username, page, origin: origin(exchange) };
-    exchange.api.accounts.send(reset).await.map_err(|_| StoreError::Stopping)??;
-    let told = "if the account exists, a mail is on its way";
+    let mails = exchange.api.accounts.send(reset).await.map_err(|_| StoreError::Stopping)??;
+    // The same for every name, so that nobody learns which ones there are.
+    let told = match mails {
+        true => "if the account exists, a mail is on its way",
+        false => "this agent sends no mail: ask an administrator for a new password",
+    };
     Ok(HttpResponse::Ok().json(message(StatusCode::OK, told, None)))
 }
 
