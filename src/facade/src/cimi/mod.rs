@@ -62,6 +62,8 @@ pub struct ApiSettings {
     pub external_url: Option<String>,
     /// Origins of pages in browsers that may use the API.
     pub cors_origins: Vec<String>,
+    /// Whether webhooks may lead to addresses that are not on the public Internet.
+    pub private_webhooks: bool,
     /// Host names and addresses of this agent, the best first. Links lead to no other host.
     pub names: Vec<String>,
 }
