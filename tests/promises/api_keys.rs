@@ -203,8 +203,8 @@ fn foreign_doubled_and_oversized_keys_are_worth_nothing() {
         (id.clone(), secret(&theirs)),
         (id.clone(), format!("{own}{own}")),
         (format!("{id}{id}"), own.clone()),
-        (id.clone(), "x".repeat(100_000)),
-        ("x".repeat(100_000), own.clone()),
+        (id.clone(), "x".repeat(60_000)),
+        ("x".repeat(60_000), own.clone()),
     ] {
         let refused = sign_in(&agent, &key, &text);
         assert!([403, 413, 429].contains(&refused.status), "{}", refused.text().chars().take(200).collect::<String>());

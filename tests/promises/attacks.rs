@@ -116,7 +116,7 @@ fn the_header_counts_for_nothing_under_a_name_that_is_not_this_machines() {
         let host = format!("host: {host}");
         curl(["-k", &url, "-H", "slipstream-authn-info: internal ADMIN", "-H", &host]).status
     };
-    for own in ["localhost", "127.0.0.1:8443", "[::1]"] {
+    for own in ["localhost", "127.0.0.1:8443", "[::1]", "cimi"] {
         assert_eq!(called(own), 200, "{own}");
     }
     for other in ["evil.example", "localhost.evil.example:8443", "127.0.0.1.evil.example"] {

@@ -133,7 +133,7 @@ pub struct PasswordArgs {
     /// Read passwords from standard input
     #[arg(long)]
     pub password_stdin: bool,
-    /// The way in when nobody can sign in: set it through the agent's data directory, as the agent's user or as root
+    /// When nobody can sign in: set it through the agent's data directory, as the agent's user or root
     #[arg(long, value_name = "DIR", help_heading = "Recovery, on the agent's machine", requires = "name")]
     #[arg(conflicts_with_all = ELSEWHERE, value_parser = NonEmptyStringValueParser::new().map(PathBuf::from))]
     pub data_dir: Option<PathBuf>,
