@@ -19,7 +19,7 @@ Usage: scripts/install.sh [--role ROLE] [--user NAME] [--binary FILE] [--prefix 
   --user NAME     the user that the service runs as; mf2c unless given, which is made if it is not there
   --binary FILE   the program to install; else target/dist/mf2c or target/release/mf2c, whichever is newer
   --prefix DIR    where the program goes: DIR/bin/mf2c; /usr/local unless given
-  --root DIR      install below DIR instead of /: for packages and tests; nothing is started then
+  --root DIR      install below DIR instead of /: for packages and tests; no user is made and nothing is started then
   --no-start      do not start the service
   --upgrade       stop the service, make a backup, replace program and unit, start the service
   --uninstall     stop the service, and remove program and unit; configuration and data stay
@@ -96,7 +96,7 @@ find_binary() {
             if [[ -x $candidate && (-z $binary || $candidate -nt $binary) ]]; then binary=$candidate; fi
         done
         [[ -n $binary ]] || fail "there is no program to install" \
-            "Build it: cargo build --release -p mf2c-agent, or name one with --binary FILE"
+            "Build it: scripts/run.sh --build-only, or name one with --binary FILE"
     fi
     [[ -f $binary && -x $binary ]] || fail "$binary is no program" "Name the built mf2c with --binary FILE"
     # One for another machine would be installed in vain.
@@ -104,12 +104,19 @@ find_binary() {
 }
 
 make_user() {
+    owner=$user
     if getent passwd "$user" >/dev/null; then
         group=$(id -gn "$user")
         note "the user $user is there, with the group $group"
         return
     fi
     group=$user
+    if [[ -n $root ]]; then
+        # The users of the machine that builds a package are none of its business.
+        owner=root group=root
+        note "staged below $root: no user is made; what belongs to $user belongs to root until the package gives it away"
+        return
+    fi
     local shell
     shell=$(command -v nologin || printf '/usr/sbin/nologin')
     if command -v useradd >/dev/null; then
@@ -158,13 +165,16 @@ put_data() {
     fi
     mkdir -p "$(dirname "$data")"
     mkdir -m 0700 "$data"
-    chown "$user:$group" "$data"
-    note "$data: made, for the user $user alone"
+    chown "$owner:$group" "$data"
+    note "$data: made, for the user $owner alone"
 }
 
 put_unit() {
+    # Where the user is not there yet, the group will be the one that is made with it.
+    local unit_group=$group
+    [[ $owner == "$user" ]] || unit_group=$user
     mkdir -p "$(dirname "$unit")"
-    sed -e "s|^ExecStart=/usr/local/bin/mf2c |ExecStart=$prefix/bin/mf2c |" -e "s|^User=.*|User=$user|" -e "s|^Group=.*|Group=$group|" \
+    sed -e "s|^ExecStart=/usr/local/bin/mf2c |ExecStart=$prefix/bin/mf2c |" -e "s|^User=.*|User=$user|" -e "s|^Group=.*|Group=$unit_group|" \
         "$here/../packaging/mf2c.service" >"$unit.new"
     chmod 0644 "$unit.new"
     mv -f -- "$unit.new" "$unit"
@@ -173,6 +183,10 @@ put_unit() {
 }
 
 start_service() {
+    if [[ -n $root ]]; then
+        note "staged below $root: nothing is started"
+        return
+    fi
     if has_systemd; then
         [[ $start == yes ]] || {
             note "start it: systemctl enable --now mf2c"
@@ -185,6 +199,14 @@ start_service() {
         note "there is no systemd here; start it by hand, as the user $user:"
         note "setpriv --reuid $user --regid $group --clear-groups $program agent --config $config --data-dir $data"
     fi
+}
+
+# What whoever has installed an agent for the first time does not know yet. Under systemd no password is printed.
+next_steps() {
+    local mf2c=$prefix/bin/mf2c
+    note "set the first administrator's password, when the agent has started, as root or as $user:"
+    note "sudo -u $user $mf2c user passwd admin --data-dir /var/lib/mf2c"
+    note "only this machine is served until api.listen is changed in /etc/mf2c/mf2c.toml; then restart the service"
 }
 
 # Whether an agent holds the lock of the data directory.
@@ -221,6 +243,8 @@ install_all() {
     put_unit
     step "Service"
     start_service
+    step "Next"
+    next_steps
 }
 
 upgrade() {
@@ -239,12 +263,12 @@ upgrade() {
         backup=$data/before-upgrade-$(date +%Y%m%d-%H%M%S).backup
         # As the owner of the data, so that nothing there comes to belong to root.
         if command -v setpriv >/dev/null; then
-            setpriv --reuid "$user" --regid "$group" --clear-groups "$program" backup "$backup" --data-dir "$data" ||
+            setpriv --reuid "$owner" --regid "$group" --clear-groups "$program" backup "$backup" --data-dir "$data" ||
                 fail "no backup could be made; nothing was changed" "Start the service again: systemctl start mf2c"
         else
             "$program" backup "$backup" --data-dir "$data" ||
                 fail "no backup could be made; nothing was changed" "Start the service again: systemctl start mf2c"
-            chown -R "$user:$group" "$data"
+            chown -R "$owner:$group" "$data"
         fi
     else
         note "there are no documents yet"

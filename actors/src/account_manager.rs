@@ -91,9 +91,10 @@ pub struct ChangePassword {
 #[rtype(result = "Outcome<String>")]
 pub struct DigestPassword(pub String);
 
-/// Sends the way to a new password, if there is such an account. The answer never tells.
+/// Sends the way to a new password, if there is such an account, which the answer never tells: only whether this agent
+/// sends mail at all.
 #[derive(Debug, Message)]
-#[rtype(result = "Outcome<()>")]
+#[rtype(result = "Outcome<bool>")]
 pub struct RequestReset {
     /// The name that somebody gave.
     pub username: String,
@@ -218,7 +219,7 @@ impl Handler<DigestPassword> for AccountManager {
 }
 
 impl Handler<RequestReset> for AccountManager {
-    type Result = Outcome<()>;
+    type Result = Outcome<bool>;
 
     fn handle(&mut self, ask: RequestReset, _: &mut Context<Self>) -> Self::Result {
         self.accounts.admit_mail(ask.origin.source)?;
@@ -229,7 +230,7 @@ impl Handler<RequestReset> for AccountManager {
                 tracing::warn!(%error, "a password reset could not be prepared");
             }
         });
-        Ok(())
+        Ok(self.accounts.sends_mail())
     }
 }
 

@@ -145,7 +145,7 @@ impl Agent {
 }
 
 async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = tokio::time::timeout(Duration::from_secs(20), async {
+    let deadline = tokio::time::timeout(Duration::from_secs(60), async {
         while !holds() {
             tokio::task::yield_now().await;
         }
@@ -229,21 +229,18 @@ async fn a_user_whose_receivers_hang_holds_up_nobody_else() {
 async fn a_thousand_failures_are_kept_the_oldest_go_and_all_go_with_their_webhook() {
     let agent = Agent::start(Answer::Refused { reason: "no".to_owned() }, 1_000_000);
     let hook = agent.hook("r", &Caller::agent()).await;
-    let kept = agent.hook("other", &Caller::agent()).await;
     for number in 0..1005 {
         agent.service(&format!("s{number}"), None, &Caller::agent()).await;
     }
+    // The looks are cheap until then: they share a thread with the dispatcher.
+    eventually("the last", || agent.network.came.lock().unwrap().len() == 1005).await;
+    let kept = agent.hook("other", &Caller::agent()).await;
     let failures = |hook: &ResourceId| {
         let all = agent.store.all("webhook-failure");
         all.iter().filter(|failure| failure.id.name().starts_with(hook.name())).count()
     };
-    eventually("the last", || {
-        let last = agent.told();
-        ["r", "other"].iter().all(|url| last.get(*url).is_some_and(|told| told.len() == 1005))
-    })
-    .await;
     // The room for new ones is made fifty at a time.
-    eventually("a thousand of each at most", || [&hook, &kept].iter().all(|hook| failures(hook) == 954)).await;
+    eventually("a thousand at most", || failures(&hook) == 954).await;
     let of_hook = |failure: &Arc<mf2c_store::Document>| {
         let body = agent.store.body(failure).unwrap().unwrap();
         let whole: Value = serde_json::from_slice(&body).unwrap();
@@ -252,8 +249,10 @@ async fn a_thousand_failures_are_kept_the_oldest_go_and_all_go_with_their_webhoo
     };
     let oldest = agent.store.all("webhook-failure").iter().filter_map(of_hook).min().unwrap();
     assert_eq!(oldest.1, "s51");
+    agent.service("for both", None, &Caller::agent()).await;
+    eventually("one of the other", || failures(&kept) == 1).await;
     let delete = DeleteResource { id: hook.clone(), if_match: None, by: Caller::agent() };
     agent.writer.send(delete).await.unwrap().unwrap();
     eventually("none", || failures(&hook) == 0).await;
-    assert_eq!(failures(&kept), 954);
+    assert_eq!(failures(&kept), 1);
 }

@@ -156,6 +156,12 @@ fn without_a_mail_server_only_administrators_find_the_link() {
     let seen = agent.send_as(Some("testuser USER"), "GET", id, None).expect(200).json();
     assert_eq!((&seen["validated"], seen.get("validationLink")), (&json!(true), None));
     assert!(!agent.log().contains(path), "the link is in the log");
+
+    for name in ["testuser", "nobody", ""] {
+        let body = json!({ "username": name }).to_string();
+        let told = agent.send_as(NOBODY, "POST", "hook/reset-password", Some(&body)).expect(200).message();
+        assert_eq!(told, "this agent sends no mail: ask an administrator for a new password", "{name}");
+    }
 }
 
 #[test]
@@ -165,6 +171,9 @@ fn registration_can_be_closed_and_is_not_for_ever_open_to_one_source() {
     let _ = agent.send("POST", "user", Some(&form(json!({})))).expect(201);
 
     let agent = Start::new().agent();
+    // One name cannot be asked for without end, and others are not held up by that.
+    let again: Vec<u16> = (0..12).map(|_| register(&agent, json!({"username": "same"})).status).collect();
+    assert_eq!((again[0], &again[1..10], &again[10..]), (201, &[409; 9][..], &[429; 2][..]));
     let statuses: Vec<u16> =
         (0..60).map(|number| register(&agent, json!({"username": format!("u{number}")})).status).collect();
     let refused = statuses.iter().position(|status| *status == 429).expect("too many are refused");
@@ -232,6 +241,34 @@ fn who_is_suspended_demoted_or_gone_is_signed_out_at_once() {
         let _ = agent.send(method, &format!("user/{name}"), body).expect(200);
         assert_ne!(seen(), 200, "{method} {body:?}");
     }
+}
+
+#[test]
+fn the_last_active_administrator_stays_one() {
+    let agent = Start::new().agent();
+    let admin = agent.sign_in("admin", &agent.admin_password());
+    user(&agent, "jane", "first-password");
+    let last = |method: &str, path: &str, body: Option<&str>| {
+        let refused = agent.send_with(&admin, method, path, body).expect(409).message();
+        assert!(refused.contains("user/admin is the last active administrator: make another one first"), "{refused}");
+    };
+    let attempts = || {
+        last("PUT", "user/admin", Some(r#"{"state": "SUSPENDED"}"#));
+        last("PUT", "user/admin", Some(r#"{"isSuperUser": false}"#));
+        last("PUT", "user/admin?$select=isSuperUser", Some("{}"));
+        last("DELETE", "user/admin", None);
+    };
+    attempts();
+    let _ = agent.send_with(&admin, "PUT", "user/admin", Some(r#"{"firstName": "Ada"}"#)).expect(200);
+    // One who cannot sign in is of no help.
+    let _ =
+        agent.send_with(&admin, "PUT", "user/jane", Some(r#"{"isSuperUser": true, "state": "SUSPENDED"}"#)).expect(200);
+    attempts();
+    let _ = agent.send_with(&admin, "PUT", "user/jane", Some(r#"{"state": "ACTIVE"}"#)).expect(200);
+    let _ = agent.send_with(&admin, "DELETE", "user/admin", None).expect(200);
+    let jane = agent.sign_in("jane", "first-password");
+    let refused = agent.send_with(&jane, "DELETE", "user/jane", None).expect(409).message();
+    assert!(refused.contains("user/jane is the last active administrator"), "{refused}");
 }
 
 #[test]

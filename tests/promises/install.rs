@@ -119,6 +119,9 @@ fn what_is_installed_has_its_modes_and_runs_and_stays_over_a_second_time_and_an_
     drop(agent);
 
     let again = staging.install(&[]).expect(0);
+    for word in ["staged below", "user passwd admin --data-dir /var/lib/mf2c", "api.listen"] {
+        assert!(again.out.contains(word), "{}", again.out);
+    }
     assert!(again.out.contains("stays as it is"), "{}", again.out);
     let upgraded = staging.install(&["--upgrade"]).expect(0);
     assert!(upgraded.out.contains("backed up"), "{}", upgraded.out);
@@ -135,6 +138,20 @@ fn what_is_installed_has_its_modes_and_runs_and_stays_over_a_second_time_and_an_
     let _ = staging.install(&["--uninstall", "--purge"]).expect(0);
     assert!(!staging.path("var/lib/mf2c").exists() && !staging.path("etc/mf2c").exists());
     let _ = staging.install(&["--uninstall", "--purge"]).expect(0);
+}
+
+#[test]
+fn staging_makes_no_user_on_the_machine_that_stages() {
+    if !is_root() {
+        return;
+    }
+    let staging = Staging::new();
+    let staged = staging.install(&["--user", "mf2c-staged"]).expect(0);
+    assert!(staged.out.contains("no user is made"), "{}", staged.out);
+    assert!(!fs::read_to_string("/etc/passwd").unwrap().contains("mf2c-staged"));
+    assert_eq!((staging.mode("var/lib/mf2c"), staging.mode("etc/mf2c/mf2c.toml")), ((0o700, 0), (0o640, 0)));
+    let unit = fs::read_to_string(staging.path("etc/systemd/system/mf2c.service")).unwrap();
+    assert!(unit.contains("\nUser=mf2c-staged\nGroup=mf2c-staged\n"), "{unit}");
 }
 
 #[test]

@@ -307,6 +307,10 @@ fn a_restart_keeps_sessions_and_a_lost_key_ends_them() {
 fn who_is_barred_hears_what_a_stranger_hears() {
     let agent = start();
     let password = agent.admin_password();
+    // Another one, because the last administrator is never barred.
+    let other = json!({"userTemplate": {"href": "user-template/direct", "username": "other",
+        "emailAddress": "other@example.org", "state": "ACTIVE", "isSuperUser": true}});
+    let _ = agent.send("POST", "user", Some(&other.to_string())).expect(201);
     for state in ["NEW", "SUSPENDED", "DELETED"] {
         let _ = agent.send("PUT", "user/admin", Some(&json!({"state": state}).to_string())).expect(200);
         assert_eq!(post(&agent, &form("admin", &password)).expect(403).message(), "invalid credentials for 'admin'");

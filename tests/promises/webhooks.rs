@@ -200,11 +200,21 @@ fn without_leave_nothing_goes_to_this_machine_or_its_network() {
     let agent = start().environment("MF2C_WEBHOOKS_ALLOW_PRIVATE", "false").agent();
     let receiver = Receiver::willing();
     let port = receiver.url().rsplit(':').next().unwrap().to_owned();
-    let targets = ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "2130706433", "10.1.2.3", "169.254.169.254"];
-    let ids: Vec<String> = targets.iter().map(|host| hook(&agent, &format!("http://{host}:{port}")).0).collect();
+    let http = hook(&agent, &format!("http://localhost:{port}")).0;
     let https = hook(&agent, &format!("https://localhost:{port}")).0;
+    // What is an address already is refused at once.
+    for host in ["127.0.0.1", "[::ffff:127.0.0.1]", "2130706433", "10.1.2.3", "169.254.169.254"] {
+        for body in ["http", "https"].map(|scheme| json!({"url": format!("{scheme}://{host}:{port}")}).to_string()) {
+            for (method, path) in [("POST", "webhook"), ("PUT", https.as_str())] {
+                let told = agent.send(method, path, Some(&body)).expect(400).message();
+                assert!(told.contains("is refused: the address") && told.contains("webhooks.allow_private"), "{told}");
+            }
+        }
+    }
+    let plain = agent.send("POST", "webhook", Some(r#"{"url": "http://8.8.8.8/"}"#)).expect(400).message();
+    assert!(plain.contains("use https"), "{plain}");
     service(&agent, "a");
-    for id in ids.iter().chain([&https]) {
+    for id in [&http, &https] {
         let failed = failures(&agent, id, 1);
         let reason = failed[0]["reason"].as_str().unwrap();
         assert!(reason.contains("is refused: the address") && reason.contains("webhooks.allow_private"), "{reason}");

@@ -55,6 +55,7 @@ pub struct AccountParts {
 /// Counts of what somebody may do how often.
 struct Throttles {
     registrations: Throttle,
+    usernames: Throttle,
     mails: Throttle,
     addresses: Throttle,
     passwords: Throttle,
@@ -83,11 +84,16 @@ const REGISTRATIONS: (u32, Duration) = (40, Duration::from_secs(15));
 /// The same for mails to others' addresses.
 const MAILS: (u32, Duration) = (20, Duration::from_secs(30));
 
-/// Mails that strangers have sent to one address: three within an hour, from wherever they are asked for.
-fn one_address() -> Limits {
+/// Mails that strangers have sent to one address within an hour, from wherever they are asked for.
+const MAILS_TO_ONE: u32 = 3;
+/// Registrations of one name within an hour, from wherever they come: so often anybody learns whether it is taken.
+const REGISTRATIONS_OF_ONE: u32 = 10;
+
+/// So many of one name within an hour.
+fn of_one(lock_after: u32) -> Limits {
     let hour = Duration::from_secs(3600);
     let unpaced = Limits { burst: 1_000_000, refill: Duration::from_millis(1), ..Limits::default() };
-    Limits { lock_after: 3, lock_for: hour, lock_at_most: hour, forget_after: hour, ..unpaced }
+    Limits { lock_after, lock_for: hour, lock_at_most: hour, forget_after: hour, ..unpaced }
 }
 
 impl Accounts {
@@ -95,8 +101,9 @@ impl Accounts {
         let paced = |(burst, refill)| Throttle::new(Limits { burst, refill, ..Limits::default() });
         let throttles = Throttles {
             registrations: paced(REGISTRATIONS),
+            usernames: Throttle::new(of_one(REGISTRATIONS_OF_ONE)),
             mails: paced(MAILS),
-            addresses: Throttle::new(one_address()),
+            addresses: Throttle::new(of_one(MAILS_TO_ONE)),
             passwords: Throttle::new(Limits::default()),
         };
         Self { parts: Arc::new(parts), throttles: Arc::new(Mutex::new(throttles)) }
@@ -132,10 +139,15 @@ impl Accounts {
         Ok(self.parts.hasher.verify(password, digest).await?)
     }
 
-    /// Counts a registration. Neither that nor a mail is ever given back: they are work for others.
-    pub(super) fn admit_registration(&self, source: IpAddr) -> Result<(), AccountError> {
+    /// Counts a registration, for its source and for the name. Neither that nor a mail is ever given back: they are work
+    /// for others, and a conflict tells that the name is taken.
+    pub(super) fn admit_registration(&self, source: IpAddr, username: &str) -> Result<(), AccountError> {
         let now = self.world().clock.elapsed();
-        self.throttles.lock().registrations.admit(source, None, now).map_err(AccountError::TooOften)
+        let throttles = &mut *self.throttles.lock();
+        throttles.registrations.admit(source, None, now).map_err(AccountError::TooOften)?;
+        throttles.usernames.admit(source, Some(username), now).map_err(AccountError::TooOften)?;
+        throttles.usernames.failed(source, Some(username), now);
+        Ok(())
     }
 
     /// Counts a mail that somebody asks for without having shown who he is.

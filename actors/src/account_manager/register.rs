@@ -41,8 +41,9 @@ impl Accounts {
         registration.draft(None, self.now(), &*self.world().entropy)?;
         let id = ResourceId::new("user", &registration.username).map_err(|_| AccountError::Failed)?;
         if !admin {
-            // Before it is told whether the name is taken: nobody asks for names by the thousand.
-            self.admit_registration(origin.source)?;
+            // Before it is told whether the name is taken: nobody asks for names by the thousand,
+            // nor for one again and again.
+            self.admit_registration(origin.source, &registration.username)?;
         }
         if self.store().get(id.as_str()).is_some() || (!admin && self.is_known(&registration.username).await?) {
             return Err(StoreError::Conflict { id }.into());

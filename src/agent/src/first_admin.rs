@@ -95,7 +95,7 @@ pub(crate) async fn ensure(
     Ok(match source {
         Source::Made(password) => Some(format!(
             "administrator: user {FIRST_ADMIN}, password {password}\n\
-             this password is shown only now; change it with `mf2c user passwd {FIRST_ADMIN}`"
+             this password is shown only now; change it with `mf2c user passwd` after `mf2c login`"
         )),
         Source::File(_) => {
             tracing::info!(

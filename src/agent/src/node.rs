@@ -148,6 +148,7 @@ impl Node {
             accounts,
             sessions: sessions.clone(),
             tokens: Recognizer::new(tokens),
+            resigning: Arc::default(),
             world: world.clone(),
             webhooks,
             settings: api_settings(config),
@@ -364,6 +365,7 @@ fn api_settings(config: &Config) -> ApiSettings {
         trusted_proxies: config.api.trusted_proxies.clone(),
         external_url: Some(config.api.external_url.clone()).filter(|url| !url.is_empty()),
         cors_origins: config.api.cors_origins.clone(),
+        private_webhooks: config.webhooks.allow_private,
         names: accounts::names(config),
     }
 }

@@ -13,13 +13,14 @@ use std::time::Duration;
 
 use mf2c_actors::ports::{WebhookRequest, WebhookTransport};
 use mf2c_domain::webhook::attempt::Answer;
+use mf2c_domain::webhook::target::{Reach, Refused};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode, Url, redirect};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 
-use guard::{Guard, Refused};
+use guard::Guard;
 
 /// The most redirections that are followed.
 const REDIRECTIONS: usize = 3;
@@ -97,8 +98,8 @@ impl HttpWebhooks {
         };
         let private = options.allow_private;
         Ok(Self {
-            https: lane(Guard { public: true, private })?,
-            http: lane(Guard { public: false, private })?,
+            https: lane(Guard(Reach { public: true, private }))?,
+            http: lane(Guard(Reach { public: false, private }))?,
             timeout: options.timeout,
         })
     }

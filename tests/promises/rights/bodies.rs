@@ -102,7 +102,7 @@ fn text(schema: &Value) -> String {
     match (schema["format"].as_str(), schema["pattern"].as_str()) {
         (Some("date-time"), _) => "2019-06-14T18:06:24.203Z".to_owned(),
         (Some("email"), _) => "somebody@example.org".to_owned(),
-        (Some("uri"), _) => "http://127.0.0.1:9/".to_owned(),
+        (Some("uri"), _) => "http://localhost:9/".to_owned(),
         // The id of a template of one type.
         (_, Some(pattern)) if pattern.ends_with("/\\S+$") => {
             format!("{}/x", pattern.trim_start_matches('^').trim_end_matches("/\\S+$"))

@@ -1,6 +1,7 @@
 //! What a user's document says of signing in.
 
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 /// The most roles of an account's own that count.
 pub const MAX_ROLES: usize = 32;
@@ -37,6 +38,31 @@ impl Account {
     #[must_use]
     pub fn may_sign_in(&self) -> bool {
         self.state == "ACTIVE"
+    }
+
+    /// Whether the user is an administrator who may act as one today.
+    ///
+    /// One without a password counts: the first of a service has none until its operator sets one, and keys and the
+    /// command on the agent's machine work without.
+    #[must_use]
+    pub fn administers(user: &Map<String, Value>) -> bool {
+        user.get("state").and_then(Value::as_str) == Some("ACTIVE")
+            && user.get("isSuperUser").and_then(Value::as_bool) == Some(true)
+    }
+
+    /// Whether these changes, or the removal of these attributes, take an administrator's rights away.
+    #[must_use]
+    pub fn would_resign<'a>(
+        user: &Map<String, Value>,
+        changes: &Map<String, Value>,
+        removed: impl IntoIterator<Item = &'a str>,
+    ) -> bool {
+        let mut changed = user.clone();
+        changed.extend(changes.clone());
+        for name in removed {
+            changed.remove(name);
+        }
+        Self::administers(user) && !Self::administers(&changed)
     }
 
     /// The roles that the user has today: those of everybody who signed in, and the account's own.
@@ -79,6 +105,22 @@ mod tests {
         let root = account(r#"{"username":"root","state":"NEW","isSuperUser":true,"roles":"ops, dev,ops,"}"#);
         assert!(!root.may_sign_in());
         assert_eq!(root.roles(), ["ADMIN", "USER", "ANON", "ops", "dev"]);
+    }
+
+    #[test]
+    fn an_administrator_resigns_by_losing_the_state_or_the_rank() {
+        let map = |value: Value| value.as_object().cloned().unwrap();
+        let root = map(serde_json::json!({"state": "ACTIVE", "isSuperUser": true, "firstName": "R"}));
+        let resigns =
+            |changes: Value, removed: &[&str]| Account::would_resign(&root, &map(changes), removed.iter().copied());
+        for changes in [r#"{"state":"SUSPENDED"}"#, r#"{"isSuperUser":false}"#, r#"{"isSuperUser":null}"#] {
+            assert!(resigns(serde_json::from_str(changes).unwrap(), &[]), "{changes}");
+        }
+        assert!(resigns(serde_json::json!({}), &["isSuperUser"]));
+        let harmless = serde_json::json!({"state": "ACTIVE", "isSuperUser": true, "lastName": "R"});
+        assert!(!resigns(harmless, &["firstName"]));
+        let nobody = map(serde_json::json!({"state": "NEW", "isSuperUser": true}));
+        assert!(!Account::would_resign(&nobody, &Map::new(), ["isSuperUser"]), "who is none resigns from nothing");
     }
 
     #[test]

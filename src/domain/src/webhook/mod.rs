@@ -4,6 +4,7 @@ pub mod address;
 pub mod attempt;
 pub mod news;
 pub mod signature;
+pub mod target;
 
 use serde::Deserialize;
 

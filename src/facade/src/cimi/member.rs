@@ -102,9 +102,10 @@ async fn edit(
     webhook::check_edit(exchange, &document, &changes)?;
     let if_match = if_match(exchange);
     let by = exchange.caller.clone();
-    people::before_edit(exchange, spec, &id, &mut changes).await?;
+    let held = people::before_edit(exchange, spec, &id, &mut changes).await?;
     let written = exchange.api.writer.send(EditResource { id: id.clone(), changes, removed, if_match, by }).await;
     let written = written.map_err(|_| StoreError::Stopping)??;
+    drop(held);
     let document = written.document.ok_or_else(|| ApiError::not_found(id.as_str()))?;
     people::after_edit(exchange, spec, &id).await?;
     shown(exchange, spec, &document, &Query::everything())
@@ -116,8 +117,10 @@ async fn delete(exchange: &Exchange<'_>, id: ResourceId) -> Result<HttpResponse,
     }
     let if_match = if_match(exchange);
     let by = exchange.caller.clone();
+    let held = people::before_delete(exchange, &id).await?;
     let deleted = exchange.api.writer.send(DeleteResource { id: id.clone(), if_match, by }).await;
     deleted.map_err(|_| StoreError::Stopping)??;
+    drop(held);
     people::after_delete(exchange, &id).await?;
     let mut response = HttpResponse::Ok();
     if let Some(cookie) = people::farewell(exchange, &id) {

@@ -62,6 +62,8 @@ pub struct ApiSettings {
     pub external_url: Option<String>,
     /// Origins of pages in browsers that may use the API.
     pub cors_origins: Vec<String>,
+    /// Whether webhooks may lead to addresses that are not on the public Internet.
+    pub private_webhooks: bool,
     /// Host names and addresses of this agent, the best first. Links lead to no other host.
     pub names: Vec<String>,
 }
@@ -78,6 +80,8 @@ pub struct Api {
     pub sessions: Addr<SessionManager>,
     /// What the tokens of sessions are recognized by.
     pub tokens: Recognizer,
+    /// Held while an administrator's account is changed or deleted, so that no two take the rights of each other.
+    pub resigning: Arc<tokio::sync::Mutex<()>>,
     /// Time and randomness.
     pub world: World,
     /// What has become of deliveries to webhooks.

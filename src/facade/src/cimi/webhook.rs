@@ -12,7 +12,7 @@ use mf2c_domain::id::ResourceId;
 use mf2c_domain::query::Query;
 use mf2c_domain::resource::types::{webhook, webhook_failure};
 use mf2c_domain::resource::{Action, TypeSpec};
-use mf2c_domain::webhook::MAX_WEBHOOKS;
+use mf2c_domain::webhook::{MAX_WEBHOOKS, target};
 use mf2c_store::{Document, NewDocument, StoreError};
 use serde_json::{Map, Value, json};
 
@@ -38,6 +38,7 @@ pub(super) async fn add(exchange: &Exchange<'_>, payload: Payload) -> Result<Htt
     let own = Acl::default_for(&exchange.caller).ok_or_else(|| ApiError::forbidden(spec.name))?.owner;
     refuse_secret(&body)?;
     refuse_foreign_owner(exchange, &body, &own)?;
+    refuse_target(exchange, &body)?;
     let world = &exchange.api.world;
     let draft = spec.prepare_add(body, world.clock.now(), &*world.entropy)?;
     let owner = draft.acl.as_ref().map_or(own, |acl| acl.owner.clone());
@@ -68,12 +69,20 @@ pub(super) fn check_edit(
         return Ok(());
     }
     refuse_secret(changes)?;
+    refuse_target(exchange, changes)?;
     refuse_foreign_owner(exchange, changes, &document.acl.owner)
 }
 
 fn refuse_secret(body: &Map<String, Value>) -> Result<(), ApiError> {
     let text = "`secret`: the agent makes it, leave it out; POST to the webhook's `rotate-secret` for another one";
     if body.contains_key("secret") { Err(ApiError::bad_request(text)) } else { Ok(()) }
+}
+
+/// An address that every delivery would be refused to. What a name leads to is known at the delivery only.
+fn refuse_target(exchange: &Exchange<'_>, body: &Map<String, Value>) -> Result<(), ApiError> {
+    let Some(Value::String(url)) = body.get("url") else { return Ok(()) };
+    let private = exchange.api.settings.private_webhooks;
+    target::check(url, private).map_err(|why| ApiError::bad_request(format!("`url` is refused: {why}")))
 }
 
 /// Documents are looked at with the owner's rights, so nobody may make a webhook that belongs to somebody else.

@@ -1,6 +1,7 @@
 //! People and programs: accounts, sign-in, keys, and the links that they follow. The rules are elsewhere; here a request
 //! becomes a message to an actor, and what comes back an answer.
 
+mod administrators;
 pub(crate) mod callbacks;
 mod credentials;
 mod jwt;
@@ -20,6 +21,7 @@ use serde_json::{Map, Value};
 
 use crate::cimi::Exchange;
 use crate::error::ApiError;
+use administrators::Resigning;
 
 /// Answers a request for a new member of a type that is asked for by a form.
 pub(crate) async fn ask(
@@ -55,20 +57,26 @@ pub(crate) async fn act(
     }
 }
 
-/// Turns what a client sends into what is stored, before the edit of a member: a password into its digest.
+/// Turns what a client sends into what is stored, before the edit of a member: a password into its digest. What it
+/// gives back is held until the edit is done.
 pub(crate) async fn before_edit(
     exchange: &Exchange<'_>,
     spec: &'static TypeSpec,
     id: &ResourceId,
     changes: &mut Map<String, Value>,
-) -> Result<(), ApiError> {
+) -> Result<Option<Resigning>, ApiError> {
     if spec.name == "credential" {
         credentials::before_edit(changes, exchange.caller.is_admin());
     }
     if spec.name == "user" {
-        users::before_edit(exchange, id, changes).await?;
+        return users::before_edit(exchange, id, changes).await;
     }
-    Ok(())
+    Ok(None)
+}
+
+/// Refuses a deletion that would leave nobody who administers the agent.
+pub(crate) async fn before_delete(exchange: &Exchange<'_>, id: &ResourceId) -> Result<Option<Resigning>, ApiError> {
+    if id.kind() == "user" { administrators::before_delete(exchange, id).await } else { Ok(None) }
 }
 
 /// Does what follows from an edit: who may not sign in any more is signed out.

@@ -12,6 +12,7 @@ use mf2c_domain::resource::Form;
 use mf2c_store::StoreError;
 use serde_json::{Map, Value};
 
+use super::administrators::{self, Resigning};
 use super::links::{base, origin};
 use super::redirect::{self, Redirect};
 use super::sessions;
@@ -71,7 +72,7 @@ pub(super) async fn before_edit(
     exchange: &Exchange<'_>,
     id: &ResourceId,
     changes: &mut Map<String, Value>,
-) -> Result<(), ApiError> {
+) -> Result<Option<Resigning>, ApiError> {
     if let Some(Value::String(named)) = changes.get("id")
         && named != id.as_str()
     {
@@ -84,7 +85,8 @@ pub(super) async fn before_edit(
             return Err(ApiError::bad_request(format!("a password is not changed by an edit: {way}")));
         }
         changes.remove("acl");
-        return may_move(exchange, id, changes).await;
+        // The writer takes no rank and no state from whoever is no administrator.
+        return may_move(exchange, id, changes).await.map(|()| None);
     }
     let removed = exchange.query()?.select.unwrap_or_default();
     let decides = |name: &str| changes.contains_key(name) || removed.iter().any(|path| path.top() == name);
@@ -96,7 +98,7 @@ pub(super) async fn before_edit(
         let digest = exchange.api.accounts.send(digest).await.map_err(|_| StoreError::Stopping)??;
         changes.insert("password".to_owned(), digest.into());
     }
-    Ok(())
+    administrators::before_edit(exchange, id, changes).await
 }
 
 /// Whether an edit changes an attribute. A password always is another one.
@@ -110,7 +112,7 @@ pub(crate) fn first_admin_has_no_password(api: &Api) -> bool {
     !user.is_empty() && !user.contains_key("password")
 }
 
-fn stored(exchange: &Exchange<'_>, id: &ResourceId) -> Map<String, Value> {
+pub(super) fn stored(exchange: &Exchange<'_>, id: &ResourceId) -> Map<String, Value> {
     body_of(exchange.api, id.as_str())
 }
 
@@ -203,8 +205,12 @@ pub(crate) async fn reset_password(exchange: &Exchange<'_>, payload: Payload) ->
         }
     }
     let reset = RequestReset { username, page, origin: origin(exchange) };
-    exchange.api.accounts.send(reset).await.map_err(|_| StoreError::Stopping)??;
-    let told = "if the account exists, a mail is on its way";
+    let mails = exchange.api.accounts.send(reset).await.map_err(|_| StoreError::Stopping)??;
+    // The same for every name, so that nobody learns which ones there are.
+    let told = match mails {
+        true => "if the account exists, a mail is on its way",
+        false => "this agent sends no mail: ask an administrator for a new password",
+    };
     Ok(HttpResponse::Ok().json(message(StatusCode::OK, told, None)))
 }
 

@@ -1,55 +1,20 @@
 //! Decides which addresses may be connected to. It is the resolver of the HTTP client, so that the address that was
 //! looked at is the one that is used: a name that answers differently the next time gains nothing.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
-use mf2c_domain::webhook::address::special;
+use mf2c_domain::webhook::target::{Reach, Refused};
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-/// Which addresses are allowed.
+/// The rule, where the HTTP client asks.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Guard {
-    /// Those of the public Internet.
-    pub(super) public: bool,
-    /// All others.
-    pub(super) private: bool,
-}
-
-/// Why a target is refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Refused {
-    /// An address that is not on the public Internet.
-    #[error("the address {address} is {what}, and only public ones are allowed unless `webhooks.allow_private` is set")]
-    Special {
-        /// The address.
-        address: IpAddr,
-        /// What is special about it.
-        what: &'static str,
-    },
-    /// Plain HTTP to an address of the public Internet.
-    #[error("plain http would show the documents to everybody on the way to {0}; use https")]
-    Plain(IpAddr),
-    /// Neither http nor https.
-    #[error("only http and https are used")]
-    Scheme,
-}
+pub(super) struct Guard(pub(super) Reach);
 
 impl Guard {
-    /// Whether an address may be connected to.
-    pub(super) fn address(self, address: IpAddr) -> Result<(), Refused> {
-        match special(address) {
-            Some(what) if !self.private => Err(Refused::Special { address, what }),
-            None if !self.public => Err(Refused::Plain(address)),
-            _ => Ok(()),
-        }
-    }
-
     /// Looks at a host that is an address already, which no resolver sees.
     pub(super) fn url(self, url: &Url) -> Result<(), Refused> {
-        let host = url.host_str().unwrap_or_default();
-        let address = host.trim_start_matches('[').trim_end_matches(']').parse();
-        address.map_or(Ok(()), |address| self.address(address))
+        self.0.url(url)
     }
 
     /// The addresses that are allowed, or why none is.
@@ -57,7 +22,7 @@ impl Guard {
         let mut allowed = Vec::new();
         let mut why = None;
         for candidate in found {
-            match self.address(candidate.ip()) {
+            match self.0.address(candidate.ip()) {
                 Ok(()) => allowed.push(candidate),
                 Err(refused) => why = Some(refused),
             }
@@ -83,13 +48,16 @@ impl Resolve for Guard {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
+    use mf2c_domain::webhook::address::special;
     use proptest::prelude::*;
 
     use super::*;
 
-    const CLOSED: Guard = Guard { public: true, private: false };
-    const OPEN: Guard = Guard { public: true, private: true };
-    const PLAIN: Guard = Guard { public: false, private: true };
+    const CLOSED: Guard = Guard(Reach { public: true, private: false });
+    const OPEN: Guard = Guard(Reach { public: true, private: true });
+    const PLAIN: Guard = Guard(Reach { public: false, private: true });
 
     fn allowed(guard: Guard, url: &str) -> bool {
         guard.url(&Url::parse(url).unwrap()).is_ok()
@@ -123,7 +91,7 @@ mod tests {
     #[test]
     fn plain_http_goes_to_private_addresses_alone() {
         assert!(allowed(PLAIN, "http://127.0.0.1:8080/") && !allowed(PLAIN, "http://8.8.8.8/"));
-        let closed = Guard { public: false, private: false };
+        let closed = Guard(Reach { public: false, private: false });
         assert!(!allowed(closed, "http://127.0.0.1/") && !allowed(closed, "http://8.8.8.8/"));
     }
 
@@ -143,7 +111,7 @@ mod tests {
         #[test]
         fn nothing_special_is_ever_allowed_by_a_closed_guard(bits: u128, four: u32) {
             for address in [IpAddr::from(bits.to_be_bytes()), IpAddr::from(four.to_be_bytes())] {
-                prop_assert_eq!(CLOSED.address(address).is_ok(), special(address).is_none());
+                prop_assert_eq!(CLOSED.0.address(address).is_ok(), special(address).is_none());
             }
         }
     }
