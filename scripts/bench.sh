@@ -144,7 +144,7 @@ main() {
         return
     fi
     for measure in "${measures[@]}"; do
-        [[ " get query post mixed memory start million idle events " == *" $measure "* ]] ||
+        [[ " get query post mixed memory start million idle events sessions cookie " == *" $measure "* ]] ||
             fail "there is no measure \`$measure\`" "scripts/bench.sh --help lists them."
     done
     prepare "${measures[@]}"

@@ -9,6 +9,7 @@ mod guard;
 use std::error::Error as _;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use mf2c_actors::ports::{WebhookRequest, WebhookTransport};
@@ -62,11 +63,20 @@ pub enum TransportError {
 }
 
 /// Sends deliveries over the real network.
+///
+/// What that needs is made for the first delivery: the certificates of all authorities of the world take megabytes, and
+/// many an agent never tells anybody anything.
 #[derive(Clone)]
 pub struct HttpWebhooks {
+    options: WebhookOptions,
+    lanes: Arc<OnceLock<Lanes>>,
+}
+
+/// The ways out.
+#[derive(Clone)]
+struct Lanes {
     https: Lane,
     http: Lane,
-    timeout: Duration,
 }
 
 /// A client with the guard that stands before it.
@@ -82,6 +92,44 @@ impl HttpWebhooks {
     /// # Errors
     /// [`TransportError`] if the file cannot be used.
     pub fn new(options: &WebhookOptions) -> Result<Self, TransportError> {
+        if let Some(path) = &options.ca {
+            trust(path, &mut RootCertStore::empty())?;
+        }
+        Ok(Self { options: options.clone(), lanes: Arc::default() })
+    }
+
+    /// The ways out, made at the first call. It reads files.
+    fn lanes(&self) -> Result<Lanes, TransportError> {
+        if let Some(lanes) = self.lanes.get() {
+            return Ok(lanes.clone());
+        }
+        let lanes = Lanes::new(&self.options)?;
+        Ok(self.lanes.get_or_init(|| lanes).clone())
+    }
+
+    async fn send(self, request: WebhookRequest) -> Answer {
+        let lanes = match self.lanes.get() {
+            Some(lanes) => Some(Ok(lanes.clone())),
+            None => tokio::task::spawn_blocking(move || self.lanes()).await.ok(),
+        };
+        let attempted = match lanes {
+            Some(Ok(lanes)) => lanes.attempt(request).await,
+            Some(Err(error)) => return failed(error.to_string()),
+            None => return failed("the agent is stopping".to_owned()),
+        };
+        match attempted {
+            Err(answer) => answer,
+            Ok(response) => {
+                let (code, retry_after) = (response.status().as_u16(), retry_after(response.headers()));
+                read_to_end(response).await;
+                Answer::Status { code, retry_after }
+            }
+        }
+    }
+}
+
+impl Lanes {
+    fn new(options: &WebhookOptions) -> Result<Self, TransportError> {
         let tls = tls(options.ca.as_deref())?;
         let lane = |guard: Guard| {
             let client = Client::builder()
@@ -100,7 +148,6 @@ impl HttpWebhooks {
         Ok(Self {
             https: lane(Guard(Reach { public: true, private }))?,
             http: lane(Guard(Reach { public: false, private }))?,
-            timeout: options.timeout,
         })
     }
 
@@ -155,19 +202,9 @@ impl HttpWebhooks {
 
 impl WebhookTransport for HttpWebhooks {
     fn deliver(&self, request: WebhookRequest) -> Pin<Box<dyn Future<Output = Answer> + Send>> {
-        let (transport, timeout) = (self.clone(), self.timeout);
-        let attempt = async move {
-            match transport.attempt(request).await {
-                Err(answer) => answer,
-                Ok(response) => {
-                    let (code, retry_after) = (response.status().as_u16(), retry_after(response.headers()));
-                    read_to_end(response).await;
-                    Answer::Status { code, retry_after }
-                }
-            }
-        };
+        let (transport, timeout) = (self.clone(), self.options.timeout);
         Box::pin(async move {
-            let answer = tokio::time::timeout(timeout, attempt).await;
+            let answer = tokio::time::timeout(timeout, transport.send(request)).await;
             answer.unwrap_or_else(|_| failed(format!("it did not answer within {timeout:?}")))
         })
     }
@@ -224,17 +261,7 @@ fn tls(ca: Option<&Path>) -> Result<ClientConfig, TransportError> {
     let system = rustls_native_certs::load_native_certs();
     roots.add_parsable_certificates(system.certs);
     if let Some(path) = ca {
-        let unusable = |reason: String| TransportError::Ca { path: path.to_owned(), reason };
-        let certificates = CertificateDer::pem_file_iter(path).map_err(|error| unusable(error.to_string()))?;
-        let mut count = 0;
-        for certificate in certificates {
-            let certificate = certificate.map_err(|error| unusable(error.to_string()))?;
-            roots.add(certificate).map_err(|error| unusable(error.to_string()))?;
-            count += 1;
-        }
-        if count == 0 {
-            return Err(unusable("it is empty".to_owned()));
-        }
+        trust(path, &mut roots)?;
     }
     if roots.is_empty() {
         tracing::warn!("the system has no certificate authorities: webhooks with https fail; set `webhooks.ca`");
@@ -243,4 +270,20 @@ fn tls(ca: Option<&Path>) -> Result<ClientConfig, TransportError> {
         .with_safe_default_protocol_versions()
         .map_err(TransportError::Tls)?;
     Ok(config.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// Adds the certificates of a PEM file.
+fn trust(path: &Path, roots: &mut RootCertStore) -> Result<(), TransportError> {
+    let unusable = |reason: String| TransportError::Ca { path: path.to_owned(), reason };
+    let certificates = CertificateDer::pem_file_iter(path).map_err(|error| unusable(error.to_string()))?;
+    let mut count = 0;
+    for certificate in certificates {
+        let certificate = certificate.map_err(|error| unusable(error.to_string()))?;
+        roots.add(certificate).map_err(|error| unusable(error.to_string()))?;
+        count += 1;
+    }
+    if count == 0 {
+        return Err(unusable("it is empty".to_owned()));
+    }
+    Ok(())
 }

@@ -145,7 +145,7 @@ async fn answer(exchange: &Exchange<'_>, payload: Payload) -> Result<HttpRespons
     match Route::of(&path) {
         Route::Root => Ok(to_entry_point()),
         Route::EntryPoint => entry_point::answer(exchange, payload).await,
-        Route::OpenApi => openapi::answer(exchange),
+        Route::OpenApi => openapi::answer(exchange).await,
         Route::Collection(spec) => collection::answer(exchange, spec, payload).await,
         Route::Member(spec, name) => member::answer(exchange, spec, name, payload).await,
         Route::Action(spec, name, action) => action::answer(exchange, spec, name, action, payload).await,
