@@ -64,7 +64,8 @@ def cookie():
 
 
 def _as(user):
-    return {"slipstream-authn-info": f"jane{user} USER", "content-type": "application/json"}
+    name = f"jane{user}" if user else "jane"
+    return {"slipstream-authn-info": f"{name} USER", "content-type": "application/json"}
 
 
 def _key(ours, user=0):
