@@ -2,6 +2,8 @@
 //! messages.
 
 pub mod account_manager;
+pub mod ca_client;
+pub mod certificate_authority;
 pub mod hasher;
 pub mod inventory;
 pub mod mailer;

@@ -1,13 +1,19 @@
 //! What the actors need of the world, given to them at start.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use mf2c_domain::area::role::MemberRole;
+use mf2c_domain::area::spiffe::SpiffeId;
+use mf2c_domain::area::token::JoinToken;
 use mf2c_domain::entropy::Entropy;
 use mf2c_domain::people::mail::Mail;
 use mf2c_domain::time::Clock;
-use mf2c_domain::webhook::attempt::Answer;
+use mf2c_domain::webhook::attempt;
+use mf2c_fabric::wire::{Answer, Ask, Enrolled, Notice, WireError};
+use mf2c_pki::area::{PeerIdentity, Trust};
 use thiserror::Error;
 
 /// Time and randomness: the machine's in production, seeded ones in the simulation.
@@ -37,7 +43,7 @@ pub struct WebhookRequest {
 /// The way to the receivers of webhooks.
 pub trait WebhookTransport: Send + Sync {
     /// Sends one delivery and waits for the answer, not for ever.
-    fn deliver(&self, request: WebhookRequest) -> Pin<Box<dyn Future<Output = Answer> + Send>>;
+    fn deliver(&self, request: WebhookRequest) -> Pin<Box<dyn Future<Output = attempt::Answer> + Send>>;
 }
 
 /// Hands a mail to the server that takes it from there.
@@ -59,3 +65,81 @@ pub enum DeliveryError {
     #[error("{0}")]
     Permanent(String),
 }
+
+/// The way to the agent that leads the area, whose authority certifies.
+pub trait AuthorityTransport: Send + Sync {
+    /// Joins with a token: fetches the roots, compares them with the token, and only then sends the secret (vector V6).
+    fn enrol(&self, token: JoinToken, ask: EnrolAsk) -> LinkAnswer<Enrolled>;
+
+    /// Renews a certificate that has expired, with a proof of its key.
+    fn renew_expired(&self, address: String, trust: Arc<Trust>, leader: SpiffeId, ask: Ask) -> LinkAnswer<Enrolled>;
+
+    /// Asks over the standing link to the leader; opens one where there is none.
+    fn ask(&self, ask: Ask) -> LinkAnswer<Answer>;
+
+    /// Where the leader is, and who it must be. Links to others are closed.
+    fn lead_to(&self, leader: Option<(String, SpiffeId)>);
+
+    /// Closes every link whose peer is revoked or expired by what is believed now.
+    fn close_unbelieved(&self);
+
+    /// Tells every peer.
+    fn tell(&self, notice: Notice);
+}
+
+/// What a joiner says of itself.
+#[derive(Debug, Clone)]
+pub struct EnrolAsk {
+    /// A PKCS#10 request in DER.
+    pub request: Vec<u8>,
+    /// As what.
+    pub role: MemberRole,
+    /// The `deviceID`.
+    pub device: String,
+    /// The area it believes to join, if it believes anything.
+    pub area: Option<String>,
+    /// Host names and addresses that the certificate shall hold besides.
+    pub names: Vec<String>,
+}
+
+/// An answer on its way over a link.
+pub type LinkAnswer<T> = Pin<Box<dyn Future<Output = Result<T, LinkError>> + Send>>;
+
+/// Why a link gives no answer.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum LinkError {
+    /// Nobody there, or the connection broke: later.
+    #[error("no connection to {address}: {reason}")]
+    Unreachable {
+        /// Whom was called.
+        address: String,
+        /// What went wrong.
+        reason: String,
+    },
+    /// Whoever answers there is not the one who was meant. The secret was not sent.
+    #[error("who answers at {address} is not to be trusted: {reason}")]
+    Untrusted {
+        /// Whom was called.
+        address: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The peer refuses.
+    #[error("refused: {0}")]
+    Refused(#[from] WireError),
+    /// This agent belongs to no area.
+    #[error("this agent belongs to no area: join one with `mf2c join TOKEN`, or make one with `mf2c ca init`")]
+    NoMembership,
+}
+
+/// What answers the questions of peers: implemented over the actors, called by the transport.
+pub trait LinkService: Send + Sync {
+    /// Answers a question. `peer` is whom the certificate of the link names; none before enrolment.
+    fn answer(&self, ask: Ask, peer: Option<Arc<PeerIdentity>>, source: IpAddr) -> LinkReply;
+
+    /// A peer tells something.
+    fn notice(&self, notice: Notice, peer: Arc<PeerIdentity>);
+}
+
+/// An answer in the making.
+pub type LinkReply = Pin<Box<dyn Future<Output = Result<Answer, WireError>> + Send>>;

@@ -10,9 +10,10 @@ use mf2c_tests::run;
 use toml::{Table, Value};
 
 /// Each room and its floor: a room uses only rooms on floors below its own.
-const FLOORS: [(&str, u32); 10] = [
+const FLOORS: [(&str, u32); 11] = [
     ("mf2c-domain", 0),
     ("mf2c-store", 1),
+    ("mf2c-fabric", 1),
     ("mf2c-pki", 1),
     ("mf2c-auth", 1),
     ("mf2c-machine", 1),

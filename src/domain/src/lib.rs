@@ -5,6 +5,7 @@
 
 pub mod acl;
 pub mod aggregate;
+pub mod area;
 pub mod caller;
 pub mod entropy;
 pub mod filter;

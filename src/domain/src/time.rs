@@ -66,6 +66,13 @@ impl Timestamp {
 }
 
 /// As CIMI writes it: three fraction digits and `Z`, `2019-06-14T18:06:24.203Z`.
+/// As [`fmt::Display`] writes it.
+impl Serialize for Timestamp {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let moment = UtcDateTime::from_unix_timestamp_nanos(self.0).unwrap_or(UtcDateTime::UNIX_EPOCH);

@@ -3,6 +3,7 @@
 //! Every TLS setting of the project is built on [`provider`], so that two providers can never meet in one process. An
 //! identity is a certificate chain with its private key: made here at the first start, or read from two files.
 
+pub mod area;
 mod client;
 mod files;
 mod identity;

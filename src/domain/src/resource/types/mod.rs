@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod agreement;
+pub mod area;
 pub mod configuration;
 pub mod configuration_template;
 pub mod device;
@@ -32,6 +33,7 @@ pub static ALL: &[&TypeSpec] = &[
     &agent::SPEC,
     &agreement::SPEC,
     &people::callback::SPEC,
+    &area::certificate::SPEC,
     &configuration::SPEC,
     &configuration_template::SPEC,
     &people::credential::SPEC,
@@ -41,6 +43,7 @@ pub static ALL: &[&TypeSpec] = &[
     &people::email::SPEC,
     &event::SPEC,
     &fog_area::SPEC,
+    &area::join_token::SPEC,
     &qos_model::SPEC,
     &resource_metadata::SPEC,
     &service::SPEC,

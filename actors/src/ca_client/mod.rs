@@ -1,0 +1,96 @@
+//! `CaClient`: this agent's own certificate: obtained, kept, renewed in time, and what it believes of others.
+
+use actix::prelude::*;
+use mf2c_domain::area::role::MemberRole;
+use mf2c_domain::area::token::JoinToken;
+use mf2c_domain::time::Timestamp;
+use mf2c_fabric::wire::AuthorityTrust;
+use thiserror::Error;
+
+use crate::ports::LinkError;
+
+/// Joins an area (`mf2c join`).
+#[derive(Debug, Message)]
+#[rtype(result = "Result<MembershipView, CaClientError>")]
+pub struct Join {
+    /// The token.
+    pub token: JoinToken,
+    /// As what. The token knows; a wrong one is refused.
+    pub role: MemberRole,
+}
+
+/// What this agent is a member of.
+#[derive(Debug, Message)]
+#[rtype(result = "Option<MembershipView>")]
+pub struct ShowMembership;
+
+/// Roots, authorities or revocations that a peer or the own authority has sent.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), CaClientError>")]
+pub struct TakeTrust(pub AuthorityTrust);
+
+/// A certificate for a user of this agent (`mf2c user cert`): answered with the chain in PEM.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<UserCertificate, CaClientError>")]
+pub struct CertifyUser {
+    /// The user's name; the caller has checked that it may be asked for.
+    pub name: String,
+    /// A PKCS#10 request in DER.
+    pub request: Vec<u8>,
+    /// How long it shall hold, in seconds.
+    pub ttl: u64,
+}
+
+/// A user's certificate.
+#[derive(Debug, Clone)]
+pub struct UserCertificate {
+    /// The id of its document on this agent.
+    pub id: String,
+    /// The certificate and the area's authority in PEM.
+    pub chain: String,
+    /// The roots in PEM, for who wants to check this agent.
+    pub roots: String,
+    /// Until when it holds.
+    pub until: Timestamp,
+}
+
+/// A membership for people.
+#[derive(Debug, Clone, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MembershipView {
+    /// The name in the certificate.
+    pub id: String,
+    /// The area.
+    pub area: String,
+    /// As what.
+    pub role: MemberRole,
+    /// Who leads the area.
+    pub leader: String,
+    /// Where the leader is called.
+    pub address: String,
+    /// The serial number of the certificate.
+    pub serial: String,
+    /// Until when the certificate holds.
+    pub until: Timestamp,
+    /// When it will be renewed.
+    pub renews: Timestamp,
+    /// Why the last attempt to renew it failed, if it did.
+    pub trouble: Option<String>,
+}
+
+/// Why it is not done.
+#[derive(Debug, Error)]
+pub enum CaClientError {
+    /// The link or the authority.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// The agent is a member already.
+    #[error("this agent belongs to the area `{0}` already: remove `member/` from its data directory to leave it")]
+    Member(String),
+    /// What came is not usable.
+    #[error("{0}")]
+    Unusable(String),
+    /// A fault of ours: the log tells more.
+    #[error("{0}")]
+    Failed(String),
+}

@@ -1,0 +1,184 @@
+//! `CertificateAuthority`: issues certificates, tokens and revocation lists for the area of this agent.
+//!
+//! Every certificate is a document, written before it is handed out. The document names the token that it was issued for,
+//! so that the use of a token and the issuing are one write.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::*;
+use mf2c_domain::area::role::MemberRole;
+use mf2c_domain::area::token::JoinToken;
+use mf2c_domain::caller::Caller;
+use mf2c_domain::time::Timestamp;
+use mf2c_fabric::wire::{Answer, Ask, WireError};
+use mf2c_pki::area::PeerIdentity;
+use thiserror::Error;
+
+/// Makes a root and an area's authority here (`mf2c ca init`). The agent becomes a member of that area, and its leader.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<AuthorityView, AuthorityError>")]
+pub struct InitAuthority {
+    /// The deployment; usually `mf2c.internal`.
+    pub trust_domain: String,
+    /// The area.
+    pub area: String,
+    /// Domains below which members may have host names.
+    pub domains: Vec<String>,
+}
+
+/// Makes a join token (`mf2c token create`).
+#[derive(Debug, Message)]
+#[rtype(result = "Result<JoinToken, AuthorityError>")]
+pub struct CreateToken {
+    /// As what its bearer is admitted.
+    pub role: MemberRole,
+    /// For a leader: the area that it will lead.
+    pub area: Option<String>,
+    /// How long it can be used.
+    pub ttl: Duration,
+    /// The only device that may use it.
+    pub device: Option<String>,
+    /// Host names that the bearer's certificate may hold.
+    pub names: Vec<String>,
+    /// Where joiners find this agent's link: `host:port`.
+    pub address: String,
+    /// Whether the device may use it without its secret, by the doors of the original.
+    pub without_secret: bool,
+}
+
+/// A question that came over a link.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Answer, WireError>")]
+pub struct AnswerPeer {
+    /// The question.
+    pub ask: Ask,
+    /// Who asks; none before enrolment.
+    pub peer: Option<Arc<PeerIdentity>>,
+    /// From where.
+    pub source: IpAddr,
+}
+
+/// Revokes one certificate, or all of a device or user (`mf2c ca revoke`).
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Vec<String>, AuthorityError>")]
+pub struct Revoke {
+    /// What to revoke.
+    pub target: RevokeTarget,
+    /// Why.
+    pub reason: Option<String>,
+    /// Who wants it.
+    pub by: Caller,
+}
+
+/// What to revoke.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RevokeTarget {
+    /// The certificate with this serial number, in hexadecimal.
+    Serial(String),
+    /// Every certificate of a device.
+    Device(String),
+    /// Every certificate of a user of this agent.
+    User(String),
+}
+
+/// Changes the root (`mf2c ca rotate`): the first call makes a new one beside the old one, a later one with `finish` drops
+/// the old one.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<AuthorityView, AuthorityError>")]
+pub struct Rotate {
+    /// Whether the old root shall be believed no longer.
+    pub finish: bool,
+}
+
+/// What there is (`mf2c ca show`).
+#[derive(Debug, Message)]
+#[rtype(result = "Result<AuthorityView, AuthorityError>")]
+pub struct ShowAuthority;
+
+/// The newest revocation list of the area's authority, in PEM (`mf2c ca crl`).
+#[derive(Debug, Message)]
+#[rtype(result = "Result<String, AuthorityError>")]
+pub struct RevocationList;
+
+/// Records a certificate that another door of this agent has issued, using up a token, if one is given, in the same write.
+/// Fails if the token is not good for it.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), AuthorityError>")]
+pub struct RecordForeign {
+    /// The certificate in DER.
+    pub certificate: Vec<u8>,
+    /// Which authority issued it, such as `it2untrustedca`.
+    pub issuer: String,
+    /// The device whose key it certifies, if any.
+    pub device: Option<String>,
+    /// The certified key in PEM.
+    pub public_key_pem: String,
+    /// What permits it.
+    pub permit: Permit,
+}
+
+/// What permits a certificate of the doors of the original.
+#[derive(Debug, Clone)]
+pub enum Permit {
+    /// A join token, whole as `mf2c token create` printed it.
+    Token(JoinToken),
+    /// An open token of the device that needs no secret.
+    Device,
+    /// An administrator asks.
+    Operator,
+}
+
+/// An authority for people: what `mf2c ca show` prints.
+#[derive(Debug, Clone, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuthorityView {
+    /// The deployment.
+    pub trust_domain: String,
+    /// The area.
+    pub area: String,
+    /// SHA-256 of each root, in hexadecimal; two while roots change.
+    pub roots: Vec<String>,
+    /// The roots in PEM.
+    pub roots_pem: String,
+    /// Whether the key of the root is on this machine.
+    pub has_root_key: bool,
+    /// The end of the root.
+    pub root_until: Timestamp,
+    /// The end of the area's authority.
+    pub area_until: Timestamp,
+    /// Certificates that hold today.
+    pub valid: u64,
+    /// Revoked ones that would hold today.
+    pub revoked: u64,
+    /// The number of the revocation list.
+    pub list_number: u64,
+    /// What is going on, if roots are being changed.
+    pub rotation: Option<String>,
+}
+
+/// Why an authority does not do it.
+#[derive(Debug, Error)]
+pub enum AuthorityError {
+    /// There is none here.
+    #[error(
+        "this agent has no certificate authority: make one with `mf2c ca init`, or join an area with `mf2c join TOKEN`"
+    )]
+    None,
+    /// There is one already.
+    #[error("this agent has a certificate authority already: `mf2c ca show` tells which")]
+    Exists,
+    /// The agent is a member of somebody else's area.
+    #[error("this agent belongs to the area `{0}` already")]
+    Member(String),
+    /// Something that was asked for is not possible.
+    #[error("{0}")]
+    Refused(String),
+    /// Nothing of that name.
+    #[error("{0}")]
+    NotFound(String),
+    /// A fault of ours: the log tells more.
+    #[error("{0}")]
+    Failed(String),
+}

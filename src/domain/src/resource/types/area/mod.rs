@@ -1,0 +1,4 @@
+//! The types of an area's authority.
+
+pub mod certificate;
+pub mod join_token;

@@ -1,0 +1,3 @@
+//! What agents say to each other: messages and frames, without any network.
+
+pub mod wire;

@@ -1,0 +1,227 @@
+//! Messages between agents. Each is one frame: a MessagePack map, so that later versions can add fields.
+
+use std::fmt;
+
+use mf2c_domain::area::role::MemberRole;
+use serde::{Deserialize, Serialize};
+
+use super::WireError;
+
+/// The version of the protocol that this program speaks.
+pub const PROTOCOL_VERSION: u16 = 1;
+
+/// Bytes that travel as MessagePack's binary type, not as a list of numbers.
+#[derive(Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Bytes(#[serde(with = "serde_bytes")] pub Vec<u8>);
+
+/// Their number only: they may be secrets.
+impl fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{} bytes]", self.0.len())
+    }
+}
+
+impl From<Vec<u8>> for Bytes {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+}
+
+/// What stands in a frame.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Message {
+    /// The first message each way of a link whose ends have certificates.
+    Hello(Hello),
+    /// A question; answered by a [`Message::Reply`] with the same number.
+    Request {
+        /// Chosen by the asker, unique among its open questions.
+        id: u64,
+        /// How long the asker waits, in milliseconds.
+        deadline: u32,
+        /// The question.
+        ask: Ask,
+    },
+    /// The answer to a question.
+    Reply {
+        /// The number of the question.
+        re: u64,
+        /// The answer, or why there is none.
+        result: Result<Answer, WireError>,
+    },
+    /// Something that wants no answer.
+    Notice(Notice),
+    /// A sign of life; answered by a [`Message::Pong`] with the same number.
+    Ping(u64),
+    /// The answer to a [`Message::Ping`].
+    Pong(u64),
+    /// Why the sender closes the link; nothing follows.
+    Close(WireError),
+}
+
+/// Who speaks. It must agree with the certificate of the link.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// The versions that the sender speaks, the best one first.
+    pub v: Vec<u16>,
+    /// Its SPIFFE ID.
+    pub node: String,
+    /// Its area.
+    pub area: String,
+    /// What it is there: `agent`, `leader` or `cloud`.
+    pub role: String,
+    /// The highest term of leadership that it knows.
+    #[serde(default)]
+    pub term: u64,
+    /// Changes when its store is lost.
+    #[serde(default)]
+    pub incarnation: u64,
+    /// Its wall clock, in milliseconds since 1970.
+    pub clock: u64,
+    /// What it can do beyond the version.
+    #[serde(default)]
+    pub features: Vec<String>,
+    /// The largest frame that it takes, in bytes.
+    pub max_frame: u32,
+    /// What it knows of trust.
+    #[serde(default)]
+    pub trust: TrustNews,
+}
+
+/// Which trust bundle and revocation lists an agent has, for the other to see what is missing.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct TrustNews {
+    /// The sequence number of its bundle.
+    pub bundle: u64,
+    /// The number of the revocation list of each issuer, by the issuer's key identifier in hexadecimal.
+    #[serde(default)]
+    pub lists: Vec<(String, u64)>,
+}
+
+/// Everything that an agent needs in order to believe others.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct AuthorityTrust {
+    /// Grows with every change of the roots.
+    pub sequence: u64,
+    /// The root certificates in DER; two while one takes the place of the other.
+    pub roots: Vec<Bytes>,
+    /// The certificates of the area's authority in DER, one for each root that vouches for it.
+    pub intermediates: Vec<Bytes>,
+    /// The newest revocation list of each issuer in DER.
+    pub lists: Vec<Bytes>,
+}
+
+/// What one agent may ask of another.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ask {
+    /// The roots, before anything is proved. Answered by [`Answer::Trust`].
+    Bundle,
+    /// To be admitted with a join token, on a link without a certificate. Answered by [`Answer::Enrolled`].
+    Enrol {
+        /// The token's id.
+        token: String,
+        /// The token's secret: 32 bytes.
+        secret: Bytes,
+        /// A PKCS#10 request in DER.
+        request: Bytes,
+        /// As what.
+        role: MemberRole,
+        /// The `deviceID`.
+        device: String,
+        /// The area that the asker believes to join, if it believes anything.
+        area: Option<String>,
+        /// Host names and addresses that the certificate shall hold besides.
+        names: Vec<String>,
+    },
+    /// A new certificate in place of the one of this link. Answered by [`Answer::Enrolled`].
+    Renew {
+        /// A PKCS#10 request in DER, with a new key.
+        request: Bytes,
+        /// As in [`Ask::Enrol`].
+        names: Vec<String>,
+    },
+    /// A new certificate in place of one that has expired, on a link without a certificate. Answered by
+    /// [`Answer::Enrolled`].
+    RenewExpired {
+        /// A PKCS#10 request in DER, with a new key.
+        request: Bytes,
+        /// As in [`Ask::Enrol`].
+        names: Vec<String>,
+        /// Proves the old key.
+        proof: Proof,
+    },
+    /// An intermediate authority for the area that the asker leads. Answered by [`Answer::Area`].
+    CertifyArea {
+        /// A PKCS#10 request in DER, with the key of the area's authority.
+        request: Bytes,
+    },
+    /// A certificate for a user of the asking agent. Answered by [`Answer::User`].
+    CertifyUser {
+        /// A PKCS#10 request in DER, with the user's key.
+        request: Bytes,
+        /// The user's name.
+        name: String,
+        /// How long it shall hold, in seconds.
+        ttl: u64,
+    },
+    /// What is new of roots, authorities and revocations. Answered by [`Answer::Trust`].
+    Trust {
+        /// What the asker has.
+        have: TrustNews,
+    },
+}
+
+/// The proof of an expired certificate's key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proof {
+    /// The expired certificate in DER.
+    pub certificate: Bytes,
+    /// A signature with its key (ECDSA P-256, SHA-256, ASN.1) over `mf2c renew after expiry 1`, a zero byte and the request.
+    pub signature: Bytes,
+}
+
+/// What is answered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// See [`Ask::Bundle`] and [`Ask::Trust`].
+    Trust(AuthorityTrust),
+    /// See [`Ask::Enrol`].
+    Enrolled(Enrolled),
+    /// See [`Ask::CertifyArea`].
+    Area {
+        /// Certificates of the area's authority in DER, one for each root.
+        certificates: Vec<Bytes>,
+    },
+    /// See [`Ask::CertifyUser`].
+    User {
+        /// The certificate in DER.
+        certificate: Bytes,
+    },
+}
+
+/// A membership, or a new certificate for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Enrolled {
+    /// The new certificate in DER.
+    pub certificate: Bytes,
+    /// What to believe from now on.
+    pub trust: AuthorityTrust,
+    /// The SPIFFE ID of the agent that leads the area, which no other may show.
+    pub leader: String,
+    /// What the bearer is admitted as.
+    pub role: MemberRole,
+}
+
+/// What one agent tells another.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Notice {
+    /// Roots, authorities or revocations have changed.
+    Trust(AuthorityTrust),
+    /// A notice of a later version.
+    #[serde(other)]
+    Unknown,
+}
