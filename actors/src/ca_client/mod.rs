@@ -97,6 +97,10 @@ pub struct MembershipView {
     pub leader: String,
     /// Where the leader is called.
     pub address: String,
+    /// SHA-256 of each root that is believed, in hexadecimal.
+    pub roots: Vec<String>,
+    /// Those roots in PEM.
+    pub roots_pem: String,
     /// The serial number of the certificate.
     pub serial: String,
     /// Until when the certificate holds.
