@@ -1,5 +1,6 @@
 //! Certificates as the API knows them: a login, and actions that make and end them.
 
+mod actions;
 mod bearer;
 #[cfg(test)]
 mod bearer_tests;
@@ -11,9 +12,14 @@ use mf2c_actors::ca_client::CertifyUser;
 use mf2c_actors::certificate_authority::Revoke;
 use mf2c_domain::caller::Caller;
 
-use crate::cimi::Api;
+use crate::cimi::{Api, Exchange};
+use crate::error::ApiError;
 use crate::front::Peer;
+use actix_web::HttpResponse;
+use actix_web::web::Payload;
 pub use bearer::{Bearer, Unfit};
+use mf2c_domain::id::ResourceId;
+use mf2c_domain::resource::{Action, TypeSpec};
 
 /// The way to those who make and end certificates.
 pub struct Authorities {
@@ -30,4 +36,22 @@ pub(crate) fn bearer(request: &HttpRequest, api: &Api) -> Option<Result<Caller, 
         return Some(Err(Unfit::ForeignPage));
     }
     Some(bearer.caller(&api.store, api.world.clock.now()))
+}
+
+/// Whether an action is answered here.
+pub(crate) fn acts(spec: &TypeSpec, action: &Action) -> bool {
+    [("certificate", "revoke"), ("user", "certify")].contains(&(spec.name, action.name))
+}
+
+/// Answers an action on a member that is there.
+pub(crate) async fn act(
+    exchange: &Exchange<'_>,
+    id: &ResourceId,
+    action: &Action,
+    payload: Payload,
+) -> Result<HttpResponse, ApiError> {
+    match action.name {
+        "revoke" => actions::revoke(exchange, id, action, payload).await,
+        _ => actions::certify(exchange, id, payload).await,
+    }
 }
