@@ -8,7 +8,6 @@ use actix::prelude::*;
 use mf2c_domain::area::upkeep::{LOOK_EVERY, Pace, Step};
 use mf2c_fabric::wire::Answer;
 use mf2c_pki::area::{Credentials, MemberFiles};
-use mf2c_store::Store;
 use tokio::sync::oneshot;
 
 use super::member::Member;
@@ -41,9 +40,7 @@ pub struct Surroundings {
     pub transport: Arc<dyn AuthorityTransport>,
     /// The authority of this agent, which may be none.
     pub authority: Addr<CertificateAuthority>,
-    /// The documents.
-    pub store: Arc<Store>,
-    /// Who writes them.
+    /// Who writes documents.
     pub writer: Addr<ResourceStore>,
     /// Time and randomness.
     pub world: World,
@@ -56,7 +53,6 @@ pub struct CaClient {
     pub(super) credentials: Credentials,
     pub(super) transport: Arc<dyn AuthorityTransport>,
     pub(super) authority: Addr<CertificateAuthority>,
-    pub(super) store: Arc<Store>,
     pub(super) writer: Addr<ResourceStore>,
     pub(super) world: World,
     pub(super) member: Option<Member>,
@@ -80,7 +76,7 @@ impl CaClient {
     /// A client with the membership that was kept, which `credentials` shows already.
     #[must_use]
     pub fn new(settings: CaClientSettings, member: Option<Member>, surroundings: Surroundings) -> Self {
-        let Surroundings { credentials, transport, authority, store, writer, world } = surroundings;
+        let Surroundings { credentials, transport, authority, writer, world } = surroundings;
         let files = MemberFiles::new(&settings.data_dir);
         Self {
             settings,
@@ -88,7 +84,6 @@ impl CaClient {
             credentials,
             transport,
             authority,
-            store,
             writer,
             world,
             member,
@@ -158,6 +153,7 @@ impl Handler<Tick> for CaClient {
         let renewed = match self.next() {
             Some(Step::Renew) => self.renew(false),
             Some(Step::RenewExpired) => self.renew(true),
+            None if self.is_without() => self.renew(false),
             _ => Box::pin(actix::fut::ready(())),
         };
         let tended = renewed.then(|(), client, _| client.tend_area()).then(|(), client, _| client.ask_news());

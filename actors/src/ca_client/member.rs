@@ -3,7 +3,8 @@
 use mf2c_domain::area::role::MemberRole;
 use mf2c_domain::area::spiffe::SpiffeId;
 use mf2c_domain::area::upkeep::Upkeep;
-use mf2c_pki::area::{Membership, PeerIdentity};
+use mf2c_pki::Fingerprint;
+use mf2c_pki::area::{Membership, PeerIdentity, certificate_pem};
 
 use super::{CaClient, MembershipView};
 use crate::ports::World;
@@ -45,8 +46,8 @@ impl CaClient {
 
     pub(super) fn view(&self) -> Option<MembershipView> {
         let (member, membership) = (self.member.as_ref()?, self.credentials.membership()?);
-        let own = &membership.own;
-        let revoked = self.credentials.trust().is_revoked(own).then(|| {
+        let (own, trust) = (&membership.own, self.credentials.trust());
+        let revoked = trust.is_revoked(own).then(|| {
             "the certificate of this agent has been revoked: join again with a new token that names this device \
              (`mf2c token create --device ID` at the leader, `mf2c join TOKEN` here)"
                 .to_owned()
@@ -54,7 +55,10 @@ impl CaClient {
         let expired = member.upkeep.has_expired(self.world.clock.now()).then(|| {
             format!("the certificate of this agent expired at {}: a new one is asked for", own.not_after)
         });
+        let digest = |root: &Vec<u8>| Fingerprint::of(&root.as_slice().into()).to_string();
         Some(MembershipView {
+            roots: trust.roots().iter().map(|root| digest(root).replace(':', "").to_lowercase()).collect(),
+            roots_pem: trust.roots().iter().map(|root| certificate_pem(root)).collect(),
             id: own.id.to_string(),
             area: own.id.area().unwrap_or_default().to_owned(),
             role: member.role,

@@ -10,7 +10,7 @@ use mf2c_pki::area::AgentKey;
 
 use super::actor::{ask_own, expected};
 use super::arrival::{Arrival, failed};
-use super::{CaClient, CaClientError, Tick};
+use super::{CaClient, CaClientError};
 use crate::ports::LinkError;
 
 /// What people can do where an agent cannot help itself.
