@@ -1,6 +1,11 @@
 //! Links between agents: mutual TLS 1.3 with frames of MessagePack on it (`docs` of the wire: `mf2c_fabric::wire`).
 
+mod base;
 mod counters;
+mod outbox;
+mod registry;
+mod rights;
+mod session;
 mod settings;
 
 use std::io;
