@@ -148,7 +148,7 @@ fn a_token_is_one_line_and_its_secret_is_nowhere_else() {
     assert_eq!(made.out.lines().count(), 1, "{}", made.out);
     let token = made.out.trim_end();
     assert!(token.starts_with("mf2c1.") && token.contains("@127.0.0.1:"), "{token}");
-    made.tells(&["lets one machine in as agent", "in 60 min", "only this machine can"]);
+    made.tells(&["lets one machine in as agent", "in 59 min", "only this machine can"]);
     let root = shown(&agent)["authority"]["roots"][0].as_str().unwrap().to_owned();
     let parts: Vec<&str> = token.split(['.', '@']).collect();
     let (id, secret) = (parts[2], parts[3]);
@@ -186,7 +186,7 @@ fn joining_says_what_it_does_and_a_second_time_is_refused() {
         &root,
         "admitted as agent of the area harbour",
         "holds until",
-        "(in 24 h)",
+        "(in 23 h)",
         "renews it by itself",
     ]);
     let view = shown(&boat);
