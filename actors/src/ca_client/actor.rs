@@ -8,10 +8,13 @@ use actix::prelude::*;
 use mf2c_domain::area::upkeep::{LOOK_EVERY, Pace, Step};
 use mf2c_fabric::wire::Answer;
 use mf2c_pki::area::{Credentials, MemberFiles};
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::member::Member;
-use super::{CaClientError, CertifyUser, HearTrust, Join, MembershipView, ShowMembership, TakeTrust, Tick, UserCertificate};
+use super::{
+    CaClientError, CertifyUser, HearTrust, Join, MembershipView, ShowMembership, TakeTrust, Tick, UserCertificate,
+};
 use crate::certificate_authority::{CertificateAuthority, Follow};
 use crate::ports::{AuthorityTransport, LinkError, World};
 use crate::resource_store::ResourceStore;
@@ -49,7 +52,8 @@ pub struct Surroundings {
 /// See the module.
 pub struct CaClient {
     pub(super) settings: CaClientSettings,
-    pub(super) files: MemberFiles,
+    /// One at a time writes.
+    pub(super) files: Arc<Mutex<MemberFiles>>,
     pub(super) credentials: Credentials,
     pub(super) transport: Arc<dyn AuthorityTransport>,
     pub(super) authority: Addr<CertificateAuthority>,
@@ -77,7 +81,7 @@ impl CaClient {
     #[must_use]
     pub fn new(settings: CaClientSettings, member: Option<Member>, surroundings: Surroundings) -> Self {
         let Surroundings { credentials, transport, authority, writer, world } = surroundings;
-        let files = MemberFiles::new(&settings.data_dir);
+        let files = Arc::new(Mutex::new(MemberFiles::new(&settings.data_dir)));
         Self {
             settings,
             files,

@@ -130,7 +130,9 @@ fn describe(error: &CaClientError, has_expired: bool) -> String {
         (CaClientError::Link(LinkError::Untrusted { .. }), _) => {
             format!("{error}; if the roots of the area have changed while this agent was away, {JOIN_AGAIN}")
         }
-        (_, Failure::Final) if has_expired => format!("the certificate has expired, and a new one is {error}; {JOIN_AGAIN}"),
+        (_, Failure::Final) if has_expired => {
+            format!("the certificate has expired, and a new one is {error}; {JOIN_AGAIN}")
+        }
         (_, Failure::Final) => format!("a new certificate is {error}"),
         _ => error.to_string(),
     }
