@@ -8,10 +8,13 @@ use actix::prelude::*;
 use mf2c_domain::area::upkeep::{LOOK_EVERY, Pace, Step};
 use mf2c_fabric::wire::Answer;
 use mf2c_pki::area::{Credentials, MemberFiles};
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::member::Member;
-use super::{CaClientError, CertifyUser, HearTrust, Join, MembershipView, ShowMembership, TakeTrust, Tick, UserCertificate};
+use super::{
+    CaClientError, CertifyUser, HearTrust, Join, MembershipView, ShowMembership, TakeTrust, Tick, UserCertificate,
+};
 use crate::certificate_authority::{CertificateAuthority, Follow};
 use crate::ports::{AuthorityTransport, LinkError, World};
 use crate::resource_store::ResourceStore;
@@ -20,14 +23,15 @@ use crate::resource_store::ResourceStore;
 const USUAL: Duration = LOOK_EVERY;
 
 /// What the client is told at start.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct CaClientSettings {
     /// The `deviceID`, which stands in the certificate.
     pub device: String,
     /// Host names and addresses that the certificate shall hold besides.
     pub names: Vec<String>,
-    /// More of them, for an agent whose certificate is made by its own authority; as far as that may vouch for them.
-    pub own_names: Vec<String>,
+    /// Finds more of them, for an agent whose certificate is made by its own authority; as far as that may vouch for them.
+    /// It may wait for the machine.
+    pub own_names: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
     /// Where membership and authority are kept.
     pub data_dir: PathBuf,
 }
@@ -49,7 +53,8 @@ pub struct Surroundings {
 /// See the module.
 pub struct CaClient {
     pub(super) settings: CaClientSettings,
-    pub(super) files: MemberFiles,
+    /// One at a time writes.
+    pub(super) files: Arc<Mutex<MemberFiles>>,
     pub(super) credentials: Credentials,
     pub(super) transport: Arc<dyn AuthorityTransport>,
     pub(super) authority: Addr<CertificateAuthority>,
@@ -77,7 +82,7 @@ impl CaClient {
     #[must_use]
     pub fn new(settings: CaClientSettings, member: Option<Member>, surroundings: Surroundings) -> Self {
         let Surroundings { credentials, transport, authority, writer, world } = surroundings;
-        let files = MemberFiles::new(&settings.data_dir);
+        let files = Arc::new(Mutex::new(MemberFiles::new(&settings.data_dir)));
         Self {
             settings,
             files,

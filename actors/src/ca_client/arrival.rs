@@ -1,5 +1,7 @@
 //! A certificate that has come: checked, kept, and shown from then on.
 
+use std::sync::Arc;
+
 use actix::prelude::*;
 use mf2c_domain::area::role::MemberRole;
 use mf2c_domain::area::spiffe::{SpiffeId, Subject};
@@ -79,33 +81,36 @@ impl CaClient {
             Ok(checked) => checked,
             Err(error) => return Box::pin(actix::fut::err(error)),
         };
-        let (files, to) = (self.files.clone(), address.clone());
+        let (files, to) = (Arc::clone(&self.files), address.clone());
         let before = self.credentials.trust();
         let kept = tokio::task::spawn_blocking(move || {
             let Membership { key, certificate, leader, .. } = &membership;
-            let kept = files.save(key, certificate, &trust, leader, role, &to);
+            let kept = files.lock().save(key, certificate, &trust, leader, role, &to);
             (membership, trust, kept)
         });
         Box::pin(kept.into_actor(self).map(move |kept, client, ctx| {
-            let (membership, mut trust, kept) = kept.map_err(failed)?;
+            let (membership, trust, kept) = kept.map_err(failed)?;
             // A certificate that could not be written down is of use as long as this agent runs.
-            kept.or_else(|error| match client.member {
-                Some(_) => Ok(tracing::error!(%error, "the new certificate could not be kept")),
-                None => Err(failed(error)),
-            })?;
+            if let Err(error) = kept {
+                if client.member.is_none() {
+                    return Err(failed(error));
+                }
+                tracing::error!(%error, "the new certificate could not be kept; after a restart the old one is shown");
+            }
             let known = client.credentials.trust();
-            if !std::sync::Arc::ptr_eq(&before, &known) {
-                // What was revoked while the disk was busy stays revoked.
-                trust.keep_lists_of(&known);
+            client.show(membership, trust, role, address)?;
+            if !Arc::ptr_eq(&before, &known) {
+                // What was revoked while the disk was busy stays revoked: that has been taken over, and is kept too.
                 client.save_trust(ctx);
             }
-            client.show(membership, trust, role, address)
+            Ok(())
         }))
     }
 
     fn check(&self, arrival: Arrival) -> Result<(Membership, Trust), CaClientError> {
         let Arrival { key, enrolled, leader, is_join, .. } = arrival;
-        let unusable = |reason: String| CaClientError::Unusable(format!("the certificate that came is not usable: {reason}"));
+        let unusable =
+            |reason: String| CaClientError::Unusable(format!("the certificate that came is not usable: {reason}"));
         let now = self.world.clock.now();
         let certificate = enrolled.certificate.0;
         let own = PeerIdentity::of(&certificate).map_err(|error| unusable(error.to_string()))?;

@@ -52,9 +52,10 @@ impl CaClient {
              (`mf2c token create --device ID` at the leader, `mf2c join TOKEN` here)"
                 .to_owned()
         });
-        let expired = member.upkeep.has_expired(self.world.clock.now()).then(|| {
-            format!("the certificate of this agent expired at {}: a new one is asked for", own.not_after)
-        });
+        let expired = member
+            .upkeep
+            .has_expired(self.world.clock.now())
+            .then(|| format!("the certificate of this agent expired at {}: a new one is asked for", own.not_after));
         let digest = |root: &Vec<u8>| Fingerprint::of(&root.as_slice().into()).to_string();
         Some(MembershipView {
             roots: trust.roots().iter().map(|root| digest(root).replace(':', "").to_lowercase()).collect(),

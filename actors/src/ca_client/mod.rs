@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use actix::prelude::*;
 use mf2c_domain::area::role::MemberRole;
-use mf2c_pki::area::PeerIdentity;
 use mf2c_domain::area::token::JoinToken;
 use mf2c_domain::time::Timestamp;
 use mf2c_fabric::wire::AuthorityTrust;
+use mf2c_pki::area::PeerIdentity;
 use thiserror::Error;
 
 use crate::ports::LinkError;
 
-pub use actor::{CaClient, CaClientSettings};
+pub use actor::{CaClient, CaClientSettings, Surroundings};
+pub use member::Member;
 
 mod actor;
 mod arrival;
@@ -118,7 +119,9 @@ pub enum CaClientError {
     #[error(transparent)]
     Link(#[from] LinkError),
     /// The agent is a member already.
-    #[error("this agent belongs to the area `{0}` already: stop it and remove `member/` from its data directory to leave it")]
+    #[error(
+        "this agent belongs to the area `{0}` already: stop it and remove `member/` from its data directory to leave it"
+    )]
     Member(String),
     /// What came is not usable.
     #[error("{0}")]

@@ -72,6 +72,7 @@ impl CaClient {
 }
 
 fn certificates(answer: Answer) -> Result<Vec<Vec<u8>>, CaClientError> {
-    let all = expected(answer, |answer| if let Answer::Area { certificates } = answer { Some(certificates) } else { None })?;
+    let all =
+        expected(answer, |answer| if let Answer::Area { certificates } = answer { Some(certificates) } else { None })?;
     Ok(all.into_iter().map(|certificate| certificate.0).collect())
 }

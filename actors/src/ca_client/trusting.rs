@@ -1,5 +1,6 @@
 //! Whom the agent believes: what of the news it takes, keeps and passes on.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
@@ -96,13 +97,10 @@ pub(super) fn whole(trust: &Trust) -> AuthorityTrust {
 
 impl CaClient {
     /// The own authority speaks.
-    pub(super) fn take_trust(
-        &mut self,
-        news: AuthorityTrust,
-        ctx: &mut Context<Self>,
-    ) -> Result<(), CaClientError> {
+    pub(super) fn take_trust(&mut self, news: AuthorityTrust, ctx: &mut Context<Self>) -> Result<(), CaClientError> {
         self.leads = true;
-        let area = news.intermediates.first().and_then(|der| PeerIdentity::of(&der.0).ok()?.id.area().map(str::to_owned));
+        let area =
+            news.intermediates.first().and_then(|der| PeerIdentity::of(&der.0).ok()?.id.area().map(str::to_owned));
         let Some(membership) = self.credentials.membership() else {
             self.obtain(ctx);
             return Ok(());
@@ -168,8 +166,9 @@ impl CaClient {
             return;
         }
         self.saving = true;
-        let (files, trust) = (self.files.clone(), self.credentials.trust());
-        let saved = tokio::task::spawn_blocking(move || files.save_trust(&trust));
+        let (files, credentials) = (Arc::clone(&self.files), self.credentials.clone());
+        // What is newest is read when it is this one's turn.
+        let saved = tokio::task::spawn_blocking(move || files.lock().save_trust(&credentials.trust()));
         ctx.spawn(saved.into_actor(self).map(|saved, client, ctx| {
             client.saving = false;
             if let Ok(Err(error)) = saved {

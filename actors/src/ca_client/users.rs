@@ -27,11 +27,7 @@ impl CaClient {
             Err(error) => return Box::pin(actix::fut::err(CaClientError::Unusable(error.to_string()))),
         };
         let ask = Ask::CertifyUser { request: Bytes(request), name: name.clone(), ttl };
-        let asked = if self.leads {
-            Box::pin(ask_own(self.authority.clone(), ask))
-        } else {
-            self.transport.ask(ask)
-        };
+        let asked = if self.leads { Box::pin(ask_own(self.authority.clone(), ask)) } else { self.transport.ask(ask) };
         let asked = asked.into_actor(self).then(move |answer, client, _| {
             let taken = client.take_certificate(answer, &name, key_pem);
             async { taken?.await }.into_actor(client)
