@@ -117,8 +117,11 @@ impl CertificateAuthority {
         Ok(Founding { seat, documents: vec![root_document, area_document], issued })
     }
 
-    /// The `deviceID` of this agent, as its inventory has written it.
+    /// The `deviceID` of this agent: what it was told at start, or what its inventory has written.
     fn own_device(&self) -> Result<String, AuthorityError> {
+        if let Some(device) = &self.settings.device {
+            return Ok(device.clone());
+        }
         let document = self.store.get(&format!("device/{}", self.store.identity().name()));
         let body = document.as_ref().and_then(|document| self.store.body(document).ok().flatten());
         let device = body.and_then(|body| serde_json::from_slice::<Device>(&body).ok());
