@@ -143,7 +143,8 @@ impl Credentials {
 
     fn prepare(&self, membership: &Membership, trust: &Trust) -> Result<Prepared, PkiError> {
         let mut chain = vec![CertificateDer::from(membership.certificate.clone())];
-        chain.extend(trust.intermediates_of(&membership.own.issuer).map(|der| CertificateDer::from(der.clone())));
+        let authority = trust.intermediates_of(&membership.own.issuer);
+        chain.extend(authority.into_iter().map(|der| CertificateDer::from(der.to_vec())));
         let mut with_roots = chain.clone();
         with_roots.extend(trust.roots().iter().map(|der| CertificateDer::from(der.clone())));
         let link = certified(chain, membership.key.to_der())?;

@@ -165,10 +165,13 @@ impl Trust {
         &self.intermediates
     }
 
-    /// The same, of the authority with this key identifier.
-    pub(super) fn intermediates_of<'a>(&'a self, key_id: &'a str) -> impl Iterator<Item = &'a Vec<u8>> {
+    /// The same, of the authority with this key identifier, the oldest first: while roots change, everybody knows the old
+    /// root, and OpenSSL never tries a second certificate of an authority.
+    pub(super) fn intermediates_of(&self, key_id: &str) -> Vec<&[u8]> {
         let with = self.known_intermediates.iter().zip(&self.intermediates);
-        with.filter(move |(known, _)| known.key_id() == key_id).map(|(_, der)| der)
+        let mut own: Vec<_> = with.filter(|(known, _)| known.key_id() == key_id).collect();
+        own.sort_by_key(|(known, _)| known.not_before);
+        own.into_iter().map(|(_, der)| der.as_slice()).collect()
     }
 
     /// The lists in DER.
