@@ -237,7 +237,11 @@ fn whoever_knows_either_root_believes_an_agent_while_roots_change() {
     for believed in &three {
         believed.check(&shown, true, false, later(3 * MINUTE)).unwrap();
     }
-    assert_eq!(three[2].intermediates(), [cross.der.clone()], "what nobody vouches for any more is left out");
+    assert_eq!(
+        three[2].intermediates(),
+        std::slice::from_ref(&cross.der),
+        "what nobody vouches for any more is left out"
+    );
     let folder = tempfile::tempdir().unwrap();
     let by = three[1].intermediates_of(&both.area.key_id());
     assert_eq!(by, [before.as_slice(), cross.der.as_slice()], "the oldest first, for OpenSSL");
