@@ -37,7 +37,7 @@ use thiserror::Error;
 
 use crate::accounts::{self, MailError, Rooms};
 use crate::config::{AccessLog, AuthHeader, Config, ListenAddress, MetricsReaders, Role};
-use crate::control::Control;
+use crate::control::{AreaDoors, Control};
 use crate::first_admin::{self, FirstAdminError};
 use crate::process_figures;
 
@@ -105,10 +105,16 @@ pub struct Node {
     readiness: Arc<Readiness>,
     events: Arc<Events>,
     arbiters: Vec<Arbiter>,
+    area: Option<AreaDoors>,
     _control: Option<Control>,
 }
 
 impl Node {
+    /// The doors of the area's actors.
+    pub(crate) fn area(&self) -> Option<&AreaDoors> {
+        self.area.as_ref()
+    }
+
     /// Starts everything that `config` asks for. When it returns, requests are answered.
     ///
     /// # Errors
@@ -181,9 +187,11 @@ impl Node {
         .map_err(|source| StartError::Start { what: "the server", source })?;
         let handle = server.handle();
         actix::spawn(server);
-        let control = Control::start(&config.data_dir, store, sessions);
+        let area: Option<AreaDoors> = None;
+        let control = Control::start(&config.data_dir, store, sessions, area.clone());
         readiness.enter(Stage::Serving);
-        Ok(Self { api: api_address, http, first_admin, server: handle, readiness, events, arbiters, _control: control })
+        let server = handle;
+        Ok(Self { api: api_address, http, first_admin, server, readiness, events, arbiters, area, _control: control })
     }
 
     /// Stops taking requests and answers those in flight. What is left to do needs no runtime: see [`Stopping::finish`].
