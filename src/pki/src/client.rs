@@ -18,7 +18,7 @@ use rustls::{
 };
 
 use crate::files::read_chain;
-use crate::identity::not_after;
+use crate::identity::validity;
 use crate::{PkiError, ServerIdentity, provider};
 
 /// The SHA-256 of a certificate.
@@ -97,6 +97,8 @@ pub struct Shown {
     pub fingerprint: Fingerprint,
     /// The end of that certificate's validity, where it can be read.
     pub not_after: Option<Timestamp>,
+    /// The beginning of it.
+    pub not_before: Option<Timestamp>,
     /// Why it was not believed, if so.
     pub refused: Option<String>,
 }
@@ -220,7 +222,8 @@ impl ServerCertVerifier for Judge {
     ) -> Result<ServerCertVerified, Error> {
         let verdict = self.judge(own, chain, name, ocsp, now);
         let refused = verdict.as_ref().err().map(ToString::to_string);
-        self.memory.keep(Shown { fingerprint: Fingerprint::of(own), not_after: not_after(own), refused });
+        let (not_before, not_after) = validity(own).unzip();
+        self.memory.keep(Shown { fingerprint: Fingerprint::of(own), not_after, not_before, refused });
         verdict
     }
 
