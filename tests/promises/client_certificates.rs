@@ -222,7 +222,7 @@ fn certificates_that_are_none_of_a_user_here_are_refused_by_tls() {
 
     // The agent's own.
     let data = place.agent.data_dir();
-    let node = Held { certificate: data.join("member/agent.pem"), key: data.join("member/agent.key"), ..good.clone() };
+    let node = Held { certificate: data.join("member/agent.pem"), key: data.join("member/agent.pem"), ..good.clone() };
     let said = place.refused(&node);
     assert!(said.contains("alert"), "{said}");
 
@@ -288,7 +288,7 @@ fn administrators_list_all_certificates_and_users_their_own() {
     }
     let all = place.admin("GET", "certificate?$filter=kind='user'", None).expect(200).json();
     assert_eq!(users(&all), ["joe", "jane"], "newest first");
-    let sorted = place.admin("GET", "certificate?$filter=kind='user' and state='VALID'&$orderby=user", None);
+    let sorted = place.admin("GET", "certificate?$filter=kind='user'%20and%20state='VALID'&$orderby=user", None);
     assert_eq!(users(&sorted.expect(200).json()), ["jane", "joe"]);
     let kinds = place.admin("GET", "certificate?$aggregation=terms:kind", None).expect(200).json();
     assert!(kinds["count"].as_u64().is_some_and(|count| count >= 4), "{kinds}");

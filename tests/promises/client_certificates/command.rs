@@ -82,7 +82,7 @@ fn a_certificate_that_is_of_no_use_makes_no_profile() {
     let data = place.agent.data_dir().to_str().unwrap();
     let url = format!("https://{}", place.agent.https());
     let line =
-        format!("login {url} --cert {data}/member/agent.pem --cert-key {data}/member/agent.key --ca {}", place.roots());
+        format!("login {url} --cert {data}/member/agent.pem --cert-key {data}/member/agent.pem --ca {}", place.roots());
     let ran = place.client("card", &line, "");
     assert!(ran.code != Some(0) && !place.file("home/.config/mf2c/profiles/card.toml").exists(), "{ran:?}");
     place.client("card", &format!("login {url} --cert x"), "").expect(2).tells(&["--cert-key"]);

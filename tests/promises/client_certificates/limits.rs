@@ -117,14 +117,22 @@ fn a_request_for_a_certificate_is_checked() {
 fn a_certificate_names_its_user_whatever_the_request_says_and_ends_when_it_was_told_to() {
     let place = Place::new();
     place.user("jane", false);
-    let line = "req -new -newkey rsa:2048 -noenc -subj /CN=admin/OU=leader -keyout e.key -out e.csr \
-                -addext basicConstraints=CA:TRUE -addext subjectAltName=DNS:evil.example,URI:spiffe://x/area/y";
-    let _ = place.openssl(line).expect(0);
-    let request = std::fs::read_to_string(place.file("e.csr")).unwrap();
+    let asking = |extension: &str| {
+        let line =
+            format!("req -new -newkey rsa:2048 -noenc -subj /CN=admin/OU=leader -keyout e.key -out e.csr {extension}");
+        let _ = place.openssl(&line).expect(0);
+        std::fs::read_to_string(place.file("e.csr")).unwrap()
+    };
+    for name in ["DNS:evil.example", "URI:spiffe://x/area/y"] {
+        let request = asking(&format!("-addext subjectAltName={name}"));
+        let said = place.admin("POST", "user/jane/certify", Some(json!({ "request": request }))).expect(400).message();
+        assert!(said.contains("not this requester's"), "{said}");
+    }
+    let request = asking("-addext basicConstraints=CA:TRUE");
     let made = place.admin("POST", "user/jane/certify", Some(json!({"request": request, "ttl": 3600}))).expect(201);
     let held = place.hold("e", place.file("e.key"), &made);
     let text = place.openssl("x509 -noout -text -in e.crt").expect(0).out;
-    for foreign in ["evil.example", "spiffe://x", "leader", "CA:TRUE", "Server Authentication"] {
+    for foreign in ["admin", "leader", "CA:TRUE", "Server Authentication"] {
         assert!(!text.contains(foreign), "{foreign}: {text}");
     }
     assert!(text.contains("/user/jane") && text.contains("TLS Web Client Authentication"), "{text}");
