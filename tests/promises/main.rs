@@ -14,6 +14,7 @@ mod bad_input;
 mod bad_json;
 mod callbacks;
 mod client;
+mod client_certificates;
 mod client_events;
 mod client_people;
 mod client_trust;
