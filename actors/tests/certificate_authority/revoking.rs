@@ -67,7 +67,7 @@ async fn a_serial_number_is_taken_as_openssl_writes_it_and_others_are_named() {
     }
     let shown: Vec<String> =
         serial.as_bytes().chunks(2).map(|pair| String::from_utf8_lossy(pair).to_uppercase()).collect();
-    assert_eq!(room.revoke(RevokeTarget::Serial(shown.join(":"))).await.unwrap(), [serial.clone()]);
+    assert_eq!(room.revoke(RevokeTarget::Serial(shown.join(":"))).await.unwrap(), [&*serial]);
     assert!(said(room.revoke(RevokeTarget::Serial(serial)).await).contains("was revoked at"));
 }
 
