@@ -99,6 +99,28 @@ async fn while_roots_change_who_believes_either_believes_everybody() {
 }
 
 #[actix::test]
+async fn a_change_of_roots_that_a_crash_interrupts_has_happened_or_has_not() {
+    for (file, happened) in [("authority.json", false), ("area.pem", true)] {
+        let room = room().await;
+        let (_, member) = room.member("d1").await;
+        let before = room.wire_trust().await;
+        let path = room.folder.path().join("ca").join(file);
+        let old = std::fs::read(&path).unwrap();
+        room.later(Duration::from_secs(60));
+        rotate(&room, false).await.unwrap();
+        std::fs::write(&path, old).unwrap();
+        let room = room.restarted();
+        let after = room.view().await;
+        assert_eq!((after.roots.len(), after.rotation.is_some()), if happened { (2, true) } else { (1, false) });
+        let trust = room.wire_trust().await;
+        assert_eq!(trust.intermediates.len(), after.roots.len(), "{file}");
+        assert!(believes(&room, &before, &member.certificate, &trust));
+        assert!(believes(&room, &trust, &member.certificate, &trust));
+        assert_eq!(rotate(&room, happened).await.unwrap().roots.len(), if happened { 1 } else { 2 });
+    }
+}
+
+#[actix::test]
 async fn a_change_of_roots_ends_by_itself() {
     let room = room().await;
     let mut heard = room.listen().await;
