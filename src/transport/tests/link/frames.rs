@@ -9,13 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use crate::world::{Agent, Area, eventually, soon};
-
-/// Resident memory of this process, in bytes.
-fn memory() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/statm").unwrap();
-    status.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
-}
+use crate::world::{Agent, Area, eventually, memory, soon};
 
 fn news(length: u64) -> Ask {
     Ask::Trust { have: TrustNews { bundle: length, lists: vec![] } }

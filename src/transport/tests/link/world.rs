@@ -163,8 +163,6 @@ pub(crate) struct Answers {
     pub(crate) notices: Mutex<Vec<(Notice, SpiffeId)>>,
     /// Secrets that were sent here.
     pub(crate) secrets: Mutex<Vec<Vec<u8>>>,
-    /// Questions for a user's certificate wait for this.
-    pub(crate) gate: tokio::sync::Semaphore,
 }
 
 impl LinkService for Answers {
@@ -187,7 +185,6 @@ impl LinkService for Answers {
                 let request = Request::from_der(&request.0).unwrap();
                 Ok(self.enrolled(&request, "c1", MemberRole::Agent))
             }
-            Ask::CertifyUser { name, .. } if name == "never" => return Box::pin(std::future::pending()),
             Ask::CertifyUser { .. } => {
                 let certificate = peer.map(|peer| peer.serial.to_string().into_bytes()).unwrap_or_default();
                 Ok(Answer::User { certificate: certificate.into() })
@@ -233,8 +230,7 @@ impl Agent {
         let world = World { clock: Arc::clone(&clock) as _, entropy: Arc::clone(&area.entropy) as _ };
         let net = LinkNet::start(world, credentials.clone(), LinkSettings { limits, ..LinkSettings::new("agent") });
         let (notices, secrets) = (Mutex::default(), Mutex::default());
-        let gate = tokio::sync::Semaphore::new(0);
-        let answers = Arc::new(Answers { area: Arc::clone(area), notices, secrets, gate });
+        let answers = Arc::new(Answers { area: Arc::clone(area), notices, secrets });
         net.serve(Arc::clone(&answers) as _);
         Self { net, credentials, answers, address: ([127, 0, 0, 1], 0).into(), clock }
     }
@@ -308,7 +304,12 @@ impl Agent {
 
     /// The same after the Hellos.
     pub(crate) async fn greeted(&self, to: &Self) -> Hand {
-        let mut hand = self.by_hand(to).await;
+        self.greeted_at(to.address, &to.credentials.membership().unwrap().own.id).await
+    }
+
+    pub(crate) async fn greeted_at(&self, address: SocketAddr, leader: &SpiffeId) -> Hand {
+        let config = self.credentials.link_client(leader).unwrap();
+        let mut hand = Hand::connect(address, config).await.unwrap();
         hand.send(&Message::Hello(self.hello())).await;
         assert!(matches!(hand.next().await, Some(Message::Hello(_))));
         hand
@@ -365,6 +366,12 @@ impl Hand {
         })
         .await
     }
+}
+
+/// Resident memory of this process, in bytes.
+pub(crate) fn memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/statm").unwrap();
+    status.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
 }
 
 /// What must happen within some seconds.
