@@ -18,6 +18,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::cli::{AgentArgs, Cli, Command, ConfigCommand, FileArgs, PlaceArgs, exit, version};
 use crate::config::{self, Loaded};
 use crate::control;
+use crate::flocker_ca;
 use crate::logging;
 use crate::node::{Node, Stopping, engine_options, make_directory, store_directory};
 use crate::service_manager::ServiceManager;
@@ -79,6 +80,11 @@ pub fn run(command: Command) -> Result<(), Failure> {
         Command::Backup(args) => backup(&args),
         Command::Restore(args) => restore(&args),
         Command::Repair(args) => repair(&args),
+        Command::FlockerCa(args) => match flocker_ca::run(&args.words, &world::real()) {
+            exit::DONE => Ok(()),
+            // It has said itself what went wrong.
+            code => Err(Failure { code, error: anyhow!("flocker-ca failed"), quiet: true }),
+        },
         Command::Version => say(version()),
         Command::Client(command) => {
             let World { clock, entropy } = world::real();

@@ -7,6 +7,7 @@ pub mod config;
 pub mod control;
 
 mod first_admin;
+pub mod flocker_ca;
 pub mod logging;
 pub mod node;
 pub mod process_figures;

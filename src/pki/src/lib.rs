@@ -5,7 +5,9 @@
 
 pub mod area;
 mod client;
+mod distinguished;
 mod files;
+pub mod flocker;
 mod identity;
 mod selfsigned;
 

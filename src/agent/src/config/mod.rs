@@ -66,6 +66,12 @@ pub fn environment() -> Vec<(String, String)> {
         .collect()
 }
 
+/// The words of the command line, the name by which the program was called first.
+#[must_use]
+pub fn command_line() -> Vec<std::ffi::OsString> {
+    std::env::args_os().collect()
+}
+
 /// Whether systemd has said that what this process prints goes to its journal, which keeps it.
 #[must_use]
 pub fn is_under_journal() -> bool {
