@@ -25,7 +25,7 @@ use mf2c_auth::token::TokenKey;
 use mf2c_domain::people::throttle;
 use mf2c_facade::cimi::{self, Api, ApiSettings, OpenApi, Repeats, Writes};
 use mf2c_facade::events::{self, EventSettings, Events};
-use mf2c_facade::front::{self, Connections, Listener, boundary::Limits};
+use mf2c_facade::front::{self, Connections, Listener, TlsSettings, boundary::Limits};
 use mf2c_facade::monitor::{self, Access, MetricsFor, Monitor, MonitorSettings, Readiness, Stage};
 use mf2c_facade::recognizer::Recognizer;
 use mf2c_machine::{Declared, DeclaredSensor, Publisher, Roots, SystemMachine};
@@ -147,6 +147,7 @@ impl Node {
             writer: Writes::new(store_writer),
             accounts,
             sessions: sessions.clone(),
+            authorities: None,
             tokens: Recognizer::new(tokens),
             resigning: Arc::default(),
             world: world.clone(),
@@ -161,9 +162,9 @@ impl Node {
         let events = Events::start(Arc::clone(&store), Arc::clone(&world.clock), event_settings(config));
         let stream = Data::from(Arc::clone(&events));
         let (plain, http) = plain.unzip();
-        let listeners = [(Some(secure), Some(tls)), (plain, None)];
-        let listeners =
-            listeners.into_iter().filter_map(|(socket, tls)| Some(Listener { socket: socket?, tls })).collect();
+        let tls: TlsSettings = Arc::new(move || Arc::clone(&tls));
+        let mut listeners = vec![Listener { socket: secure, tls: Some(tls), users: None }];
+        listeners.extend(plain.map(|socket| Listener { socket, tls: None, users: None }));
         let connections = Connections::default();
         let monitor = Monitor::new(monitor_settings(config, &identity), connections.clone(), &world);
         let readiness = monitor.readiness();
@@ -371,7 +372,7 @@ fn api_settings(config: &Config) -> ApiSettings {
 }
 
 fn monitor_settings(config: &Config, identity: &ServerIdentity) -> MonitorSettings {
-    let data_dir = config.data_dir.clone();
+    let (data_dir, certificate_ends) = (config.data_dir.clone(), identity.not_after());
     MonitorSettings {
         cors_origins: config.api.cors_origins.clone(),
         access: match config.log.access {
@@ -385,7 +386,7 @@ fn monitor_settings(config: &Config, identity: &ServerIdentity) -> MonitorSettin
             MetricsReaders::Open => MetricsFor::Everybody,
             MetricsReaders::Admin => MetricsFor::Administrators,
         },
-        certificate_ends: identity.not_after(),
+        certificate_ends: Arc::new(move || certificate_ends),
         has_mail: !config.mail.host.is_empty(),
         version: env!("CARGO_PKG_VERSION"),
         role: config.role.as_str(),
