@@ -201,6 +201,9 @@ pub struct AgentArgs {
     /// Serve plain HTTP here too [default: off]
     #[arg(long, value_name = "ADDR:PORT", help_heading = "Network")]
     pub http: Option<ListenAddress>,
+    /// Let other agents in here, once this one holds an authority [default: 127.0.0.1:8444]
+    #[arg(long, value_name = "ADDR:PORT", help_heading = "Network")]
+    pub link: Option<ListenAddress>,
     /// Log from this level on: error, warn, info, debug, trace or off [default: info]
     #[arg(long, value_name = "LEVEL", help_heading = "Log", value_parser = level)]
     pub log_level: Option<String>,
@@ -248,6 +251,7 @@ impl AgentArgs {
             dev: self.dev,
             api: self.api,
             http: self.http,
+            link: self.link,
             log_level: self.log_level.clone(),
             log_format: self.log_format,
         }
@@ -302,7 +306,7 @@ mod tests {
 
     #[test]
     fn agent_flags_become_overrides() {
-        let line = "mf2c agent --config a.toml --data-dir d --role leader --api 0.0.0.0:1 --http [::1]:2 --dev \
+        let line = "mf2c agent --config a.toml --data-dir d --role leader --api 0.0.0.0:1 --http [::1]:2 --link 127.0.0.1:3 --dev \
                     --log-format json --log-level debug,fjall=info";
         let Command::Agent(args) = Cli::try_parse_from(line.split_whitespace()).unwrap().command else { panic!() };
         assert_eq!(args.config_file(), Some(Path::new("a.toml")));
@@ -312,6 +316,7 @@ mod tests {
             dev: true,
             api: Some("0.0.0.0:1".parse().unwrap()),
             http: Some("[::1]:2".parse().unwrap()),
+            link: Some("127.0.0.1:3".parse().unwrap()),
             log_level: Some("debug,fjall=info".into()),
             log_format: Some(LogFormat::Json),
         };

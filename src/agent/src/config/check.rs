@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
+use super::area;
 use super::error::{Origin, Problem};
 use super::quantity::{HumanDuration, HumanSize};
 use super::settings::Config;
@@ -29,19 +30,21 @@ pub(super) fn problems(config: &Config, origins: &BTreeMap<String, Origin>) -> V
     check.events(config);
     check.device(config);
     check.webhooks(config);
+    check.link(config);
+    check.pki(config);
     if let Err(error) = crate::logging::filter(&config.log.level) {
         check.refuse("log.level", error.to_string());
     }
     check.problems
 }
 
-struct Check<'a> {
+pub(super) struct Check<'a> {
     origins: &'a BTreeMap<String, Origin>,
     problems: Vec<Problem>,
 }
 
 impl Check<'_> {
-    fn refuse(&mut self, key: &str, reason: String) {
+    pub(super) fn refuse(&mut self, key: &str, reason: String) {
         let origin = self.origins.get(key).cloned().unwrap_or(Origin::Default);
         self.problems.push(Problem::Refused { origin, key: key.to_owned(), reason });
     }
@@ -58,7 +61,7 @@ impl Check<'_> {
     }
 
     /// `least` in milliseconds, `most` in seconds.
-    fn time(&mut self, key: &str, value: HumanDuration, least: u64, most: u64) {
+    pub(super) fn time(&mut self, key: &str, value: HumanDuration, least: u64, most: u64) {
         self.range(key, value, HumanDuration::from_millis(least), HumanDuration::from_secs(most));
     }
 
@@ -307,5 +310,6 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
             );
         }
     }
+    warnings.extend(area::warnings(config));
     warnings
 }

@@ -7,6 +7,7 @@
 //! `$XDG_DATA_HOME/mf2c`, else to `~/.local/share/mf2c`, and without a home directory to `/var/lib/mf2c`.
 
 mod address;
+mod area;
 mod check;
 mod error;
 mod keys;
@@ -25,6 +26,7 @@ use std::path::{Path, PathBuf};
 use toml::Value;
 
 pub use address::{AddressError, ListenAddress};
+pub use area::{Link, Pki};
 pub use error::{ConfigError, Origin, Problem};
 pub use keys::environment_name;
 pub use quantity::{HumanDuration, HumanSize, QuantityError};

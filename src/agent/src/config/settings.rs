@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::address::{ListenAddress, empty_is_none};
+use super::area::{Link, Pki};
 use super::quantity::{HumanDuration, HumanSize};
 use super::words::{AccessLog, AgentType, AuthHeader, LogFormat, MailSecurity, MetricsReaders, Role};
 
@@ -38,6 +39,10 @@ pub struct Config {
     pub device: Device,
     /// Deliveries to webhooks.
     pub webhooks: Webhooks,
+    /// Where other agents call.
+    pub link: Link,
+    /// Certificates of the area.
+    pub pki: Pki,
     /// The log on standard error.
     pub log: Log,
 }

@@ -38,6 +38,8 @@ pub struct Overrides {
     pub api: Option<ListenAddress>,
     /// `--http`
     pub http: Option<ListenAddress>,
+    /// `--link`
+    pub link: Option<ListenAddress>,
     /// `--log-level`
     pub log_level: Option<String>,
     /// `--log-format`
@@ -60,6 +62,7 @@ impl Overrides {
             ("data_dir", "--data-dir", data_dir),
             ("api.listen", "--api", self.api.map(|address| address.to_string())),
             ("api.http", "--http", self.http.map(|address| address.to_string())),
+            ("link.listen", "--link", self.link.map(|address| address.to_string())),
             ("log.level", "--log-level", self.log_level.clone()),
             ("log.format", "--log-format", self.log_format.map(|format| format.to_string())),
         ];

@@ -66,6 +66,7 @@ fn every_flag_reaches_its_key() {
         dev: true,
         api: Some("[::1]:1".parse().unwrap()),
         http: Some("127.0.0.1:2".parse().unwrap()),
+        link: Some("127.0.0.1:3".parse().unwrap()),
         log_level: Some("debug".into()),
         log_format: Some(LogFormat::Json),
     };
@@ -77,8 +78,8 @@ fn every_flag_reaches_its_key() {
         ("[::1]:1".into(), "127.0.0.1:2".into())
     );
     assert_eq!((config.log.level.as_str(), config.log.format), ("debug", LogFormat::Json));
-    // All seven flags, and `auth.header`, which follows `--dev`.
-    assert_eq!(loaded.origins.values().filter(|origin| matches!(origin, Origin::Flag(_))).count(), 8);
+    // All eight flags, and `auth.header`, which follows `--dev`.
+    assert_eq!(loaded.origins.values().filter(|origin| matches!(origin, Origin::Flag(_))).count(), 9);
 }
 
 #[test]
