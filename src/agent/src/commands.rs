@@ -120,6 +120,10 @@ fn load_place(place: &PlaceArgs) -> Result<Loaded, Failure> {
 
 /// A certificate that the configuration names must be one that can be served, before anything else is touched.
 fn check_certificate(loaded: &Loaded) -> Result<(), Failure> {
+    let flocker = &loaded.config.flocker;
+    if flocker.listen.is_some() {
+        mf2c_pki::flocker::server_config(&flocker.certificates, world::real().clock.now()).map_err(misconfigured)?;
+    }
     let (Some(certificate), Some(key)) = (&loaded.config.tls.certificate, &loaded.config.tls.key) else {
         return Ok(());
     };

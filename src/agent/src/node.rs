@@ -29,6 +29,7 @@ use mf2c_facade::front::{self, Connections, Listener, TlsSettings, boundary::Lim
 use mf2c_facade::monitor::{self, Access, MetricsFor, Monitor, MonitorSettings, Readiness, Stage};
 use mf2c_facade::recognizer::Recognizer;
 use mf2c_machine::{Declared, DeclaredSensor, Publisher, Roots, SystemMachine};
+use mf2c_pki::flocker::DoorError;
 use mf2c_pki::{Origin, PkiError, ServerIdentity};
 use mf2c_store::engine::{EmbeddedEngine, EmbeddedOptions, EngineError};
 use mf2c_store::{Store, StoreOptions, Writer};
@@ -39,6 +40,7 @@ use crate::accounts::{self, MailError, Rooms};
 use crate::config::{AccessLog, AuthHeader, Config, ListenAddress, MetricsReaders, Role};
 use crate::control::Control;
 use crate::first_admin::{self, FirstAdminError};
+use crate::flocker_door::FlockerDoor;
 use crate::process_figures;
 
 /// Why an agent did not start.
@@ -59,6 +61,9 @@ pub enum StartError {
     /// There is no certificate to serve with.
     #[error(transparent)]
     Tls(#[from] PkiError),
+    /// The control API of Flocker cannot be served.
+    #[error(transparent)]
+    Flocker(#[from] DoorError),
     /// Nothing can be sent to webhooks.
     #[error(transparent)]
     Webhooks(#[from] TransportError),
@@ -102,6 +107,7 @@ pub struct Node {
     /// What must be told of the first administrator, once.
     pub first_admin: Option<String>,
     server: ServerHandle,
+    flocker: Option<ServerHandle>,
     readiness: Arc<Readiness>,
     events: Arc<Events>,
     arbiters: Vec<Arbiter>,
@@ -130,6 +136,7 @@ impl Node {
         // Whatever may fail comes before the administrator, whose password is told only once.
         let (secure, api_address) = listen(config.api.listen, "--api")?;
         let plain = config.api.http.map(|address| listen(address, "--http")).transpose()?;
+        let flocker = FlockerDoor::prepare(config, &world)?;
         let tokens = Arc::new(TokenKey::load_or_create(&config.data_dir, &*world.entropy)?);
         let hasher = Hasher::new(Arc::clone(&world.entropy));
         let password_file = config.auth.admin_password_file.as_deref();
@@ -181,16 +188,31 @@ impl Node {
         .map_err(|source| StartError::Start { what: "the server", source })?;
         let handle = server.handle();
         actix::spawn(server);
+        let flocker = flocker.map(|door| door.open(&front_settings(config))).transpose()?;
         let control = Control::start(&config.data_dir, store, sessions);
         readiness.enter(Stage::Serving);
-        Ok(Self { api: api_address, http, first_admin, server: handle, readiness, events, arbiters, _control: control })
+        Ok(Self {
+            api: api_address,
+            http,
+            first_admin,
+            server: handle,
+            flocker,
+            readiness,
+            events,
+            arbiters,
+            _control: control,
+        })
     }
 
     /// Stops taking requests and answers those in flight. What is left to do needs no runtime: see [`Stopping::finish`].
     pub async fn stop(self) -> Stopping {
         self.readiness.enter(Stage::Stopping);
         self.events.close();
+        let flocker = self.flocker.as_ref().map(|door| door.stop(true));
         self.server.stop(true).await;
+        if let Some(closed) = flocker {
+            closed.await;
+        }
         Stopping { arbiters: self.arbiters }
     }
 }
@@ -436,7 +458,8 @@ fn front_settings(config: &Config) -> front::Settings {
     }
 }
 
-fn listen(address: ListenAddress, flag: &'static str) -> Result<(TcpListener, SocketAddr), StartError> {
+/// Binds a port.
+pub(crate) fn listen(address: ListenAddress, flag: &'static str) -> Result<(TcpListener, SocketAddr), StartError> {
     let error = |source| StartError::Listen { address: address.0, flag, source };
     let socket = TcpListener::bind(address.0).map_err(error)?;
     let bound = socket.local_addr().map_err(error)?;

@@ -5,6 +5,7 @@ pub mod certificates;
 pub mod cimi;
 pub mod error;
 pub mod events;
+pub mod flocker;
 pub mod front;
 pub mod monitor;
 mod people;

@@ -10,6 +10,7 @@ mod address;
 mod area;
 mod check;
 mod error;
+mod flocker;
 mod keys;
 mod quantity;
 mod settings;

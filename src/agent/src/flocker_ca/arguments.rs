@@ -123,8 +123,12 @@ pub(super) fn read(words: &[OsString]) -> Asked {
         Some(ContextValue::StyledStr(text)) => text.to_string(),
         _ => String::new(),
     };
-    let argument = || context(ContextKind::InvalidArg);
-    let usage = || context(ContextKind::Usage);
+    // An option comes with the name of its value.
+    let argument = || context(ContextKind::InvalidArg).split(' ').next().unwrap_or_default().to_owned();
+    let usage = || match context(ContextKind::Usage) {
+        none if none.is_empty() => Arguments::command().render_usage().to_string(),
+        usage => usage,
+    };
     let nonsense =
         |before: String, complaint: String| Asked::Nonsense(format!("{}\nERROR: {complaint}", before.trim_end()));
     match error.kind() {
