@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::address::{ListenAddress, empty_is_none};
 use super::area::{Link, Pki};
 use super::flocker::Flocker;
+use super::legacy::Legacy;
 use super::quantity::{HumanDuration, HumanSize};
 use super::words::{AccessLog, AgentType, AuthHeader, LogFormat, MailSecurity, MetricsReaders, Role};
 
@@ -46,6 +47,8 @@ pub struct Config {
     pub pki: Pki,
     /// The control API of Flocker.
     pub flocker: Flocker,
+    /// The doors of the original.
+    pub legacy: Legacy,
     /// The log on standard error.
     pub log: Log,
 }
