@@ -1,7 +1,9 @@
 //! The `mf2c` program: configuration, command line and the node that joins all rooms.
 
 mod accounts;
+mod area;
 mod certauths;
+pub mod certified;
 pub mod cli;
 pub mod commands;
 pub mod config;
