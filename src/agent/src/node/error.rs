@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use mf2c_actors::certificate_authority::AuthorityError;
 use mf2c_auth::KeyFileError;
 use mf2c_pki::PkiError;
 use mf2c_pki::flocker::DoorError;
@@ -35,9 +36,9 @@ pub enum StartError {
     /// The control API of Flocker cannot be served.
     #[error(transparent)]
     Flocker(#[from] DoorError),
-    /// The authority here cannot be used.
+    /// The certificate authority cannot be used.
     #[error(transparent)]
-    Authority(#[from] mf2c_actors::certificate_authority::AuthorityError),
+    Authority(#[from] AuthorityError),
     /// Nothing can be sent to webhooks.
     #[error(transparent)]
     Webhooks(#[from] TransportError),
