@@ -1,4 +1,4 @@
-//! Links between agents: mutual TLS 1.3 with frames of MessagePack on it (`docs` of the wire: `mf2c_fabric::wire`).
+//! Links between agents: mutual TLS 1.3, and on it the frames of `mf2c_fabric::wire`.
 
 mod accept;
 mod base;

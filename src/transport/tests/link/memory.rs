@@ -1,4 +1,5 @@
-//! What an idle link costs the one who accepted it. The callers are another process: this test program again.
+//! What an idle link costs the one who accepted it. Both ends are processes of their own: this test program again, so that
+//! no other test is measured.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -18,8 +19,22 @@ const MOST: u64 = 40_000;
 /// Where the callers find their certificate and the address.
 const PLACE: &str = "MF2C_TEST_CALLERS";
 
+/// This test program with one of the tests that nobody else runs.
+fn alone(test: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", test, "--ignored", "--nocapture"]).kill_on_drop(true);
+    command
+}
+
 #[tokio::test]
 async fn an_idle_link_costs_its_acceptor_at_most_40_kb() {
+    assert!(alone("memory::acceptor").stdin(Stdio::null()).status().await.unwrap().success());
+}
+
+/// Takes links from another process and measures itself.
+#[tokio::test]
+#[ignore = "it is a process of the test above"]
+async fn acceptor() {
     let area = Area::new("a1");
     let limits = LinkLimits { links_per_peer: 1000, ..LinkLimits::default() };
     let leader = Agent::leader_with(&area, limits);
@@ -28,14 +43,9 @@ async fn an_idle_link_costs_its_acceptor_at_most_40_kb() {
     let files = MemberFiles::new(place.path());
     let (role, address) = (MemberRole::Agent, leader.address.to_string());
     files.save(&child.key, &child.certificate, &area.trust(), &child.leader, role, &address).unwrap();
-    let mut callers = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "memory::callers", "--ignored"])
-        .env(PLACE, place.path())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
+    let mut callers = alone("memory::callers");
+    let callers = callers.env(PLACE, place.path()).stdin(Stdio::piped()).stdout(Stdio::null());
+    let mut callers = callers.spawn().unwrap();
     let mut stdin = callers.stdin.take().unwrap();
     // Ten links first, so that everything that is loaded once is loaded.
     stdin.write_all(&[10]).await.unwrap();
@@ -55,7 +65,7 @@ async fn an_idle_link_costs_its_acceptor_at_most_40_kb() {
 
 /// Opens as many links as it is told, and holds them until nothing more comes.
 #[tokio::test]
-#[ignore = "it is the other process of the test above"]
+#[ignore = "it is a process of the test above"]
 async fn callers() {
     let Some(place) = std::env::var_os(PLACE) else { return };
     let (area, clock) = (Area::new("a1"), Hands::new(0));

@@ -11,7 +11,7 @@ use mf2c_domain::area::spiffe::SpiffeId;
 use mf2c_domain::entropy::Entropy;
 use mf2c_domain::time::{Clock, Timestamp};
 use mf2c_fabric::wire::{
-    Answer, Ask, AuthorityTrust, Code, Decoder, Enrolled, Hello, Message, Notice, TrustNews, WireError, encode,
+    Answer, Ask, AuthorityTrust, Bytes, Code, Decoder, Enrolled, Hello, Message, Notice, TrustNews, WireError, encode,
 };
 use mf2c_pki::area::{
     AgentKey, ApiIdentity, Authority, Credentials, Issued, Membership, PeerIdentity, Profile, Request, Serial, Trust,
@@ -134,9 +134,16 @@ impl Area {
     }
 
     pub(crate) fn trust(&self) -> Trust {
-        let raw = |parts: Vec<mf2c_fabric::wire::Bytes>| parts.into_iter().map(|part| part.0).collect();
-        let AuthorityTrust { sequence, roots, intermediates, lists } = self.message();
-        Trust::new(sequence, raw(roots), raw(intermediates), raw(lists), self.clock.now()).unwrap().0
+        self.trust_with(1, &[])
+    }
+
+    /// The same with the roots of others.
+    pub(crate) fn trust_with(&self, sequence: u64, others: &[&Self]) -> Trust {
+        let raw = |parts: Vec<Bytes>| parts.into_iter().map(|part| part.0).collect::<Vec<_>>();
+        let AuthorityTrust { roots, intermediates, lists, .. } = self.message();
+        let mut roots = raw(roots);
+        roots.extend(others.iter().flat_map(|other| other.root.certificates().iter().cloned()));
+        Trust::new(sequence, roots, raw(intermediates), raw(lists), self.clock.now()).unwrap().0
     }
 
     /// A new revocation list with these.
@@ -172,8 +179,10 @@ impl LinkService for Answers {
             Ask::Bundle => Ok(Answer::Trust(self.area.message())),
             // As many bytes as the number says.
             Ask::Trust { have } if have.bundle > 1000 => {
-                let lists = vec![vec![1; usize::try_from(have.bundle).unwrap()].into()];
-                Ok(Answer::Trust(AuthorityTrust { lists, ..AuthorityTrust::default() }))
+                return Box::pin(async move {
+                    let lists = vec![vec![1; usize::try_from(have.bundle).unwrap()].into()];
+                    Ok(Answer::Trust(AuthorityTrust { lists, ..AuthorityTrust::default() }))
+                });
             }
             Ask::Trust { .. } => Ok(Answer::Trust(self.area.message())),
             Ask::Enrol { secret, request, role, device, .. } => {
