@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use mf2c_actors::certificate_authority::*;
+use mf2c_actors::resource_store::AddResource;
 use mf2c_domain::caller::Caller;
 use mf2c_fabric::wire::{Answer, Ask, Code};
 use mf2c_store::engine::Fault;
@@ -67,7 +68,7 @@ async fn a_serial_number_is_taken_as_openssl_writes_it_and_others_are_named() {
     }
     let shown: Vec<String> =
         serial.as_bytes().chunks(2).map(|pair| String::from_utf8_lossy(pair).to_uppercase()).collect();
-    assert_eq!(room.revoke(RevokeTarget::Serial(shown.join(":"))).await.unwrap(), [serial.clone()]);
+    assert_eq!(room.revoke(RevokeTarget::Serial(shown.join(":"))).await.unwrap(), [&*serial]);
     assert!(said(room.revoke(RevokeTarget::Serial(serial)).await).contains("was revoked at"));
 }
 
@@ -120,4 +121,27 @@ async fn what_could_not_be_written_is_not_revoked_and_that_is_said() {
     assert!(said.contains("is not revoked"), "{said}");
     assert_eq!(room.view().await.revoked, 0);
     assert!(!room.trust().await.is_revoked(&peer(&member.certificate)));
+}
+
+#[actix::test]
+async fn an_agent_without_an_authority_revokes_the_certificates_of_its_users() {
+    let (room, member) = (room().await, bare(AuthoritySettings::default(), "d1").await);
+    let (_, link) = room.member("d1").await;
+    let mut serials = vec![];
+    for name in ["jane", "jane", "joe"] {
+        let ask = Ask::CertifyUser { request: request(&key()), name: name.into(), ttl: 3600 };
+        let Answer::User { certificate } = room.ask(ask, Some(peer(&link.certificate))).await.unwrap() else {
+            panic!()
+        };
+        let new = document_of_user(&certificate.0, String::new(), &*member.world.entropy).unwrap();
+        member.writer.send(AddResource(new)).await.unwrap().unwrap();
+        serials.push(serial(&certificate));
+    }
+    let by = Caller::new("jane", ["USER"]);
+    let target = RevokeTarget::Serial(serials[0].clone());
+    member.authority.send(Revoke { target, reason: None, by }).await.unwrap().unwrap();
+    assert_eq!(member.revoke(RevokeTarget::User("jane".into())).await.unwrap(), [&*serials[1]]);
+    let state = |serial: &String| member.read(&format!("certificate/{serial}")).unwrap()["state"].clone();
+    assert_eq!(serials.iter().map(state).collect::<Vec<_>>(), ["REVOKED", "REVOKED", "VALID"]);
+    assert!(document_of_user(&link.certificate.0, String::new(), &*member.world.entropy).is_err());
 }
