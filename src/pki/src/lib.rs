@@ -4,6 +4,7 @@
 //! identity is a certificate chain with its private key: made here at the first start, or read from two files.
 
 pub mod area;
+pub mod cau;
 mod client;
 mod files;
 mod identity;

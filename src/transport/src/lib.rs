@@ -1,4 +1,5 @@
 //! The real network behind the actors' ports.
 
+pub mod cau;
 pub mod smtp;
 pub mod webhook;
