@@ -12,7 +12,7 @@ use mf2c_tests::{Agent, Start, agent_binary, eventually};
 use serde_json::json;
 
 /// The pages whose links are followed.
-const LINKED: [&str; 7] = [
+const LINKED: [&str; 8] = [
     "README.md",
     "CHANGELOG.md",
     "docs/ARCHITECTURE.md",
@@ -20,6 +20,7 @@ const LINKED: [&str; 7] = [
     "docs/api.md",
     "docs/operations.md",
     "docs/client.md",
+    "docs/flocker.md",
 ];
 
 /// What the README's examples answer; its comments are for people who are in a hurry.

@@ -24,6 +24,7 @@ mod docs;
 mod docs_client;
 mod events;
 mod filters;
+mod flocker;
 mod guide;
 mod guide_people;
 mod house;

@@ -12,9 +12,92 @@ use mf2c_domain::area::role::MemberRole;
 use mf2c_domain::area::token::JoinToken;
 use mf2c_domain::caller::Caller;
 use mf2c_domain::time::Timestamp;
-use mf2c_fabric::wire::{Answer, Ask, WireError};
-use mf2c_pki::area::PeerIdentity;
+use mf2c_fabric::wire::{Answer, Ask, AuthorityTrust, WireError};
+use mf2c_pki::area::{Authority, PeerIdentity};
 use thiserror::Error;
+
+pub use actor::CertificateAuthority;
+
+use crate::ca_client::TakeTrust;
+
+mod actor;
+
+/// What the authority is told at start.
+#[derive(Debug, Clone)]
+pub struct AuthoritySettings {
+    /// How long an agent's certificate holds.
+    pub leaf_life: Duration,
+    /// Whether an agent whose certificate has expired may renew it, for seven days.
+    pub renew_after_expiry: bool,
+    /// How long two roots are believed while one takes the place of the other.
+    pub overlap: Duration,
+    /// How often the revocation lists are signed anew.
+    pub list_every: Duration,
+    /// How long a revocation list holds.
+    pub list_life: Duration,
+}
+
+impl Default for AuthoritySettings {
+    fn default() -> Self {
+        let hours = |hours: u64| Duration::from_secs(hours * 3600);
+        Self {
+            leaf_life: hours(24),
+            renew_after_expiry: false,
+            overlap: hours(48),
+            list_every: Duration::from_secs(900),
+            list_life: hours(1),
+        }
+    }
+}
+
+/// Tells `0` of every change of roots, authorities and revocations from now on, and at once what holds now, if there is an
+/// authority here. Sent by who shows this agent's certificate, at its start.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Follow(pub Recipient<TakeTrust>);
+
+/// What the agent that holds the authority asks of it, without a network: [`Ask::Renew`] for its own certificate (as the
+/// leader of the area; names that the authority cannot vouch for are left out), [`Ask::CertifyUser`], [`Ask::Trust`].
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Answer, WireError>")]
+pub struct AnswerOwn {
+    /// The question.
+    pub ask: Ask,
+}
+
+/// Makes this agent the authority of an area, whose key the root's agent has certified ([`Ask::CertifyArea`]). Answered
+/// when it is on disk.
+#[derive(Message)]
+#[rtype(result = "Result<AuthorityView, AuthorityError>")]
+pub struct AdoptArea {
+    /// The key with its certificates, one for each root.
+    pub authority: Authority,
+    /// The `deviceID` of this agent.
+    pub device: String,
+    /// The roots and lists above.
+    pub trust: AuthorityTrust,
+}
+
+/// Roots and lists of the authority above, for one whose root is elsewhere. Certificates of this area in it are taken too.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), AuthorityError>")]
+pub struct TakeUpper(pub AuthorityTrust);
+
+/// What to send as [`Ask::CertifyArea`], if the area's authority needs a certificate now: two thirds of its life have gone,
+/// or a new root has not vouched for it yet. Never where the root is here: that is done without being asked.
+#[derive(Debug, Message)]
+#[rtype(result = "Option<Vec<u8>>")]
+pub struct AreaRequest;
+
+/// The certificates that answered an [`AreaRequest`].
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), AuthorityError>")]
+pub struct TakeAreaCertificates(pub Vec<Vec<u8>>);
+
+/// Does what is due: signs lists anew, ends the change of a root, renews the area's authority, sweeps. Sent by a timer.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct Tick;
 
 /// Makes a root and an area's authority here (`mf2c ca init`). The agent becomes a member of that area, and its leader.
 #[derive(Debug, Message)]

@@ -7,6 +7,8 @@ pub mod config;
 pub mod control;
 
 mod first_admin;
+pub mod flocker_ca;
+mod flocker_door;
 pub mod logging;
 pub mod node;
 pub mod process_figures;

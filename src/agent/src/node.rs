@@ -25,10 +25,11 @@ use mf2c_auth::token::TokenKey;
 use mf2c_domain::people::throttle;
 use mf2c_facade::cimi::{self, Api, ApiSettings, OpenApi, Repeats, Writes};
 use mf2c_facade::events::{self, EventSettings, Events};
-use mf2c_facade::front::{self, Connections, Listener, boundary::Limits};
+use mf2c_facade::front::{self, Connections, Listener, TlsSettings, boundary::Limits};
 use mf2c_facade::monitor::{self, Access, MetricsFor, Monitor, MonitorSettings, Readiness, Stage};
 use mf2c_facade::recognizer::Recognizer;
 use mf2c_machine::{Declared, DeclaredSensor, Publisher, Roots, SystemMachine};
+use mf2c_pki::flocker::DoorError;
 use mf2c_pki::{Origin, PkiError, ServerIdentity};
 use mf2c_store::engine::{EmbeddedEngine, EmbeddedOptions, EngineError};
 use mf2c_store::{Store, StoreOptions, Writer};
@@ -39,6 +40,7 @@ use crate::accounts::{self, MailError, Rooms};
 use crate::config::{AccessLog, AuthHeader, Config, ListenAddress, MetricsReaders, Role};
 use crate::control::Control;
 use crate::first_admin::{self, FirstAdminError};
+use crate::flocker_door::FlockerDoor;
 use crate::process_figures;
 
 /// Why an agent did not start.
@@ -59,6 +61,9 @@ pub enum StartError {
     /// There is no certificate to serve with.
     #[error(transparent)]
     Tls(#[from] PkiError),
+    /// The control API of Flocker cannot be served.
+    #[error(transparent)]
+    Flocker(#[from] DoorError),
     /// Nothing can be sent to webhooks.
     #[error(transparent)]
     Webhooks(#[from] TransportError),
@@ -102,6 +107,7 @@ pub struct Node {
     /// What must be told of the first administrator, once.
     pub first_admin: Option<String>,
     server: ServerHandle,
+    flocker: Option<ServerHandle>,
     readiness: Arc<Readiness>,
     events: Arc<Events>,
     arbiters: Vec<Arbiter>,
@@ -130,6 +136,7 @@ impl Node {
         // Whatever may fail comes before the administrator, whose password is told only once.
         let (secure, api_address) = listen(config.api.listen, "--api")?;
         let plain = config.api.http.map(|address| listen(address, "--http")).transpose()?;
+        let flocker = FlockerDoor::prepare(config, &world)?;
         let tokens = Arc::new(TokenKey::load_or_create(&config.data_dir, &*world.entropy)?);
         let hasher = Hasher::new(Arc::clone(&world.entropy));
         let password_file = config.auth.admin_password_file.as_deref();
@@ -147,6 +154,7 @@ impl Node {
             writer: Writes::new(store_writer),
             accounts,
             sessions: sessions.clone(),
+            authorities: None,
             tokens: Recognizer::new(tokens),
             resigning: Arc::default(),
             world: world.clone(),
@@ -161,9 +169,9 @@ impl Node {
         let events = Events::start(Arc::clone(&store), Arc::clone(&world.clock), event_settings(config));
         let stream = Data::from(Arc::clone(&events));
         let (plain, http) = plain.unzip();
-        let listeners = [(Some(secure), Some(tls)), (plain, None)];
-        let listeners =
-            listeners.into_iter().filter_map(|(socket, tls)| Some(Listener { socket: socket?, tls })).collect();
+        let tls: TlsSettings = Arc::new(move || Arc::clone(&tls));
+        let mut listeners = vec![Listener { socket: secure, tls: Some(tls), users: None }];
+        listeners.extend(plain.map(|socket| Listener { socket, tls: None, users: None }));
         let connections = Connections::default();
         let monitor = Monitor::new(monitor_settings(config, &identity), connections.clone(), &world);
         let readiness = monitor.readiness();
@@ -180,16 +188,31 @@ impl Node {
         .map_err(|source| StartError::Start { what: "the server", source })?;
         let handle = server.handle();
         actix::spawn(server);
+        let flocker = flocker.map(|door| door.open(&front_settings(config))).transpose()?;
         let control = Control::start(&config.data_dir, store, sessions);
         readiness.enter(Stage::Serving);
-        Ok(Self { api: api_address, http, first_admin, server: handle, readiness, events, arbiters, _control: control })
+        Ok(Self {
+            api: api_address,
+            http,
+            first_admin,
+            server: handle,
+            flocker,
+            readiness,
+            events,
+            arbiters,
+            _control: control,
+        })
     }
 
     /// Stops taking requests and answers those in flight. What is left to do needs no runtime: see [`Stopping::finish`].
     pub async fn stop(self) -> Stopping {
         self.readiness.enter(Stage::Stopping);
         self.events.close();
+        let flocker = self.flocker.as_ref().map(|door| door.stop(true));
         self.server.stop(true).await;
+        if let Some(closed) = flocker {
+            closed.await;
+        }
         Stopping { arbiters: self.arbiters }
     }
 }
@@ -371,7 +394,7 @@ fn api_settings(config: &Config) -> ApiSettings {
 }
 
 fn monitor_settings(config: &Config, identity: &ServerIdentity) -> MonitorSettings {
-    let data_dir = config.data_dir.clone();
+    let (data_dir, certificate_ends) = (config.data_dir.clone(), identity.not_after());
     MonitorSettings {
         cors_origins: config.api.cors_origins.clone(),
         access: match config.log.access {
@@ -385,7 +408,7 @@ fn monitor_settings(config: &Config, identity: &ServerIdentity) -> MonitorSettin
             MetricsReaders::Open => MetricsFor::Everybody,
             MetricsReaders::Admin => MetricsFor::Administrators,
         },
-        certificate_ends: identity.not_after(),
+        certificate_ends: Arc::new(move || certificate_ends),
         has_mail: !config.mail.host.is_empty(),
         version: env!("CARGO_PKG_VERSION"),
         role: config.role.as_str(),
@@ -435,7 +458,8 @@ fn front_settings(config: &Config) -> front::Settings {
     }
 }
 
-fn listen(address: ListenAddress, flag: &'static str) -> Result<(TcpListener, SocketAddr), StartError> {
+/// Binds a port.
+pub(crate) fn listen(address: ListenAddress, flag: &'static str) -> Result<(TcpListener, SocketAddr), StartError> {
     let error = |source| StartError::Listen { address: address.0, flag, source };
     let socket = TcpListener::bind(address.0).map_err(error)?;
     let bound = socket.local_addr().map_err(error)?;

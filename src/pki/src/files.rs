@@ -79,25 +79,30 @@ pub(crate) fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, Pk
 
 /// The content of a file and its permission bits, both of the same open file.
 fn read(path: &Path) -> Result<(Vec<u8>, u32), PkiError> {
+    read_up_to(path, MAX_FILE)
+}
+
+/// The same with another bound; what is beyond is not read.
+pub(crate) fn read_up_to(path: &Path, most: u64) -> Result<(Vec<u8>, u32), PkiError> {
     let failed = |source| PkiError::Read { path: path.to_owned(), source };
     let file = File::open(path).map_err(failed)?;
     let about = file.metadata().map_err(failed)?;
     let mut content = Vec::new();
-    io::Read::read_to_end(&mut io::Read::take(file, MAX_FILE), &mut content).map_err(failed)?;
+    io::Read::read_to_end(&mut io::Read::take(file, most), &mut content).map_err(failed)?;
     Ok((content, about.mode() & 0o7777))
 }
 
-fn exists(path: &Path) -> Result<bool, PkiError> {
+pub(crate) fn exists(path: &Path) -> Result<bool, PkiError> {
     path.try_exists().map_err(|source| PkiError::Read { path: path.to_owned(), source })
 }
 
-fn make_private_folder(folder: &Path) -> Result<(), PkiError> {
+pub(crate) fn make_private_folder(folder: &Path) -> Result<(), PkiError> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
     made.map_err(|source| PkiError::Write { path: folder.to_owned(), source })
 }
 
 /// Writes a file that only its owner may use, whole or not at all.
-fn write_private(folder: &Path, path: &Path, content: &[u8]) -> Result<(), PkiError> {
+pub(crate) fn write_private(folder: &Path, path: &Path, content: &[u8]) -> Result<(), PkiError> {
     let failed = |source| PkiError::Write { path: path.to_owned(), source };
     let draft = path.with_extension("new");
     // What a crash left behind must not lend its permissions to the new file.

@@ -6,7 +6,9 @@
 pub mod area;
 pub mod cau;
 mod client;
+mod distinguished;
 mod files;
+pub mod flocker;
 mod identity;
 mod selfsigned;
 
@@ -24,6 +26,9 @@ pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
+/// What a listener of the API speaks. HTTP/2 would walk past the bounds and clocks that the front holds for request heads.
+const API_ALPN: [&[u8]; 2] = [b"http/1.1", b"http/1.0"];
+
 /// TLS 1.2 and 1.3 for a listener that asks its clients for no certificate.
 ///
 /// `http/1.1` stands before `h2` in ALPN: clients of the CIMI interface send quotes and angle brackets unencoded, and
@@ -39,8 +44,7 @@ pub fn server_config(identity: &ServerIdentity) -> Result<ServerConfig, PkiError
         .with_no_client_auth()
         .with_single_cert(identity.chain().to_vec(), identity.key().clone_key())
         .map_err(unusable)?;
-    // HTTP/2 would walk past the bounds and clocks that the front holds for request heads.
-    config.alpn_protocols = vec![b"http/1.1".to_vec(), b"http/1.0".to_vec()];
+    config.alpn_protocols = API_ALPN.iter().map(|protocol| protocol.to_vec()).collect();
     Ok(config)
 }
 
@@ -112,6 +116,14 @@ pub enum PkiError {
         /// What the library said.
         #[source]
         source: rcgen::Error,
+    },
+    /// Roots that have been replaced since.
+    #[error("the trust bundle has number {sequence}, number {known} is known")]
+    OldTrust {
+        /// Its number.
+        sequence: u64,
+        /// The number of what is known.
+        known: u64,
     },
     /// The clock shows a time that no certificate can hold.
     #[error("the clock shows {now}, which no certificate can hold: set the clock")]

@@ -10,6 +10,7 @@ mod address;
 mod area;
 mod check;
 mod error;
+mod flocker;
 mod keys;
 mod legacy;
 mod quantity;
@@ -74,6 +75,12 @@ pub fn environment() -> Vec<(String, String)> {
         // The client's variables lie in many people's environment, and say nothing about an agent.
         .filter(|(name, _)| !mf2c_client::VARIABLES.contains(&name.as_str()))
         .collect()
+}
+
+/// The words of the command line, the name by which the program was called first.
+#[must_use]
+pub fn command_line() -> Vec<std::ffi::OsString> {
+    std::env::args_os().collect()
 }
 
 /// Whether systemd has said that what this process prints goes to its journal, which keeps it.

@@ -4,3 +4,4 @@ pub mod renewal;
 pub mod role;
 pub mod spiffe;
 pub mod token;
+pub mod upkeep;

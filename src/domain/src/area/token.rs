@@ -8,9 +8,11 @@
 //! certificate below that root.
 
 use std::fmt;
+use std::hint::black_box;
 use std::str::FromStr;
 
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
+use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
 use super::role::MemberRole;
@@ -48,6 +50,22 @@ impl Secret {
     #[must_use]
     pub fn bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+
+    /// What an authority keeps of it: its SHA-256 in hexadecimal. Nobody finds 32 random bytes from it, so it needs no salt.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        hex(&Sha256::digest(self.0))
+    }
+
+    /// Whether `kept` is the digest of this secret. The time it takes does not depend on where they differ.
+    #[must_use]
+    pub fn fits(&self, kept: &str) -> bool {
+        let kept = unhex(kept);
+        let own: [u8; 32] = Sha256::digest(self.0).into();
+        let differences =
+            own.iter().zip(kept.unwrap_or_default()).fold(0, |all, (own, kept)| black_box(all | (own ^ kept)));
+        differences == 0 && kept.is_some()
     }
 }
 
@@ -253,3 +271,7 @@ fn unhex(text: &str) -> Option<[u8; 32]> {
     }
     Some(bytes)
 }
+
+#[cfg(test)]
+#[path = "token_tests.rs"]
+mod tests;

@@ -33,6 +33,7 @@ use mf2c_domain::query::{Query, decode_pairs};
 use mf2c_store::Store;
 
 use crate::caller::caller_of;
+use crate::certificates::Authorities;
 use crate::error::ApiError;
 use crate::front::refusal;
 use crate::monitor;
@@ -78,6 +79,8 @@ pub struct Api {
     pub accounts: Addr<AccountManager>,
     /// The way to sign in and out.
     pub sessions: Addr<SessionManager>,
+    /// The way to certificates; none where the agent has nothing to do with them.
+    pub authorities: Option<Authorities>,
     /// What the tokens of sessions are recognized by.
     pub tokens: Recognizer,
     /// Held while an administrator's account is changed or deleted, so that no two take the rights of each other.

@@ -6,6 +6,7 @@
 #[cfg(test)]
 mod agreement;
 pub mod boundary;
+mod certified;
 mod connections;
 mod head;
 #[cfg(test)]
@@ -16,7 +17,8 @@ mod served;
 pub mod server;
 pub mod stream;
 
+pub use certified::{CertifiedUser, ReadCertificate};
 pub use connections::Connections;
 pub use refusal::Refusal;
-pub use server::{Listener, Settings, serve};
+pub use server::{Listener, Settings, TlsSettings, serve};
 pub use stream::{Departure, Peer};

@@ -1,6 +1,11 @@
 //! Tests of the whole front: real sockets, real TLS, a small application, clients that do it right and wrong.
 
-use std::{net::SocketAddr, process::Command, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    process::Command,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use actix_server::ServerHandle;
 use actix_web::{App, HttpRequest, HttpResponse, http::StatusCode, web};
@@ -14,7 +19,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Listener, Peer, Settings, refusal, serve};
+use super::{Listener, Peer, Settings, TlsSettings, refusal, serve};
 
 /// Nothing here takes longer, on the slowest machine.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -49,6 +54,7 @@ struct Served {
     gates: Arc<Gates>,
     handle: ServerHandle,
     trust: rustls::RootCertStore,
+    shown: Arc<Mutex<Arc<rustls::ServerConfig>>>,
 }
 
 /// Starts the application over HTTP and HTTPS, on ports of the system's choice.
@@ -58,8 +64,12 @@ fn start(settings: &Settings) -> Served {
     let (identity, _) = mf2c_pki::load_or_create(data.path(), &[], now).unwrap();
     let mut trust = rustls::RootCertStore::empty();
     trust.add(identity.chain()[0].clone()).unwrap();
-    let bind = |tls| Listener { socket: std::net::TcpListener::bind("127.0.0.1:0").unwrap(), tls };
-    let listeners = vec![bind(None), bind(Some(Arc::new(mf2c_pki::server_config(&identity).unwrap())))];
+    let bind = |tls| Listener { socket: std::net::TcpListener::bind("127.0.0.1:0").unwrap(), tls, users: None };
+    let first = Arc::new(mf2c_pki::server_config(&identity).unwrap());
+    let shown = Arc::new(Mutex::new(first));
+    let looked_up = Arc::clone(&shown);
+    let tls: TlsSettings = Arc::new(move || Arc::clone(&looked_up.lock().unwrap()));
+    let listeners = vec![bind(None), bind(Some(tls))];
     let [plain, tls] = [0, 1].map(|n: usize| listeners[n].socket.local_addr().unwrap());
     let gates = Arc::new(Gates { entered: Semaphore::new(0), leave: Semaphore::new(0) });
     let shared = web::Data::from(Arc::clone(&gates));
@@ -73,7 +83,7 @@ fn start(settings: &Settings) -> Served {
     let server = server.unwrap();
     let handle = server.handle();
     actix_rt::spawn(server);
-    Served { plain, tls, gates, handle, trust }
+    Served { plain, tls, gates, handle, trust, shown }
 }
 
 /// A client that writes what it is told and reads answers.
@@ -286,6 +296,23 @@ async fn http2_is_not_offered_and_http_1_0_is_answered() {
     let (both, old) = (text(both), text(old));
     assert!(both.ends_with("#1.1"), "the bounds of heads hold for HTTP/1: {both}");
     assert!(old.ends_with("#200"), "{old}");
+}
+
+#[actix_rt::test]
+async fn another_certificate_shows_at_the_next_handshake_and_open_connections_go_on() {
+    let mut served = start(&Settings::default());
+    let mut before = over_tls(&served, b"http/1.1").await;
+    let data = tempfile::tempdir().unwrap();
+    let now = Timestamp::parse("2026-01-02T03:04:05Z").unwrap();
+    let (other, _) = mf2c_pki::load_or_create(data.path(), &[], now).unwrap();
+    *served.shown.lock().unwrap() = Arc::new(mf2c_pki::server_config(&other).unwrap());
+    served.trust = rustls::RootCertStore::empty();
+    served.trust.add(other.chain()[0].clone()).unwrap();
+    let mut after = over_tls(&served, b"http/1.1").await;
+    for client in [&mut before, &mut after] {
+        client.send(&get("/echo")).await;
+        assert_eq!(client.json().await.0, 200);
+    }
 }
 
 #[actix_rt::test]

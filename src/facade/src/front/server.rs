@@ -17,16 +17,23 @@ use tracing::debug;
 
 use super::{
     boundary::Limits,
+    certified::ReadCertificate,
     connections::Connections,
     stream::{ClientStream, Times, Transport},
 };
+
+/// What TLS connections are made with. It is asked at every handshake: another certificate shows at the next one, and
+/// connections that are open go on.
+pub type TlsSettings = Arc<dyn Fn() -> Arc<rustls::ServerConfig> + Send + Sync>;
 
 /// A bound socket, and the TLS settings of its connections; plain HTTP where there are none.
 pub struct Listener {
     /// Bound and listening; port 0 may have been asked for.
     pub socket: TcpListener,
-    /// As `mf2c_pki::server_config` makes it.
-    pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// Configurations as `mf2c_pki` makes them.
+    pub tls: Option<TlsSettings>,
+    /// What reads the certificates of clients; none where they are no login.
+    pub users: Option<ReadCertificate>,
 }
 
 /// Bounds and times of the server.
@@ -126,11 +133,11 @@ where
     <S::Service as Service<Request>>::Future: 'static,
     B: MessageBody + 'static,
 {
-    let Listener { socket, tls } = listener;
+    let Listener { socket, tls, users } = listener;
     let address = socket.local_addr()?;
     let secure = tls.is_some();
     let stopping = server.graceful_shutdown_signal();
-    let reception = Reception { tls: tls.map(TlsAcceptor::from), handshakes, settings: settings.clone() };
+    let reception = Reception { tls, users, handshakes, settings: settings.clone() };
     server.listen(format!("facade {address}"), socket, move || {
         let (stopping, reception) = (stopping.clone(), reception.clone());
         let settings = &reception.settings;
@@ -164,7 +171,8 @@ where
 /// What is done with a connection before its first request.
 #[derive(Clone)]
 struct Reception {
-    tls: Option<TlsAcceptor>,
+    tls: Option<TlsSettings>,
+    users: Option<ReadCertificate>,
     handshakes: Arc<Semaphore>,
     settings: Settings,
 }
@@ -176,26 +184,22 @@ impl Reception {
         tcp.set_nodelay(true).map_err(|error| debug!(%peer, %error, "client left at once"))?;
         let transport = match &self.tls {
             None => Transport::Plain(tcp),
-            Some(acceptor) => {
-                let shaken = timeout(self.settings.handshake_timeout, self.shake(acceptor, tcp)).await;
+            Some(tls) => {
+                let shaken = timeout(self.settings.handshake_timeout, self.shake(tls, tcp)).await;
                 let shaken = shaken.map_err(|_| debug!(%peer, "TLS handshake took too long"))?;
                 Transport::Tls(Box::new(shaken.map_err(|error| debug!(%peer, %error, "TLS handshake failed"))?))
             }
         };
         let protocol = transport.protocol();
         let times = Times { head: self.settings.head_timeout, stall: self.settings.stall };
-        let stream = ClientStream::accepted(transport, peer, self.settings.limits, times);
-        Ok((stream, protocol, Some(peer)))
+        let about = transport.peer(peer, self.users.as_ref());
+        Ok((ClientStream::accepted(transport, about, self.settings.limits, times), protocol, Some(peer)))
     }
 
-    async fn shake(
-        &self,
-        acceptor: &TlsAcceptor,
-        tcp: TcpStream,
-    ) -> io::Result<tokio_rustls::server::TlsStream<TcpStream>> {
+    async fn shake(&self, tls: &TlsSettings, tcp: TcpStream) -> io::Result<tokio_rustls::server::TlsStream<TcpStream>> {
         // A client that says nothing must not take the turn of one that does.
         tcp.readable().await?;
         let _turn = self.handshakes.acquire().await.map_err(io::Error::other)?;
-        acceptor.accept(tcp).await
+        TlsAcceptor::from(tls()).accept(tcp).await
     }
 }

@@ -24,6 +24,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::{
     boundary::{Limits, RequestLines},
+    certified::{CertifiedUser, ReadCertificate},
     refusal::Refusal,
 };
 
@@ -44,8 +45,8 @@ pub struct Peer {
     pub address: SocketAddr,
     /// Whether the connection is TLS.
     pub secure: bool,
-    /// The client's own certificate in DER, where it showed one.
-    pub certificate: Option<Vec<u8>>,
+    /// The user whom the client's certificate names, where it showed one.
+    pub user: Option<Arc<CertifiedUser>>,
     /// Whether the client has left.
     pub departure: Departure,
 }
@@ -81,13 +82,14 @@ impl Transport {
         }
     }
 
-    fn peer(&self, address: SocketAddr) -> Peer {
+    /// Who is at the other end.
+    pub(super) fn peer(&self, address: SocketAddr, users: Option<&ReadCertificate>) -> Peer {
         let certificate = match self {
             Self::Plain(_) => None,
             Self::Tls(tls) => tls.get_ref().1.peer_certificates().and_then(|chain| chain.first()),
         };
-        let secure = matches!(self, Self::Tls(_));
-        Peer { address, secure, certificate: certificate.map(|der| der.to_vec()), departure: Departure::default() }
+        let user = certificate.zip(users).and_then(|(der, read)| read(der)).map(Arc::new);
+        Peer { address, secure: matches!(self, Self::Tls(_)), user, departure: Departure::default() }
     }
 }
 
@@ -168,12 +170,11 @@ pub struct ClientStream<S> {
 
 impl ClientStream<Transport> {
     /// A connection that has just been accepted.
-    pub(super) fn accepted(inner: Transport, address: SocketAddr, limits: Limits, times: Times) -> Self {
+    pub(super) fn accepted(inner: Transport, peer: Peer, limits: Limits, times: Times) -> Self {
         let lines = match inner.protocol() {
             Protocol::Http2 => RequestLines::pass_through(),
             _ => RequestLines::new(limits),
         };
-        let peer = inner.peer(address);
         Self::new(inner, peer, lines, times)
     }
 }

@@ -58,8 +58,8 @@ fn build(page: &mut Exposition, monitor: &Monitor) {
     let settings = &monitor.settings;
     page.family("mf2c_build_info", "gauge", "Always 1; the labels tell what runs.");
     page.sample("mf2c_build_info", &format!("version=\"{}\",role=\"{}\"", settings.version, settings.role), 1);
-    let name = "mf2c_certificate_expiry_timestamp_seconds";
-    page.gauge(name, "The end of the served certificate, in seconds since 1970.", seconds(settings.certificate_ends));
+    let (name, ends) = ("mf2c_certificate_expiry_timestamp_seconds", (settings.certificate_ends)());
+    page.gauge(name, "The end of the served certificate, in seconds since 1970.", seconds(ends));
 }
 
 /// What an operator should not forget about who may come in.

@@ -63,8 +63,8 @@ pub struct MonitorSettings {
     pub trusted_proxies: Vec<IpAddr>,
     /// Who may read `/metrics`.
     pub metrics_for: MetricsFor,
-    /// The end of the served certificate.
-    pub certificate_ends: Timestamp,
+    /// The end of the certificate that is served at this moment.
+    pub certificate_ends: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     /// Whether a mail server is configured.
     pub has_mail: bool,
     /// The version of the program.

@@ -6,18 +6,29 @@
 
 mod authority;
 mod credentials;
+mod der;
 mod files;
 mod key;
+mod lists;
+mod names;
+mod path;
 mod peer;
+mod pem;
 mod request;
 mod serial;
+mod settings;
+mod subject;
 mod trust;
+mod verify;
 
-pub use authority::{AreaError, Authority, Issued, LEAF_LIFE, Profile, Rank};
-pub use credentials::{Credentials, Membership};
-pub use files::{AuthorityFiles, MemberFiles};
-pub use key::AgentKey;
+pub use authority::{AREA_LIFE, AreaError, Authority, BACKDATED, Issued, LEAF_LIFE, Profile, ROOT_LIFE, Rank};
+pub use credentials::{ApiIdentity, Credentials, Membership};
+pub use files::{AuthorityFiles, MemberFiles, Stored};
+pub use key::{AgentKey, verify_proof};
+pub use lists::ListError;
 pub use peer::{PeerError, PeerIdentity};
-pub use request::{Request, RequestError};
+pub use request::{MAX_REQUEST, Request, RequestError};
 pub use serial::Serial;
-pub use trust::{ListError, Trust, TrustError};
+pub use settings::{JOIN_ALPN, LINK_ALPN, join_client};
+pub use trust::{Trust, TrustError};
+pub use verify::Recorder;

@@ -1,0 +1,261 @@
+//! The verifiers that the TLS library calls: they ask [`Trust`] as it is at that moment.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use mf2c_domain::area::spiffe::{SpiffeId, Subject};
+use mf2c_domain::time::Clock;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, SignatureScheme};
+
+use super::{PeerIdentity, Trust, TrustError};
+use crate::provider;
+
+/// Whom the agent believes, and who it is itself.
+pub(super) struct Believed {
+    pub(super) trust: ArcSwap<Trust>,
+    pub(super) own: ArcSwapOption<SpiffeId>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) strict: bool,
+}
+
+impl Believed {
+    fn check(
+        &self,
+        own: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        as_server: bool,
+    ) -> Result<PeerIdentity, TrustError> {
+        let chain: Vec<_> = std::iter::once(own).chain(others).map(|der| CertificateDer::from(der.as_ref())).collect();
+        self.trust.load().check(&chain, as_server, self.strict, self.clock.now())
+    }
+}
+
+/// Who may come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Guests {
+    /// Agents, on links.
+    Agents,
+    /// Users of this very agent, or somebody without a certificate, on the API.
+    OwnUsers,
+}
+
+/// Checks those who connect.
+pub(super) struct ClientVerifier {
+    believed: Arc<Believed>,
+    guests: Guests,
+    hints: Vec<DistinguishedName>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl ClientVerifier {
+    /// `hints` are the names of authorities from which a client chooses a certificate.
+    pub(super) fn new(believed: Arc<Believed>, guests: Guests, hints: Vec<DistinguishedName>) -> Self {
+        Self { believed, guests, hints, algorithms: provider().signature_verification_algorithms }
+    }
+
+    fn admit(&self, peer: &PeerIdentity) -> Result<(), TrustError> {
+        let own = self.believed.own.load();
+        let good = match (&peer.id.subject, self.guests) {
+            (Subject::Agent { .. }, Guests::Agents) => true,
+            (Subject::User { .. }, Guests::OwnUsers) => own.as_ref().is_some_and(|own| {
+                own.trust_domain == peer.id.trust_domain
+                    && own.area() == peer.id.area()
+                    && own.device() == peer.id.device()
+            }),
+            _ => false,
+        };
+        let expected = match self.guests {
+            Guests::Agents => "an agent",
+            Guests::OwnUsers => "a user of this agent",
+        };
+        if good { Ok(()) } else { Err(TrustError::Use(format!("it names {}, expected {expected}", peer.id))) }
+    }
+}
+
+impl fmt::Debug for ClientVerifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientVerifier").field("guests", &self.guests).finish_non_exhaustive()
+    }
+}
+
+impl ClientCertVerifier for ClientVerifier {
+    fn client_auth_mandatory(&self) -> bool {
+        self.guests == Guests::Agents
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &self.hints
+    }
+
+    fn verify_client_cert(
+        &self,
+        own: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        _now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        let peer = self.believed.check(own, others, false).map_err(refusal)?;
+        self.admit(&peer).map_err(refusal)?;
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, certificate, signed, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signed, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+/// Checks the one agent to whom a link is made. Host names do not count, the SPIFFE ID does.
+pub(super) struct ServerVerifier {
+    believed: Arc<Believed>,
+    peer: SpiffeId,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl ServerVerifier {
+    pub(super) fn new(believed: Arc<Believed>, peer: SpiffeId) -> Self {
+        Self { believed, peer, algorithms: provider().signature_verification_algorithms }
+    }
+}
+
+impl fmt::Debug for ServerVerifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerVerifier").field("peer", &self.peer).finish_non_exhaustive()
+    }
+}
+
+impl ServerCertVerifier for ServerVerifier {
+    fn verify_server_cert(
+        &self,
+        own: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        _name: &ServerName<'_>,
+        _ocsp: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let peer = self.believed.check(own, others, true).map_err(refusal)?;
+        if peer.id != self.peer {
+            let reason = format!("it names {}, expected {}", peer.id, self.peer);
+            return Err(refusal(TrustError::Use(reason)));
+        }
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, certificate, signed, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signed, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+/// Takes down the chain that a server shows, having looked only that the server has the key of it. Who it is must be
+/// asked of [`Trust::check`] before anything secret is sent.
+pub struct Recorder {
+    chain: Mutex<Vec<CertificateDer<'static>>>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl Recorder {
+    pub(super) fn new() -> Self {
+        Self { chain: Mutex::default(), algorithms: provider().signature_verification_algorithms }
+    }
+
+    /// What was shown, own certificate first; empty before the handshake.
+    #[must_use]
+    pub fn chain(&self) -> Vec<CertificateDer<'static>> {
+        self.chain.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recorder").finish_non_exhaustive()
+    }
+}
+
+impl ServerCertVerifier for Recorder {
+    fn verify_server_cert(
+        &self,
+        own: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        _name: &ServerName<'_>,
+        _ocsp: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let chain = std::iter::once(own).chain(others).map(|der| der.clone().into_owned()).collect();
+        *self.chain.lock().unwrap_or_else(PoisonError::into_inner) = chain;
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, certificate, signed, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signed, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+/// The refusal in the words of TLS, so that the peer gets the alert that fits.
+fn refusal(error: TrustError) -> Error {
+    Error::InvalidCertificate(match error {
+        TrustError::UnknownAuthority => CertificateError::UnknownIssuer,
+        TrustError::Expired(_) => CertificateError::Expired,
+        TrustError::NotYetValid(_) => CertificateError::NotValidYet,
+        TrustError::Revoked(_) => CertificateError::Revoked,
+        TrustError::ForeignName(_) | TrustError::Use(_) | TrustError::StaleList(_) | TrustError::Broken(_) => {
+            CertificateError::Other(OtherError(Arc::new(error)))
+        }
+    })
+}
