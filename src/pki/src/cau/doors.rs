@@ -12,14 +12,15 @@ use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signat
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject as _};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::sign::SingleCertAndKey;
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, ServerConfig,
     SignatureScheme,
 };
 
 use super::{CauError, DeviceCertificate, DeviceKey};
-use crate::area::{PeerIdentity, Serial, Trust};
-use crate::{ServerIdentity, provider};
+use crate::area::{Credentials, PeerIdentity, Serial, Trust};
+use crate::provider;
 
 /// Who vouches for others.
 #[derive(Clone, Default)]
@@ -68,7 +69,7 @@ impl Anchors {
     /// The certificate among them, in PEM, that has signed this one.
     #[must_use]
     pub fn issuer_of(&self, leaf: &DeviceCertificate) -> Option<String> {
-        self.certificates.iter().find(|authority| has_signed(authority, leaf)).map(|authority| pem_of(authority))
+        self.certificates.iter().find(|authority| has_signed(authority, leaf)).map(|authority| certificate_pem(authority))
     }
 }
 
@@ -88,18 +89,11 @@ fn unix(moment: Timestamp) -> UnixTime {
     UnixTime::since_unix_epoch(std::time::Duration::from_millis(moment.millis()))
 }
 
-fn pem_of(der: &[u8]) -> String {
-    use base64::prelude::{BASE64_STANDARD, Engine as _};
-    let text = BASE64_STANDARD.encode(der);
-    let lines: Vec<&str> = text.as_bytes().chunks(64).filter_map(|line| std::str::from_utf8(line).ok()).collect();
-    format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
-}
-
 /// The first certificate of a PEM text, in PEM, if it has signed `leaf`.
 #[must_use]
 pub fn authority_in(text: &str, leaf: &DeviceCertificate) -> Option<String> {
     let authority = CertificateDer::from_pem_slice(text.as_bytes()).ok()?;
-    has_signed(&authority, leaf).then(|| pem_of(&authority))
+    has_signed(&authority, leaf).then(|| certificate_pem(&authority))
 }
 
 /// TLS 1.2 and 1.3 for a client that believes `anchors`, names and dates included, and shows `own` where it is asked to.
@@ -187,6 +181,18 @@ impl ServerCertVerifier for ServerCheck {
     }
 }
 
+/// TLS 1.2 and 1.3 for the regional CAU: it shows what the API shows now, and asks for no certificate.
+///
+/// # Errors
+/// [`CauError`] where what is shown cannot be used.
+pub fn regional_config(credentials: &Credentials) -> Result<ServerConfig, CauError> {
+    Ok(ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| CauError::Tls(error.to_string()))?
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(credentials.shown()?))))
+}
+
 /// Whether a certificate with this serial number is revoked, by the documents of this agent.
 pub type Revoked = Arc<dyn Fn(&Serial) -> bool + Send + Sync>;
 
@@ -196,10 +202,9 @@ pub type Revoked = Arc<dyn Fn(&Serial) -> bool + Send + Sync>;
 /// # Errors
 /// [`CauError`] where nobody could be admitted, or the identity is not usable.
 pub fn leader_config(
-    identity: &ServerIdentity,
+    credentials: &Credentials,
     anchors: &Anchors,
     revoked: Revoked,
-    strict: bool,
 ) -> Result<ServerConfig, CauError> {
     let failed = |error: Error| CauError::Tls(error.to_string());
     let provider = provider();
@@ -220,7 +225,7 @@ pub fn leader_config(
         area: anchors.area.clone(),
         authorities,
         revoked,
-        strict,
+        strict: credentials.strict(),
         hints,
         provider: Arc::clone(&provider),
     };
@@ -228,8 +233,7 @@ pub fn leader_config(
         .with_safe_default_protocol_versions()
         .map_err(failed)?
         .with_client_cert_verifier(Arc::new(verifier))
-        .with_single_cert(identity.chain().to_vec(), identity.key().clone_key())
-        .map_err(failed)?;
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(credentials.shown()?)));
     config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     Ok(config)

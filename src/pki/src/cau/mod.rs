@@ -6,7 +6,7 @@ mod doors;
 use thiserror::Error;
 
 pub use device::{DeviceCertificate, DeviceKey, holder};
-pub use doors::{Anchors, Revoked, authority_in, client_config, leader_config};
+pub use doors::{Anchors, Revoked, authority_in, client_config, leader_config, regional_config};
 
 use crate::PkiError;
 
