@@ -80,6 +80,9 @@ pub trait AuthorityTransport: Send + Sync {
     /// Where the leader is, and who it must be. Links to others are closed.
     fn lead_to(&self, leader: Option<(String, SpiffeId)>);
 
+    /// Lets other agents in from now on, where they are not already. An agent with an authority does so.
+    fn open_door(&self) {}
+
     /// Closes every link whose peer is revoked or expired by what is believed now.
     fn close_unbelieved(&self);
 

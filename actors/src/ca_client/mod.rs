@@ -1,13 +1,26 @@
 //! `CaClient`: this agent's own certificate: obtained, kept, renewed in time, and what it believes of others.
 
+use std::sync::Arc;
+
 use actix::prelude::*;
 use mf2c_domain::area::role::MemberRole;
 use mf2c_domain::area::token::JoinToken;
 use mf2c_domain::time::Timestamp;
 use mf2c_fabric::wire::AuthorityTrust;
+use mf2c_pki::area::PeerIdentity;
 use thiserror::Error;
 
 use crate::ports::LinkError;
+
+pub use actor::{CaClient, CaClientSettings};
+
+mod actor;
+mod arrival;
+mod member;
+mod own_area;
+mod renewing;
+mod trusting;
+mod users;
 
 /// Joins an area (`mf2c join`).
 #[derive(Debug, Message)]
@@ -19,15 +32,31 @@ pub struct Join {
     pub role: MemberRole,
 }
 
-/// What this agent is a member of.
+/// What this agent is a member of. While its first certificate is on its way, the answer waits for it.
 #[derive(Debug, Message)]
 #[rtype(result = "Option<MembershipView>")]
 pub struct ShowMembership;
 
-/// Roots, authorities or revocations that a peer or the own authority has sent.
+/// Roots, authorities or revocations that the own authority has sent.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<(), CaClientError>")]
 pub struct TakeTrust(pub AuthorityTrust);
+
+/// The same from a peer. Roots are believed of the agent that leads this one, and of nobody else; lists of revoked
+/// certificates are signed, so it does not matter who brings them.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), CaClientError>")]
+pub struct HearTrust {
+    /// What it says.
+    pub trust: AuthorityTrust,
+    /// Whom the certificate of the link names.
+    pub peer: Arc<PeerIdentity>,
+}
+
+/// Looks at the clocks and does what is due; answered when it is done. Sent by a timer, once a minute at least.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct Tick;
 
 /// A certificate for a user of this agent (`mf2c user cert`): answered with the chain in PEM.
 #[derive(Debug, Message)]
@@ -68,13 +97,17 @@ pub struct MembershipView {
     pub leader: String,
     /// Where the leader is called.
     pub address: String,
+    /// SHA-256 of each root that is believed, in hexadecimal.
+    pub roots: Vec<String>,
+    /// Those roots in PEM.
+    pub roots_pem: String,
     /// The serial number of the certificate.
     pub serial: String,
     /// Until when the certificate holds.
     pub until: Timestamp,
     /// When it will be renewed.
     pub renews: Timestamp,
-    /// Why the last attempt to renew it failed, if it did.
+    /// What is wrong and what to do, if something is: the last attempt to renew it failed, or it is revoked.
     pub trouble: Option<String>,
 }
 
@@ -85,7 +118,9 @@ pub enum CaClientError {
     #[error(transparent)]
     Link(#[from] LinkError),
     /// The agent is a member already.
-    #[error("this agent belongs to the area `{0}` already: remove `member/` from its data directory to leave it")]
+    #[error(
+        "this agent belongs to the area `{0}` already: stop it and remove `member/` from its data directory to leave it"
+    )]
     Member(String),
     /// What came is not usable.
     #[error("{0}")]

@@ -123,8 +123,11 @@ impl Desk {
         Ok(IssuedKey { id, secret })
     }
 
-    /// The end of the key by which the caller signed in; none where there is no such key, or it has no end.
+    /// The end of the key or certificate by which the caller signed in; none where there is no such one, or it has no end.
     async fn end_of_key(&self, by: &Caller) -> Result<Option<Timestamp>, SignInError> {
+        if by.certificate().is_some() {
+            return Ok(by.ends());
+        }
         let Some(session) = by.session() else { return Ok(None) };
         let begun =
             |session: &[u8]| serde_json::from_slice::<BegunWith>(session).ok().and_then(|begun| begun.credential);

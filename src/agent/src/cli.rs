@@ -2,6 +2,8 @@
 //!
 //! The commands of the client are defined by the client. Exit codes: [`exit`].
 
+mod area;
+
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +15,10 @@ use mf2c_client::ClientCommand;
 use crate::config::{ListenAddress, LogFormat, Overrides, Role};
 use crate::logging;
 
+pub use area::{
+    CaCommand, CreateTokenArgs, DeleteTokensArgs, InitArgs, JoinArgs, ListTokensArgs, RevokeArgs, RotateArgs, ShowArgs,
+    TokenCommand,
+};
 pub use mf2c_client::exit;
 
 const TEMPLATE: &str = "\
@@ -36,6 +42,11 @@ Ask an agent:
   delete         Delete resources
   events         Follow changes as they happen
   user           Add, list and activate users, change passwords, handle API keys
+
+Make an area of several agents:
+  ca             Make the authority of an area, show it, revoke certificates, change the root
+  token          Make, list and take back tokens, each of which lets one machine in
+  join           Join the area of a token
 
 Configuration:
   config check   Check the configuration and name every problem in it
@@ -66,6 +77,7 @@ Examples:
   mf2c login --user admin && mf2c status      sign in to the agent on this machine, and see how it is doing
   mf2c query service --order created:desc     what there is, newest first
   mf2c user add jane --email j@example.org    let somebody else in
+  mf2c ca init && mf2c token create           let other agents in
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not allowed, 4 not found, 5 conflict, 6 no agent reached,
 130 ended by Ctrl-C.
@@ -79,7 +91,8 @@ Examples:
   mf2c agent --api 0.0.0.0:8443               serve HTTPS to the network
   mf2c agent --api 127.0.0.1:0                let the system choose a port; it is printed when ready
   mf2c agent --http 127.0.0.1:8080            plain HTTP too, for a proxy on this machine
-  mf2c agent --log-level info,fjall=debug      say more about one part";
+  mf2c agent --log-level info,fjall=debug      say more about one part
+  mf2c agent --join @token.txt                join an area at the first start";
 
 const BACKUP_EXAMPLES: &str = "\
 Examples:
@@ -113,6 +126,15 @@ pub enum Command {
     /// Run an agent in the foreground until Ctrl-C or SIGTERM
     #[command(after_help = AGENT_EXAMPLES)]
     Agent(AgentArgs),
+    /// Make the authority of an area, show it, revoke certificates, change the root
+    #[command(subcommand)]
+    Ca(CaCommand),
+    /// Make, list and take back tokens, each of which lets one machine in
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Join the area of a token
+    #[command(after_help = area::JOIN_EXAMPLES)]
+    Join(JoinArgs),
     /// Check or show the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -204,6 +226,9 @@ pub struct AgentArgs {
     /// Let other agents in here, once this one holds an authority [default: 127.0.0.1:8444]
     #[arg(long, value_name = "ADDR:PORT", help_heading = "Network")]
     pub link: Option<ListenAddress>,
+    /// Join an area with this token first, unless it was joined before
+    #[arg(long, value_name = "TOKEN|@FILE", help_heading = "Network", value_parser = NonEmptyStringValueParser::new())]
+    pub join: Option<String>,
     /// Log from this level on: error, warn, info, debug, trace or off [default: info]
     #[arg(long, value_name = "LEVEL", help_heading = "Log", value_parser = level)]
     pub log_level: Option<String>,

@@ -1,5 +1,7 @@
 //! What each command does.
 
+mod area;
+
 use std::fs::File;
 use std::io::{self, BufReader, Seek as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -11,6 +13,7 @@ use clap::CommandFactory as _;
 use mf2c_actors::ports::World;
 use mf2c_client::args::{PasswordArgs, UserCommand};
 use mf2c_client::{ClientCommand, ClientError, Surroundings};
+use mf2c_domain::area::token::JoinToken;
 use mf2c_store::engine::EmbeddedEngine;
 use mf2c_store::{BackupSummary, Store, StoreOptions, read_backup, write_backup};
 use tokio::signal::unix::{SignalKind, signal};
@@ -65,6 +68,9 @@ fn misconfigured(error: impl Into<anyhow::Error>) -> Failure {
 pub fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Agent(args) => agent(&args),
+        Command::Ca(command) => area::ca(command, &surroundings()),
+        Command::Token(command) => area::token(command, &surroundings()),
+        Command::Join(args) => area::join(&args, &surroundings()),
         Command::Config(ConfigCommand::Check(args)) => {
             let loaded = load(args.config.as_deref(), config::Overrides::default())?;
             check_certificate(&loaded)?;
@@ -87,9 +93,7 @@ pub fn run(command: Command) -> Result<(), Failure> {
         },
         Command::Version => say(version()),
         Command::Client(command) => {
-            let World { clock, entropy } = world::real();
-            let variables = config::client_environment();
-            let surroundings = Surroundings { variables, clock, entropy, program: Cli::command };
+            let surroundings = surroundings();
             match &command {
                 ClientCommand::User(UserCommand::Passwd(args)) if args.recovered().is_some() => {
                     recover(args, &surroundings)
@@ -98,6 +102,12 @@ pub fn run(command: Command) -> Result<(), Failure> {
             }
         }
     }
+}
+
+/// What surrounds a command that shows or asks something.
+fn surroundings() -> Surroundings {
+    let World { clock, entropy } = world::real();
+    Surroundings { variables: config::client_environment(), clock, entropy, program: Cli::command }
 }
 
 /// Prints a line on standard output. A reader that has gone away is no failure.
@@ -138,15 +148,23 @@ fn agent(args: &AgentArgs) -> Result<(), Failure> {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    let stopping = actix::System::new().block_on(serve(&loaded)).context("the agent did not start")?;
+    let token = args.join.as_deref().map(|text| area::at_start(text, &loaded.config.data_dir)).transpose()?.flatten();
+    let served = actix::System::new().block_on(serve(&loaded, token.as_ref())).context("the agent did not start");
+    let (stopping, outcome) = served?;
     stopping.finish();
     tracing::info!("stopped; everything is on disk");
-    Ok(())
+    outcome
 }
 
-async fn serve(loaded: &Loaded) -> anyhow::Result<Stopping> {
+/// Serves until a signal comes. With a token the agent joins first, and stops where it cannot.
+async fn serve(loaded: &Loaded, token: Option<&JoinToken>) -> anyhow::Result<(Stopping, Result<(), Failure>)> {
     let (mut interrupted, mut terminated) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let node = Node::start(&loaded.config, world::real()).await?;
+    if let Some(token) = token
+        && let Err(failure) = area::join_first(&node, token).await
+    {
+        return Ok((node.stop().await, Err(failure)));
+    }
     let http = node.http.map(|address| address.to_string());
     let (role, version) = (loaded.config.role.as_str(), env!("CARGO_PKG_VERSION"));
     tracing::info!(version, role, https = %node.api, http, data_dir = %loaded.config.data_dir.display(), "serving");
@@ -162,24 +180,30 @@ async fn serve(loaded: &Loaded) -> anyhow::Result<Stopping> {
     };
     tracing::info!(signal, "stopping: answering what is in flight");
     manager.stopping();
-    Ok(node.stop().await)
+    Ok((node.stop().await, Ok(())))
+}
+
+/// Somebody else's data directory.
+fn not_ours(data_dir: &Path) -> Failure {
+    let shown = data_dir.display();
+    let reason = format!("`{shown}` belongs to somebody else: run this as the agent's user or as root");
+    Failure { code: exit::FORBIDDEN, error: anyhow!(reason), quiet: false }
+}
+
+/// A command that needs a running agent, without one. `otherwise` says what else helps.
+fn no_agent(data_dir: &Path, otherwise: &str) -> Failure {
+    let shown = data_dir.display();
+    let reason =
+        format!("no agent runs with the data directory `{shown}`: start the agent, or name its directory{otherwise}");
+    Failure { code: exit::UNREACHABLE, error: anyhow!(reason), quiet: false }
 }
 
 /// Sets a password by way of the running agent, for whom the data directory belongs to.
 fn recover(args: &PasswordArgs, surroundings: &Surroundings) -> Result<(), Failure> {
     let overrides = config::Overrides { data_dir: args.data_dir.clone(), ..config::Overrides::default() };
     let data_dir = load(args.config.as_deref(), overrides)?.config.data_dir;
-    let shown = data_dir.display();
     let name = args.recovered().unwrap_or_default();
-    let failure = |code, reason: String| Failure { code, error: anyhow!(reason), quiet: false };
-    let not_ours = || {
-        let reason = format!("`{shown}` belongs to somebody else: run this as the agent's user or as root");
-        failure(exit::FORBIDDEN, reason)
-    };
-    let no_agent = || {
-        let reason = format!("no agent runs with the data directory `{shown}`: start the agent, or name its directory");
-        failure(exit::UNREACHABLE, reason)
-    };
+    let (not_ours, no_agent) = (|| not_ours(&data_dir), || no_agent(&data_dir, ""));
     let denied = |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;
     // Nobody shall type a password for nothing.
     match control::is_there(&data_dir) {

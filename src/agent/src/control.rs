@@ -1,7 +1,11 @@
 //! The door for commands on the same machine: a socket in the data directory, open to nobody but its owner.
 //!
 //! A command is one line; the answer is what follows. `backup` is answered with a backup, and `passwd NAME`, with the
-//! password on the next line, with `ok` or with what is wrong.
+//! password on the next line, with `ok` or with what is wrong. Commands about areas are one line of JSON, and so are
+//! their answers: see [`wire`].
+
+mod area;
+pub(crate) mod wire;
 
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -12,8 +16,11 @@ use std::time::Duration;
 
 use actix::Addr;
 use mf2c_actors::session_manager::{SessionManager, SetPassword, SignInError};
+use mf2c_client::exit;
 use mf2c_store::{Store, write_backup};
 use tokio::runtime::Handle;
+
+pub use area::{AreaDoors, AreaParts, Bound};
 
 /// How long a command may keep the socket waiting for its line, or a reader may pause.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -37,9 +44,14 @@ impl Control {
     /// Opens the door. An agent without it still works, but cannot be backed up while it runs.
     ///
     /// Must be called on the runtime, which serves what the commands ask of actors.
-    pub fn start(data_dir: &Path, store: Arc<Store>, sessions: Addr<SessionManager>) -> Option<Self> {
+    pub fn start(
+        data_dir: &Path,
+        store: Arc<Store>,
+        sessions: Addr<SessionManager>,
+        area: Option<AreaDoors>,
+    ) -> Option<Self> {
         let path = socket_path(data_dir);
-        match open(&path, Room { store, sessions, runtime: Handle::current() }) {
+        match open(&path, Room { store, sessions, area, runtime: Handle::current() }) {
             Ok(()) => Some(Self { path }),
             Err(error) => {
                 tracing::warn!(path = %path.display(), %error, "no control socket: `mf2c backup` needs the agent stopped");
@@ -59,6 +71,7 @@ impl Drop for Control {
 struct Room {
     store: Arc<Store>,
     sessions: Addr<SessionManager>,
+    area: Option<AreaDoors>,
     runtime: Handle,
 }
 
@@ -85,11 +98,14 @@ fn open(path: &Path, room: Room) -> io::Result<()> {
 fn serve(mut stream: UnixStream, room: &Room) -> io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    let command = line(&mut stream)?;
+    let command = line(&mut stream, wire::LONGEST_REQUEST)?;
+    if command.starts_with('{') {
+        return wire::write(&mut stream, asked(room, &command));
+    }
     match command.split_once(' ').unwrap_or((&command, "")) {
         ("backup", "") => backup(&stream, &room.store),
         ("passwd", name) if !name.is_empty() => {
-            let password = line(&mut stream)?;
+            let password = line(&mut stream, MAX_LINE)?;
             let answer = match set(room, name, password) {
                 Ok(()) => OK.to_owned(),
                 Err(error) => error.to_string(),
@@ -101,16 +117,25 @@ fn serve(mut stream: UnixStream, room: &Room) -> io::Result<()> {
 }
 
 /// The next line, without its end. What is no text is no command.
-fn line(stream: &mut UnixStream) -> io::Result<String> {
+fn line(stream: &mut UnixStream, longest: usize) -> io::Result<String> {
     let mut line = Vec::new();
     let mut byte = [0];
     while stream.read(&mut byte)? == 1 && byte[0] != b'\n' {
-        if line.len() == MAX_LINE {
+        if line.len() == longest {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "a line of a command is too long"));
         }
         line.push(byte[0]);
     }
     String::from_utf8(line).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "a command is not UTF-8"))
+}
+
+/// Does what a line of JSON wants.
+fn asked(room: &Room, line: &str) -> wire::Answer {
+    match (wire::read(line), &room.area) {
+        (Ok(request), Some(area)) => room.runtime.block_on(area.answer(request)),
+        (Ok(_), None) => wire::Answer::Failed(wire::Refusal::new(exit::FAILED, "this agent knows no areas")),
+        (Err(refusal), _) => wire::Answer::Failed(refusal),
+    }
 }
 
 fn backup(stream: &UnixStream, store: &Store) -> io::Result<()> {
@@ -136,7 +161,7 @@ pub fn set_password(data_dir: &Path, name: &str, password: &str) -> io::Result<b
     }
     let Some(mut stream) = connect(data_dir)? else { return Ok(false) };
     stream.write_all(format!("passwd {name}\n{password}\n").as_bytes())?;
-    match line(&mut stream)?.as_str() {
+    match line(&mut stream, MAX_LINE)?.as_str() {
         OK => Ok(true),
         "" => Err(io::Error::other("the agent gave no answer; its log tells why")),
         wrong => Err(io::Error::other(wrong.to_owned())),

@@ -1,6 +1,7 @@
 //! The `mf2c` program: configuration, command line and the node that joins all rooms.
 
 mod accounts;
+pub mod certified;
 pub mod cli;
 pub mod commands;
 pub mod config;

@@ -38,7 +38,7 @@ use thiserror::Error;
 
 use crate::accounts::{self, MailError, Rooms};
 use crate::config::{AccessLog, AuthHeader, Config, ListenAddress, MetricsReaders, Role};
-use crate::control::Control;
+use crate::control::{AreaDoors, Control};
 use crate::first_admin::{self, FirstAdminError};
 use crate::flocker_door::FlockerDoor;
 use crate::process_figures;
@@ -111,10 +111,16 @@ pub struct Node {
     readiness: Arc<Readiness>,
     events: Arc<Events>,
     arbiters: Vec<Arbiter>,
+    area: Option<AreaDoors>,
     _control: Option<Control>,
 }
 
 impl Node {
+    /// The doors of the area's actors.
+    pub(crate) fn area(&self) -> Option<&AreaDoors> {
+        self.area.as_ref()
+    }
+
     /// Starts everything that `config` asks for. When it returns, requests are answered.
     ///
     /// # Errors
@@ -189,7 +195,8 @@ impl Node {
         let handle = server.handle();
         actix::spawn(server);
         let flocker = flocker.map(|door| door.open(&front_settings(config))).transpose()?;
-        let control = Control::start(&config.data_dir, store, sessions);
+        let area: Option<AreaDoors> = None;
+        let control = Control::start(&config.data_dir, store, sessions, area.clone());
         readiness.enter(Stage::Serving);
         Ok(Self {
             api: api_address,
@@ -200,6 +207,7 @@ impl Node {
             readiness,
             events,
             arbiters,
+            area,
             _control: control,
         })
     }

@@ -23,7 +23,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mf2c_domain::entropy::Entropy;
-use mf2c_domain::time::Clock;
+use mf2c_domain::time::{Clock, Timestamp};
+use serde_json::Value;
 
 pub use args::ClientCommand;
 pub use error::{ClientError, exit};
@@ -71,6 +72,34 @@ impl Surroundings {
 /// [`ClientError`], which tells its exit code.
 pub fn new_password(from_stdin: bool, surroundings: &Surroundings) -> Result<Secret, ClientError> {
     commands::new_password(terminal::Terminal::look(surroundings), from_stdin)
+}
+
+/// Writes one document to standard output, as the client's own commands do.
+///
+/// # Errors
+/// [`ClientError`]; that nobody reads it is one without words.
+pub fn show(document: &Value, format: args::Format, surroundings: &Surroundings) -> Result<(), ClientError> {
+    terminal::print(&output::one(document, format, terminal::Terminal::look(surroundings)))
+}
+
+/// Writes a list of documents to standard output; a table and CSV show these columns.
+///
+/// # Errors
+/// [`ClientError`]; that nobody reads it is one without words.
+pub fn show_list(
+    documents: &[Value],
+    columns: &[&str],
+    format: args::Format,
+    surroundings: &Surroundings,
+) -> Result<(), ClientError> {
+    let columns: Vec<String> = columns.iter().map(|column| (*column).to_owned()).collect();
+    terminal::print(&output::list(documents, &columns, format, terminal::Terminal::look(surroundings)))
+}
+
+/// How far an instant is away, roughly: `in 90 s`, `3 days ago`.
+#[must_use]
+pub fn span(now: Timestamp, then: Timestamp) -> String {
+    commands::span(now, then)
 }
 
 /// Does what a command says.

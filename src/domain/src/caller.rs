@@ -11,13 +11,15 @@ pub struct Caller {
     roles: Arc<[Box<str>]>,
     /// Until when the proof holds; none where it has no end.
     until: Option<Timestamp>,
+    /// The serial number of the certificate that is the proof.
+    certificate: Option<Arc<str>>,
 }
 
 impl Caller {
     /// Somebody unknown; holds the role `ANON` and no other.
     #[must_use]
     pub fn anonymous() -> Self {
-        Self { identity: None, roles: Arc::new(["ANON".into()]), until: None }
+        Self { identity: None, roles: Arc::new(["ANON".into()]), until: None, certificate: None }
     }
 
     /// The agent itself, with every right.
@@ -33,13 +35,31 @@ impl Caller {
         if !held.iter().any(|role| &**role == "ANON") {
             held.push("ANON".into());
         }
-        Self { identity: Some(identity.into()), roles: held.into(), until: None }
+        Self { identity: Some(identity.into()), roles: held.into(), until: None, certificate: None }
     }
 
     /// The same caller, by a proof that holds until then.
     #[must_use]
     pub fn until(self, end: Timestamp) -> Self {
         Self { until: Some(end), ..self }
+    }
+
+    /// The same caller, proved by the certificate of this serial number.
+    #[must_use]
+    pub fn by_certificate(self, serial: &str) -> Self {
+        Self { certificate: Some(serial.into()), ..self }
+    }
+
+    /// The serial number of the certificate that proves the caller; none where something else does.
+    #[must_use]
+    pub fn certificate(&self) -> Option<&str> {
+        self.certificate.as_deref()
+    }
+
+    /// Until when the proof holds; none where it has no end.
+    #[must_use]
+    pub fn ends(&self) -> Option<Timestamp> {
+        self.until
     }
 
     /// The name the caller goes by; none for an anonymous one.

@@ -1,4 +1,5 @@
-//! Who asks: what a header claims in development, or who is signed in with the session whose cookie came along.
+//! Who asks: what a header claims in development, who is signed in with the session whose cookie came along, or whom the
+//! client certificate of the connection names, in this order.
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderMap};
@@ -8,7 +9,9 @@ use mf2c_domain::caller::Caller;
 use mf2c_domain::time::Timestamp;
 use mf2c_store::Store;
 
+use crate::certificates;
 use crate::cimi::Api;
+use crate::error::ApiError;
 use crate::front::Peer;
 use crate::people::links;
 use crate::recognizer::Recognizer;
@@ -32,13 +35,28 @@ const FORWARDING: [&str; 9] = [
     "cf-connecting-ip",
 ];
 
-/// The caller of a request: whom the header names, where it counts; else who is signed in; else nobody. A bad proof makes
-/// nobody of a caller, and is no error: a browser sends what it has.
+/// The caller of a request: whom the header names, where it counts; else who is signed in; else whom the certificate of
+/// the connection names; else nobody. A session comes before a certificate: it was begun on purpose, while browsers and
+/// tools show a certificate once it is set up. A bad proof makes nobody of a caller, and is no error: a browser sends what
+/// it has.
 #[must_use]
 pub fn caller_of(request: &HttpRequest, api: &Api) -> Caller {
     named(request, api)
         .or_else(|| signed_in(request.headers(), &api.tokens, &api.store, || api.world.clock.now()))
+        .or_else(|| certificates::bearer(request, api)?.ok())
         .unwrap_or_else(Caller::anonymous)
+}
+
+/// A refusal for want of credentials, with the reason why the certificate of the connection is none.
+#[must_use]
+pub fn explained(error: ApiError, request: &HttpRequest, api: &Api, caller: &Caller) -> ApiError {
+    if caller.identity().is_some() || !error.wants_credentials() {
+        return error;
+    }
+    match certificates::bearer(request, api) {
+        Some(Err(unfit)) => error.because(&unfit),
+        _ => error,
+    }
 }
 
 /// Whether a caller is still who he was: his session has neither expired nor been ended. To be asked again while a
@@ -76,12 +94,18 @@ fn is_called_by_its_name(request: &HttpRequest, names: &[String]) -> bool {
 /// Tells whether a caller may still do what he was allowed to do when his request came.
 pub type StillAllowed = Box<dyn Fn() -> bool>;
 
-/// What an answer that lasts, such as the event stream, asks now and then: whether the caller's session still counts. A
-/// header and anonymity have no end.
+/// What an answer that lasts, such as the event stream, asks now and then: whether the caller's session still counts, or
+/// his certificate still gives the same rights. A header and anonymity have no end.
 #[must_use]
-pub fn still_allowed(api: &Data<Api>, caller: &Caller) -> StillAllowed {
+pub fn still_allowed(request: &HttpRequest, api: &Data<Api>, caller: &Caller) -> StillAllowed {
     let (api, caller) = (Data::clone(api), caller.clone());
-    Box::new(move || still_valid(&caller, &api.store, api.world.clock.now()))
+    let peer = caller.certificate().and_then(|_| request.conn_data::<Peer>());
+    match peer.and_then(|peer| peer.user.clone()) {
+        Some(bearer) => {
+            Box::new(move || bearer.caller(&api.store, api.world.clock.now()).is_ok_and(|now| now == caller))
+        }
+        None => Box::new(move || still_valid(&caller, &api.store, api.world.clock.now())),
+    }
 }
 
 /// Whether somebody else stands between the client and us.

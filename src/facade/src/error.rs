@@ -13,6 +13,9 @@ use mf2c_domain::resource::SchemaError;
 use mf2c_store::{NewDocumentError, StoreError};
 use serde_json::{Map, Value};
 
+/// What a caller is told who lacks a right.
+const CREDENTIALS_REQUIRED: &str = "credentials required";
+
 /// A refusal on its way to the client.
 #[derive(Debug)]
 pub struct ApiError {
@@ -37,7 +40,19 @@ impl ApiError {
     /// 403: the caller lacks a right, or has not shown who he is.
     #[must_use]
     pub fn forbidden(resource: impl Into<String>) -> Self {
-        Self::new(StatusCode::FORBIDDEN, "credentials required").about(resource)
+        Self::new(StatusCode::FORBIDDEN, CREDENTIALS_REQUIRED).about(resource)
+    }
+
+    /// Whether it is [`ApiError::forbidden`].
+    #[must_use]
+    pub fn wants_credentials(&self) -> bool {
+        self.status == StatusCode::FORBIDDEN && self.message == CREDENTIALS_REQUIRED
+    }
+
+    /// The same refusal with a reason.
+    #[must_use]
+    pub fn because(self, reason: &dyn std::fmt::Display) -> Self {
+        Self { message: format!("{}: {reason}", self.message), ..self }
     }
 
     /// 404 for one resource.

@@ -28,4 +28,4 @@ pub use port::{
 };
 pub use publisher::{DEFAULT_INTERVAL, DEFAULT_SAMPLING, DEFAULT_THRESHOLD_PERCENT, Publisher};
 pub use roots::Roots;
-pub use system::SystemMachine;
+pub use system::{SystemMachine, own_address};

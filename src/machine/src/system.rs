@@ -3,13 +3,14 @@
 //! Nothing here fails: in a container, without root or on another system files are missing, and what they would have told
 //! stays unknown.
 
+use std::net::IpAddr;
 use std::path::Path;
 
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, Networks, System};
 
 use crate::cpu::{CpuDescription, CpuTimes, advertised_ghz, lasting_text};
 use crate::network;
-use crate::port::{Facts, Interface, Machine, Sample};
+use crate::port::{Facts, Interface, InterfaceKind, Machine, Sample, address_rank};
 use crate::power::read_power;
 use crate::roots::{Roots, read_number, read_text};
 use crate::storage::{DataDisk, mib};
@@ -118,6 +119,23 @@ impl SystemMachine {
             .filter(|ghz| ghz.is_finite() && *ghz > 0.0)
             .map_or_else(String::new, |ghz| format!("{ghz:.4} GHz"))
     }
+}
+
+/// The address by which other machines most likely find this one: that of the interface with the way out, else the most
+/// useful one. None if there is only the machine's own.
+#[must_use]
+pub fn own_address(roots: &Roots) -> Option<IpAddr> {
+    let networks = Networks::new().ok().map(|mut networks| {
+        networks.refresh(true);
+        networks
+    });
+    let interfaces = network::complete(networks.iter().flat_map(network::listed).collect(), roots);
+    let others = interfaces.iter().filter(|interface| interface.kind != InterfaceKind::Loopback);
+    let ranked = others.filter_map(|interface| {
+        let address = interface.addresses.first()?;
+        Some(((!interface.default_route, interface.kind, address_rank(address)), *address))
+    });
+    ranked.min_by_key(|(rank, _)| *rank).map(|(_, address)| address)
 }
 
 #[derive(Default)]

@@ -245,7 +245,7 @@ fn is_near(host: &str) -> bool {
 }
 
 /// Whether a name may stand in a certificate: a DNS name, perhaps with a leading `*.`, or an address.
-fn is_host(name: &str) -> bool {
+pub(crate) fn is_host(name: &str) -> bool {
     let label = |label: &str| {
         !label.is_empty()
             && label.len() <= 63

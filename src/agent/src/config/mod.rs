@@ -29,6 +29,7 @@ use toml::Value;
 
 pub use address::{AddressError, ListenAddress};
 pub use area::{Link, Pki};
+pub(crate) use check::is_host;
 pub use error::{ConfigError, Origin, Problem};
 pub use keys::environment_name;
 pub use legacy::Legacy;

@@ -96,7 +96,7 @@ fn telling(roles: &str) -> Vec<&str> {
 }
 
 /// How far an instant is away, roughly.
-pub(super) fn span(now: Timestamp, then: Timestamp) -> String {
+pub(crate) fn span(now: Timestamp, then: Timestamp) -> String {
     let seconds = then.nanos().saturating_sub(now.nanos()) / 1_000_000_000;
     let rough = |seconds: i128| match seconds {
         0..120 => format!("{seconds} s"),

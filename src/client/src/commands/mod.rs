@@ -13,6 +13,7 @@ mod users;
 
 use serde_json::Value;
 
+pub(crate) use account::span;
 pub(crate) use users::new_password;
 
 use crate::args::{ClientCommand, ConnectionArgs, Format, ShownArgs};

@@ -252,6 +252,12 @@ pub fn judge(record: &TokenRecord, ask: &TokenAsk<'_>, now: Timestamp) -> Result
     if now >= record.expires { Err(TokenRefusal::Expired(record.expires)) } else { Ok(Verdict::Issue) }
 }
 
+/// What a token says of a root: the SHA-256 of its certificate in DER.
+#[must_use]
+pub fn root_hash(certificate: &[u8]) -> [u8; 32] {
+    Sha256::digest(certificate).into()
+}
+
 /// Lower-case hexadecimal.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
@@ -259,7 +265,9 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
-fn unhex(text: &str) -> Option<[u8; 32]> {
+/// The 32 bytes that [`hex`] wrote; none for any other text.
+#[must_use]
+pub fn unhex(text: &str) -> Option<[u8; 32]> {
     let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
     let mut bytes = [0; 32];
     if pairs.len() != bytes.len() {

@@ -118,6 +118,32 @@ impl Upkeep {
     }
 }
 
+/// Pauses between attempts at something that has no end of its own.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Pace {
+    failures: u32,
+    not_before: Duration,
+}
+
+impl Pace {
+    /// Whether it is time for an attempt.
+    #[must_use]
+    pub fn is_due(&self, elapsed: Duration) -> bool {
+        elapsed >= self.not_before
+    }
+
+    /// Plans the next attempt after one that failed.
+    pub fn failed(&mut self, elapsed: Duration, entropy: &dyn Entropy) {
+        self.failures = self.failures.saturating_add(1);
+        self.not_before = elapsed + pause_after(self.failures, entropy);
+    }
+
+    /// Plans the next attempt after one that went well.
+    pub fn done(&mut self, elapsed: Duration, pause: Duration) {
+        *self = Self { failures: 0, not_before: elapsed + pause };
+    }
+}
+
 fn nanos(duration: Duration) -> i128 {
     i128::try_from(duration.as_nanos()).unwrap_or(i128::MAX)
 }

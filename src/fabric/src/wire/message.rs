@@ -1,9 +1,11 @@
 //! Messages between agents. Each is one frame: a MessagePack map, so that later versions can add fields.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use mf2c_domain::area::role::MemberRole;
-use serde::{Deserialize, Serialize};
+use serde::de::{EnumAccess, IgnoredAny, VariantAccess as _, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::WireError;
 
@@ -215,13 +217,37 @@ pub struct Enrolled {
     pub role: MemberRole,
 }
 
-/// What one agent tells another.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// What one agent tells another. Every notice has a content, so that those of later versions can be passed over.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Notice {
     /// Roots, authorities or revocations have changed.
     Trust(AuthorityTrust),
-    /// A notice of a later version.
-    #[serde(other)]
+    /// A notice of a later version. It is never sent.
+    #[serde(skip)]
     Unknown,
+}
+
+/// By hand, because what is derived cannot pass over the content of an unknown variant.
+impl<'de> Deserialize<'de> for Notice {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Notice;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a notice")
+            }
+
+            fn visit_enum<A: EnumAccess<'de>>(self, access: A) -> Result<Notice, A::Error> {
+                match access.variant::<Cow<'_, str>>()? {
+                    (name, content) if name == "trust" => content.newtype_variant().map(Notice::Trust),
+                    (_, content) => content.newtype_variant::<IgnoredAny>().map(|_| Notice::Unknown),
+                }
+            }
+        }
+
+        deserializer.deserialize_enum("Notice", &["trust"], Reader)
+    }
 }

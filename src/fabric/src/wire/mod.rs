@@ -1,8 +1,11 @@
 //! The words on a link between two agents.
 
+mod codec;
 mod error;
+pub mod hello;
 mod message;
 
+pub use codec::{Decoder, PREFIX, decode, encode};
 pub use error::{Code, WireError};
 pub use message::{
     Answer, Ask, AuthorityTrust, Bytes, Enrolled, Hello, Message, Notice, PROTOCOL_VERSION, Proof, TrustNews,

@@ -7,6 +7,7 @@ use mf2c_domain::id::ResourceId;
 use mf2c_domain::resource::{Action, TypeSpec};
 
 use super::{Exchange, webhook};
+use crate::certificates;
 use crate::error::ApiError;
 
 /// Answers a request for an action: the type knows it, the method starts it, and the member is there.
@@ -24,6 +25,9 @@ pub(super) async fn answer(
     let id = ResourceId::new(spec.name, name)?;
     if exchange.api.store.get(id.as_str()).is_none() {
         return Err(ApiError::not_found(id.as_str()));
+    }
+    if certificates::acts(spec, action) {
+        return certificates::act(exchange, &id, action, payload).await;
     }
     if webhook::acts(spec) {
         return webhook::act(exchange, id, action).await;

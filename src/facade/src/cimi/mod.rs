@@ -32,7 +32,7 @@ use mf2c_domain::caller::Caller;
 use mf2c_domain::query::{Query, decode_pairs};
 use mf2c_store::Store;
 
-use crate::caller::caller_of;
+use crate::caller::{caller_of, explained};
 use crate::certificates::Authorities;
 use crate::error::ApiError;
 use crate::front::refusal;
@@ -131,7 +131,9 @@ async fn dispatch(request: HttpRequest, payload: Payload, api: Data<Api>) -> Htt
     let caller = caller_of(&request, &api);
     monitor::note_caller(&request, &caller);
     let exchange = Exchange { api: &api, request: &request, caller };
-    let mut response = answer(&exchange, payload).await.unwrap_or_else(ApiError::into_response);
+    let answered = answer(&exchange, payload).await;
+    let mut response =
+        answered.unwrap_or_else(|error| explained(error, &request, &api, &exchange.caller).into_response());
     // Nearly every answer depends on who asks: what stands between may keep none for somebody else, and no browser may
     // take what a user has written for a page.
     let headers = response.headers_mut();

@@ -31,7 +31,7 @@ use mf2c_domain::time::Clock;
 use mf2c_store::Store;
 use tokio::sync::{Notify, Semaphore, watch};
 
-use crate::caller::{caller_of, still_allowed};
+use crate::caller::{caller_of, explained, still_allowed};
 use crate::cimi::Api;
 use crate::error::ApiError;
 use crate::front::Peer;
@@ -218,7 +218,8 @@ fn admitted(request: &HttpRequest, api: &Data<Api>, events: &Arc<Events>) -> Res
     let caller = caller_of(request, api);
     crate::monitor::note_caller(request, &caller);
     let last = request.headers().get("last-event-id").map(|value| value.to_str().unwrap_or("?"));
-    let ask = Ask::read(request.query_string(), last, &caller)?;
+    let ask = Ask::read(request.query_string(), last, &caller);
+    let ask = ask.map_err(|error| explained(error.into(), request, api, &caller))?;
     if events.is_closed() {
         return Err(ApiError::unavailable("the agent is stopping: try again later", 5));
     }
@@ -226,7 +227,7 @@ fn admitted(request: &HttpRequest, api: &Data<Api>, events: &Arc<Events>) -> Res
     let place = events.place(source).map_err(|TooMany { most, of }| {
         ApiError::unavailable(format!("{most} readers follow the events{of}, and no more may: try again later"), 10)
     })?;
-    let allowed = still_allowed(api, &caller);
+    let allowed = still_allowed(request, api, &caller);
     let departure = request.conn_data::<Peer>().map(|peer| peer.departure.clone()).unwrap_or_default();
     Ok(Reader::new(place, ask, caller, allowed, departure))
 }

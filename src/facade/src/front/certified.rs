@@ -11,6 +11,8 @@ pub struct CertifiedUser {
     pub name: String,
     /// The serial number, in lower-case hexadecimal.
     pub serial: String,
+    /// The certified key: SHA-256 of its `SubjectPublicKeyInfo`, in hexadecimal.
+    pub key: String,
     /// From when the certificate holds.
     pub not_before: Timestamp,
     /// Until when it holds.

@@ -24,9 +24,10 @@ use tokio_rustls::server::TlsStream;
 
 use super::{
     boundary::{Limits, RequestLines},
-    certified::{CertifiedUser, ReadCertificate},
+    certified::ReadCertificate,
     refusal::Refusal,
 };
+use crate::certificates::Bearer;
 
 /// Rewritten bytes come in a buffer of their own; one that grew larger than this is given back when it is empty.
 const KEEP_BUFFER: usize = 8192;
@@ -46,7 +47,7 @@ pub struct Peer {
     /// Whether the connection is TLS.
     pub secure: bool,
     /// The user whom the client's certificate names, where it showed one.
-    pub user: Option<Arc<CertifiedUser>>,
+    pub user: Option<Arc<Bearer>>,
     /// Whether the client has left.
     pub departure: Departure,
 }
@@ -88,7 +89,7 @@ impl Transport {
             Self::Plain(_) => None,
             Self::Tls(tls) => tls.get_ref().1.peer_certificates().and_then(|chain| chain.first()),
         };
-        let user = certificate.zip(users).and_then(|(der, read)| read(der)).map(Arc::new);
+        let user = certificate.zip(users).and_then(|(der, read)| read(der)).map(|user| Arc::new(Bearer::new(user)));
         Peer { address, secure: matches!(self, Self::Tls(_)), user, departure: Departure::default() }
     }
 }

@@ -112,7 +112,7 @@ pub(crate) fn first_admin_has_no_password(api: &Api) -> bool {
     !user.is_empty() && !user.contains_key("password")
 }
 
-pub(super) fn stored(exchange: &Exchange<'_>, id: &ResourceId) -> Map<String, Value> {
+pub(crate) fn stored(exchange: &Exchange<'_>, id: &ResourceId) -> Map<String, Value> {
     body_of(exchange.api, id.as_str())
 }
 
@@ -223,7 +223,7 @@ async fn sent(exchange: &Exchange<'_>, payload: Payload) -> Result<Map<String, V
 }
 
 /// The text under a name, if there is any.
-pub(super) fn take(sent: &mut Map<String, Value>, name: &str) -> Result<Option<String>, ApiError> {
+pub(crate) fn take(sent: &mut Map<String, Value>, name: &str) -> Result<Option<String>, ApiError> {
     match sent.remove(name) {
         None => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
@@ -232,7 +232,7 @@ pub(super) fn take(sent: &mut Map<String, Value>, name: &str) -> Result<Option<S
 }
 
 /// Refuses what was not asked for.
-pub(super) fn nothing_else(sent: &Map<String, Value>) -> Result<(), ApiError> {
+pub(crate) fn nothing_else(sent: &Map<String, Value>) -> Result<(), ApiError> {
     sent.keys().next().map_or(Ok(()), |name| {
         let name: String = name.chars().take(60).flat_map(char::escape_debug).collect();
         Err(ApiError::bad_request(format!("`{name}` is not expected here: leave it out")))

@@ -19,7 +19,7 @@ use rustls::{
 };
 
 use super::{CauError, DeviceCertificate, DeviceKey};
-use crate::area::{Credentials, PeerIdentity, Serial, Trust};
+use crate::area::{Credentials, PeerIdentity, Serial, Trust, certificate_pem};
 use crate::provider;
 
 /// Who vouches for others.
@@ -69,7 +69,10 @@ impl Anchors {
     /// The certificate among them, in PEM, that has signed this one.
     #[must_use]
     pub fn issuer_of(&self, leaf: &DeviceCertificate) -> Option<String> {
-        self.certificates.iter().find(|authority| has_signed(authority, leaf)).map(|authority| certificate_pem(authority))
+        self.certificates
+            .iter()
+            .find(|authority| has_signed(authority, leaf))
+            .map(|authority| certificate_pem(authority))
     }
 }
 
@@ -201,11 +204,7 @@ pub type Revoked = Arc<dyn Fn(&Serial) -> bool + Send + Sync>;
 ///
 /// # Errors
 /// [`CauError`] where nobody could be admitted, or the identity is not usable.
-pub fn leader_config(
-    credentials: &Credentials,
-    anchors: &Anchors,
-    revoked: Revoked,
-) -> Result<ServerConfig, CauError> {
+pub fn leader_config(credentials: &Credentials, anchors: &Anchors, revoked: Revoked) -> Result<ServerConfig, CauError> {
     let failed = |error: Error| CauError::Tls(error.to_string());
     let provider = provider();
     let store = anchors.store(false);

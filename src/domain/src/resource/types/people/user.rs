@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use crate::resource::kind::{Field, Fill, Kind, any_text, boolean, email, list, one_of, text, timestamp, word};
+use crate::resource::kind::{Field, Fill, Kind, any_text, boolean, email, list, one_of, pos, text, timestamp, word};
 use crate::resource::spec::{Action, EVERYBODY_MODIFY, Form, Names, Offered, TypeSpec};
+use crate::time::Timestamp;
 
 /// The description of the type.
 pub static SPEC: TypeSpec = TypeSpec::new(
@@ -64,21 +65,43 @@ const ASKED: &[Field] = &[
     list("externalIdentity", &Kind::NonBlank).not_empty().optional("`direct` only: who the person is in other systems"),
 ];
 
-const ACTIONS: &[Action] = &[Action {
-    name: "change-password",
-    rel: "http://sixsq.com/slipstream/1/action/change-password",
-    about: "sets another password, and ends the user's other sessions",
-    methods: &["POST"],
-    body: Some(CHANGE),
-    success: 200,
-    to: Offered::Editors,
-    when: Action::always,
-}];
+const ACTIONS: &[Action] = &[
+    Action {
+        name: "change-password",
+        rel: "http://sixsq.com/slipstream/1/action/change-password",
+        about: "sets another password, and ends the user's other sessions",
+        methods: &["POST"],
+        body: Some(CHANGE),
+        success: 200,
+        to: Offered::Editors,
+        when: Action::always,
+    },
+    Action {
+        name: "certify",
+        rel: "certify",
+        about: "makes a certificate to sign in with at this agent; the key stays where the request was made",
+        methods: &["POST"],
+        body: Some(CERTIFY),
+        success: 201,
+        to: Offered::Editors,
+        when: is_active,
+    },
+];
 
 const CHANGE: &[Field] = &[
     any_text("current-password").optional("the password so far; administrators need not know it"),
     any_text("new-password").required("the password from now on"),
 ];
+
+const CERTIFY: &[Field] = &[
+    text("request").required("a certificate request (PKCS#10) in PEM; what counts of it is the key"),
+    pos("ttl")
+        .optional("how long the certificate shall hold, in seconds: at most 397 days, 30 days if nothing is said"),
+];
+
+fn is_active(user: &Map<String, Value>, _: Timestamp) -> bool {
+    user.get("state").is_some_and(|state| state == "ACTIVE")
+}
 
 /// How far an account is: new and not proved, in use, given up, barred.
 const STATES: &[&str] = &["NEW", "ACTIVE", "DELETED", "SUSPENDED"];

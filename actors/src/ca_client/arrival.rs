@@ -1,0 +1,169 @@
+//! A certificate that has come: checked, kept, and shown from then on.
+
+use std::sync::Arc;
+
+use actix::prelude::*;
+use mf2c_domain::area::role::MemberRole;
+use mf2c_domain::area::spiffe::{SpiffeId, Subject};
+use mf2c_domain::area::upkeep::Upkeep;
+use mf2c_fabric::wire::Enrolled;
+use mf2c_pki::area::{AgentKey, Membership, PeerIdentity, Trust};
+
+use super::member::Member;
+use super::trusting::{News, merge, read};
+use super::{CaClient, CaClientError, Join, MembershipView};
+use crate::ports::EnrolAsk;
+
+/// A certificate, and what it was asked for.
+pub(super) struct Arrival {
+    pub(super) key: AgentKey,
+    pub(super) enrolled: Enrolled,
+    pub(super) role: MemberRole,
+    pub(super) address: String,
+    /// Who leads this agent, if not who is named in the answer.
+    pub(super) leader: Option<SpiffeId>,
+    /// Whether what was believed before counts no longer.
+    pub(super) is_join: bool,
+}
+
+impl CaClient {
+    pub(super) fn join(&mut self, join: Join) -> ResponseActFuture<Self, Result<MembershipView, CaClientError>> {
+        let asked = self.may_join().and_then(|()| {
+            let key = AgentKey::generate().map_err(failed)?;
+            let request = key.request(None, &self.settings.device).map_err(failed)?;
+            Ok((key, request))
+        });
+        let (key, request) = match asked {
+            Ok(asked) => asked,
+            Err(error) => return Box::pin(actix::fut::err(error)),
+        };
+        self.busy = true;
+        let (device, names) = (self.settings.device.clone(), self.settings.names.clone());
+        let address = join.token.address.clone();
+        let role = join.role;
+        let asked = self.transport.enrol(join.token, EnrolAsk { request, role, device, area: None, names });
+        let joined = asked.into_actor(self).then(move |enrolled, client, _| match enrolled {
+            Ok(enrolled) => {
+                let role = enrolled.role;
+                client.accept(Arrival { key, enrolled, role, address, leader: None, is_join: true })
+            }
+            Err(error) => Box::pin(actix::fut::err(error.into())),
+        });
+        Box::pin(joined.map(|joined, client, ctx| {
+            client.busy = false;
+            client.plan(ctx);
+            joined?;
+            // The first look asks for an area's authority, where this agent is to have one.
+            ctx.notify(super::Tick);
+            client.view().ok_or_else(|| CaClientError::Failed("the membership is gone".to_owned()))
+        }))
+    }
+
+    /// A membership that is of use is not thrown away.
+    fn may_join(&self) -> Result<(), CaClientError> {
+        if self.busy {
+            return Err(CaClientError::Failed("a certificate is being asked for already: try again".to_owned()));
+        }
+        let Some(membership) = self.credentials.membership() else { return Ok(()) };
+        let now = self.world.clock.now();
+        let of_no_use = self.credentials.trust().is_revoked(&membership.own)
+            || self.member.as_ref().is_none_or(|member| member.upkeep.may_be_replaced(now));
+        if self.leads || !of_no_use {
+            return Err(CaClientError::Member(membership.own.id.area().unwrap_or_default().to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Checks, keeps and shows a certificate. Links to whom it does not concern stay open.
+    pub(super) fn accept(&mut self, arrival: Arrival) -> ResponseActFuture<Self, Result<(), CaClientError>> {
+        let (role, address) = (arrival.role, arrival.address.clone());
+        let (membership, trust) = match self.check(arrival) {
+            Ok(checked) => checked,
+            Err(error) => return Box::pin(actix::fut::err(error)),
+        };
+        let (files, to) = (Arc::clone(&self.files), address.clone());
+        let before = self.credentials.trust();
+        let kept = tokio::task::spawn_blocking(move || {
+            let Membership { key, certificate, leader, .. } = &membership;
+            let kept = files.lock().save(key, certificate, &trust, leader, role, &to);
+            (membership, trust, kept)
+        });
+        Box::pin(kept.into_actor(self).map(move |kept, client, ctx| {
+            let (membership, trust, kept) = kept.map_err(failed)?;
+            // A certificate that could not be written down is of use as long as this agent runs.
+            if let Err(error) = kept {
+                if client.member.is_none() {
+                    return Err(failed(error));
+                }
+                tracing::error!(%error, "the new certificate could not be kept; after a restart the old one is shown");
+            }
+            let known = client.credentials.trust();
+            client.show(membership, trust, role, address)?;
+            if !Arc::ptr_eq(&before, &known) {
+                // What was revoked while the disk was busy stays revoked: that has been taken over, and is kept too.
+                client.save_trust(ctx);
+            }
+            Ok(())
+        }))
+    }
+
+    fn check(&self, arrival: Arrival) -> Result<(Membership, Trust), CaClientError> {
+        let Arrival { key, enrolled, leader, is_join, .. } = arrival;
+        let unusable =
+            |reason: String| CaClientError::Unusable(format!("the certificate that came is not usable: {reason}"));
+        let now = self.world.clock.now();
+        let certificate = enrolled.certificate.0;
+        let own = PeerIdentity::of(&certificate).map_err(|error| unusable(error.to_string()))?;
+        if own.key != key.hash() {
+            return Err(unusable("it is for another key than the one that was sent".to_owned()));
+        }
+        if !matches!(&own.id.subject, Subject::Agent { device, .. } if *device == self.settings.device) {
+            return Err(unusable(format!("it names {}, expected the device {}", own.id, self.settings.device)));
+        }
+        let leader = match leader {
+            Some(leader) => leader,
+            None => enrolled.leader.parse().map_err(|error| unusable(format!("its leader has no name: {error}")))?,
+        };
+        let trust = if is_join {
+            read(enrolled.trust, now)?
+        } else {
+            let known = self.credentials.trust();
+            merge(&known, enrolled.trust, News::All, now)?.unwrap_or_else(|| Trust::clone(&known))
+        };
+        let chain = std::iter::once(&certificate).chain(trust.intermediates());
+        let chain: Vec<_> = chain.map(|der| der.as_slice().into()).collect();
+        trust.check(&chain, true, false, now).map_err(|error| unusable(error.to_string()))?;
+        Ok((Membership { key, certificate, own, leader }, trust))
+    }
+
+    fn show(
+        &mut self,
+        membership: Membership,
+        trust: Trust,
+        role: MemberRole,
+        address: String,
+    ) -> Result<(), CaClientError> {
+        let PeerIdentity { id, serial, not_before, not_after, .. } = membership.own.clone();
+        let leader = membership.leader.clone();
+        self.credentials.install(membership, trust).map_err(failed)?;
+        let upkeep = Upkeep::new(not_before, not_after, self.world.clock.elapsed(), &*self.world.entropy);
+        tracing::info!(%id, %serial, until = %not_after, renews = %upkeep.renews(), "showing a new certificate");
+        let member = Member { role, leader, address, upkeep, trouble: None };
+        let was_led = self.above();
+        self.member = Some(member);
+        let led = self.above();
+        if was_led != led {
+            self.transport.lead_to(led);
+        }
+        self.transport.close_unbelieved();
+        if self.leads {
+            self.transport.open_door();
+        }
+        self.waiting.clear();
+        Ok(())
+    }
+}
+
+pub(super) fn failed(error: impl std::fmt::Display) -> CaClientError {
+    CaClientError::Failed(error.to_string())
+}

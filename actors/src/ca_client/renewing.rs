@@ -1,0 +1,139 @@
+//! New certificates in place of old ones, in time, and with patience where it fails.
+
+use std::time::Duration;
+
+use actix::prelude::*;
+use mf2c_domain::area::role::MemberRole;
+use mf2c_domain::area::upkeep::Failure;
+use mf2c_fabric::wire::{Answer, Ask, Bytes, Code, Enrolled, Proof, WireError};
+use mf2c_pki::area::AgentKey;
+
+use super::actor::{ask_own, expected};
+use super::arrival::{Arrival, failed};
+use super::{CaClient, CaClientError};
+use crate::ports::LinkError;
+
+/// What people can do where an agent cannot help itself.
+const JOIN_AGAIN: &str = "join again with a new token (`mf2c token create` at the leader, `mf2c join TOKEN` here)";
+
+type Asked = std::pin::Pin<Box<dyn Future<Output = Result<Enrolled, CaClientError>>>>;
+
+impl CaClient {
+    /// The first certificate of the own authority, as soon as what is on its way has come.
+    pub(super) fn obtain(&mut self, ctx: &mut Context<Self>) {
+        if !self.busy {
+            let obtained = self.renew(false).map(|(), client, ctx| client.plan(ctx));
+            ctx.spawn(obtained);
+        }
+    }
+
+    /// Asks for a new certificate with a new key: of the own authority, over the link, or with a proof of the old key
+    /// where that has expired.
+    pub(super) fn renew(&mut self, has_expired: bool) -> ResponseActFuture<Self, ()> {
+        let (key, asked) = match self.ask_for_certificate(has_expired) {
+            Ok(asked) => asked,
+            Err(error) => {
+                self.not_renewed(&error);
+                return Box::pin(actix::fut::ready(()));
+            }
+        };
+        self.busy = true;
+        let (role, address) = match &self.member {
+            Some(member) => (member.role, member.address.clone()),
+            None => (MemberRole::Leader, String::new()),
+        };
+        // An own authority names this agent as the leader; who is above it stays who it was.
+        let leader = self.above().map(|(_, leader)| leader).filter(|_| self.leads);
+        let arrived = asked.into_actor(self).then(move |enrolled, client, _| match enrolled {
+            Ok(enrolled) => client.accept(Arrival { key, enrolled, role, address, leader, is_join: false }),
+            Err(error) => Box::pin(actix::fut::err(error)),
+        });
+        Box::pin(arrived.map(|arrived, client, _| {
+            client.busy = false;
+            client.waiting.clear();
+            if let Err(error) = arrived {
+                client.not_renewed(&error);
+            }
+        }))
+    }
+
+    fn ask_for_certificate(&self, has_expired: bool) -> Result<(AgentKey, Asked), CaClientError> {
+        let membership = self.credentials.membership();
+        let key = AgentKey::generate().map_err(failed)?;
+        let id = membership.as_ref().map(|membership| &membership.own.id);
+        let request = key.request(id, &self.settings.device).map_err(failed)?;
+        let mut names = self.settings.names.clone();
+        if self.leads {
+            names.extend(self.settings.own_names.iter().cloned());
+            let asked = ask_own(self.authority.clone(), Ask::Renew { request: Bytes(request), names });
+            return Ok((key, Box::pin(async { enrolled(asked.await?) })));
+        }
+        let (address, leader) = self.above().ok_or(LinkError::NoMembership)?;
+        let membership = membership.ok_or(LinkError::NoMembership)?;
+        if !has_expired {
+            let asked = self.transport.ask(Ask::Renew { request: Bytes(request), names });
+            return Ok((key, Box::pin(async { enrolled(asked.await?) })));
+        }
+        let signature = Bytes(membership.key.prove(&request).map_err(failed)?);
+        let proof = Proof { certificate: Bytes(membership.certificate.clone()), signature };
+        let ask = Ask::RenewExpired { request: Bytes(request), names, proof };
+        let asked = self.transport.renew_expired(address, self.credentials.trust(), leader, ask);
+        Ok((key, Box::pin(async { Ok(asked.await?) })))
+    }
+
+    /// Plans the next attempt, and tells what is wrong: in the log where it is something else than the last time.
+    fn not_renewed(&mut self, error: &CaClientError) {
+        let (now, elapsed) = (self.world.clock.now(), self.world.clock.elapsed());
+        let Some(member) = &mut self.member else {
+            tracing::error!(%error, "the area's authority made no certificate for this agent; it is asked again");
+            return self.area.failed(elapsed, &*self.world.entropy);
+        };
+        member.upkeep.failed(kind(error), now, elapsed, &*self.world.entropy);
+        let trouble = describe(error, member.upkeep.has_expired(now));
+        if member.trouble.as_ref() == Some(&trouble) {
+            tracing::debug!(trouble, "the certificate could not be renewed");
+        } else {
+            tracing::warn!(trouble, "the certificate could not be renewed; it is tried again");
+        }
+        member.trouble = Some(trouble);
+    }
+
+    /// A look that finds a first certificate missing.
+    pub(super) fn is_without(&self) -> bool {
+        self.leads && self.member.is_none() && self.area.is_due(self.world.clock.elapsed())
+    }
+}
+
+fn enrolled(answer: Answer) -> Result<Enrolled, CaClientError> {
+    expected(answer, |answer| if let Answer::Enrolled(enrolled) = answer { Some(enrolled) } else { None })
+}
+
+fn kind(error: &CaClientError) -> Failure {
+    match error {
+        CaClientError::Link(LinkError::Untrusted { .. }) => Failure::Final,
+        CaClientError::Link(LinkError::Refused(WireError { code, retry_after, .. })) => match code {
+            Code::Auth
+            | Code::Forbidden
+            | Code::Revoked
+            | Code::TokenInvalid
+            | Code::TokenUsed
+            | Code::TokenExpired => Failure::Final,
+            Code::Busy => Failure::Busy(Duration::from_millis(retry_after.unwrap_or_default())),
+            _ => Failure::Passing,
+        },
+        _ => Failure::Passing,
+    }
+}
+
+fn describe(error: &CaClientError, has_expired: bool) -> String {
+    match (error, kind(error)) {
+        (CaClientError::Link(LinkError::Untrusted { .. }), _) => {
+            format!("{error}; if the roots of the area have changed while this agent was away, {JOIN_AGAIN}")
+        }
+        (_, Failure::Final) if has_expired => {
+            format!("the certificate has expired, and a new one is {error}; {JOIN_AGAIN}")
+        }
+        (_, Failure::Final) => format!("a new certificate is {error}"),
+        _ => error.to_string(),
+    }
+}

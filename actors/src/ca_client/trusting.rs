@@ -1,0 +1,208 @@
+//! Whom the agent believes: what of the news it takes, keeps and passes on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::*;
+use mf2c_domain::time::Timestamp;
+use mf2c_fabric::wire::{Answer, Ask, AuthorityTrust, Bytes, Notice, TrustNews};
+use mf2c_pki::area::{ListError, PeerIdentity, Trust};
+
+use super::actor::expected;
+use super::{CaClient, CaClientError};
+use crate::certificate_authority::TakeUpper;
+
+/// The pause between two questions for news. What is urgent is told without being asked for.
+const ASK_EVERY: Duration = Duration::from_secs(300);
+
+/// What of the news is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum News {
+    /// Everything.
+    All,
+    /// Roots and lists; the authority of the own area is not the one of whom it comes from.
+    Roots,
+    /// Lists.
+    Lists,
+}
+
+/// What came, as it is.
+pub(super) fn read(news: AuthorityTrust, now: Timestamp) -> Result<Trust, CaClientError> {
+    let (trust, refused) =
+        Trust::new(news.sequence, plain(news.roots), plain(news.intermediates), plain(news.lists), now)
+            .map_err(unusable)?;
+    refused.iter().for_each(tell_refused);
+    Ok(trust)
+}
+
+/// What is believed after the news; none if nothing has changed.
+pub(super) fn merge(
+    known: &Trust,
+    news: AuthorityTrust,
+    take: News,
+    now: Timestamp,
+) -> Result<Option<Trust>, CaClientError> {
+    let newer = take != News::Lists && news.sequence > known.sequence();
+    let (roots, sequence) =
+        if newer { (plain(news.roots), news.sequence) } else { (known.roots().to_vec(), known.sequence()) };
+    let current = news.sequence >= known.sequence() && !news.intermediates.is_empty();
+    let intermediates =
+        if take == News::All && current { plain(news.intermediates) } else { known.intermediates().to_vec() };
+    let mut changed = newer || intermediates != known.intermediates();
+    let mut trust = if changed {
+        if roots.is_empty() {
+            return Err(CaClientError::Unusable("there are no roots in what came".to_owned()));
+        }
+        let (mut trust, _) = Trust::new(sequence, roots, intermediates, vec![], now).map_err(unusable)?;
+        trust.keep_lists_of(known);
+        trust
+    } else {
+        known.clone()
+    };
+    for list in news.lists {
+        match trust.take_list(&list.0, now) {
+            Ok(()) => changed = true,
+            Err(error) => tell_refused(&error),
+        }
+    }
+    Ok(changed.then_some(trust))
+}
+
+/// A list with a wrong signature is somebody's attempt; the others are of no interest.
+fn tell_refused(error: &ListError) {
+    match error {
+        ListError::Forged => tracing::warn!(%error, "ignored a revocation list"),
+        _ => tracing::debug!(%error, "ignored a revocation list"),
+    }
+}
+
+fn unusable(error: impl std::fmt::Display) -> CaClientError {
+    CaClientError::Unusable(format!("what came of roots and authorities is not usable: {error}"))
+}
+
+fn plain(all: Vec<Bytes>) -> Vec<Vec<u8>> {
+    all.into_iter().map(|bytes| bytes.0).collect()
+}
+
+/// Everything that is believed, for others.
+pub(super) fn whole(trust: &Trust) -> AuthorityTrust {
+    let bytes = |all: &[Vec<u8>]| all.iter().cloned().map(Bytes).collect();
+    AuthorityTrust {
+        sequence: trust.sequence(),
+        roots: bytes(trust.roots()),
+        intermediates: bytes(trust.intermediates()),
+        lists: bytes(&trust.lists()),
+    }
+}
+
+impl CaClient {
+    /// The own authority speaks.
+    pub(super) fn take_trust(&mut self, news: AuthorityTrust, ctx: &mut Context<Self>) -> Result<(), CaClientError> {
+        self.leads = true;
+        let area =
+            news.intermediates.first().and_then(|der| PeerIdentity::of(&der.0).ok()?.id.area().map(str::to_owned));
+        let Some(membership) = self.credentials.membership() else {
+            self.obtain(ctx);
+            return Ok(());
+        };
+        let believed = self.believe(news, News::All, ctx);
+        if area.is_some() && membership.own.id.area() != area.as_deref() {
+            // Admitted by the authority above, and now at the head of an area of its own.
+            self.obtain(ctx);
+        } else {
+            self.transport.open_door();
+        }
+        believed
+    }
+
+    /// A peer speaks.
+    pub(super) fn hear_trust(
+        &mut self,
+        news: AuthorityTrust,
+        peer: &PeerIdentity,
+        ctx: &mut Context<Self>,
+    ) -> Result<(), CaClientError> {
+        let from_leader = self.above().is_some_and(|(_, leader)| leader == peer.id);
+        self.hear(news, from_leader, ctx)
+    }
+
+    fn hear(&mut self, news: AuthorityTrust, from_leader: bool, ctx: &mut Context<Self>) -> Result<(), CaClientError> {
+        let take = match (from_leader, self.leads) {
+            (false, _) => News::Lists,
+            (true, true) => News::Roots,
+            (true, false) => News::All,
+        };
+        if from_leader && self.leads {
+            let told = self.authority.send(TakeUpper(news.clone())).into_actor(self);
+            ctx.spawn(told.map(|told, _, _| match told {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(%error, "the area's authority did not take what the one above sent"),
+                Err(_) => tracing::debug!("the area's authority is stopping"),
+            }));
+        }
+        self.believe(news, take, ctx)
+    }
+
+    fn believe(&mut self, news: AuthorityTrust, take: News, ctx: &mut Context<Self>) -> Result<(), CaClientError> {
+        let known = self.credentials.trust();
+        let Some(trust) = merge(&known, news, take, self.world.clock.now())? else { return Ok(()) };
+        if trust.sequence() > known.sequence() {
+            tracing::info!(sequence = trust.sequence(), roots = trust.roots().len(), "believing other roots");
+        }
+        let notice = self.leads.then(|| Notice::Trust(whole(&trust)));
+        self.credentials.set_trust(trust).map_err(super::arrival::failed)?;
+        self.transport.close_unbelieved();
+        self.save_trust(ctx);
+        if let Some(notice) = notice {
+            self.transport.tell(notice);
+        }
+        Ok(())
+    }
+
+    /// Writes down what is believed, one after the other.
+    pub(super) fn save_trust(&mut self, ctx: &mut Context<Self>) {
+        if self.saving {
+            self.unsaved = true;
+            return;
+        }
+        self.saving = true;
+        let (files, credentials) = (Arc::clone(&self.files), self.credentials.clone());
+        // What is newest is read when it is this one's turn.
+        let saved = tokio::task::spawn_blocking(move || files.lock().save_trust(&credentials.trust()));
+        ctx.spawn(saved.into_actor(self).map(|saved, client, ctx| {
+            client.saving = false;
+            if let Ok(Err(error)) = saved {
+                tracing::error!(%error, "what is believed could not be kept; after a restart the old counts");
+            }
+            if std::mem::take(&mut client.unsaved) {
+                client.save_trust(ctx);
+            }
+        }));
+    }
+
+    /// Asks the leader for news, where it is time.
+    pub(super) fn ask_news(&mut self) -> ResponseActFuture<Self, ()> {
+        let elapsed = self.world.clock.elapsed();
+        let Some((_, leader)) = self.above().filter(|_| self.news.is_due(elapsed)) else {
+            return Box::pin(actix::fut::ready(()));
+        };
+        self.news.done(elapsed, ASK_EVERY);
+        let trust = self.credentials.trust();
+        let have = TrustNews { bundle: trust.sequence(), lists: trust.list_numbers() };
+        let asked = self.transport.ask(Ask::Trust { have });
+        Box::pin(asked.into_actor(self).map(move |answer, client, ctx| {
+            let news = answer.map_err(CaClientError::from).and_then(|answer| {
+                expected(answer, |answer| if let Answer::Trust(trust) = answer { Some(trust) } else { None })
+            });
+            let taken = news.and_then(|news| {
+                // The link was to this leader; meanwhile another may have taken its place.
+                let still = client.above().is_some_and(|(_, now)| now == leader);
+                client.hear(news, still, ctx)
+            });
+            if let Err(error) = taken {
+                tracing::debug!(%error, "no news of the leader");
+                client.news.failed(client.world.clock.elapsed(), &*client.world.entropy);
+            }
+        }))
+    }
+}

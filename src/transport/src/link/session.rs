@@ -1,0 +1,410 @@
+//! One open link: frames in, frames out, questions both ways, signs of life, and its end.
+//!
+//! It is one task with one future, written by hand so that an idle link holds no buffer and its clocks are one timer.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream::{FuturesUnordered, Stream as _};
+use mf2c_actors::ports::LinkError;
+use mf2c_fabric::wire::{Answer, Code, Decoder, Message, WireError, encode};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, Sleep};
+
+use super::base::{Base, ahead};
+use super::counters::{add, count};
+use super::outbox::{Outbox, Written};
+use super::registry::{Asking, Command, Link, Orders};
+use super::rights;
+
+/// Bytes that are read at once.
+const CHUNK: usize = 8192;
+/// Steps after which other tasks of the thread come first.
+const STEPS: usize = 128;
+/// Bytes that are thrown away while a refusal travels.
+const LEFTOVERS: usize = 256 << 10;
+
+/// Why a link ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum End {
+    /// The peer said why.
+    Told(WireError),
+    /// The connection broke, or the peer left.
+    Gone(String),
+    /// We end it, and the peer is told why.
+    Refuse(WireError),
+    /// Everything was answered and it is no longer needed.
+    Done,
+}
+
+impl End {
+    /// For those who still wait for answers.
+    pub(super) fn to_error(&self, address: String) -> LinkError {
+        match self {
+            Self::Told(error) | Self::Refuse(error) => LinkError::Refused(error.clone()),
+            Self::Gone(reason) => LinkError::Unreachable { address, reason: reason.clone() },
+            Self::Done => LinkError::Unreachable { address, reason: "the link was closed".to_owned() },
+        }
+    }
+}
+
+type Served = Pin<Box<dyn Future<Output = (u64, Result<Answer, WireError>)> + Send>>;
+
+/// The instants at which something must have happened.
+struct Clocks {
+    sleep: Pin<Box<Sleep>>,
+    /// The last frame of the peer.
+    heard: Instant,
+    /// When a sign of life is asked for.
+    ping: Instant,
+    /// The frame that is being received must be complete.
+    frame: Option<Instant>,
+    /// The frame that is being sent must be taken.
+    stall: Option<Instant>,
+    /// The questions must be answered, for the link is to end.
+    finish: Option<Instant>,
+}
+
+/// An open link.
+pub(super) struct Session<T> {
+    io: T,
+    base: Arc<Base>,
+    link: Arc<Link>,
+    orders: Orders,
+    decoder: Decoder,
+    outbox: Outbox,
+    /// Our open questions.
+    asked: HashMap<u64, oneshot::Sender<Result<Answer, LinkError>>>,
+    next_question: u64,
+    /// The peer's open questions.
+    serving: FuturesUnordered<Served>,
+    served: Vec<u64>,
+    notices: u32,
+    clocks: Clocks,
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
+    /// A link whose Hellos have agreed. `decoder` may hold what the peer sent behind its Hello.
+    pub(super) fn new(io: T, decoder: Decoder, link: Arc<Link>, orders: Orders, base: Arc<Base>) -> Self {
+        let limits = &base.limits;
+        let sleep = Box::pin(tokio::time::sleep(limits.ping.min(base.until(link.peer.identity.not_after))));
+        let heard = ahead(Duration::ZERO);
+        let ping = heard + limits.ping;
+        let clocks = Clocks { sleep, heard, ping, frame: None, stall: None, finish: None };
+        let outbox = Outbox::new(limits.queue_frames, limits.queue_bytes);
+        let serving = FuturesUnordered::new();
+        let asked = HashMap::new();
+        let (next_question, served, notices) = (1, vec![], 0);
+        Self { io, base, link, orders, decoder, outbox, asked, next_question, serving, served, notices, clocks }
+    }
+
+    /// Runs until the end, and says why it ended.
+    pub(super) async fn run(mut self) -> End {
+        let end = std::future::poll_fn(|cx| self.poll(cx)).await;
+        self.serving.clear();
+        for (_, reply) in self.asked.drain() {
+            let _ = reply.send(Err(end.to_error(self.link.peer.address.to_string())));
+        }
+        // What is rare does not make the task of every link larger.
+        Box::pin(self.part(end)).await
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        for _ in 0..STEPS {
+            match self.step(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(end)) => return Poll::Ready(end),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// One thing that can be done now.
+    fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        if let Poll::Ready(Ok(why)) = Pin::new(&mut self.orders.end).poll(cx) {
+            return Poll::Ready(Err(End::Refuse(why)));
+        }
+        self.write(cx)?;
+        if self.clocks.finish.is_some() && self.asked.is_empty() && self.serving.is_empty() && self.outbox.is_done() {
+            return Poll::Ready(Err(End::Done));
+        }
+        if !self.outbox.is_full() {
+            if let Poll::Ready(Some(command)) = self.orders.commands.poll_recv(cx) {
+                return Poll::Ready(self.obey(command));
+            }
+            if let Poll::Ready(Some((id, result))) = Pin::new(&mut self.serving).poll_next(cx) {
+                self.served.retain(|open| *open != id);
+                return Poll::Ready(self.reply(id, result));
+            }
+            if let Poll::Ready(read) = self.read(cx) {
+                return Poll::Ready(read);
+            }
+        } else {
+            // Nothing is read while so much waits, so it is not the peer that is slow in sending.
+            self.clocks.frame = None;
+        }
+        self.time(cx)
+    }
+
+    /// Sends what can be sent.
+    fn write(&mut self, cx: &mut Context<'_>) -> Result<(), End> {
+        if self.outbox.is_done() {
+            return Ok(());
+        }
+        let mut written = Written::default();
+        let poll = self.outbox.poll_write(&mut self.io, cx, &mut written);
+        add(&self.base.counting.frames_out, written.frames);
+        add(&self.base.counting.bytes_out, written.bytes);
+        match poll {
+            Poll::Ready(Ok(())) => self.clocks.stall = None,
+            Poll::Ready(Err(error)) => return Err(self.last_words(cx).unwrap_or(End::Gone(error.to_string()))),
+            // Each frame has its time anew.
+            Poll::Pending if self.clocks.stall.is_none() || written.frames > 0 => {
+                self.clocks.stall = Some(ahead(self.base.limits.write_stall));
+            }
+            Poll::Pending => {}
+        }
+        Ok(())
+    }
+
+    /// What the peer said before it stopped to take anything.
+    fn last_words(&mut self, cx: &mut Context<'_>) -> Option<End> {
+        let mut left = LEFTOVERS;
+        loop {
+            while let Some(message) = self.decoder.next().ok()? {
+                if let Message::Close(why) = message {
+                    return Some(End::Told(why));
+                }
+            }
+            let mut chunk = [0; CHUNK];
+            let mut chunk = ReadBuf::new(&mut chunk);
+            match Pin::new(&mut self.io).poll_read(cx, &mut chunk) {
+                Poll::Ready(Ok(())) if !chunk.filled().is_empty() && left > 0 => {
+                    left = left.saturating_sub(chunk.filled().len());
+                    self.decoder.feed(chunk.filled());
+                }
+                _ => return None,
+            }
+        }
+    }
+
+    /// Takes one message, or some bytes of it.
+    fn read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        if let Some(message) = self.decoder.next().map_err(End::Refuse)? {
+            count(&self.base.counting.frames_in);
+            self.clocks.heard = ahead(Duration::ZERO);
+            self.clocks.ping = self.clocks.heard + self.base.limits.ping;
+            self.clocks.frame = None;
+            return Poll::Ready(self.take(message));
+        }
+        if self.decoder.is_inside() {
+            self.clocks.frame.get_or_insert_with(|| ahead(self.base.limits.frame));
+        }
+        let mut chunk = [0; CHUNK];
+        let mut chunk = ReadBuf::new(&mut chunk);
+        match Pin::new(&mut self.io).poll_read(cx, &mut chunk) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Err(error)) => Poll::Ready(Err(End::Gone(error.to_string()))),
+            Poll::Ready(Ok(())) if chunk.filled().is_empty() => {
+                let inside = if self.decoder.is_inside() { " in the middle of a frame" } else { "" };
+                Poll::Ready(Err(End::Gone(format!("the peer closed the connection{inside}"))))
+            }
+            Poll::Ready(Ok(())) => {
+                add(&self.base.counting.bytes_in, chunk.filled().len());
+                self.decoder.feed(chunk.filled());
+                Poll::Ready(Ok(()))
+            }
+        }
+    }
+
+    /// Does what a message says.
+    fn take(&mut self, message: Message) -> Result<(), End> {
+        match message {
+            Message::Hello(_) => {
+                Err(End::Refuse(WireError::new(Code::BadFrame, "a second Hello, expected one at the beginning")))
+            }
+            Message::Ping(number) => self.send(&Message::Pong(number)),
+            Message::Pong(_) => Ok(()),
+            Message::Close(error) => Err(End::Told(error)),
+            Message::Reply { re, result } => {
+                // Nobody waits any more for an answer that comes late.
+                if let Some(reply) = self.asked.remove(&re) {
+                    let _ = reply.send(result.map_err(LinkError::Refused));
+                }
+                Ok(())
+            }
+            Message::Notice(notice) => {
+                self.notices = self.notices.saturating_add(1);
+                let notice = rights::notice(&self.link.peer, notice, self.notices);
+                if let (Some(notice), Some(service)) = (notice, self.base.service.get()) {
+                    service.notice(notice, Arc::clone(&self.link.peer.identity));
+                }
+                Ok(())
+            }
+            Message::Request { id, deadline, ask } => {
+                if self.served.contains(&id) {
+                    let text = "a question with the number of one that is open, expected a new number";
+                    return Err(End::Refuse(WireError::new(Code::BadFrame, text)));
+                }
+                if let Err(refused) = rights::may_ask(&self.link.peer, &ask) {
+                    return self.reply(id, Err(refused));
+                }
+                if self.served.len() >= self.base.limits.in_flight || self.clocks.finish.is_some() {
+                    return self.reply(id, Err(WireError::new(Code::Busy, "too many open questions: ask again later")));
+                }
+                let peer = &self.link.peer;
+                let within = Duration::from_millis(deadline.into());
+                let answer = self.base.answer(ask, Some(Arc::clone(&peer.identity)), peer.address.ip(), within);
+                self.served.push(id);
+                self.serving.push(Box::pin(async move { (id, answer.await) }));
+                Ok(())
+            }
+        }
+    }
+
+    /// Does what the agent wants.
+    fn obey(&mut self, command: Command) -> Result<(), End> {
+        match command {
+            Command::Ask(asking) => self.ask(*asking),
+            Command::Send(frame) => {
+                self.outbox.push(frame);
+                Ok(())
+            }
+            Command::Finish => {
+                self.orders.commands.close();
+                self.clocks.finish = Some(ahead(self.base.limits.answer));
+                Ok(())
+            }
+        }
+    }
+
+    fn ask(&mut self, asking: Asking) -> Result<(), End> {
+        let Asking { ask, deadline, reply } = asking;
+        if self.asked.len() >= self.base.limits.in_flight {
+            self.asked.retain(|_, reply| !reply.is_closed());
+        }
+        if self.asked.len() >= self.base.limits.in_flight {
+            let busy = WireError::new(Code::Busy, "too many questions to this peer are open: ask again later");
+            let _ = reply.send(Err(LinkError::Refused(busy)));
+            return Ok(());
+        }
+        let id = self.next_question;
+        self.next_question += 1;
+        match encode(&Message::Request { id, deadline, ask }, self.link.peer.agreement.max_frame) {
+            Ok(frame) => {
+                self.asked.insert(id, reply);
+                self.outbox.push(frame.into());
+            }
+            Err(error) => {
+                let _ = reply.send(Err(LinkError::Refused(error)));
+            }
+        }
+        Ok(())
+    }
+
+    fn reply(&mut self, re: u64, result: Result<Answer, WireError>) -> Result<(), End> {
+        let max_frame = self.link.peer.agreement.max_frame;
+        let frame = encode(&Message::Reply { re, result }, max_frame)
+            .or_else(|error| encode(&Message::Reply { re, result: Err(error) }, max_frame));
+        self.outbox.push(frame.map_err(End::Refuse)?.into());
+        Ok(())
+    }
+
+    fn send(&mut self, message: &Message) -> Result<(), End> {
+        let frame = encode(message, self.link.peer.agreement.max_frame).map_err(End::Refuse)?;
+        self.outbox.push(frame.into());
+        Ok(())
+    }
+
+    /// Looks at the clocks, and sets the timer to the next thing that must happen.
+    fn time(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        let limits = &self.base.limits;
+        let due = |clock: Option<Instant>, now: Instant| clock.is_some_and(|clock| clock <= now);
+        let left = self.base.until(self.link.peer.identity.not_after);
+        let clocks = &mut self.clocks;
+        let others = [clocks.frame, clocks.stall, clocks.finish].into_iter().flatten();
+        let next = others.fold(clocks.ping, Instant::min);
+        // The wall clock may be set, so the end of the certificate is looked at with every ping, and then again.
+        let next = if left < limits.ping { next.min(ahead(left)) } else { next };
+        // A timer that is early costs one look more; setting it anew with every frame would cost more.
+        if next < clocks.sleep.deadline() || clocks.sleep.is_elapsed() {
+            clocks.sleep.as_mut().reset(next);
+        }
+        if clocks.sleep.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        let now = ahead(Duration::ZERO);
+        let end = |code, text: &str| Poll::Ready(Err(End::Refuse(WireError::new(code, text))));
+        if left.is_zero() {
+            return end(Code::Auth, "the certificate of this link has expired: come back with a new one");
+        }
+        if due(clocks.stall, now) {
+            count(&self.base.counting.stalled);
+            return end(Code::Busy, "a frame was not taken in time: read faster, or come back later");
+        }
+        if due(clocks.frame, now) {
+            return end(Code::BadFrame, "a frame did not arrive whole in time");
+        }
+        if due(clocks.finish, now) {
+            return Poll::Ready(Err(End::Done));
+        }
+        if now >= clocks.heard + limits.dead {
+            count(&self.base.counting.stalled);
+            return Poll::Ready(Err(End::Gone(format!("no sign of life for {} s", limits.dead.as_secs()))));
+        }
+        if now >= clocks.ping {
+            clocks.ping = now + limits.ping;
+            self.notices = 0;
+            return Poll::Ready(self.send(&Message::Ping(0)));
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Tells the peer why, if it is told anything, and leaves so that this can arrive.
+    async fn part(mut self, end: End) -> End {
+        let last = match &end {
+            End::Refuse(why) => {
+                encode(&Message::Close(why.clone()), self.link.peer.agreement.max_frame).ok().map(Bytes::from)
+            }
+            End::Done => None,
+            End::Told(_) | End::Gone(_) => return end,
+        };
+        self.outbox.end_with(last);
+        let Self { mut io, mut outbox, base, .. } = self;
+        let farewell = async {
+            let mut written = Written::default();
+            std::future::poll_fn(|cx| outbox.poll_write(&mut io, cx, &mut written)).await?;
+            add(&base.counting.frames_out, written.frames);
+            linger(&mut io).await
+        };
+        let _ = tokio::time::timeout(base.limits.linger, farewell).await;
+        end
+    }
+}
+
+/// Ends the own direction and waits for the end of the other: a connection that is closed over unread bytes is reset, and a
+/// reset may overtake the reason. The caller bounds the time.
+pub(super) async fn linger<T: AsyncRead + AsyncWrite + Unpin>(io: &mut T) -> std::io::Result<()> {
+    io.shutdown().await?;
+    let mut left = LEFTOVERS;
+    let mut chunk = [0; 1024];
+    while left > 0 {
+        match io.read(&mut chunk).await? {
+            0 => break,
+            read => left = left.saturating_sub(read),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;

@@ -1,0 +1,89 @@
+//! What bounds a link. The numbers are those of the specification of the transport; tests and operators change them.
+
+use std::time::Duration;
+
+/// What the links of an agent are told at start.
+#[derive(Debug, Clone)]
+pub struct LinkSettings {
+    /// What the agent is in its area, for the Hello: `agent`, `leader` or `cloud`.
+    pub role: String,
+    /// Changes when the agent's store is lost.
+    pub incarnation: u64,
+    /// The bounds.
+    pub limits: LinkLimits,
+}
+
+impl LinkSettings {
+    /// The usual bounds.
+    #[must_use]
+    pub fn new(role: &str) -> Self {
+        Self { role: role.to_owned(), incarnation: 0, limits: LinkLimits::default() }
+    }
+}
+
+/// The bounds of time, memory and number.
+#[derive(Debug, Clone)]
+pub struct LinkLimits {
+    /// From the connection to the end of the TLS handshake.
+    pub handshake: Duration,
+    /// From there to the Hello.
+    pub hello: Duration,
+    /// From the first byte of a frame to its last.
+    pub frame: Duration,
+    /// For the peer to take one whole frame from us.
+    pub write_stall: Duration,
+    /// After so long without a frame from the peer, it is asked for a sign of life.
+    pub ping: Duration,
+    /// After so long without a frame from the peer, the link is given up.
+    pub dead: Duration,
+    /// How long an answer is waited for, and how long one may be in the making.
+    pub answer: Duration,
+    /// How long a connection of one who has no certificate yet may last in all.
+    pub join: Duration,
+    /// How long a connection that was refused is held for the reason to arrive.
+    pub linger: Duration,
+    /// The largest frame, in bytes, without its length.
+    pub max_frame: u32,
+    /// The largest frame of one who has no certificate yet, in bytes.
+    pub max_join_frame: u32,
+    /// Open questions in each direction of a link.
+    pub in_flight: usize,
+    /// Frames that wait to be sent on a link.
+    pub queue_frames: usize,
+    /// Bytes that wait to be sent on a link; one frame more may wait.
+    pub queue_bytes: usize,
+    /// Connections whose other end is not yet known.
+    pub half_open: usize,
+    /// Of them, from one address.
+    pub half_open_per_source: usize,
+    /// Links in all.
+    pub links: usize,
+    /// Links of one peer; a newer one takes the place of the oldest.
+    pub links_per_peer: usize,
+}
+
+impl Default for LinkLimits {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self {
+            handshake: seconds(5),
+            hello: seconds(5),
+            frame: seconds(10),
+            write_stall: seconds(30),
+            ping: seconds(15),
+            dead: seconds(60),
+            answer: seconds(30),
+            join: seconds(30),
+            linger: seconds(1),
+            max_frame: 1 << 20,
+            max_join_frame: 16 << 10,
+            in_flight: 64,
+            queue_frames: 256,
+            queue_bytes: 512 << 10,
+            half_open: 64,
+            half_open_per_source: 16,
+            links: 4096,
+            links_per_peer: 4,
+        }
+    }
+}
