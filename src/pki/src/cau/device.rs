@@ -2,7 +2,9 @@
 
 use mf2c_domain::time::Timestamp;
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_RSA_SHA256, PublicKeyData as _, RsaKeySize};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject as _};
+use rustls::pki_types::{
+    CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, SubjectPublicKeyInfoDer, pem::PemObject as _,
+};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::CauError;
@@ -138,6 +140,17 @@ pub(super) fn serial(der: &[u8]) -> Option<Serial> {
     Some(Serial::from_bytes(read.raw_serial()))
 }
 
+/// A public key in PEM as readers of the original want it: labelled `RSA PUBLIC KEY`, though what is in it is not PKCS#1.
+/// They take off that label and no other. Keys of other kinds, which they cannot use anyway, keep theirs.
+#[must_use]
+pub fn mislabelled(public_key_pem: &str) -> String {
+    // rsaEncryption (RFC 8017, A.1).
+    const RSA: &[u8] = &[0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x01, 0x01];
+    let der = SubjectPublicKeyInfoDer::from_pem_slice(public_key_pem.as_bytes());
+    let is_rsa = der.is_ok_and(|der| der.windows(RSA.len()).take(16).any(|bytes| bytes == RSA));
+    if is_rsa { public_key_pem.replace(" PUBLIC KEY-", " RSA PUBLIC KEY-") } else { public_key_pem.to_owned() }
+}
+
 /// Whom a certificate names, for the log: its SPIFFE ID, or its subject, with its serial number.
 #[must_use]
 pub fn holder(der: &[u8]) -> String {
@@ -164,6 +177,9 @@ mod tests {
         for pem in [&pem, &old] {
             assert_eq!(DeviceKey::from_pem(pem).unwrap().0.subject_public_key_info(), key.0.subject_public_key_info());
         }
+        let public = key.0.public_key_pem();
+        assert_eq!(mislabelled(&public), public.replace("PUBLIC KEY", "RSA PUBLIC KEY"));
+        assert_eq!(mislabelled("x"), "x");
         assert!(key.request("edge-7").unwrap().starts_with("-----BEGIN CERTIFICATE REQUEST-----"));
         for bad in ["", "nonsense", "-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n"] {
             assert!(DeviceKey::from_pem(bad).is_err());

@@ -5,7 +5,7 @@ mod doors;
 
 use thiserror::Error;
 
-pub use device::{DeviceCertificate, DeviceKey, holder};
+pub use device::{DeviceCertificate, DeviceKey, holder, mislabelled};
 pub use doors::{Anchors, Revoked, authority_in, client_config, leader_config, regional_config};
 
 use crate::PkiError;

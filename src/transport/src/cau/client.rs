@@ -12,6 +12,7 @@ use std::time::Duration;
 use mf2c_domain::area::token::JoinToken;
 use mf2c_domain::legacy::identity::common_name;
 use mf2c_domain::legacy::request::{CertRequest, Iteration};
+use mf2c_domain::time::Clock;
 use mf2c_pki::cau::{Anchors, CauError, DeviceCertificate, DeviceKey, authority_in, client_config};
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, RequestBuilder, redirect};
@@ -26,7 +27,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tracing::info;
 
-use super::Directory;
+use super::RegionalCau;
 use super::http::TOKEN;
 use super::leader::FAREWELL;
 use super::pkidata::PkiData;
@@ -80,16 +81,22 @@ pub enum ClientError {
 pub struct CauClient {
     settings: CauClientSettings,
     vouching: Vouching,
-    directory: Arc<dyn Directory>,
+    own: Arc<dyn RegionalCau>,
+    clock: Arc<dyn Clock>,
     /// Two triggers at once would make two keys.
     turn: Mutex<()>,
 }
 
 impl CauClient {
-    /// Nothing is read or connected yet.
+    /// Nothing is read or connected yet. `own` is what this agent has certified itself.
     #[must_use]
-    pub fn new(settings: CauClientSettings, vouching: Vouching, directory: Arc<dyn Directory>) -> Self {
-        Self { settings, vouching, directory, turn: Mutex::default() }
+    pub fn new(
+        settings: CauClientSettings,
+        vouching: Vouching,
+        own: Arc<dyn RegionalCau>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { settings, vouching, own, clock, turn: Mutex::default() }
     }
 
     /// Gets a certificate, unless there is one with more than a third of its life left, and shows it to the leader's CAU.
@@ -132,7 +139,7 @@ impl CauClient {
     /// # Errors
     /// [`ClientError::PublicKey`].
     pub async fn public_key(&self, device: &str) -> Result<String, ClientError> {
-        if let Some(own) = self.directory.public_key(device) {
+        if let Ok(own) = self.own.public_key(device.to_owned()).await {
             return Ok(own);
         }
         let flow = async {
@@ -149,7 +156,7 @@ impl CauClient {
     }
 
     async fn kept(&self, device: &str) -> Result<(Arc<DeviceKey>, Option<DeviceCertificate>), String> {
-        let (data, device, now) = (PkiData(self.settings.pkidata.clone()), device.to_owned(), self.directory.now());
+        let (data, device, now) = (PkiData(self.settings.pkidata.clone()), device.to_owned(), self.clock.now());
         off_thread(move || {
             let key = data.key()?;
             let kept = data.certificate(&device, &key, now);
@@ -195,7 +202,7 @@ impl CauClient {
         if !certificate.is_for(key) {
             return Err(format!("{address} has certified another key"));
         }
-        if !certificate.holds(self.directory.now()) {
+        if !certificate.holds(self.clock.now()) {
             return Err(format!("{address} gave a certificate that does not hold now: compare the clocks"));
         }
         let authority = match anchors.issuer_of(&certificate) {

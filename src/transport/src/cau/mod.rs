@@ -16,7 +16,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mf2c_domain::legacy::request::CertRequest;
-use mf2c_domain::time::Timestamp;
 use rustls::ServerConfig;
 use thiserror::Error;
 
@@ -44,15 +43,6 @@ pub trait RegionalCau: Send + Sync {
 
     /// The certificate of the authority that signs, in PEM.
     fn authority(&self) -> CauAnswer<String>;
-}
-
-/// What of its own an agent asks itself for, instead of a CAU.
-pub trait Directory: Send + Sync {
-    /// The certified public key of a device in PEM, if this agent has certified it.
-    fn public_key(&self, device: &str) -> Option<String>;
-
-    /// The present instant.
-    fn now(&self) -> Timestamp;
 }
 
 /// Why a regional CAU does not do it. The texts are for the client.
