@@ -12,7 +12,7 @@ use mf2c_domain::time::Timestamp;
 use mf2c_fabric::wire::{Answer, Ask, Bytes, Code, Proof, WireError};
 use mf2c_pki::area::{PeerIdentity, Request, verify_proof};
 
-use super::issue::{Order, Pending, busy, internal, is_revoked, later, no_authority, role_of, unit_of};
+use super::issue::{Order, Pending, busy, is_revoked, later, no_authority, role_of, unit_of};
 use super::names::{allowed, besides, shown};
 use super::tokens::{Stored, Unusable};
 use super::{CertificateAuthority, record};
@@ -92,12 +92,8 @@ impl CertificateAuthority {
         let forbidden = |text: String| WireError::new(Code::Forbidden, text);
         check_device(&asked.device).map_err(|error| forbidden(error.to_string()))?;
         let request = read_request(&asked.request)?;
-        let ask = TokenAsk {
-            role: asked.role,
-            area: asked.area.as_deref(),
-            device: &asked.device,
-            key: request.key_hash(),
-        };
+        let ask =
+            TokenAsk { role: asked.role, area: asked.area.as_deref(), device: &asked.device, key: request.key_hash() };
         let now = self.world.clock.now();
         match self.tokens.reserve(&asked.token, &token, &ask, now) {
             Err(unusable) => Err(self.refuse_token(&asked.token, unusable, source)),
@@ -114,13 +110,7 @@ impl CertificateAuthority {
     }
 
     /// What is to be certified for a joiner whose token is good.
-    fn order(
-        &self,
-        asked: Enrolment,
-        token: &Stored,
-        request: Request,
-        source: IpAddr,
-    ) -> Result<Order, WireError> {
+    fn order(&self, asked: Enrolment, token: &Stored, request: Request, source: IpAddr) -> Result<Order, WireError> {
         let seat = self.seat.as_ref().ok_or_else(no_authority)?;
         let forbidden = |text: String| WireError::new(Code::Forbidden, text);
         let leads = (asked.role == MemberRole::Leader).then(|| token.area.clone());
@@ -156,7 +146,8 @@ impl CertificateAuthority {
             ));
         }
         let named = request.common_name().filter(|name| !device.starts_with(name));
-        let other = named.and_then(|name| self.register.knows_like(name).filter(|other| other.chars().take(64).eq(name.chars())));
+        let other = named
+            .and_then(|name| self.register.knows_like(name).filter(|other| other.chars().take(64).eq(name.chars())));
         match other {
             Some(other) => Err(format!("the certificate request names the device `{other}`, expected `{device}`")),
             None => Ok(()),
@@ -168,9 +159,9 @@ impl CertificateAuthority {
         let own = self.seat.as_ref().is_some_and(|seat| seat.area_name() == area);
         match self.register.leader_of(area) {
             _ if own => Err(format!("the area `{area}` is led by this agent: choose another name for the new area")),
-            Some(other) if other != device => {
-                Err(format!("the area `{area}` is led by the device `{other}`: revoke it first, or choose another name"))
-            }
+            Some(other) if other != device => Err(format!(
+                "the area `{area}` is led by the device `{other}`: revoke it first, or choose another name"
+            )),
             _ => Ok(()),
         }
     }
@@ -207,8 +198,8 @@ impl CertificateAuthority {
         let request = read_request(request)?;
         let standing = self.register.standing(device);
         let bound = standing.map(|standing| standing.names.as_slice()).unwrap_or_default();
-        let names = allowed(names, &peer.id, source, [bound, &[]])
-            .map_err(|text| WireError::new(Code::Forbidden, text))?;
+        let names =
+            allowed(names, &peer.id, source, [bound, &[]]).map_err(|text| WireError::new(Code::Forbidden, text))?;
         let unit = unit_of(role_of(&peer.unit));
         let leads = standing.and_then(|standing| standing.leads.clone()).filter(|_| unit == "leader");
         let (id, life) = (peer.id.clone(), self.settings.leaf_life);
@@ -249,7 +240,11 @@ impl CertificateAuthority {
         self.check_unrevoked(peer)?;
         let device = peer.id.device().unwrap_or_default();
         if peer.id != seat.agent(device) || peer.issuer != seat.area.key_id() {
-            let text = format!("{} is no agent of the area `{}`: ask the agent that leads your area", peer.id, seat.area_name());
+            let text = format!(
+                "{} is no agent of the area `{}`: ask the agent that leads your area",
+                peer.id,
+                seat.area_name()
+            );
             return Err(WireError::new(Code::Forbidden, text));
         }
         Ok(())
@@ -273,10 +268,15 @@ impl CertificateAuthority {
                 && matches!(&peer.id.subject, Subject::Agent { area: shown, .. } if shown == seat.area_name() || shown == area)
         });
         let Some(area) = area else {
-            return Err(forbidden(format!("{} was not admitted as the leader of an area: make a token with `--role leader`", peer.id)));
+            return Err(forbidden(format!(
+                "{} was not admitted as the leader of an area: make a token with `--role leader`",
+                peer.id
+            )));
         };
         if seat.roots.is_empty() {
-            return Err(forbidden("the key of the root is not on this machine, so no area can be certified here".to_owned()));
+            return Err(forbidden(
+                "the key of the root is not on this machine, so no area can be certified here".to_owned(),
+            ));
         }
         self.check_led(&area, &device).map_err(forbidden)?;
         let id = SpiffeId { trust_domain: seat.id().trust_domain.clone(), subject: Subject::Area { area } };
@@ -298,7 +298,8 @@ impl CertificateAuthority {
             return Err(forbidden(format!("a user's certificate cannot hold for {ttl} s: expected 1 s to 30 days")));
         }
         let area = seat.area_name().to_owned();
-        let id = SpiffeId { trust_domain: seat.id().trust_domain.clone(), subject: Subject::User { area, device, name } };
+        let id =
+            SpiffeId { trust_domain: seat.id().trust_domain.clone(), subject: Subject::User { area, device, name } };
         let order = Order {
             request: read_request(request)?,
             id,
@@ -317,7 +318,10 @@ impl CertificateAuthority {
         let (able, unable): (Vec<_>, Vec<_>) =
             besides(names, own).into_iter().partition(|name| seat.area.vouches_for(name));
         for name in unable {
-            tracing::info!(name, "the area's authority does not vouch for this name; `mf2c ca init --domain` permits domains");
+            tracing::info!(
+                name,
+                "the area's authority does not vouch for this name; `mf2c ca init --domain` permits domains"
+            );
         }
         let order = Order {
             request: read_request(request)?,

@@ -53,6 +53,13 @@ enum Reply {
     Area,
 }
 
+impl Pending {
+    /// The id of the token that is used up, with the serial number of the certificate.
+    pub(super) fn used_token(&self) -> Option<(&str, &str)> {
+        self.token.as_ref().map(|(id, used)| (id.as_str(), used.serial.as_str()))
+    }
+}
+
 /// The role that a unit stands for.
 pub(super) fn role_of(unit: &str) -> MemberRole {
     if unit == "leader" { MemberRole::Leader } else { MemberRole::Agent }
@@ -128,7 +135,6 @@ impl CertificateAuthority {
 
     /// Signs the certificates of the authority of an area below, one by each root.
     pub(super) fn sign_area(&mut self, request: &Request, id: &SpiffeId, device: &str) -> Result<Pending, WireError> {
-        let now = self.world.clock.now();
         let seat = self.seat.as_ref().ok_or_else(no_authority)?;
         let (mut documents, mut issued) = (Vec::new(), Vec::new());
         for root in &seat.roots {
@@ -193,8 +199,7 @@ pub(super) fn certify(
 ) -> Result<(Issued, NewDocument), AuthorityError> {
     let failed = |error: AreaError| AuthorityError::Refused(error.to_string());
     let serial = Serial::random(&*world.entropy);
-    let issued =
-        root.certify_area(request, id, &seat.state.domains, serial, world.clock.now()).map_err(failed)?;
+    let issued = root.certify_area(request, id, &seat.state.domains, serial, world.clock.now()).map_err(failed)?;
     let record = Record {
         serial: &issued.serial,
         kind: "area",

@@ -13,14 +13,32 @@ use mf2c_domain::area::token::JoinToken;
 use mf2c_domain::caller::Caller;
 use mf2c_domain::time::Timestamp;
 use mf2c_fabric::wire::{Answer, Ask, AuthorityTrust, WireError};
+use mf2c_pki::PkiError;
 use mf2c_pki::area::{Authority, PeerIdentity};
+use mf2c_store::StoreError;
 use thiserror::Error;
 
 pub use actor::CertificateAuthority;
+pub use record::document_of_user;
 
 use crate::ca_client::TakeTrust;
 
 mod actor;
+mod answer;
+mod audit;
+mod change;
+mod foreign;
+mod issue;
+mod load;
+mod names;
+mod record;
+mod register;
+mod revoke;
+mod seat;
+mod state;
+mod sweep;
+mod token;
+mod tokens;
 
 /// What the authority is told at start.
 #[derive(Debug, Clone)]
@@ -94,7 +112,13 @@ pub struct AreaRequest;
 #[rtype(result = "Result<(), AuthorityError>")]
 pub struct TakeAreaCertificates(pub Vec<Vec<u8>>);
 
-/// Does what is due: signs lists anew, ends the change of a root, renews the area's authority, sweeps. Sent by a timer.
+/// Sweeps away what nobody needs any more: certificates seven days after their end, join tokens a day after their use or
+/// end, at most 1000 of each; how many. Sent by a timer.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "usize")]
+pub struct Sweep;
+
+/// Does what is due: signs lists anew, ends the change of a root, renews the area's authority. Sent by a timer.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]
 pub struct Tick;
@@ -264,4 +288,19 @@ pub enum AuthorityError {
     /// A fault of ours: the log tells more.
     #[error("{0}")]
     Failed(String),
+}
+
+impl From<PkiError> for AuthorityError {
+    fn from(error: PkiError) -> Self {
+        match std::error::Error::source(&error) {
+            Some(source) => Self::Failed(format!("{error}: {source}")),
+            None => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+impl From<StoreError> for AuthorityError {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error.to_string())
+    }
 }

@@ -7,7 +7,7 @@ use mf2c_domain::area::spiffe::{SpiffeId, Subject};
 use mf2c_domain::area::token::{hex, root_hash};
 use mf2c_domain::time::Timestamp;
 use mf2c_fabric::wire::{AuthorityTrust, Bytes};
-use mf2c_pki::area::{Authority, AuthorityFiles, PeerIdentity, Rank, certificate_pem};
+use mf2c_pki::area::{Authority, AuthorityFiles, PeerIdentity, Rank, Serial, certificate_pem};
 
 use super::register::{Issuer, Register};
 use super::state::{Base64, State};
@@ -41,7 +41,11 @@ impl Seat {
         let state = State::read(&json).map_err(|error| {
             AuthorityError::Failed(format!("`ca/authority.json` in the data directory cannot be read ({error}): restore the directory from a backup"))
         })?;
-        let missing = |what| AuthorityError::Failed(format!("`ca/{what}` is missing in the data directory: restore the directory from a backup"));
+        let missing = |what| {
+            AuthorityError::Failed(format!(
+                "`ca/{what}` is missing in the data directory: restore the directory from a backup"
+            ))
+        };
         let area = files.load(Rank::Area)?.ok_or_else(|| missing("area.key"))?;
         let Some(fingerprint) = &state.root else {
             return Ok(Some(Self::new(files.clone(), area, Vec::new(), state)));
@@ -76,10 +80,36 @@ impl Seat {
     /// Forgets certificates of the area's authority by roots that are not believed.
     fn drop_strangers(&mut self) -> Result<(), AuthorityError> {
         let roots = self.root_certificates();
-        let known: Vec<String> = roots.iter().flat_map(|root| PeerIdentity::of(root)).map(|root| root.key_id()).collect();
+        let known: Vec<String> =
+            roots.iter().flat_map(|root| PeerIdentity::of(root)).map(|root| root.key_id()).collect();
         let all = self.area.certificates();
         let kept: Vec<_> = all.iter().filter(|der| known.contains(&issuer_of(der))).cloned().collect();
         if kept.is_empty() || kept.len() == all.len() { Ok(()) } else { self.take_certificates(kept) }
+    }
+
+    /// Whether there are keys of an authority, whole or not.
+    pub(super) fn has_keys(files: &AuthorityFiles) -> Result<bool, AuthorityError> {
+        Ok(files.load(Rank::Root)?.is_some() || files.load(Rank::Area)?.is_some())
+    }
+
+    /// Completes a new one with its root, which has certified the area's authority.
+    pub(super) fn seal(&mut self, root: Authority, certificate: Vec<u8>) -> Result<(), AuthorityError> {
+        self.area.set_certificates(vec![certificate]).map_err(failed)?;
+        self.state.root = Some(fingerprint_of(&root));
+        self.roots = vec![root];
+        Ok(())
+    }
+
+    /// Whether a certificate is one of this authority's own, or of its roots.
+    pub(super) fn is_own(&self, serial: &Serial) -> bool {
+        let roots = self.root_certificates();
+        let mut own = self.area.certificates().iter().chain(&roots);
+        own.any(|der| PeerIdentity::of(der).is_ok_and(|certificate| certificate.serial == *serial))
+    }
+
+    /// SHA-256 of the newest root, in hexadecimal.
+    pub(super) fn view_root(&self) -> String {
+        hex(&self.root_hash())
     }
 
     /// Writes everything, the state last.
@@ -112,10 +142,6 @@ impl Seat {
     /// The agent that leads the area: this one.
     pub(super) fn leader(&self) -> SpiffeId {
         self.agent(&self.state.device)
-    }
-
-    pub(super) fn root_id(&self) -> SpiffeId {
-        SpiffeId { trust_domain: self.id().trust_domain.clone(), subject: Subject::Root }
     }
 
     /// The roots in DER, the newest first.
@@ -168,7 +194,8 @@ impl Seat {
         let life = i128::try_from(settings.list_life.as_nanos()).unwrap_or_default();
         let end = Timestamp::from_nanos(now.nanos() + life);
         let number = self.state.list_number + 1;
-        let mut lists = vec![self.area.revocation_list(number, &register.revoked(Issuer::Area, now), now, end).map_err(failed)?];
+        let mut lists =
+            vec![self.area.revocation_list(number, &register.revoked(Issuer::Area, now), now, end).map_err(failed)?];
         for root in &self.roots {
             lists.push(root.revocation_list(number, &register.revoked(Issuer::Root, now), now, end).map_err(failed)?);
         }
@@ -254,7 +281,9 @@ impl Seat {
         let rotation = self.state.changing_since().map(|since| {
             let overlap = i128::try_from(settings.overlap.as_nanos()).unwrap_or_default();
             let end = Timestamp::from_nanos(since.nanos() + overlap);
-            format!("two roots are believed since {since}; the old one is dropped at {end}, or by `mf2c ca rotate --finish`")
+            format!(
+                "two roots are believed since {since}; the old one is dropped at {end}, or by `mf2c ca rotate --finish`"
+            )
         });
         AuthorityView {
             trust_domain: self.id().trust_domain.clone(),

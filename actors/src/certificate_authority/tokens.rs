@@ -160,10 +160,6 @@ impl Tokens {
         self.open.get(device).map(|ids| ids.iter().rev().cloned().collect()).unwrap_or_default()
     }
 
-    pub(super) fn is_used(&self, id: &str) -> bool {
-        self.used.contains_key(id)
-    }
-
     /// Forgets what there is no document of any more.
     pub(super) fn forget(&mut self, is_there: impl Fn(&str) -> bool) {
         self.used.retain(|id, _| is_there(id));
@@ -171,6 +167,13 @@ impl Tokens {
             ids.retain(|id| is_there(id));
             !ids.is_empty()
         });
+    }
+}
+
+impl Stored {
+    /// Whether this is the secret of the token.
+    pub(super) fn accepts(&self, secret: &Secret) -> bool {
+        secret.fits(&self.digest)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod accounts;
 pub mod certified;
+mod certauths;
 pub mod cli;
 pub mod commands;
 pub mod config;

@@ -1,6 +1,7 @@
 //! The REST facade: what clients of a fog agent see.
 
 pub mod caller;
+pub mod certauths;
 pub mod certificates;
 pub mod cimi;
 pub mod error;

@@ -5,6 +5,7 @@
 
 pub mod area;
 pub mod cau;
+pub mod certauths;
 mod client;
 mod distinguished;
 mod files;

@@ -17,6 +17,8 @@ pub(super) const OLD_NAMES: [(&str, &str); 2] = [("CAU_URL", "legacy.cau_url"), 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Legacy {
+    /// Whether the eight certificate authorities answer at the API's address.
+    pub certauths: bool,
     /// Where the regional CAU listens, if at all.
     #[serde(with = "empty_is_none")]
     pub cau: Option<ListenAddress>,
@@ -57,6 +59,7 @@ pub struct Legacy {
 impl Default for Legacy {
     fn default() -> Self {
         Self {
+            certauths: false,
             cau: None,
             leader_cau: None,
             trigger: None,

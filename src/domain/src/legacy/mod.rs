@@ -1,5 +1,6 @@
 //! What the agent authentication of the original says on its sockets, and how it computes identifiers. Pure.
 
+pub mod certauths;
 pub mod identity;
 pub mod request;
 pub mod trigger;

@@ -247,6 +247,13 @@ impl Authority {
         self.validity
     }
 
+    /// Whether this host name or address may stand in what it signs.
+    #[must_use]
+    pub fn vouches_for(&self, name: &str) -> bool {
+        let address = name.parse::<std::net::IpAddr>().is_ok();
+        address || names::allowed_host(&name.to_ascii_lowercase(), self.domains.as_deref()).is_ok()
+    }
+
     /// As a root: the certificate of an area's authority, path length 0, which may vouch for host names below `domains`,
     /// for `localhost`, for `mf2c.internal`, and for addresses.
     ///

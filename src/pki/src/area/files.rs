@@ -124,6 +124,23 @@ impl AuthorityFiles {
         ["pending", "pem", "key"].iter().try_for_each(|kind| remove(&self.path("previous-root", kind)))
     }
 
+    /// What an authority notes down besides: `authority.json`; none where there is no such file.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn load_state(&self) -> Result<Option<Vec<u8>>, PkiError> {
+        Ok(read(&self.path("authority", "json"), MAX_TRUST, false)?.map(String::into_bytes))
+    }
+
+    /// Keeps what an authority notes down, whole and synced.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn save_state(&self, json: &[u8]) -> Result<(), PkiError> {
+        make_private_folder(&self.folder)?;
+        write_private(&self.folder, &self.path("authority", "json"), json)
+    }
+
     fn path(&self, name: &str, kind: &str) -> PathBuf {
         self.folder.join(format!("{name}.{kind}"))
     }

@@ -7,13 +7,14 @@
 mod authority;
 mod credentials;
 mod der;
+mod facts;
 mod files;
 mod key;
 mod lists;
 mod names;
 mod path;
 mod peer;
-mod pem;
+pub(crate) mod pem;
 mod request;
 mod serial;
 mod settings;
@@ -23,6 +24,7 @@ mod verify;
 
 pub use authority::{AREA_LIFE, AreaError, Authority, BACKDATED, Issued, LEAF_LIFE, Profile, ROOT_LIFE, Rank};
 pub use credentials::{ApiIdentity, Credentials, Membership};
+pub use facts::{Facts, certificate_from_pem, certificate_pem, list_pem};
 pub use files::{AuthorityFiles, MemberFiles, Stored};
 pub use key::{AgentKey, verify_proof};
 pub use lists::ListError;

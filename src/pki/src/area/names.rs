@@ -94,7 +94,7 @@ pub(super) fn of_server(
     Ok(all)
 }
 
-fn allowed_host(name: &str, permitted: Option<&[String]>) -> Result<SanType, AreaError> {
+pub(super) fn allowed_host(name: &str, permitted: Option<&[String]>) -> Result<SanType, AreaError> {
     if !is_host(name) {
         return Err(refused(name, "expected a DNS name without wildcards, or an IP address"));
     }

@@ -1,0 +1,168 @@
+//! Revoking: in memory at once, then in the documents, then in a list that everybody is told of.
+
+use mf2c_domain::caller::Caller;
+use mf2c_domain::filter::{Comparison, Filter, Literal, Op};
+use mf2c_domain::id::ResourceId;
+use mf2c_domain::path::Path;
+use mf2c_domain::query::Query;
+use mf2c_domain::resource::types::area::certificate;
+use mf2c_domain::time::Timestamp;
+use mf2c_pki::area::Serial;
+use mf2c_store::StoreError;
+use serde_json::{Map, Value, json};
+
+use super::names::shown;
+use super::{AuthorityError, CertificateAuthority, Revoke, RevokeTarget, load, record};
+use crate::resource_store::EditResource;
+
+/// The longest reason, in bytes.
+const LONGEST_REASON: usize = 500;
+
+impl CertificateAuthority {
+    /// Finds what is meant, and believes it no longer. What cannot be written is believed again: [`Self::restore`].
+    pub(super) fn begin_revoking(&mut self, revoke: &Revoke) -> Result<Vec<Serial>, AuthorityError> {
+        let now = self.now();
+        if revoke.reason.as_ref().is_some_and(|reason| reason.len() > LONGEST_REASON) {
+            return Err(AuthorityError::Refused(format!(
+                "the reason is too long: expected at most {LONGEST_REASON} bytes"
+            )));
+        }
+        let serials = self.find(&revoke.target, now)?;
+        if !serials.iter().all(|serial| self.may_revoke(serial, &revoke.by)) {
+            return Err(AuthorityError::Refused(
+                "credentials required: only administrators and its user revoke a certificate".to_owned(),
+            ));
+        }
+        for serial in &serials {
+            self.register.set_revoked(serial, Some(now));
+        }
+        Ok(serials)
+    }
+
+    fn find(&mut self, target: &RevokeTarget, now: Timestamp) -> Result<Vec<Serial>, AuthorityError> {
+        let nothing = |what: &str, name: &str| {
+            AuthorityError::NotFound(format!("no certificate of the {what} `{}` holds here", shown(name)))
+        };
+        let found = match target {
+            RevokeTarget::Serial(text) => return self.find_serial(text, now).map(|serial| vec![serial]),
+            RevokeTarget::Device(device) => {
+                if self.seat.as_ref().is_some_and(|seat| seat.state.device == *device) {
+                    return Err(AuthorityError::Refused(
+                        "this device is the one that holds the authority: revoke single certificates of it by their serial numbers".to_owned(),
+                    ));
+                }
+                (self.register.valid_of_device(device, now), "device", device)
+            }
+            RevokeTarget::User(user) => {
+                if self.seat.is_none() {
+                    self.learn_of_user(user)?;
+                }
+                let own = self.seat.as_ref().map(|seat| seat.state.device.as_str());
+                let mut serials = self.register.valid_of_user(user, now);
+                // A user of the same name at another agent is somebody else.
+                serials.retain(|serial| {
+                    let device = self.register.get(serial).and_then(|entry| entry.device.as_deref());
+                    own.is_none_or(|own| device == Some(own))
+                });
+                (serials, "user", user)
+            }
+        };
+        let (serials, what, name) = found;
+        if serials.is_empty() { Err(nothing(what, name)) } else { Ok(serials) }
+    }
+
+    fn find_serial(&mut self, text: &str, now: Timestamp) -> Result<Serial, AuthorityError> {
+        let serial: Serial = text.parse().map_err(AuthorityError::Refused)?;
+        if self.register.get(&serial).is_none() {
+            self.learn(&serial.to_string());
+        }
+        let own = self.seat.as_ref().is_some_and(|seat| seat.is_own(&serial));
+        let entry = self.register.get(&serial);
+        match entry {
+            None => Err(AuthorityError::NotFound(format!("there is no certificate {serial} here"))),
+            Some(_) if own => Err(AuthorityError::Refused(format!(
+                "{serial} is the authority's own certificate: change the root with `mf2c ca rotate`"
+            ))),
+            Some(entry) => match entry.revoked {
+                Some(at) => Err(AuthorityError::Refused(format!("the certificate {serial} was revoked at {at}"))),
+                None if now >= entry.until => {
+                    Err(AuthorityError::Refused(format!("the certificate {serial} ended by itself at {}", entry.until)))
+                }
+                None => Ok(serial),
+            },
+        }
+    }
+
+    /// Takes up a document that another part of this agent has added.
+    fn learn(&mut self, serial: &str) {
+        let Some(document) = self.store.get(&format!("{}/{serial}", record::KIND)) else { return };
+        if let Ok(Some(body)) = self.store.body(&document) {
+            load::learn(&mut self.register, &body);
+        }
+    }
+
+    fn learn_of_user(&mut self, user: &str) -> Result<(), AuthorityError> {
+        let Some(path) = Path::parse("user") else { return Ok(()) };
+        let filter = Filter::Compare(Comparison { path, op: Op::Eq, value: Literal::text(user) });
+        let query = Query { filter: Some(filter), ..Query::everything() };
+        for document in self.store.find(&certificate::SPEC, &query, &Caller::agent())?.documents {
+            self.learn(document.id.name());
+        }
+        Ok(())
+    }
+
+    fn may_revoke(&self, serial: &Serial, by: &Caller) -> bool {
+        let document = self.store.get(&format!("{}/{serial}", record::KIND));
+        by.is_admin() || document.is_some_and(|document| document.acl.can_modify(by))
+    }
+
+    /// Writes it into the documents, all at once; those that could not be written, with why.
+    pub(super) fn write_revoked(
+        &self,
+        serials: &[Serial],
+        reason: Option<&str>,
+        by: &Caller,
+    ) -> impl Future<Output = Vec<(Serial, StoreError)>> + use<> {
+        let mut changes = json!({"state": "REVOKED", "revokedAt": self.now().to_string()});
+        if let Some(reason) = reason {
+            changes["reason"] = reason.into();
+        }
+        let changes: Map<String, Value> = changes.as_object().cloned().unwrap_or_default();
+        let edits: Vec<_> = serials
+            .iter()
+            .filter_map(|serial| {
+                let id = ResourceId::new(record::KIND, &serial.to_string()).ok()?;
+                let edit =
+                    EditResource { id, changes: changes.clone(), removed: vec![], if_match: None, by: by.clone() };
+                let writer = self.writer.clone();
+                // They are sent before any is waited for, so that they share a sync.
+                Some((serial.clone(), actix::spawn(async move { writer.send(edit).await })))
+            })
+            .collect();
+        async move {
+            let mut failed = Vec::new();
+            for (serial, edit) in edits {
+                match edit.await {
+                    // One that was never written is nobody's.
+                    Ok(Ok(Ok(_) | Err(StoreError::NotFound { .. }))) => {}
+                    Ok(Ok(Err(error))) => failed.push((serial, error)),
+                    Ok(Err(_)) | Err(_) => failed.push((serial, StoreError::Stopping)),
+                }
+            }
+            failed
+        }
+    }
+
+    /// Takes back what could not be written.
+    pub(super) fn restore(&mut self, failed: &[(Serial, StoreError)]) -> Result<(), AuthorityError> {
+        for (serial, _) in failed {
+            self.register.set_revoked(serial, None);
+        }
+        match failed.first() {
+            None => Ok(()),
+            Some((serial, error)) => {
+                Err(AuthorityError::Failed(format!("the certificate {serial} is not revoked: {error}")))
+            }
+        }
+    }
+}
