@@ -23,14 +23,15 @@ use crate::resource_store::ResourceStore;
 const USUAL: Duration = LOOK_EVERY;
 
 /// What the client is told at start.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct CaClientSettings {
     /// The `deviceID`, which stands in the certificate.
     pub device: String,
     /// Host names and addresses that the certificate shall hold besides.
     pub names: Vec<String>,
-    /// More of them, for an agent whose certificate is made by its own authority; as far as that may vouch for them.
-    pub own_names: Vec<String>,
+    /// Finds more of them, for an agent whose certificate is made by its own authority; as far as that may vouch for them.
+    /// It may wait for the machine.
+    pub own_names: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
     /// Where membership and authority are kept.
     pub data_dir: PathBuf,
 }

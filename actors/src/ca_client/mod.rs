@@ -12,7 +12,8 @@ use thiserror::Error;
 
 use crate::ports::LinkError;
 
-pub use actor::{CaClient, CaClientSettings};
+pub use actor::{CaClient, CaClientSettings, Surroundings};
+pub use member::Member;
 
 mod actor;
 mod arrival;

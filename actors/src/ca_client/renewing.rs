@@ -1,5 +1,6 @@
 //! New certificates in place of old ones, in time, and with patience where it fails.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
@@ -64,9 +65,12 @@ impl CaClient {
         let request = key.request(id, &self.settings.device).map_err(failed)?;
         let mut names = self.settings.names.clone();
         if self.leads {
-            names.extend(self.settings.own_names.iter().cloned());
-            let asked = ask_own(self.authority.clone(), Ask::Renew { request: Bytes(request), names });
-            return Ok((key, Box::pin(async { enrolled(asked.await?) })));
+            let (authority, find) = (self.authority.clone(), Arc::clone(&self.settings.own_names));
+            let asked = async move {
+                names.extend(tokio::task::spawn_blocking(move || find()).await.unwrap_or_default());
+                enrolled(ask_own(authority, Ask::Renew { request: Bytes(request), names }).await?)
+            };
+            return Ok((key, Box::pin(asked)));
         }
         let (address, leader) = self.above().ok_or(LinkError::NoMembership)?;
         let membership = membership.ok_or(LinkError::NoMembership)?;

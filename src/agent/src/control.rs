@@ -44,12 +44,7 @@ impl Control {
     /// Opens the door. An agent without it still works, but cannot be backed up while it runs.
     ///
     /// Must be called on the runtime, which serves what the commands ask of actors.
-    pub fn start(
-        data_dir: &Path,
-        store: Arc<Store>,
-        sessions: Addr<SessionManager>,
-        area: Option<AreaDoors>,
-    ) -> Option<Self> {
+    pub fn start(data_dir: &Path, store: Arc<Store>, sessions: Addr<SessionManager>, area: AreaDoors) -> Option<Self> {
         let path = socket_path(data_dir);
         match open(&path, Room { store, sessions, area, runtime: Handle::current() }) {
             Ok(()) => Some(Self { path }),
@@ -71,7 +66,7 @@ impl Drop for Control {
 struct Room {
     store: Arc<Store>,
     sessions: Addr<SessionManager>,
-    area: Option<AreaDoors>,
+    area: AreaDoors,
     runtime: Handle,
 }
 
@@ -131,10 +126,9 @@ fn line(stream: &mut UnixStream, longest: usize) -> io::Result<String> {
 
 /// Does what a line of JSON wants.
 fn asked(room: &Room, line: &str) -> wire::Answer {
-    match (wire::read(line), &room.area) {
-        (Ok(request), Some(area)) => room.runtime.block_on(area.answer(request)),
-        (Ok(_), None) => wire::Answer::Failed(wire::Refusal::new(exit::FAILED, "this agent knows no areas")),
-        (Err(refusal), _) => wire::Answer::Failed(refusal),
+    match wire::read(line) {
+        Ok(request) => room.runtime.block_on(room.area.answer(request)),
+        Err(refusal) => wire::Answer::Failed(refusal),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The `mf2c` program: configuration, command line and the node that joins all rooms.
 
 mod accounts;
+mod area;
 pub mod certified;
 mod certauths;
 pub mod cli;
@@ -11,6 +12,7 @@ pub mod control;
 mod first_admin;
 pub mod flocker_ca;
 mod flocker_door;
+mod legacy;
 pub mod logging;
 pub mod node;
 pub mod process_figures;

@@ -117,7 +117,8 @@ pub(crate) fn write_private(folder: &Path, path: &Path, content: &[u8]) -> Resul
 }
 
 /// The machine's name as the kernel knows it.
-fn host_name() -> Option<String> {
+#[must_use]
+pub fn host_name() -> Option<String> {
     let name = fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| fs::read_to_string("/etc/hostname")).ok()?;
     Some(name.trim().to_owned()).filter(|name| !name.is_empty())
 }

@@ -18,7 +18,7 @@ use std::{path::PathBuf, sync::Arc};
 use rustls::{ServerConfig, crypto::CryptoProvider};
 
 pub use client::{Fingerprint, Memory, Shown, Trust, client_config};
-pub use files::{Origin, load, load_or_create};
+pub use files::{Origin, host_name, load, load_or_create};
 pub use identity::ServerIdentity;
 
 /// The cryptography of every TLS connection: aws-lc-rs.

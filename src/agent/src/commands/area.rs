@@ -267,7 +267,7 @@ pub(super) async fn join_first(node: &Node, token: &JoinToken) -> Result<(), Fai
         let error = anyhow!(refusal.message).context("the agent did not join, so it stops");
         Failure { code: refusal.exit, error, quiet: false }
     };
-    let Some(area) = node.area() else { return Err(refused(Refusal::new(exit::FAILED, "this agent knows no areas"))) };
+    let area = node.area();
     if let Some(member) = area.membership().await.map_err(refused)? {
         let root = hex(&token.root);
         if member.roots.contains(&root) {

@@ -9,7 +9,7 @@ use mf2c_domain::time::Timestamp;
 use mf2c_store::{Counters, StoreError};
 
 use super::exposition::{CONTENT_TYPE, Exposition};
-use super::{MetricsFor, Monitor, ProcessFigures, is_near};
+use super::{AreaFigures, MetricsFor, Monitor, ProcessFigures, is_near};
 use crate::caller::caller_of;
 use crate::cimi::Api;
 use crate::error::ApiError;
@@ -44,6 +44,7 @@ pub(super) async fn answer(
 fn page(monitor: &Monitor, api: &Api, events: &EventCounters, process: &ProcessFigures) -> String {
     let mut page = Exposition::new();
     build(&mut page, monitor);
+    area(&mut page, monitor);
     sign_in(&mut page, monitor, api);
     requests(&mut page, monitor);
     writes(&mut page, api);
@@ -60,6 +61,20 @@ fn build(page: &mut Exposition, monitor: &Monitor) {
     page.sample("mf2c_build_info", &format!("version=\"{}\",role=\"{}\"", settings.version, settings.role), 1);
     let (name, ends) = ("mf2c_certificate_expiry_timestamp_seconds", (settings.certificate_ends)());
     page.gauge(name, "The end of the served certificate, in seconds since 1970.", seconds(ends));
+}
+
+/// Where the agent belongs.
+fn area(page: &mut Exposition, monitor: &Monitor) {
+    let AreaFigures { member_until, revoked, links } = (monitor.settings.area)();
+    if let Some(until) = member_until {
+        let help = "The end of the agent's certificate in its area, in seconds since 1970.";
+        page.gauge("mf2c_member_expiry_timestamp_seconds", help, seconds(until));
+        page.gauge("mf2c_certificates_revoked", "Certificates that are known to be revoked.", revoked);
+    }
+    if let Some((open, opened)) = links {
+        page.gauge("mf2c_links", "Open links to other agents.", open);
+        page.counter("mf2c_links_total", "Links to other agents that were opened since start.", opened);
+    }
 }
 
 /// What an operator should not forget about who may come in.

@@ -53,6 +53,17 @@ pub struct ProcessFigures {
     pub free: Option<u64>,
 }
 
+/// What is told of the agent's area.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AreaFigures {
+    /// The end of the agent's certificate in its area; none where it belongs to none.
+    pub member_until: Option<Timestamp>,
+    /// Certificates that are known to be revoked.
+    pub revoked: u64,
+    /// Links to other agents: open now, and opened since start; none where none was ever needed.
+    pub links: Option<(u64, u64)>,
+}
+
 /// What the monitor is told at the start.
 pub struct MonitorSettings {
     /// Pages in browsers that may use the API: exact origins, or `*`.
@@ -65,6 +76,8 @@ pub struct MonitorSettings {
     pub metrics_for: MetricsFor,
     /// The end of the certificate that is served at this moment.
     pub certificate_ends: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    /// What the agent's area looks like at this moment.
+    pub area: Arc<dyn Fn() -> AreaFigures + Send + Sync>,
     /// Whether a mail server is configured.
     pub has_mail: bool,
     /// The version of the program.

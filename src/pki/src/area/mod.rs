@@ -29,7 +29,6 @@ pub use files::{AuthorityFiles, MemberFiles, Stored};
 pub use key::{AgentKey, verify_proof};
 pub use lists::ListError;
 pub use peer::{PeerError, PeerIdentity};
-pub use pem::certificate_pem;
 pub use request::{MAX_REQUEST, Request, RequestError};
 pub use serial::Serial;
 pub use settings::{JOIN_ALPN, LINK_ALPN, join_client};

@@ -24,12 +24,6 @@ pub(crate) fn block(label: &str, der: &[u8]) -> String {
     block
 }
 
-/// A certificate for files and people.
-#[must_use]
-pub fn certificate_pem(der: &[u8]) -> String {
-    block(CERTIFICATE, der)
-}
-
 #[cfg(test)]
 mod tests {
     use rustls::pki_types::{CertificateDer, pem::PemObject as _};

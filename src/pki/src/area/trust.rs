@@ -183,6 +183,12 @@ impl Trust {
         self.lists.iter().map(|(issuer, list)| (issuer.clone(), list.number)).collect()
     }
 
+    /// How many serial numbers are in the lists.
+    #[must_use]
+    pub fn revoked(&self) -> usize {
+        self.lists.values().map(|list| list.serials.len()).sum()
+    }
+
     /// Reads a list and compares it with the one that is known.
     fn read_list(&self, der: &[u8]) -> Result<(String, List), ListError> {
         let (issuer, list) = List::read(der, self.signers.iter())?;

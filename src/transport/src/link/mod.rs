@@ -1,23 +1,44 @@
 //! Links between agents: mutual TLS 1.3 with frames of MessagePack on it (`docs` of the wire: `mf2c_fabric::wire`).
 
+mod accept;
 mod base;
 mod counters;
+mod dial;
+mod half_open;
+mod join;
+mod leader;
+mod net;
 mod outbox;
+mod refusal;
 mod registry;
 mod rights;
 mod session;
 mod settings;
+mod welcome;
 
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use mf2c_actors::ports::{AuthorityTransport, EnrolAsk, LinkAnswer, LinkService, World};
+use bytes::Bytes;
+use mf2c_actors::ports::{AuthorityTransport, EnrolAsk, LinkAnswer, LinkError, LinkService, World};
 use mf2c_domain::area::spiffe::SpiffeId;
 use mf2c_domain::area::token::JoinToken;
 use mf2c_domain::time::Timestamp;
-use mf2c_fabric::wire::{Answer, Ask, Enrolled, Notice};
+use mf2c_fabric::wire::hello::Scope;
+use mf2c_fabric::wire::{Answer, Ask, Code, Enrolled, Message, Notice, WireError, encode};
 use mf2c_pki::area::{Credentials, Trust};
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use self::base::Base;
+use self::half_open::HalfOpen;
+use self::leader::Standing;
+use self::net::Net;
+use self::registry::Registry;
 
 pub use counters::{LinkCounters, Refusal};
 pub use settings::{LinkLimits, LinkSettings};
@@ -35,7 +56,7 @@ pub use settings::{LinkLimits, LinkSettings};
 ///    links whose peer is not believed any more, and moves the standing link to the new certificate without a gap.
 /// 7. [`LinkNet::stop`] at the end.
 #[derive(Clone)]
-pub struct LinkNet(Arc<()>);
+pub struct LinkNet(Arc<Net>);
 
 /// One link, for people and tests.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,13 +77,27 @@ impl LinkNet {
     /// Nothing is bound or dialled yet. Must be called inside a tokio runtime; that one does all the work.
     #[must_use]
     pub fn start(world: World, credentials: Credentials, settings: LinkSettings) -> Self {
-        let _ = (world, credentials, settings);
-        Self(Arc::new(()))
+        let limits = settings.limits.clone();
+        let net = Arc::new(Net {
+            runtime: Handle::current(),
+            links: Registry::new(limits.links, limits.links_per_peer),
+            half_open: HalfOpen::new(limits.half_open, limits.half_open_per_source),
+            base: Arc::new(Base::new(world, limits)),
+            credentials,
+            settings,
+            journal: refusal::Journal::default(),
+            standing: Standing::new(),
+            stopped: watch::Sender::new(false),
+        });
+        net.runtime.spawn(leader::keep(Arc::clone(&net)));
+        Self(net)
     }
 
     /// From now on peers are answered by `service`. The first call counts.
     pub fn serve(&self, service: Arc<dyn LinkService>) {
-        let _ = service;
+        if self.0.base.service.set(service).is_err() {
+            warn!("the links of this agent are answered for already");
+        }
     }
 
     /// Takes connections at this address from now on, and says which one it is (port 0 is any free one).
@@ -70,52 +105,119 @@ impl LinkNet {
     /// # Errors
     /// Where the address cannot be bound.
     pub fn listen(&self, address: SocketAddr) -> io::Result<SocketAddr> {
-        Ok(address)
+        let listener = std::net::TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        let bound = listener.local_addr()?;
+        let inside = self.0.runtime.enter();
+        let listener = TcpListener::from_std(listener)?;
+        drop(inside);
+        self.0.runtime.spawn(accept::listen(Arc::clone(&self.0), listener));
+        info!(address = %bound, "links are served");
+        Ok(bound)
     }
 
     /// The links that are open now.
     #[must_use]
     pub fn links(&self) -> Vec<LinkView> {
-        vec![]
+        self.0.links.views()
     }
 
     /// What was counted up to now.
     #[must_use]
     pub fn counters(&self) -> LinkCounters {
-        LinkCounters::default()
+        self.0.base.counting.read(self.0.links.len(), self.0.half_open.len())
     }
 
     /// Closes the listeners and all links. Nothing can be asked afterwards.
-    pub fn stop(&self) {}
+    pub fn stop(&self) {
+        self.0.stopped.send_replace(true);
+        for link in self.0.links.all() {
+            link.close(net::stopping());
+        }
+    }
+
+    /// Does something on the runtime of the links, whoever waits for it.
+    fn on_runtime<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, LinkError>> + Send + 'static,
+    ) -> LinkAnswer<T> {
+        let task = self.0.runtime.spawn(work);
+        Box::pin(async move {
+            let stopped = |_| LinkError::Unreachable { address: "here".into(), reason: "this agent stops".into() };
+            task.await.map_err(stopped)?
+        })
+    }
 }
 
 impl AuthorityTransport for LinkNet {
     fn enrol(&self, token: JoinToken, ask: EnrolAsk) -> LinkAnswer<Enrolled> {
-        let _ = (token, ask);
-        todo!()
+        let net = Arc::clone(&self.0);
+        self.on_runtime(async move { join::enrol(&net, token, ask).await })
     }
 
     fn renew_expired(&self, address: String, trust: Arc<Trust>, leader: SpiffeId, ask: Ask) -> LinkAnswer<Enrolled> {
-        let _ = (address, trust, leader, ask);
-        todo!()
+        let net = Arc::clone(&self.0);
+        self.on_runtime(async move { join::renew_expired(&net, address, &trust, &leader, ask).await })
     }
 
     fn ask(&self, ask: Ask) -> LinkAnswer<Answer> {
-        let _ = ask;
-        todo!()
+        let net = Arc::clone(&self.0);
+        self.on_runtime(async move { leader::ask(&net, ask).await })
     }
 
     fn lead_to(&self, leader: Option<(String, SpiffeId)>) {
-        let _ = leader;
-        todo!()
+        self.0.standing.lead_to(leader);
     }
 
     fn close_unbelieved(&self) {
-        todo!()
+        let net = &self.0;
+        let trust = net.credentials.trust();
+        let now = net.base.world.clock.now();
+        let mut doubtful = vec![];
+        for link in net.links.all() {
+            let identity = &link.peer.identity;
+            if trust.is_revoked(identity) {
+                warn!(peer = %identity.id, serial = %identity.serial, "a link of a revoked peer is closed");
+                link.close(net::revoked());
+            } else if identity.not_after <= now {
+                link.close(WireError::new(Code::Auth, "the certificate of this link has expired"));
+            } else if link.peer.checked_with != trust.sequence() {
+                doubtful.push(link);
+            }
+        }
+        net.standing.look();
+        if doubtful.is_empty() {
+            return;
+        }
+        // Roots have changed: whole chains are checked again, which takes a while where there are many links.
+        net.runtime.spawn(async move {
+            for link in doubtful {
+                if let Err(error) = trust.check(&link.peer.chain, !link.peer.accepted, false, now) {
+                    warn!(peer = %link.peer.identity.id, %error, "a link of a peer that is not believed any more is closed");
+                    link.close(WireError::new(Code::Auth, format!("the roots have changed: {error}")));
+                }
+                tokio::task::yield_now().await;
+            }
+        });
     }
 
     fn tell(&self, notice: Notice) {
-        let _ = notice;
-        todo!()
+        let max_frame = self.0.base.limits.max_frame;
+        let frame: Bytes = match encode(&Message::Notice(notice.clone()), max_frame) {
+            Ok(frame) => frame.into(),
+            Err(error) => {
+                warn!(%error, "a notice to all peers cannot be sent");
+                return;
+            }
+        };
+        for link in self.0.links.all() {
+            let agreement = link.peer.agreement;
+            if agreement.scope == Scope::Certification && link.peer.accepted {
+                // The leader of another area gets what concerns it, not what concerns the members of this one.
+                self.0.push_trust(&link, link.peer.trust.clone());
+            } else if frame.len() <= agreement.max_frame as usize {
+                net::send_frame(&link, frame.clone());
+            }
+        }
     }
 }

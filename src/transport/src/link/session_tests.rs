@@ -83,6 +83,7 @@ fn peer(not_after: Timestamp, accepted: bool, scope: Scope) -> Peer {
         unit: "agent".into(),
         serial: Serial::from_bytes(&[1]),
         issuer: "00".into(),
+        authority: None,
         not_before: Timestamp::default(),
         not_after,
         key: [0; 32],

@@ -1,0 +1,209 @@
+//! The area that the agent belongs to: what it shows and whom it believes, its links, its authority if it has one, and who
+//! cares for its certificate.
+
+mod links;
+mod peers;
+
+use std::sync::Arc;
+
+use actix::{Actor as _, Addr, Arbiter};
+use mf2c_actors::ca_client::{CaClient, CaClientSettings, Member, Surroundings};
+use mf2c_actors::certificate_authority::{AuthoritySettings, CertificateAuthority};
+use mf2c_actors::ports::{AuthorityTransport, World};
+use mf2c_actors::resource_store::ResourceStore;
+use mf2c_domain::area::spiffe::check_device;
+use mf2c_facade::certificates::Authorities;
+use mf2c_facade::front::{CertifiedUser, ReadCertificate, TlsSettings};
+use mf2c_facade::monitor::AreaFigures;
+use mf2c_machine::Roots;
+use mf2c_pki::ServerIdentity;
+use mf2c_pki::area::{ApiIdentity, AuthorityFiles, Credentials, MemberFiles, Rank};
+use mf2c_store::Store;
+use mf2c_transport::link::LinkSettings;
+
+use crate::certified::certified_user;
+use crate::config::Config;
+use crate::control::{AreaDoors, AreaParts};
+use crate::node::StartError;
+use links::Links;
+use peers::Peers;
+
+/// Requests that may wait for an authority before their senders do: as many as come with a thousand agents.
+const MAILBOX: usize = 1024;
+
+/// See the module.
+pub(crate) struct Area {
+    pub(crate) credentials: Credentials,
+    pub(crate) doors: AreaDoors,
+    links: Arc<Links>,
+    authority: Addr<CertificateAuthority>,
+    client: Addr<CaClient>,
+    arbiter: Option<Arbiter>,
+}
+
+/// Whom the area's actors meet.
+pub(crate) struct AreaRooms<'a> {
+    pub(crate) arbiter: &'a Arbiter,
+    pub(crate) store: &'a Arc<Store>,
+    pub(crate) writer: &'a Addr<ResourceStore>,
+    pub(crate) world: &'a World,
+}
+
+/// Starts what the agent needs as a member, and as an authority if it is one. Without either nothing is bound and no
+/// thread runs; a command may change that.
+///
+/// # Errors
+/// Where keys cannot be read, others may read them, or the port for links is taken.
+pub(crate) fn start(
+    config: &Config,
+    identity: ServerIdentity,
+    device: String,
+    rooms: &AreaRooms<'_>,
+) -> Result<Area, StartError> {
+    let AreaRooms { store, writer, world, .. } = *rooms;
+    let own = if config.tls.certificate.is_some() {
+        ApiIdentity::Configured(identity)
+    } else {
+        ApiIdentity::SelfMade(identity)
+    };
+    let credentials = Credentials::new(own, Arc::clone(&world.clock), config.pki.strict_revocation)?;
+    let (member, device) = match restore(config, &credentials, world)? {
+        Some((member, device)) => (Some(member), device),
+        None => (None, device),
+    };
+    let has_authority = AuthorityFiles::new(&config.data_dir).load(Rank::Area)?.is_some();
+    // An authority that comes later lives beside the others until the next start: few agents get one.
+    let arbiter = has_authority.then(Arbiter::new);
+    let handle = arbiter.as_ref().unwrap_or(rooms.arbiter).handle();
+    let authority = CertificateAuthority::new(
+        &config.data_dir,
+        authority_settings(config),
+        Arc::clone(store),
+        writer.clone(),
+        world.clone(),
+    );
+    let authority = CertificateAuthority::start_in_arbiter(&handle, move |context| {
+        context.set_mailbox_capacity(MAILBOX);
+        authority
+    });
+    let links =
+        Arc::new(Links::new(world.clone(), credentials.clone(), link_settings(config, store), config.link.listen.0));
+    let client = start_client(
+        config,
+        device,
+        member,
+        rooms,
+        Surroundings {
+            credentials: credentials.clone(),
+            transport: Arc::clone(&links) as Arc<dyn AuthorityTransport>,
+            authority: authority.clone(),
+            writer: writer.clone(),
+            world: world.clone(),
+        },
+    );
+    links.serve(Arc::new(Peers { authority: authority.clone(), client: client.clone() }));
+    if has_authority {
+        let address = config.link.listen.0;
+        links.listen().map_err(|source| StartError::Listen { address, flag: "link.listen", source })?;
+    }
+    let bound = Arc::clone(&links);
+    let parts = AreaParts { writer: writer.clone(), store: Arc::clone(store), bound: Arc::new(move || bound.bound()) };
+    let doors = AreaDoors::new(&authority, &client, parts, config);
+    Ok(Area { credentials, doors, links, authority, client, arbiter })
+}
+
+/// The membership of an earlier start: it is shown and believed from now on.
+fn restore(config: &Config, credentials: &Credentials, world: &World) -> Result<Option<(Member, String)>, StartError> {
+    let Some(stored) = MemberFiles::new(&config.data_dir).load(world.clock.now())? else { return Ok(None) };
+    for reason in &stored.refused {
+        tracing::warn!(%reason, "a revocation list of an earlier start");
+    }
+    let device = stored.membership.own.id.device().unwrap_or_default().to_owned();
+    let member = Member::kept(&stored.membership, stored.role, stored.address, world);
+    tracing::info!(id = %stored.membership.own.id, until = %stored.membership.own.not_after, "member of an area");
+    credentials.install(stored.membership, stored.trust)?;
+    Ok(Some((member, device)))
+}
+
+fn start_client(
+    config: &Config,
+    device: String,
+    member: Option<Member>,
+    rooms: &AreaRooms<'_>,
+    surroundings: Surroundings,
+) -> Addr<CaClient> {
+    let settings = CaClientSettings {
+        device,
+        names: config.tls.names.clone(),
+        own_names: Arc::new(|| {
+            let address = mf2c_machine::own_address(&Roots::default()).map(|address| address.to_string());
+            mf2c_pki::host_name().into_iter().chain(address).collect()
+        }),
+        data_dir: config.data_dir.clone(),
+    };
+    let client = CaClient::new(settings, member, surroundings);
+    CaClient::start_in_arbiter(&rooms.arbiter.handle(), move |_| client)
+}
+
+fn authority_settings(config: &Config) -> AuthoritySettings {
+    AuthoritySettings {
+        leaf_life: config.pki.leaf_life.get(),
+        renew_after_expiry: config.pki.renew_after_expiry,
+        overlap: config.pki.overlap.get(),
+        list_every: config.pki.list_every.get(),
+        list_life: config.pki.list_life.get(),
+    }
+}
+
+fn link_settings(config: &Config, store: &Store) -> LinkSettings {
+    LinkSettings { incarnation: store.identity().incarnation, ..LinkSettings::new(config.role.as_str()) }
+}
+
+/// The `deviceID` of this machine: the one in the store, else one that is made now and given to the inventory; the store's
+/// own name where the machine is not described.
+pub(crate) fn device_id(config: &Config, store: &Store, world: &World) -> String {
+    let name = store.identity().name();
+    let stored = store.get(&format!("device/{name}")).and_then(|document| {
+        let body: serde_json::Value = serde_json::from_slice(&store.body(&document).ok()??).ok()?;
+        body.get("deviceID")?.as_str().map(str::to_owned)
+    });
+    match stored {
+        Some(device) if check_device(&device).is_ok() => device,
+        None if config.device.enabled => mf2c_machine::device_id(&Roots::default(), &name, &*world.entropy),
+        _ => name,
+    }
+}
+
+impl Area {
+    /// What the API's listener shows, at every handshake anew.
+    pub(crate) fn tls(&self) -> TlsSettings {
+        let credentials = self.credentials.clone();
+        Arc::new(move || credentials.api_server())
+    }
+
+    /// Who a client of the API is by its certificate.
+    pub(crate) fn users(&self) -> ReadCertificate {
+        let credentials = self.credentials.clone();
+        Arc::new(move |der| -> Option<CertifiedUser> { certified_user(der, &credentials.membership()?.own.id) })
+    }
+
+    /// The way of the API to the actors.
+    pub(crate) fn authorities(&self) -> Authorities {
+        Authorities { revoke: self.authority.clone().recipient(), certify: self.client.clone().recipient() }
+    }
+
+    /// What those who watch over the agent see of it.
+    pub(crate) fn figures(&self) -> Arc<dyn Fn() -> AreaFigures + Send + Sync> {
+        let (credentials, links) = (self.credentials.clone(), Arc::clone(&self.links));
+        Arc::new(move || AreaFigures {
+            member_until: credentials.membership().map(|membership| membership.own.not_after),
+            revoked: credentials.trust().revoked() as u64,
+            links: links.counters().map(|counters| (counters.open, counters.opened)),
+        })
+    }
+
+    /// Closes the links. The threads, to be ended.
+    pub(crate) fn stop(self) -> impl Iterator<Item = Arbiter> {
+        self.links.stop().into_iter().chain(self.arbiter)
+    }
+}

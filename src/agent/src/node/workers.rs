@@ -1,0 +1,84 @@
+//! Starts those actors that nobody asks: each is built anew by its supervisor.
+
+use std::sync::Arc;
+
+use actix::{Actor as _, Addr, Arbiter};
+use mf2c_actors::inventory::{Inventory, InventorySettings};
+use mf2c_actors::ports::World;
+use mf2c_actors::resource_store::ResourceStore;
+use mf2c_actors::supervisor::Supervisor;
+use mf2c_actors::webhook_dispatcher::{WebhookCounters, WebhookDispatcher, WebhookSettings};
+use mf2c_machine::{Declared, DeclaredSensor, Publisher, Roots, SystemMachine};
+use mf2c_store::Store;
+use mf2c_transport::webhook::HttpWebhooks;
+
+use crate::config::{Config, Role};
+
+pub(super) fn start_inventory(
+    config: &Config,
+    device_id: String,
+    arbiter: &Arbiter,
+    store: &Arc<Store>,
+    writer: &Addr<ResourceStore>,
+    world: &World,
+) {
+    let device = &config.device;
+    let (sample_every, declared) = (device.sample_every.get(), declared(config));
+    let publisher = Publisher::new(device.publish_every.get(), device.threshold_percent);
+    let (store, writer, world) = (Arc::clone(store), writer.clone(), world.clone());
+    let data_dir = config.data_dir.clone();
+    let clock = Arc::clone(&world.clock);
+    let build = move |notice| {
+        let device_id = device_id.clone();
+        let settings = InventorySettings {
+            sample_every,
+            publisher: publisher.clone(),
+            declared: declared.clone(),
+            device_id: Box::new(move |_| device_id.clone()),
+        };
+        let machine = Box::new(SystemMachine::new(Roots::default(), &data_dir));
+        Inventory::new(machine, settings, Arc::clone(&store), writer.clone(), world.clone(), notice)
+    };
+    let supervisor = Supervisor::new("inventory", clock, Box::new(build));
+    Supervisor::start_in_arbiter(&arbiter.handle(), move |_| supervisor);
+}
+
+pub(super) fn start_webhooks(
+    config: &Config,
+    arbiter: &Arbiter,
+    transport: HttpWebhooks,
+    store: &Arc<Store>,
+    writer: &Addr<ResourceStore>,
+    world: &World,
+) -> Arc<WebhookCounters> {
+    let settings =
+        WebhookSettings { attempts: config.webhooks.attempts, first_pause: config.webhooks.first_pause.get() };
+    let (store, writer, world) = (Arc::clone(store), writer.clone(), world.clone());
+    let (clock, transport) = (Arc::clone(&world.clock), Arc::new(transport));
+    let counters = Arc::new(WebhookCounters::default());
+    let shared = Arc::clone(&counters);
+    let build = move |notice| {
+        let (store, writer, world) = (Arc::clone(&store), writer.clone(), world.clone());
+        WebhookDispatcher::new(store, writer, transport.clone(), world, settings, Arc::clone(&shared), notice)
+    };
+    let supervisor = Supervisor::new("webhooks", clock, Box::new(build));
+    Supervisor::start_in_arbiter(&arbiter.handle(), move |_| supervisor);
+    counters
+}
+
+pub(super) fn declared(config: &Config) -> Declared {
+    let sensors = config.device.sensors.iter().map(|sensor| DeclaredSensor {
+        kinds: sensor.kinds.clone(),
+        model: sensor.model.clone(),
+        connection: serde_json::to_value(&sensor.connection)
+            .ok()
+            .and_then(|value| serde_json::from_value(value).ok())
+            .unwrap_or_default(),
+    });
+    Declared {
+        agent_type: config.device.agent_type.as_str().to_owned(),
+        sensors: sensors.collect(),
+        actuators: config.device.actuators.clone(),
+        is_leader: config.role == Role::Leader,
+    }
+}

@@ -1,0 +1,106 @@
+//! Calling another agent: TCP, TLS that believes in one agent alone, and the Hellos.
+
+use std::io;
+use std::sync::Arc;
+
+use mf2c_actors::ports::LinkError;
+use mf2c_domain::area::spiffe::SpiffeId;
+use mf2c_fabric::wire::{Code, Decoder, Message, WireError};
+use mf2c_pki::area::PeerIdentity;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::net::{Net, NoMessage, TLS_BUFFER, read_message, write_message};
+use super::refusal::of_called;
+use super::registry::{Link, Peer};
+use super::session::linger;
+
+/// Nobody there, or not any more.
+pub(super) fn unreachable(address: &str, reason: impl ToString) -> LinkError {
+    LinkError::Unreachable { address: address.to_owned(), reason: reason.to_string() }
+}
+
+/// A TLS connection. With TLS 1.3 this does not tell yet whether the other end believes in us.
+pub(super) async fn connect(
+    net: &Net,
+    address: &str,
+    config: Arc<ClientConfig>,
+) -> Result<TlsStream<TcpStream>, LinkError> {
+    let limit = net.base.limits.handshake;
+    let late = |_| unreachable(address, "no answer in time");
+    let stream = timeout(limit, TcpStream::connect(address)).await.map_err(late)?;
+    let stream = stream.map_err(|error| unreachable(address, error))?;
+    let _ = stream.set_nodelay(true);
+    // Whom we mean is settled by its SPIFFE ID; this name is only there because TLS wants one.
+    let name = ServerName::try_from("agent.mf2c.internal").map_err(|error| unreachable(address, error))?;
+    let shaken = timeout(limit, TlsConnector::from(config).connect(name, stream)).await.map_err(late)?;
+    let mut stream = shaken.map_err(|error| of_called(address, &error))?;
+    if stream.get_ref().1.alpn_protocol().is_none() {
+        return Err(unreachable(address, "no link of mf2c is served there"));
+    }
+    stream.get_mut().1.set_buffer_limit(Some(TLS_BUFFER));
+    Ok(stream)
+}
+
+/// An error after the handshake: the alert with which the other end refused our certificate, or the end of it all.
+pub(super) fn broken(address: &str, error: &io::Error) -> LinkError {
+    of_called(address, error)
+}
+
+/// Opens a link to one agent. It is open only when that agent's Hello has come back.
+pub(super) async fn dial(net: &Arc<Net>, address: &str, leader: &SpiffeId) -> Result<Arc<Link>, LinkError> {
+    let membership = net.credentials.membership().ok_or(LinkError::NoMembership)?;
+    let config = net.credentials.link_client(leader).ok_or(LinkError::NoMembership)?;
+    let checked_with = net.credentials.trust().sequence();
+    let mut stream = connect(net, address, config).await?;
+    let chain = stream.get_ref().1.peer_certificates().unwrap_or_default().to_vec();
+    let identity = chain.first().and_then(|own| PeerIdentity::of(own).ok());
+    let identity = Arc::new(identity.ok_or_else(|| unreachable(address, "it showed no certificate"))?);
+    let own = Message::Hello(net.hello(&membership));
+    let mut decoder = Decoder::new(net.base.limits.max_frame);
+    let greet = async {
+        // What goes wrong here is told by the answer.
+        let sent = write_message(&mut stream, &own, net.base.limits.max_frame, &net.base).await;
+        match read_message(&mut stream, &mut decoder, &net.base).await {
+            Err(NoMessage::Gone(error)) if sent.is_ok() || error.get_ref().is_some() => Err(NoMessage::Gone(error)),
+            Err(NoMessage::Gone(error)) => Err(NoMessage::Gone(sent.err().unwrap_or(error))),
+            other => other,
+        }
+    };
+    let greeted = timeout(net.base.limits.hello, greet).await;
+    let hello = match greeted.map_err(|_| unreachable(address, "no Hello came in time"))? {
+        Ok(Message::Hello(hello)) => hello,
+        Ok(Message::Close(error)) => return Err(LinkError::Refused(error)),
+        Ok(_) => {
+            let error = WireError::new(Code::BadFrame, "expected a Hello as the first frame");
+            return Err(refuse(net, stream, error).await);
+        }
+        Err(NoMessage::Gone(error)) => return Err(broken(address, &error)),
+        Err(NoMessage::Wrong(error)) => return Err(refuse(net, stream, error).await),
+    };
+    let agreement = match net.agree(&hello, &identity, &membership.own.id, true) {
+        Ok(agreement) => agreement,
+        Err(error) => return Err(refuse(net, stream, error).await),
+    };
+    let from = stream.get_ref().0.peer_addr().map_err(|error| unreachable(address, error))?;
+    let trust = hello.trust;
+    let peer = Peer { identity, chain, address: from, accepted: false, agreement, trust, checked_with };
+    match net.open(stream, decoder, peer) {
+        Ok(link) => Ok(link),
+        Err((stream, error)) => Err(refuse(net, stream, error).await),
+    }
+}
+
+/// Tells the other end why there will be no link.
+async fn refuse(net: &Net, mut stream: TlsStream<TcpStream>, error: WireError) -> LinkError {
+    let last = async {
+        write_message(&mut stream, &Message::Close(error.clone()), net.base.limits.max_frame, &net.base).await?;
+        linger(&mut stream).await
+    };
+    let _ = timeout(net.base.limits.linger, last).await;
+    LinkError::Refused(error)
+}
