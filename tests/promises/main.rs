@@ -12,6 +12,7 @@ mod bad_clients;
 mod bad_input;
 mod bad_json;
 mod callbacks;
+mod cau;
 mod client;
 mod client_events;
 mod client_people;

@@ -113,7 +113,8 @@ impl Link {
     fn shake(&self, as_member: bool) -> Result<(Addr<CertificateAuthority>, Option<Arc<PeerIdentity>>), LinkError> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         let other = self.other.lock().unwrap().clone();
-        let (authority, theirs) = other.filter(|_| !self.cut.load(Ordering::Relaxed)).ok_or_else(|| Self::unreachable("cut"))?;
+        let (authority, theirs) =
+            other.filter(|_| !self.cut.load(Ordering::Relaxed)).ok_or_else(|| Self::unreachable("cut"))?;
         if !as_member {
             return Ok((authority, None));
         }
@@ -127,10 +128,8 @@ impl Link {
             trust.check(&chain, as_server, false, now)
         };
         let shown = chain(&theirs).ok_or_else(|| Self::unreachable("it has no certificate"))?;
-        check(&self.own.trust(), shown, true).map_err(|error| LinkError::Untrusted {
-            address: "leader:1".to_owned(),
-            reason: error.to_string(),
-        })?;
+        check(&self.own.trust(), shown, true)
+            .map_err(|error| LinkError::Untrusted { address: "leader:1".to_owned(), reason: error.to_string() })?;
         let shown = chain(&self.own).ok_or(LinkError::NoMembership)?;
         let peer = check(&theirs.trust(), shown, false).map_err(|error| Self::unreachable(&error.to_string()))?;
         Ok((authority, Some(Arc::new(peer))))
@@ -235,7 +234,17 @@ impl Agent {
             world: world.clone(),
         };
         let client = CaClient::new(told, member, surroundings).start();
-        Self { device: device.to_owned(), store, credentials, authority, client, link, folder, world: world.clone(), settings }
+        Self {
+            device: device.to_owned(),
+            store,
+            credentials,
+            authority,
+            client,
+            link,
+            folder,
+            world: world.clone(),
+            settings,
+        }
     }
 
     /// The same agent at its next start, with what is on disk; its documents are gone.
@@ -267,7 +276,12 @@ impl Agent {
     }
 
     /// `mf2c join`.
-    pub async fn join(&self, leader: &Self, token: JoinToken, role: MemberRole) -> Result<MembershipView, CaClientError> {
+    pub async fn join(
+        &self,
+        leader: &Self,
+        token: JoinToken,
+        role: MemberRole,
+    ) -> Result<MembershipView, CaClientError> {
         *self.link.other.lock().unwrap() = Some((leader.authority.clone(), leader.credentials.clone()));
         self.client.send(Join { token, role }).await.unwrap()
     }

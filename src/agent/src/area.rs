@@ -24,6 +24,7 @@ use mf2c_transport::link::LinkSettings;
 use crate::certified::certified_user;
 use crate::config::Config;
 use crate::control::{AreaDoors, AreaParts};
+use crate::legacy::{LegacyDoors, Rooms};
 use crate::node::StartError;
 use links::Links;
 use peers::Peers;
@@ -190,6 +191,12 @@ impl Area {
     /// The way of the API to the actors.
     pub(crate) fn authorities(&self) -> Authorities {
         Authorities { revoke: self.authority.clone().recipient(), certify: self.client.clone().recipient() }
+    }
+
+    /// Opens the doors of the original that the configuration asks for.
+    pub(crate) fn legacy(&self, config: &Config, rooms: &AreaRooms<'_>) -> Result<LegacyDoors, StartError> {
+        let (credentials, authority) = (&self.credentials, self.authority.clone().recipient());
+        LegacyDoors::open(&Rooms { config, world: rooms.world, store: rooms.store, credentials, authority })
     }
 
     /// What those who watch over the agent see of it.

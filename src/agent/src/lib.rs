@@ -2,8 +2,8 @@
 
 mod accounts;
 mod area;
-pub mod certified;
 mod certauths;
+pub mod certified;
 pub mod cli;
 pub mod commands;
 pub mod config;

@@ -36,6 +36,7 @@ use crate::config::{Config, ListenAddress};
 use crate::control::{AreaDoors, Control};
 use crate::first_admin;
 use crate::flocker_door::FlockerDoor;
+use crate::legacy::LegacyDoors;
 pub use error::StartError;
 use settings::{api_settings, event_settings, front_settings, monitor_settings, session_settings, webhook_options};
 use workers::{start_inventory, start_webhooks};
@@ -54,6 +55,7 @@ pub struct Node {
     events: Arc<Events>,
     arbiters: Vec<Arbiter>,
     area: Area,
+    _legacy: LegacyDoors,
     _control: Option<Control>,
 }
 
@@ -86,6 +88,7 @@ impl Node {
         let flocker = FlockerDoor::prepare(config, &world)?;
         let rooms = AreaRooms { arbiter: &arbiters[1], store: &store, writer: &store_writer, world: &world };
         let area = area::start(config, identity, device, &rooms)?;
+        let legacy = area.legacy(config, &rooms)?;
         let tokens = Arc::new(TokenKey::load_or_create(&config.data_dir, &*world.entropy)?);
         let hasher = Hasher::new(Arc::clone(&world.entropy));
         let password_file = config.auth.admin_password_file.as_deref();
@@ -148,6 +151,7 @@ impl Node {
             events,
             arbiters,
             area,
+            _legacy: legacy,
             _control: control,
         })
     }

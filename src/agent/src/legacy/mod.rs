@@ -54,11 +54,12 @@ impl LegacyDoors {
     ///
     /// # Errors
     /// [`StartError`] where a port is taken or a file cannot be used.
-    pub(crate) fn open(rooms: Rooms<'_>) -> Result<Self, StartError> {
+    pub(crate) fn open(rooms: &Rooms<'_>) -> Result<Self, StartError> {
         let Rooms { config, world, store, credentials, authority } = rooms;
         let legacy = &config.legacy;
         let certificates = Certificates::new(Arc::clone(store), Arc::clone(&world.clock));
-        let cau: Arc<dyn RegionalCau> = Arc::new(Cau::new(config, certificates.clone(), authority, world.clone()));
+        let cau: Arc<dyn RegionalCau> =
+            Arc::new(Cau::new(config, certificates.clone(), authority.clone(), (*world).clone()));
         let mut doors = vec![];
         if let Some((listener, _)) = listen(legacy.cau, "legacy.cau", "the regional CAU listens")? {
             doors.push(tokio::spawn(serve_regional(listener, regional_tls(credentials), Arc::clone(&cau))));
@@ -109,7 +110,9 @@ fn regional_tls(credentials: &Credentials) -> ServerTls {
 
 fn leader_tls(config: &Config, credentials: &Credentials, certificates: Certificates) -> Result<ServerTls, StartError> {
     let others = match &config.legacy.leader_ca {
-        Some(path) => Anchors::from_file(path).map_err(|source| StartError::Legacy { key: "legacy.leader_ca", source })?,
+        Some(path) => {
+            Anchors::from_file(path).map_err(|source| StartError::Legacy { key: "legacy.leader_ca", source })?
+        }
         None => Anchors::default(),
     };
     let (own, credentials) = (certauths(config).join("it2untrustedca.pem"), credentials.clone());
@@ -131,7 +134,7 @@ fn leader_tls(config: &Config, credentials: &Credentials, certificates: Certific
     }))
 }
 
-fn usable(config: Result<rustls::ServerConfig, CauError>) -> Option<Arc<rustls::ServerConfig>> {
+fn usable<T>(config: Result<T, CauError>) -> Option<Arc<T>> {
     config.map(Arc::new).inspect_err(|error| tracing::warn!(%error, "a door of the original lets nobody in")).ok()
 }
 
@@ -198,7 +201,7 @@ fn identification(
         stop_within: Duration::from_secs(1),
         ..front::Settings::default()
     };
-    let server = front::serve(vec![Listener { socket, tls: None }], &settings, move || {
+    let server = front::serve(vec![Listener { socket, tls: None, users: None }], &settings, move || {
         App::new().configure(|services| identification::configure(services, &identification))
     })
     .map_err(|source| StartError::Start { what: "identification", source })?;
