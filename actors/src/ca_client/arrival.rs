@@ -49,12 +49,15 @@ impl CaClient {
             }
             Err(error) => Box::pin(actix::fut::err(error.into())),
         });
-        Box::pin(joined.map(|joined, client, ctx| {
+        let settled = joined.then(|joined, client, _| {
             client.busy = false;
+            // Where this agent is to lead an area, it gets its authority now, or at one of the next looks.
+            let tended = if joined.is_ok() { client.tend_area() } else { Box::pin(actix::fut::ready(())) };
+            tended.map(|(), _, _| joined)
+        });
+        Box::pin(settled.map(|joined, client, ctx| {
             client.plan(ctx);
             joined?;
-            // The first look asks for an area's authority, where this agent is to have one.
-            ctx.notify(super::Tick);
             client.view().ok_or_else(|| CaClientError::Failed("the membership is gone".to_owned()))
         }))
     }

@@ -3,10 +3,9 @@
 
 use actix::prelude::*;
 use mf2c_domain::area::role::MemberRole;
-use mf2c_domain::area::spiffe::{SpiffeId, Subject};
 use mf2c_domain::area::upkeep::LOOK_EVERY;
 use mf2c_fabric::wire::{Answer, Ask, Bytes};
-use mf2c_pki::area::{Authority, certificate_pem};
+use mf2c_pki::area::{AgentKey, Authority, certificate_pem};
 
 use super::actor::expected;
 use super::arrival::failed;
@@ -24,24 +23,22 @@ impl CaClient {
         if self.above().is_none() || member.role != MemberRole::Leader {
             return Box::pin(actix::fut::ready(()));
         }
-        self.area.done(elapsed, LOOK_EVERY);
+        self.area.begin(elapsed, LOOK_EVERY);
         let tended = if self.leads { self.refresh_area() } else { self.found_area() };
-        Box::pin(tended.map(|tended, client, _| {
-            if let Err(error) = tended {
+        Box::pin(tended.map(|tended, client, _| match tended {
+            Ok(()) => client.area.succeeded(),
+            Err(error) => {
                 tracing::warn!(%error, "the authority of this agent's area is not certified; it is tried again");
                 client.area.failed(client.world.clock.elapsed(), &*client.world.entropy);
             }
         }))
     }
 
-    /// A new key, certified by the authority above.
+    /// A new key, certified by the authority above, and then a certificate of the own authority for this agent.
     fn found_area(&mut self) -> ResponseActFuture<Self, Result<(), CaClientError>> {
-        let Some(membership) = self.credentials.membership() else { return Box::pin(actix::fut::ok(())) };
-        // Which area it will be is known above, and stands in the certificate.
-        let area = membership.own.id.area().unwrap_or_default().to_owned();
-        let id = SpiffeId { trust_domain: membership.own.id.trust_domain.clone(), subject: Subject::Area { area } };
-        let made = Authority::new_area(&id).and_then(|authority| Ok((authority.request()?, authority)));
-        let (request, authority) = match made {
+        // Which area it will be is known above, and stands in the certificate: the request names none.
+        let made = AgentKey::generate().and_then(|key| Ok((key.request(None, &self.settings.device)?, key)));
+        let (request, key) = match made {
             Ok(made) => made,
             Err(error) => return Box::pin(actix::fut::err(failed(error))),
         };
@@ -50,13 +47,21 @@ impl CaClient {
         let trust = whole(&self.credentials.trust());
         let founded = async move {
             let pem: String = certificates(asked.await?)?.iter().map(|der| certificate_pem(der)).collect();
-            let authority = Authority::from_pem(&authority.key_pem(), &pem).map_err(failed)?;
+            let authority = Authority::from_pem(&key.to_pem(), &pem).map_err(failed)?;
             let adopt = AdoptArea { authority, device, trust };
             let view = to.send(adopt).await.map_err(failed)?.map_err(failed)?;
             tracing::info!(area = view.area, until = %view.area_until, "this agent is the authority of its area");
             Ok(())
         };
-        Box::pin(founded.into_actor(self))
+        self.busy = true;
+        Box::pin(founded.into_actor(self).then(|founded: Result<(), CaClientError>, client, _| {
+            client.busy = false;
+            if let Err(error) = founded {
+                return Box::pin(actix::fut::err(error)) as ResponseActFuture<Self, _>;
+            }
+            client.leads = true;
+            Box::pin(client.renew(false).map(|(), _, _| Ok(())))
+        }))
     }
 
     /// Other certificates for the key that is there, if they are needed.

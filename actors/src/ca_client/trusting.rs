@@ -183,10 +183,13 @@ impl CaClient {
     /// Asks the leader for news, where it is time.
     pub(super) fn ask_news(&mut self) -> ResponseActFuture<Self, ()> {
         let elapsed = self.world.clock.elapsed();
-        let Some((_, leader)) = self.above().filter(|_| self.news.is_due(elapsed)) else {
+        let now = self.world.clock.now();
+        let has_expired = self.member.as_ref().is_none_or(|member| member.upkeep.has_expired(now));
+        let is_due = self.news.is_due(elapsed) && !has_expired;
+        let Some((_, leader)) = self.above().filter(|_| is_due) else {
             return Box::pin(actix::fut::ready(()));
         };
-        self.news.done(elapsed, ASK_EVERY);
+        self.news.begin(elapsed, ASK_EVERY);
         let trust = self.credentials.trust();
         let have = TrustNews { bundle: trust.sequence(), lists: trust.list_numbers() };
         let asked = self.transport.ask(Ask::Trust { have });
@@ -199,9 +202,12 @@ impl CaClient {
                 let still = client.above().is_some_and(|(_, now)| now == leader);
                 client.hear(news, still, ctx)
             });
-            if let Err(error) = taken {
-                tracing::debug!(%error, "no news of the leader");
-                client.news.failed(client.world.clock.elapsed(), &*client.world.entropy);
+            match taken {
+                Ok(()) => client.news.succeeded(),
+                Err(error) => {
+                    tracing::debug!(%error, "no news of the leader");
+                    client.news.failed(client.world.clock.elapsed(), &*client.world.entropy);
+                }
             }
         }))
     }

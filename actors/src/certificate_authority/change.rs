@@ -14,7 +14,7 @@ use super::issue::{area_entry, certify, later};
 use super::record::Record;
 use super::register::{Entry, Issuer};
 use super::seat::Seat;
-use super::state::{Base64, State};
+use super::state::State;
 use super::{AdoptArea, AuthorityError, AuthorityView, CertificateAuthority, InitAuthority};
 use crate::resource_store::AddResource;
 
@@ -117,8 +117,11 @@ impl CertificateAuthority {
         Ok(Founding { seat, documents: vec![root_document, area_document], issued })
     }
 
-    /// The `deviceID` of this agent, as its inventory has written it.
+    /// The `deviceID` of this agent: what it was told at start, or what its inventory has written.
     fn own_device(&self) -> Result<String, AuthorityError> {
+        if let Some(device) = &self.settings.device {
+            return Ok(device.clone());
+        }
         let document = self.store.get(&format!("device/{}", self.store.identity().name()));
         let body = document.as_ref().and_then(|document| self.store.body(document).ok().flatten());
         let device = body.and_then(|body| serde_json::from_slice::<Device>(&body).ok());
@@ -163,18 +166,12 @@ impl CertificateAuthority {
             return Err(AuthorityError::Exists);
         }
         check_device(&device).map_err(|error| AuthorityError::Refused(error.to_string()))?;
-        if authority.certificates().is_empty() || trust.roots.is_empty() {
+        if authority.certificates().is_empty() {
             return Err(AuthorityError::Refused(
                 "an authority needs a certificate and a root that vouches for it".to_owned(),
             ));
         }
-        let state = State {
-            device,
-            sequence: trust.sequence,
-            upper_roots: trust.roots.iter().map(Base64::from).collect(),
-            upper_lists: trust.lists.iter().map(Base64::from).collect(),
-            ..State::default()
-        };
+        let state = State { device, ..State::default() }.below(&trust, self.now())?;
         let seat = Seat::new(self.files.clone(), authority, Vec::new(), state);
         seat.save_all()?;
         tracing::info!(area = seat.area_name(), "became the certificate authority of an area");
@@ -184,11 +181,12 @@ impl CertificateAuthority {
     }
 
     pub(super) fn take_upper(&mut self, trust: &AuthorityTrust, ctx: &mut Context<Self>) -> Result<(), AuthorityError> {
+        let now = self.now();
         let seat = self.seat.as_mut().ok_or(AuthorityError::None)?;
         if !seat.roots.is_empty() {
             return Err(AuthorityError::Refused("the root is here: nobody above tells what to believe".to_owned()));
         }
-        if seat.take_upper(trust)? {
+        if seat.take_upper(trust, now)? {
             self.announce(ctx);
         }
         Ok(())

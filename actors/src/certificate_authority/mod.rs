@@ -43,6 +43,8 @@ mod tokens;
 /// What the authority is told at start.
 #[derive(Debug, Clone)]
 pub struct AuthoritySettings {
+    /// The `deviceID` of this agent; none: the one that its inventory has written.
+    pub device: Option<String>,
     /// How long an agent's certificate holds.
     pub leaf_life: Duration,
     /// Whether an agent whose certificate has expired may renew it, for seven days.
@@ -59,6 +61,7 @@ impl Default for AuthoritySettings {
     fn default() -> Self {
         let hours = |hours: u64| Duration::from_secs(hours * 3600);
         Self {
+            device: None,
             leaf_life: hours(24),
             renew_after_expiry: false,
             overlap: hours(48),

@@ -10,7 +10,7 @@ use mf2c_fabric::wire::{AuthorityTrust, Bytes};
 use mf2c_pki::area::{Authority, AuthorityFiles, PeerIdentity, Rank, Serial, certificate_pem};
 
 use super::register::{Issuer, Register};
-use super::state::{Base64, State};
+use super::state::State;
 use super::{AuthorityError, AuthoritySettings, AuthorityView};
 use crate::ports::World;
 
@@ -224,16 +224,11 @@ impl Seat {
     }
 
     /// Takes what is believed above.
-    pub(super) fn take_upper(&mut self, upper: &AuthorityTrust) -> Result<bool, AuthorityError> {
-        if upper.sequence < self.state.sequence || upper.roots.is_empty() {
+    pub(super) fn take_upper(&mut self, upper: &AuthorityTrust, now: Timestamp) -> Result<bool, AuthorityError> {
+        if upper.sequence < self.state.sequence {
             return Ok(false);
         }
-        let next = State {
-            sequence: upper.sequence,
-            upper_roots: upper.roots.iter().map(Base64::from).collect(),
-            upper_lists: upper.lists.iter().filter(|list| !self.lists.contains(&list.0)).map(Base64::from).collect(),
-            ..self.state.clone()
-        };
+        let next = self.state.clone().below(upper, now)?;
         if next == self.state {
             return Ok(false);
         }

@@ -3,8 +3,11 @@
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use mf2c_domain::time::Timestamp;
-use mf2c_fabric::wire::Bytes;
+use mf2c_fabric::wire::{AuthorityTrust, Bytes};
+use mf2c_pki::area::Trust;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::AuthorityError;
 
 /// See the module.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +45,19 @@ impl State {
         serde_json::to_vec_pretty(self).unwrap_or_default()
     }
 
+    /// The same below these roots. Of the lists, those of the roots count: the others are for who is in those areas.
+    pub(super) fn below(self, upper: &AuthorityTrust, now: Timestamp) -> Result<Self, AuthorityError> {
+        let plain = |bytes: &[Bytes]| bytes.iter().map(|bytes| bytes.0.clone()).collect();
+        let believed = Trust::new(upper.sequence, plain(&upper.roots), Vec::new(), plain(&upper.lists), now);
+        let (believed, _) = believed.map_err(|error| AuthorityError::Refused(error.to_string()))?;
+        Ok(Self {
+            sequence: upper.sequence,
+            upper_roots: upper.roots.iter().map(|root| Base64(root.0.clone())).collect(),
+            upper_lists: believed.lists().into_iter().map(Base64).collect(),
+            ..self
+        })
+    }
+
     pub(super) fn changing_since(&self) -> Option<Timestamp> {
         self.changing_since.map(|millis| Timestamp::from_millis(i64::try_from(millis).unwrap_or(i64::MAX)))
     }
@@ -50,12 +66,6 @@ impl State {
 /// Bytes that stand in JSON as base64.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Base64(pub(super) Vec<u8>);
-
-impl From<&Bytes> for Base64 {
-    fn from(bytes: &Bytes) -> Self {
-        Self(bytes.0.clone())
-    }
-}
 
 impl From<&Base64> for Bytes {
     fn from(bytes: &Base64) -> Self {

@@ -31,16 +31,16 @@ use tempfile::TempDir;
 const SOURCE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// One time for all agents, which moves when a test says so.
-pub struct Time(Mutex<(Timestamp, Duration)>);
+pub(crate) struct Time(Mutex<(Timestamp, Duration)>);
 
 impl Time {
-    pub fn pass(&self, time: Duration) {
+    pub(crate) fn pass(&self, time: Duration) {
         let mut now = self.0.lock().unwrap();
         *now = (later(now.0, time), now.1 + time);
     }
 
     /// Somebody sets the clock.
-    pub fn jump(&self, to: Timestamp) {
+    pub(crate) fn jump(&self, to: Timestamp) {
         self.0.lock().unwrap().0 = to;
     }
 }
@@ -54,7 +54,7 @@ impl Clock for Time {
     }
 }
 
-pub fn later(at: Timestamp, by: Duration) -> Timestamp {
+pub(crate) fn later(at: Timestamp, by: Duration) -> Timestamp {
     Timestamp::from_nanos(at.nanos() + i128::try_from(by.as_nanos()).unwrap())
 }
 
@@ -70,7 +70,7 @@ impl Entropy for Counter {
     }
 }
 
-pub fn world() -> (Arc<Time>, World) {
+pub(crate) fn world() -> (Arc<Time>, World) {
     let start = Timestamp::parse("2026-01-01T00:00:00Z").unwrap();
     let time = Arc::new(Time(Mutex::new((start, Duration::from_secs(1)))));
     let clock: Arc<dyn Clock> = Arc::clone(&time) as Arc<dyn Clock>;
@@ -78,30 +78,30 @@ pub fn world() -> (Arc<Time>, World) {
 }
 
 /// One agent.
-pub struct Agent {
-    pub device: String,
-    pub store: Arc<Store>,
-    pub credentials: Credentials,
-    pub authority: Addr<CertificateAuthority>,
-    pub client: Addr<CaClient>,
-    pub link: Arc<Link>,
-    pub folder: Arc<TempDir>,
+pub(crate) struct Agent {
+    pub(crate) device: String,
+    pub(crate) store: Arc<Store>,
+    pub(crate) credentials: Credentials,
+    pub(crate) authority: Addr<CertificateAuthority>,
+    pub(crate) client: Addr<CaClient>,
+    pub(crate) link: Arc<Link>,
+    pub(crate) folder: Arc<TempDir>,
     world: World,
     settings: AuthoritySettings,
 }
 
 /// The way of one agent to the one it was told of.
-pub struct Link {
+pub(crate) struct Link {
     world: World,
     own: Credentials,
     /// Who answers, as who; none: nobody is there.
     other: Mutex<Option<(Addr<CertificateAuthority>, Credentials)>>,
-    pub cut: AtomicBool,
+    pub(crate) cut: AtomicBool,
     /// Attempts to ask anything of the other.
-    pub asked: AtomicU64,
-    pub led: Mutex<Vec<Option<SpiffeId>>>,
-    pub told: Mutex<Vec<Notice>>,
-    pub closings: AtomicU64,
+    pub(crate) asked: AtomicU64,
+    pub(crate) led: Mutex<Vec<Option<SpiffeId>>>,
+    pub(crate) told: Mutex<Vec<Notice>>,
+    pub(crate) closings: AtomicU64,
 }
 
 impl Link {
@@ -185,7 +185,7 @@ impl AuthorityTransport for Link {
 
 impl Agent {
     /// An agent with nothing yet.
-    pub fn start(device: &str, world: &World, settings: AuthoritySettings) -> Self {
+    pub(crate) fn start(device: &str, world: &World, settings: AuthoritySettings) -> Self {
         Self::start_in(Arc::new(tempfile::tempdir().unwrap()), device, world, settings)
     }
 
@@ -196,14 +196,10 @@ impl Agent {
         let writer = ResourceStore::new(writer, 64).start();
         let own = mf2c_pki::load_or_create(folder.path(), &[], world.clock.now()).unwrap().0;
         let credentials = Credentials::new(ApiIdentity::SelfMade(own), Arc::clone(&world.clock), false).unwrap();
-        let authority = CertificateAuthority::new(
-            folder.path(),
-            settings.clone(),
-            Arc::clone(&store),
-            writer.clone(),
-            world.clone(),
-        );
-        let authority = authority.start();
+        let seat = AuthoritySettings { device: Some(device.to_owned()), ..settings.clone() };
+        let authority =
+            CertificateAuthority::open(folder.path(), seat, Arc::clone(&store), writer.clone(), world.clone());
+        let authority = authority.unwrap().start();
         let link = Arc::new(Link {
             world: world.clone(),
             own: credentials.clone(),
@@ -248,21 +244,21 @@ impl Agent {
     }
 
     /// The same agent at its next start, with what is on disk; its documents are gone.
-    pub fn restart(&self) -> Self {
+    pub(crate) fn restart(&self) -> Self {
         let next = Self::start_in(Arc::clone(&self.folder), &self.device, &self.world, self.settings.clone());
         *next.link.other.lock().unwrap() = self.link.other.lock().unwrap().clone();
         next
     }
 
     /// `mf2c ca init`.
-    pub async fn init(&self, area: &str) {
+    pub(crate) async fn init(&self, area: &str) {
         let init = InitAuthority { trust_domain: "mf2c.internal".to_owned(), area: area.to_owned(), domains: vec![] };
         self.authority.send(init).await.unwrap().unwrap();
         self.view().await.unwrap();
     }
 
     /// `mf2c token create`.
-    pub async fn token(&self, role: MemberRole, area: Option<&str>, device: Option<&str>) -> JoinToken {
+    pub(crate) async fn token(&self, role: MemberRole, area: Option<&str>, device: Option<&str>) -> JoinToken {
         let create = CreateToken {
             role,
             area: area.map(str::to_owned),
@@ -276,38 +272,43 @@ impl Agent {
     }
 
     /// `mf2c join`.
-    pub async fn join(
+    pub(crate) async fn join(
         &self,
         leader: &Self,
         token: JoinToken,
         role: MemberRole,
     ) -> Result<MembershipView, CaClientError> {
-        *self.link.other.lock().unwrap() = Some((leader.authority.clone(), leader.credentials.clone()));
+        self.turn_to(leader);
         self.client.send(Join { token, role }).await.unwrap()
     }
 
+    /// From now on this one answers where the leader is called.
+    pub(crate) fn turn_to(&self, leader: &Self) {
+        *self.link.other.lock().unwrap() = Some((leader.authority.clone(), leader.credentials.clone()));
+    }
+
     /// Joins as an ordinary member.
-    pub async fn join_as_agent(&self, leader: &Self) -> MembershipView {
+    pub(crate) async fn join_as_agent(&self, leader: &Self) -> MembershipView {
         let token = leader.token(MemberRole::Agent, None, None).await;
         self.join(leader, token, MemberRole::Agent).await.unwrap()
     }
 
-    pub async fn view(&self) -> Option<MembershipView> {
+    pub(crate) async fn view(&self) -> Option<MembershipView> {
         self.client.send(ShowMembership).await.unwrap()
     }
 
     /// What the timers of both actors do.
-    pub async fn tick(&self) {
+    pub(crate) async fn tick(&self) {
         self.authority.send(certificate_authority::Tick).await.unwrap();
         self.client.send(Tick).await.unwrap();
     }
 
-    pub fn membership(&self) -> Arc<Membership> {
+    pub(crate) fn membership(&self) -> Arc<Membership> {
         self.credentials.membership().unwrap()
     }
 
     /// Hears what another tells everybody, as over a link to it.
-    pub async fn hear(&self, other: &Self) -> Result<(), CaClientError> {
+    pub(crate) async fn hear(&self, other: &Self) -> Result<(), CaClientError> {
         let told = other.link.told.lock().unwrap().last().cloned();
         let Some(Notice::Trust(trust)) = told else { panic!("nothing was told") };
         let peer = Arc::new(other.membership().own.clone());

@@ -17,7 +17,7 @@ use mf2c_facade::front::{CertifiedUser, ReadCertificate, TlsSettings};
 use mf2c_facade::monitor::AreaFigures;
 use mf2c_machine::Roots;
 use mf2c_pki::ServerIdentity;
-use mf2c_pki::area::{ApiIdentity, AuthorityFiles, Credentials, MemberFiles, Rank};
+use mf2c_pki::area::{ApiIdentity, Credentials, MemberFiles};
 use mf2c_store::Store;
 use mf2c_transport::link::LinkSettings;
 
@@ -28,9 +28,6 @@ use crate::legacy::{LegacyDoors, Rooms};
 use crate::node::StartError;
 use links::Links;
 use peers::Peers;
-
-/// Requests that may wait for an authority before their senders do: as many as come with a thousand agents.
-const MAILBOX: usize = 1024;
 
 /// See the module.
 pub(crate) struct Area {
@@ -72,21 +69,14 @@ pub(crate) fn start(
         Some((member, device)) => (Some(member), device),
         None => (None, device),
     };
-    let has_authority = AuthorityFiles::new(&config.data_dir).load(Rank::Area)?.is_some();
+    let settings = authority_settings(config, device.clone());
+    let authority =
+        CertificateAuthority::open(&config.data_dir, settings, Arc::clone(store), writer.clone(), world.clone())?;
+    let has_authority = authority.is_seated();
     // An authority that comes later lives beside the others until the next start: few agents get one.
     let arbiter = has_authority.then(Arbiter::new);
     let handle = arbiter.as_ref().unwrap_or(rooms.arbiter).handle();
-    let authority = CertificateAuthority::new(
-        &config.data_dir,
-        authority_settings(config),
-        Arc::clone(store),
-        writer.clone(),
-        world.clone(),
-    );
-    let authority = CertificateAuthority::start_in_arbiter(&handle, move |context| {
-        context.set_mailbox_capacity(MAILBOX);
-        authority
-    });
+    let authority = CertificateAuthority::start_in_arbiter(&handle, move |_| authority);
     let links =
         Arc::new(Links::new(world.clone(), credentials.clone(), link_settings(config, store), config.link.listen.0));
     let client = start_client(
@@ -146,8 +136,9 @@ fn start_client(
     CaClient::start_in_arbiter(&rooms.arbiter.handle(), move |_| client)
 }
 
-fn authority_settings(config: &Config) -> AuthoritySettings {
+fn authority_settings(config: &Config, device: String) -> AuthoritySettings {
     AuthoritySettings {
+        device: Some(device),
         leaf_life: config.pki.leaf_life.get(),
         renew_after_expiry: config.pki.renew_after_expiry,
         overlap: config.pki.overlap.get(),

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use mf2c_actors::certificate_authority::AuthorityError;
 use mf2c_auth::KeyFileError;
 use mf2c_pki::PkiError;
 use mf2c_pki::cau::CauError;
@@ -33,6 +34,9 @@ pub enum StartError {
     /// There is no certificate to serve with.
     #[error(transparent)]
     Tls(#[from] PkiError),
+    /// The certificate authority cannot be used.
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
     /// The control API of Flocker cannot be served.
     #[error(transparent)]
     Flocker(#[from] DoorError),

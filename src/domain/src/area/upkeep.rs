@@ -132,15 +132,20 @@ impl Pace {
         elapsed >= self.not_before
     }
 
+    /// An attempt begins: the next one is not before so long, however this one goes.
+    pub fn begin(&mut self, elapsed: Duration, pause: Duration) {
+        self.not_before = elapsed + pause;
+    }
+
     /// Plans the next attempt after one that failed.
     pub fn failed(&mut self, elapsed: Duration, entropy: &dyn Entropy) {
         self.failures = self.failures.saturating_add(1);
         self.not_before = elapsed + pause_after(self.failures, entropy);
     }
 
-    /// Plans the next attempt after one that went well.
-    pub fn done(&mut self, elapsed: Duration, pause: Duration) {
-        *self = Self { failures: 0, not_before: elapsed + pause };
+    /// An attempt went well.
+    pub fn succeeded(&mut self) {
+        self.failures = 0;
     }
 }
 
@@ -281,6 +286,24 @@ mod tests {
         assert!(!upkeep.may_be_replaced(late));
         upkeep.failed(Failure::Final, late, secs(600), &entropy);
         assert!(upkeep.may_be_replaced(late));
+    }
+
+    #[test]
+    fn attempts_that_fail_become_rarer_until_one_goes_well() {
+        let entropy = entropy(5);
+        let (mut pace, mut passed, mut attempts) = (Pace::default(), Duration::ZERO, 0);
+        while passed < secs(DAY) {
+            if pace.is_due(passed) {
+                attempts += 1;
+                pace.begin(passed, secs(1));
+                pace.failed(passed, &entropy);
+            }
+            passed += secs(1);
+        }
+        assert!((400..800).contains(&attempts), "{attempts}");
+        pace.succeeded();
+        pace.failed(passed, &entropy);
+        assert!(pace.is_due(passed + secs(5)));
     }
 
     proptest! {

@@ -15,7 +15,7 @@ use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use thiserror::Error;
 use time::OffsetDateTime;
 
-use super::key::{request, short};
+use super::key::{read_pair, request, short};
 use super::peer::{PeerIdentity, key_id, sha256};
 use super::{Request, Serial, names};
 
@@ -164,7 +164,7 @@ impl Authority {
     /// # Errors
     /// Where they cannot be read or do not belong together.
     pub fn from_pem(key: &str, certificates: &str) -> Result<Self, AreaError> {
-        let key = KeyPair::from_pem(key)
+        let key = read_pair(key)
             .map_err(|error| AreaError::Unreadable(format!("no private key of an authority: {error}")))?;
         let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(certificates.as_bytes()).collect();
         let none = |reason: &str| AreaError::Unreadable(format!("no certificate of an authority: {reason}"));

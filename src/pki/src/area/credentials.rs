@@ -16,7 +16,6 @@ use super::{AgentKey, PeerIdentity, Trust};
 use crate::{PkiError, ServerIdentity, server_config};
 
 /// An agent's own certificate with its key.
-#[derive(Debug)]
 pub struct Membership {
     /// Its key.
     pub key: AgentKey,
@@ -26,6 +25,13 @@ pub struct Membership {
     pub own: PeerIdentity,
     /// The agent that leads the area.
     pub leader: SpiffeId,
+}
+
+/// Shows whom it names, never the key.
+impl fmt::Debug for Membership {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Membership").field("own", &self.own).field("leader", &self.leader).finish_non_exhaustive()
+    }
 }
 
 /// What the API's listener shows without an area.
@@ -143,7 +149,8 @@ impl Credentials {
 
     fn prepare(&self, membership: &Membership, trust: &Trust) -> Result<Prepared, PkiError> {
         let mut chain = vec![CertificateDer::from(membership.certificate.clone())];
-        chain.extend(trust.intermediates_of(&membership.own.issuer).map(|der| CertificateDer::from(der.clone())));
+        let authority = trust.intermediates_of(&membership.own.issuer);
+        chain.extend(authority.into_iter().map(|der| CertificateDer::from(der.to_vec())));
         let mut with_roots = chain.clone();
         with_roots.extend(trust.roots().iter().map(|der| CertificateDer::from(der.clone())));
         let link = certified(chain, membership.key.to_der())?;

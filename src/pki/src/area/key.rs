@@ -7,7 +7,7 @@ use rcgen::{
     CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_ECDSA_P256_SHA256, PublicKeyData as _, SanType,
     SigningKey as _,
 };
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject as _};
 use webpki::aws_lc_rs::ECDSA_P256_SHA256;
 
 use super::der::PublicKey;
@@ -44,7 +44,7 @@ impl AgentKey {
     /// Where it is none, or of another kind.
     pub fn from_pem(pem: &str) -> Result<Self, AreaError> {
         let wrong = |reason: &str| AreaError::Unreadable(format!("no private key of an agent: {reason}"));
-        let pair = KeyPair::from_pem(pem).map_err(|error| wrong(&error.to_string()))?;
+        let pair = read_pair(pem).map_err(|reason| wrong(&reason))?;
         let right = pair.algorithm() == &PKCS_ECDSA_P256_SHA256;
         right.then_some(Self { pair }).ok_or_else(|| wrong("expected ECDSA with the curve P-256"))
     }
@@ -106,6 +106,12 @@ pub fn verify_proof(certificate: &[u8], signature: &[u8], request: &[u8]) -> Res
     let message = [RENEWAL, request].concat();
     ECDSA_P256_SHA256.verify_signature(key.bits, &message, signature).map_err(|_| PeerError::Proof)?;
     Ok(peer)
+}
+
+/// The first private key in PEM.
+pub(super) fn read_pair(pem: &str) -> Result<KeyPair, String> {
+    let der = PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|error| error.to_string())?;
+    KeyPair::try_from(&der).map_err(|error| error.to_string())
 }
 
 /// The first 64 characters: a common name has no more (RFC 5280, appendix A).

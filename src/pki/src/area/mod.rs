@@ -19,6 +19,8 @@ mod request;
 mod serial;
 mod settings;
 mod subject;
+#[cfg(test)]
+mod tests;
 mod trust;
 mod verify;
 

@@ -1,6 +1,7 @@
 //! Whom an agent believes: roots, and the revocation lists of their authorities.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use mf2c_domain::area::spiffe::{SpiffeId, Subject};
@@ -20,7 +21,7 @@ const MAX_LISTS: usize = 2 * MAX_AUTHORITIES;
 /// Roots, the certificates of the own area's authority, and checked revocation lists.
 ///
 /// Lists are checked once, when they come, and kept as sets: a handshake costs the same however long they are.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Trust {
     sequence: u64,
     pub(super) trust_domain: String,
@@ -34,6 +35,19 @@ pub struct Trust {
     signers: BTreeMap<String, Vec<u8>>,
     /// By the key identifier of the issuer.
     pub(super) lists: BTreeMap<String, Arc<List>>,
+}
+
+/// Shows how much there is of each, not the certificates.
+impl fmt::Debug for Trust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trust")
+            .field("sequence", &self.sequence)
+            .field("trust_domain", &self.trust_domain)
+            .field("roots", &self.roots.len())
+            .field("intermediates", &self.intermediates.len())
+            .field("lists", &self.list_numbers())
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why a certificate is not believed. The texts go to the log and, without details, to the peer.
@@ -165,10 +179,13 @@ impl Trust {
         &self.intermediates
     }
 
-    /// The same, of the authority with this key identifier.
-    pub(super) fn intermediates_of<'a>(&'a self, key_id: &'a str) -> impl Iterator<Item = &'a Vec<u8>> {
+    /// The same, of the authority with this key identifier, the oldest first: while roots change, everybody knows the old
+    /// root, and OpenSSL never tries a second certificate of an authority.
+    pub(super) fn intermediates_of(&self, key_id: &str) -> Vec<&[u8]> {
         let with = self.known_intermediates.iter().zip(&self.intermediates);
-        with.filter(move |(known, _)| known.key_id() == key_id).map(|(_, der)| der)
+        let mut own: Vec<_> = with.filter(|(known, _)| known.key_id() == key_id).collect();
+        own.sort_by_key(|(known, _)| known.not_before);
+        own.into_iter().map(|(_, der)| der.as_slice()).collect()
     }
 
     /// The lists in DER.
