@@ -12,13 +12,14 @@ use mf2c_tests::{Agent, Start, agent_binary, eventually};
 use serde_json::json;
 
 /// The pages whose links are followed.
-const LINKED: [&str; 8] = [
+const LINKED: [&str; 9] = [
     "README.md",
     "CHANGELOG.md",
     "docs/ARCHITECTURE.md",
     "docs/guide.md",
     "docs/api.md",
     "docs/operations.md",
+    "docs/certauths.md",
     "docs/client.md",
     "docs/flocker.md",
 ];

@@ -13,6 +13,7 @@ mod bad_input;
 mod bad_json;
 mod callbacks;
 mod cau;
+mod certauths;
 mod client;
 mod client_events;
 mod client_people;

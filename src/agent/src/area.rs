@@ -6,9 +6,9 @@ mod peers;
 
 use std::sync::Arc;
 
-use actix::{Actor as _, Addr, Arbiter};
+use actix::{Actor as _, Addr, Arbiter, Recipient};
 use mf2c_actors::ca_client::{CaClient, CaClientSettings, Member, Surroundings};
-use mf2c_actors::certificate_authority::{AuthoritySettings, CertificateAuthority};
+use mf2c_actors::certificate_authority::{AuthoritySettings, CertificateAuthority, RecordForeign};
 use mf2c_actors::ports::{AuthorityTransport, World};
 use mf2c_actors::resource_store::ResourceStore;
 use mf2c_domain::area::spiffe::check_device;
@@ -24,7 +24,6 @@ use mf2c_transport::link::LinkSettings;
 use crate::certified::certified_user;
 use crate::config::Config;
 use crate::control::{AreaDoors, AreaParts};
-use crate::legacy::{LegacyDoors, Rooms};
 use crate::node::StartError;
 use links::Links;
 use peers::Peers;
@@ -184,10 +183,9 @@ impl Area {
         Authorities { revoke: self.authority.clone().recipient(), certify: self.client.clone().recipient() }
     }
 
-    /// Opens the doors of the original that the configuration asks for.
-    pub(crate) fn legacy(&self, config: &Config, rooms: &AreaRooms<'_>) -> Result<LegacyDoors, StartError> {
-        let (credentials, authority) = (&self.credentials, self.authority.clone().recipient());
-        LegacyDoors::open(&Rooms { config, world: rooms.world, store: rooms.store, credentials, authority })
+    /// The way of other doors to the record of certificates.
+    pub(crate) fn records(&self) -> Recipient<RecordForeign> {
+        self.authority.clone().recipient()
     }
 
     /// What those who watch over the agent see of it.

@@ -45,6 +45,11 @@ impl LegacyAuthorities {
         }))
     }
 
+    /// One of them, for who asks it without a door. It may take a moment.
+    pub(crate) fn authority(&self, ca: CaName) -> Result<Arc<CertAuth>, CertAuthError> {
+        self.0.authority(ca)
+    }
+
     /// Has work done with an authority, off this thread and when its turn has come.
     fn with<T: Send + 'static>(
         &self,

@@ -11,7 +11,7 @@ use mf2c_facade::front::{self, Listener};
 use mf2c_pki::flocker::server_config;
 
 use crate::config::Config;
-use crate::node::{StartError, listen};
+use crate::node::{StartError, front_settings, listen};
 
 /// A door that is bound but not yet open.
 pub(crate) struct FlockerDoor {
@@ -36,9 +36,9 @@ impl FlockerDoor {
     ///
     /// # Errors
     /// [`StartError::Start`].
-    pub(crate) fn open(self, settings: &front::Settings) -> Result<ServerHandle, StartError> {
+    pub(crate) fn open(self, config: &Config) -> Result<ServerHandle, StartError> {
         let api = FlockerApi { version: env!("CARGO_PKG_VERSION") };
-        let settings = front::Settings { workers: 1, ..settings.clone() };
+        let settings = front::Settings { workers: 1, ..front_settings(config) };
         let app = move || App::new().configure(|services| flocker::configure(services, &api));
         let server = front::serve(vec![self.listener], &settings, app);
         let server = server.map_err(|source| StartError::Start { what: "the server of Flocker's API", source })?;

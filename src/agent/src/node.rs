@@ -20,6 +20,7 @@ use mf2c_actors::ports::World;
 use mf2c_actors::resource_store::ResourceStore;
 use mf2c_actors::session_manager::SessionManager;
 use mf2c_auth::token::TokenKey;
+use mf2c_facade::certauths;
 use mf2c_facade::cimi::{self, Api, OpenApi, Repeats, Writes};
 use mf2c_facade::events::{self, Events};
 use mf2c_facade::front::{self, Connections, Listener};
@@ -38,7 +39,8 @@ use crate::first_admin;
 use crate::flocker_door::FlockerDoor;
 use crate::legacy::LegacyDoors;
 pub use error::StartError;
-use settings::{api_settings, event_settings, front_settings, monitor_settings, session_settings, webhook_options};
+pub(crate) use settings::front_settings;
+use settings::{api_settings, event_settings, monitor_settings, session_settings, webhook_options};
 use workers::{start_inventory, start_webhooks};
 
 /// A running agent.
@@ -85,10 +87,10 @@ impl Node {
         // Whatever may fail comes before the administrator, whose password is told only once.
         let (secure, api_address) = listen(config.api.listen, "--api")?;
         let plain = config.api.http.map(|address| listen(address, "--http")).transpose()?;
-        let flocker = FlockerDoor::prepare(config, &world)?;
         let rooms = AreaRooms { arbiter: &arbiters[1], store: &store, writer: &store_writer, world: &world };
         let area = area::start(config, identity, device, &rooms)?;
-        let legacy = area.legacy(config, &rooms)?;
+        let flocker = FlockerDoor::prepare(config, &world)?;
+        let legacy = LegacyDoors::open(config, &area, &store, &world)?;
         let tokens = Arc::new(TokenKey::load_or_create(&config.data_dir, &*world.entropy)?);
         let hasher = Hasher::new(Arc::clone(&world.entropy));
         let password_file = config.auth.admin_password_file.as_deref();
@@ -118,6 +120,7 @@ impl Node {
             tracing::warn!(error = ?error.document(), "the entry point could not be stored");
         }
         let events = Events::start(Arc::clone(&store), Arc::clone(&world.clock), event_settings(config));
+        let certauths = legacy.certauths(config);
         let stream = Data::from(Arc::clone(&events));
         let (plain, http) = plain.unzip();
         let mut listeners = vec![Listener { socket: secure, tls: Some(area.tls()), users: Some(area.users()) }];
@@ -133,19 +136,21 @@ impl Node {
                 .wrap(from_fn(move |request, next| monitor::pass(seat.clone(), request, next)))
                 .configure(|services| monitor::configure(services, &monitor))
                 .configure(|services| events::configure(services, &stream))
+                .configure(|services| certauths::configure(services, certauths.as_ref()))
                 .configure(|services| cimi::configure(services, &api))
         })
         .map_err(|source| StartError::Start { what: "the server", source })?;
         let handle = server.handle();
         actix::spawn(server);
-        let flocker = flocker.map(|door| door.open(&front_settings(config))).transpose()?;
+        let flocker = flocker.map(|door| door.open(config)).transpose()?;
         let control = Control::start(&config.data_dir, store, sessions, area.doors.clone());
         readiness.enter(Stage::Serving);
+        let server = handle;
         Ok(Self {
             api: api_address,
             http,
             first_admin,
-            server: handle,
+            server,
             flocker,
             readiness,
             events,

@@ -19,7 +19,7 @@ use x509_parser::asn1_rs::{Any, FromDer as _, OctetString, Sequence};
 use x509_parser::prelude::{X509Certificate, X509CertificationRequest};
 
 use crate::PkiError;
-use crate::area::{Request, RequestError, Serial, pem};
+use crate::area::{Request, RequestError, Serial, certificate_pem, pem};
 use crate::distinguished::carried_over;
 use crate::files::{load, make_private_folder, read_chain, read_up_to, write_private};
 use crate::selfsigned::dns_name;
@@ -212,10 +212,6 @@ impl CertAuth {
         params.use_authority_key_identifier_extension = true;
         Ok(params.signed_by(key, &self.issuer).map_err(make)?.der().to_vec())
     }
-}
-
-fn certificate_pem(der: &[u8]) -> String {
-    pem::block(pem::CERTIFICATE, der)
 }
 
 fn make(error: impl std::fmt::Display) -> CertAuthError {

@@ -138,9 +138,9 @@ fn the_leader_admits_certificates_of_its_authorities_and_no_others() {
     assert!(said.starts_with("error"), "self-signed: {said}");
     let member = start().agent();
     let _ = ask(&member, &["join", &token(&leader, &[])]).expect(0);
-    let folder = member.data_dir().join("member");
-    let (own, key) = (folder.join("agent.pem"), folder.join("agent.key"));
-    assert_eq!(client(&["leader", &lcau, own.to_str().unwrap(), key.to_str().unwrap()]).trim_end(), "end");
+    // Key and certificate stand in one file.
+    let own = member.data_dir().join("member/agent.pem").to_str().unwrap().to_owned();
+    assert_eq!(client(&["leader", &lcau, &own, &own]).trim_end(), "end", "{}", leader.log());
     let serial = certificates(&leader, "edge-1")[0]["serial"].as_str().unwrap().to_owned();
     let _ = ask(&leader, &["ca", "revoke", &serial]).expect(0);
     for more in [&[][..], &["--tls12"]] {

@@ -125,7 +125,7 @@ fn certificates(agent: &Agent, device: &str) -> Vec<Value> {
 fn root(agent: &Agent, folder: &Path) -> PathBuf {
     let shown: Value = serde_json::from_str(&ask(agent, &["ca", "show", "-o", "json"]).expect(0).out).unwrap();
     let path = folder.join("root.pem");
-    fs::write(&path, shown["rootsPem"].as_str().unwrap()).unwrap();
+    fs::write(&path, shown["authority"]["rootsPem"].as_str().unwrap()).unwrap();
     path
 }
 

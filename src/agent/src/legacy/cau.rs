@@ -1,7 +1,6 @@
 //! Behind the regional CAU: which device gets a certificate, and for what.
 
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use actix::Recipient;
 use mf2c_actors::certificate_authority::{AuthorityError, Permit, RecordForeign};
@@ -15,6 +14,7 @@ use mf2c_pki::certauths::{CertAuth, CertAuthError, SignedLeaf};
 use mf2c_transport::cau::{CauAnswer, CauRefusal, RegionalCau};
 
 use super::certificates::Certificates;
+use crate::certauths::LegacyAuthorities;
 use crate::config::{Config, KeyLabel};
 
 /// The authority that certifies agents.
@@ -23,12 +23,11 @@ const ISSUER: CaName = CaName { owner: "it2", trusted: false };
 /// See the module.
 #[derive(Clone)]
 pub(super) struct Cau {
-    data_dir: PathBuf,
     label: KeyLabel,
     certificates: Certificates,
     record: Recipient<RecordForeign>,
     world: World,
-    signer: Arc<Mutex<Option<Arc<CertAuth>>>>,
+    authorities: LegacyAuthorities,
 }
 
 /// What became of a request that was looked at.
@@ -44,27 +43,21 @@ impl Cau {
         config: &Config,
         certificates: Certificates,
         record: Recipient<RecordForeign>,
-        world: World,
+        authorities: LegacyAuthorities,
+        world: &World,
     ) -> Self {
         Self {
-            data_dir: config.data_dir.clone(),
             label: config.legacy.public_key_label,
             certificates,
             record,
-            world,
-            signer: Arc::default(),
+            authorities,
+            world: world.clone(),
         }
     }
 
     /// The authority, made at its first use. It takes a moment then.
     fn signer(&self) -> Result<Arc<CertAuth>, CauRefusal> {
-        let mut signer = self.signer.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = &*signer {
-            return Ok(Arc::clone(known));
-        }
-        let now = self.world.clock.now();
-        let made = CertAuth::load_or_create(&self.data_dir, ISSUER, now, &*self.world.entropy).map_err(fault)?;
-        Ok(Arc::clone(signer.insert(Arc::new(made))))
+        self.authorities.authority(ISSUER).map_err(fault)
     }
 
     /// Reads the request, looks what is known of the device, and signs. It reads the disk and takes the processor.

@@ -8,12 +8,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use actix::Recipient;
 use actix_web::App;
 use actix_web::dev::ServerHandle;
 use actix_web::web::Data;
-use mf2c_actors::certificate_authority::RecordForeign;
 use mf2c_actors::ports::World;
+use mf2c_facade::certauths::{CertAuths, shared};
 use mf2c_facade::front::{self, Listener};
 use mf2c_facade::identification::{self, Identification};
 use mf2c_pki::area::Credentials;
@@ -26,6 +25,8 @@ use mf2c_transport::cau::{
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::area::Area;
+use crate::certauths::LegacyAuthorities;
 use crate::config::{CauGeneration, Config, Legacy, ListenAddress};
 use crate::node::StartError;
 use cau::Cau;
@@ -34,18 +35,10 @@ use certificates::Certificates;
 /// Identification is for programs on this machine, a few at a time.
 const IDENTIFICATION_CONNECTIONS: usize = 64;
 
-/// What the doors lead to.
-pub(crate) struct Rooms<'a> {
-    pub(crate) config: &'a Config,
-    pub(crate) world: &'a World,
-    pub(crate) store: &'a Arc<Store>,
-    pub(crate) credentials: &'a Credentials,
-    pub(crate) authority: Recipient<RecordForeign>,
-}
-
 /// The doors that are open. Dropping this shuts them.
 pub(crate) struct LegacyDoors {
     doors: Vec<JoinHandle<()>>,
+    authorities: LegacyAuthorities,
     identification: Option<ServerHandle>,
 }
 
@@ -54,12 +47,12 @@ impl LegacyDoors {
     ///
     /// # Errors
     /// [`StartError`] where a port is taken or a file cannot be used.
-    pub(crate) fn open(rooms: &Rooms<'_>) -> Result<Self, StartError> {
-        let Rooms { config, world, store, credentials, authority } = rooms;
-        let legacy = &config.legacy;
+    pub(crate) fn open(config: &Config, area: &Area, store: &Arc<Store>, world: &World) -> Result<Self, StartError> {
+        let (legacy, credentials) = (&config.legacy, &area.credentials);
+        let authorities = LegacyAuthorities::new(config.data_dir.clone(), world.clone(), area.records());
         let certificates = Certificates::new(Arc::clone(store), Arc::clone(&world.clock));
         let cau: Arc<dyn RegionalCau> =
-            Arc::new(Cau::new(config, certificates.clone(), authority.clone(), (*world).clone()));
+            Arc::new(Cau::new(config, certificates.clone(), area.records(), authorities.clone(), world));
         let mut doors = vec![];
         if let Some((listener, _)) = listen(legacy.cau, "legacy.cau", "the regional CAU listens")? {
             doors.push(tokio::spawn(serve_regional(listener, regional_tls(credentials), Arc::clone(&cau))));
@@ -74,7 +67,12 @@ impl LegacyDoors {
             doors.push(tokio::spawn(serve_trigger(listener, Arc::new(client))));
         }
         let identification = identification(config, store, credentials)?;
-        Ok(Self { doors, identification })
+        Ok(Self { doors, authorities, identification })
+    }
+
+    /// The authorities, where the configuration opens the door to them in the API.
+    pub(crate) fn certauths(&self, config: &Config) -> Option<Data<dyn CertAuths>> {
+        config.legacy.certauths.then(|| shared(Arc::new(self.authorities.clone())))
     }
 }
 

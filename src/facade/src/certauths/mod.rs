@@ -75,8 +75,9 @@ impl From<Refused> for ApiError {
     }
 }
 
-/// Adds the eight to an application.
-pub fn configure(config: &mut ServiceConfig, doors: &Data<dyn CertAuths>) {
+/// Adds the eight to an application, where there are any.
+pub fn configure(config: &mut ServiceConfig, doors: Option<&Data<dyn CertAuths>>) {
+    let Some(doors) = doors else { return };
     config.app_data(Data::clone(doors)).service(web::resource("/certauths/rest/{ca}").to(answer));
 }
 
