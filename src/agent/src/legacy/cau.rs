@@ -46,13 +46,7 @@ impl Cau {
         authorities: LegacyAuthorities,
         world: &World,
     ) -> Self {
-        Self {
-            label: config.legacy.public_key_label,
-            certificates,
-            record,
-            authorities,
-            world: world.clone(),
-        }
+        Self { label: config.legacy.public_key_label, certificates, record, authorities, world: world.clone() }
     }
 
     /// The authority, made at its first use. It takes a moment then.
