@@ -31,6 +31,7 @@ fn everybody_gets_what_is_written_down_and_the_laws_of_rights_hold() {
         start
             .environment("MF2C_AUTH_ADMIN_PASSWORD_FILE", password.to_str().unwrap())
             .environment("MF2C_WEBHOOKS_ATTEMPTS", "1")
+            .arguments(["--link", "127.0.0.1:0"])
             .agent()
     };
     let development = agent(Start::new());
@@ -39,14 +40,14 @@ fn everybody_gets_what_is_written_down_and_the_laws_of_rights_hold() {
     // Where the header counts for nothing, whoever sends it is nobody.
     let all = Office::open(&usual.http()).everybody("");
     let foreign = all.iter().find(|caller| caller.column == "admin").expect("a column").headers[0].1.clone();
-    let mut world = World::open(&usual.http(), &all);
+    let mut world = World::open(&usual, &all);
     let strangers = [all[0].clone(), people::by_ignored_header()];
     let rows = matrix::rows(&world);
     let ignored = matrix::ask(&mut world, rows, &strangers);
 
     let mut callers = Office::open(&development.http()).everybody(&foreign);
     callers.extend(people::by_header());
-    let mut world = World::open(&development.http(), &callers);
+    let mut world = World::open(&development, &callers);
     let rows = matrix::rows(&world);
     let mut matrix = matrix::ask(&mut world, rows, &callers);
 

@@ -61,8 +61,8 @@ impl CaClient {
     fn ask_for_certificate(&self, has_expired: bool) -> Result<(AgentKey, Asked), CaClientError> {
         let membership = self.credentials.membership();
         let key = AgentKey::generate().map_err(failed)?;
-        let id = membership.as_ref().map(|membership| &membership.own.id);
-        let request = key.request(id, &self.settings.device).map_err(failed)?;
+        // Names are for the authority to fill in.
+        let request = key.request(None, &self.settings.device).map_err(failed)?;
         let mut names = self.settings.names.clone();
         if self.leads {
             let (authority, find) = (self.authority.clone(), Arc::clone(&self.settings.own_names));

@@ -112,7 +112,7 @@ async fn an_area_cut_off_from_the_cloud_for_72_hours_keeps_renewing() {
     cloud.init("cloud").await;
     let token = cloud.token(MemberRole::Leader, Some("pier"), None).await;
     let lead = leader.join(&cloud, token, MemberRole::Leader).await.unwrap();
-    assert_eq!(lead.id, "spiffe://mf2c.internal/area/pier/agent/lead");
+    assert_eq!(lead.id, "spiffe://mf2c.internal/area/pier/agent/lead", "{lead:?}");
     assert_eq!(lead.leader, "spiffe://mf2c.internal/area/cloud/agent/sky");
     let view = child.join_as_agent(&leader).await;
     assert_eq!(view.id, "spiffe://mf2c.internal/area/pier/agent/kid");

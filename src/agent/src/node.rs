@@ -10,7 +10,7 @@ use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use actix::{Actor as _, Arbiter};
+use actix::{Actor as _, Addr, Arbiter};
 use actix_web::App;
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::{Compress, from_fn};
@@ -57,7 +57,7 @@ pub struct Node {
     events: Arc<Events>,
     arbiters: Vec<Arbiter>,
     area: Area,
-    _legacy: LegacyDoors,
+    legacy: LegacyDoors,
     _control: Option<Control>,
 }
 
@@ -79,8 +79,7 @@ impl Node {
         let mail = accounts::mail_transport(config, &world)?;
         let transport = HttpWebhooks::new(&webhook_options(config))?;
         let arbiters = vec![Arbiter::new(), Arbiter::new()];
-        let actor = ResourceStore::new(writer, config.store.queue);
-        let store_writer = ResourceStore::start_in_arbiter(&arbiters[0].handle(), move |_| actor);
+        let store_writer = start_writer(config, &arbiters[0], writer);
         if config.device.enabled {
             start_inventory(config, device.clone(), &arbiters[1], &store, &store_writer, &world);
         }
@@ -95,10 +94,8 @@ impl Node {
         let hasher = Hasher::new(Arc::clone(&world.entropy));
         let password_file = config.auth.admin_password_file.as_deref();
         let first_admin = first_admin::ensure(password_file, &store, &store_writer, &hasher, &world).await?;
-        let (key, settings) = (Arc::clone(&tokens), session_settings(config));
-        let (room, writer, arbiter) = (Arc::clone(&store), store_writer.clone(), &arbiters[1]);
-        let sessions = SessionManager::new(room, writer, world.clone(), key, hasher.clone(), settings);
-        let sessions = SessionManager::start_in_arbiter(&arbiter.handle(), move |_| sessions);
+        let arbiter = &arbiters[1];
+        let sessions = start_sessions(config, arbiter, (&store, &store_writer), &tokens, &hasher, &world);
         let rooms = Rooms { arbiter, store: &store, writer: &store_writer, sessions: &sessions, hasher, world: &world };
         let accounts = accounts::start(config, mail, rooms).await;
         let webhooks = start_webhooks(config, &arbiters[1], transport, &store, &store_writer, &world);
@@ -116,15 +113,12 @@ impl Node {
             openapi: OpenApi::new(env!("CARGO_PKG_VERSION")),
             repeats: Repeats::default(),
         });
-        if let Err(error) = cimi::ensure_entry_point(&api).await {
-            tracing::warn!(error = ?error.document(), "the entry point could not be stored");
-        }
+        store_entry_point(&api).await;
         let events = Events::start(Arc::clone(&store), Arc::clone(&world.clock), event_settings(config));
         let certauths = legacy.certauths(config);
         let stream = Data::from(Arc::clone(&events));
         let (plain, http) = plain.unzip();
-        let mut listeners = vec![Listener { socket: secure, tls: Some(area.tls()), users: Some(area.users()) }];
-        listeners.extend(plain.map(|socket| Listener { socket, tls: None, users: None }));
+        let listeners = listeners(&area, secure, plain);
         let connections = Connections::default();
         let monitor = Monitor::new(monitor_settings(config, &area), connections.clone(), &world);
         let readiness = monitor.readiness();
@@ -145,26 +139,15 @@ impl Node {
         let flocker = flocker.map(|door| door.open(config)).transpose()?;
         let control = Control::start(&config.data_dir, store, sessions, area.doors.clone());
         readiness.enter(Stage::Serving);
-        let server = handle;
-        Ok(Self {
-            api: api_address,
-            http,
-            first_admin,
-            server,
-            flocker,
-            readiness,
-            events,
-            arbiters,
-            area,
-            _legacy: legacy,
-            _control: control,
-        })
+        let (api, _control) = (api_address, control);
+        Ok(Self { api, http, first_admin, server: handle, flocker, readiness, events, arbiters, area, legacy, _control })
     }
 
     /// Stops taking requests and answers those in flight. What is left to do needs no runtime: see [`Stopping::finish`].
     pub async fn stop(self) -> Stopping {
         self.readiness.enter(Stage::Stopping);
         self.events.close();
+        drop(self.legacy);
         let flocker = self.flocker.as_ref().map(|door| door.stop(true));
         self.server.stop(true).await;
         if let Some(closed) = flocker {
@@ -190,6 +173,37 @@ impl Stopping {
             }
         }
     }
+}
+
+async fn store_entry_point(api: &Api) {
+    if let Err(error) = cimi::ensure_entry_point(api).await {
+        tracing::warn!(error = ?error.document(), "the entry point could not be stored");
+    }
+}
+
+fn start_writer(config: &Config, arbiter: &Arbiter, writer: Writer) -> Addr<ResourceStore> {
+    let actor = ResourceStore::new(writer, config.store.queue);
+    ResourceStore::start_in_arbiter(&arbiter.handle(), move |_| actor)
+}
+
+fn start_sessions(
+    config: &Config,
+    arbiter: &Arbiter,
+    (store, writer): (&Arc<Store>, &Addr<ResourceStore>),
+    tokens: &Arc<TokenKey>,
+    hasher: &Hasher,
+    world: &World,
+) -> Addr<SessionManager> {
+    let (store, writer, key) = (Arc::clone(store), writer.clone(), Arc::clone(tokens));
+    let actor = SessionManager::new(store, writer, world.clone(), key, hasher.clone(), session_settings(config));
+    SessionManager::start_in_arbiter(&arbiter.handle(), move |_| actor)
+}
+
+/// The API's own listener, and the one without TLS if there is any.
+fn listeners(area: &Area, secure: TcpListener, plain: Option<TcpListener>) -> Vec<Listener> {
+    let secure = Listener { socket: secure, tls: Some(area.tls()), users: Some(area.users()) };
+    let plain = plain.map(|socket| Listener { socket, tls: None, users: None });
+    std::iter::once(secure).chain(plain).collect()
 }
 
 /// Makes the data directory, for nobody else to read.

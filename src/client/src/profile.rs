@@ -8,6 +8,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use mf2c_pki::ServerIdentity;
 use serde::{Deserialize, Serialize};
 
 use crate::{ClientError, Surroundings};
@@ -35,6 +36,12 @@ pub(crate) struct Profile {
     /// Who requests come from, at an agent in development mode: a name and roles.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) speak_as: Option<String>,
+    /// The file with the certificate that is shown, and that with its key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) certificate: Option<PathBuf>,
+    /// See `certificate`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) certificate_key: Option<PathBuf>,
     /// Who signed in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) user: Option<String>,
@@ -44,6 +51,19 @@ pub(crate) struct Profile {
     /// The session's cookie, `name=value`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cookie: Option<String>,
+}
+
+impl Profile {
+    /// The certificate that is shown, if there is one.
+    ///
+    /// # Errors
+    /// Where its files cannot be used.
+    pub(crate) fn own(&self) -> Result<Option<ServerIdentity>, ClientError> {
+        match (&self.certificate, &self.certificate_key) {
+            (Some(certificate), Some(key)) => Ok(Some(mf2c_pki::load(certificate, key)?)),
+            _ => Ok(None),
+        }
+    }
 }
 
 /// Where one profile is.

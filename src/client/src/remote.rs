@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use mf2c_pki::{Fingerprint, Memory, Shown, Trust, client_config};
+use mf2c_pki::{Fingerprint, Memory, ServerIdentity, Shown, Trust, client_config};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
@@ -87,14 +87,22 @@ pub(crate) struct Remote {
     whole: Duration,
     cookie: Option<HeaderValue>,
     identity: Option<HeaderValue>,
+    /// Whether a certificate is shown.
+    certified: bool,
 }
 
 impl Remote {
     /// Prepares a connection; nothing is sent yet.
-    pub(crate) fn new(base: Url, trust: Trust, whole: Duration, around: &Surroundings) -> Result<Self, ClientError> {
+    pub(crate) fn new(
+        base: Url,
+        trust: Trust,
+        own: Option<&ServerIdentity>,
+        whole: Duration,
+        around: &Surroundings,
+    ) -> Result<Self, ClientError> {
         let memory = Memory::default();
         let mut builder = reqwest::Client::builder()
-            .tls_backend_preconfigured(client_config(&trust, &memory)?)
+            .tls_backend_preconfigured(client_config(&trust, &memory, own)?)
             .user_agent(concat!("mf2c/", env!("CARGO_PKG_VERSION")))
             .redirect(Policy::none())
             .connect_timeout(CONNECT.min(whole))
@@ -106,7 +114,7 @@ impl Remote {
             builder = builder.proxy(proxy.no_proxy(NoProxy::from_string(exempt)));
         }
         let client = builder.build().map_err(|error| ClientError::Failed(format!("failed to set up HTTP: {error}")))?;
-        Ok(Self { client, base, trust, memory, whole, cookie: None, identity: None })
+        Ok(Self { client, base, trust, memory, whole, cookie: None, identity: None, certified: own.is_some() })
     }
 
     /// Goes on with a session, by its cookie `name=value`.
@@ -128,7 +136,7 @@ impl Remote {
 
     /// Whether requests say who they come from.
     pub(crate) fn is_somebody(&self) -> bool {
-        self.cookie.is_some() || self.identity.is_some()
+        self.cookie.is_some() || self.identity.is_some() || self.certified
     }
 
     /// Who requests come from by `--as`.
@@ -293,6 +301,13 @@ impl Remote {
         }
         if cause.contains("invalid HTTP") || cause.contains("InvalidContentType") || cause.contains("corrupt message") {
             return self.no_agent(&cause);
+        }
+        if self.certified && cause.contains("fatal alert") {
+            let reason = format!(
+                "it refuses the certificate of the profile ({cause}): make another one with `mf2c user cert`, or sign in \
+                 with `mf2c login`"
+            );
+            return ClientError::Unreachable { url, reason };
         }
         if cause.contains("close_notify") {
             let reason = "it cut the connection; try again".to_owned();

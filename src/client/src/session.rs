@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mf2c_domain::time::Timestamp;
 use mf2c_pki::{Fingerprint, Trust};
 use reqwest::{Method, Url, header};
 use serde_json::{Value, json};
@@ -61,7 +62,8 @@ impl<'a> Session<'a> {
             (None, None) => address(USUAL_URL)?,
         };
         let trust = trust(&args.trust, profile.as_ref())?;
-        let remote = Remote::new(url.clone(), trust, timeout(&args.trust), around)?;
+        let own = profile.as_ref().map_or(Ok(None), Profile::own)?;
+        let remote = Remote::new(url.clone(), trust, own.as_ref(), timeout(&args.trust), around)?;
         let terminal = Terminal::look(around);
         let mut session = Self { remote, place, profile: None, terminal, around, passing: None };
         let keys = ["MF2C_API_KEY", "MF2C_API_SECRET"].iter().any(|name| around.variable(name).is_some());
@@ -94,6 +96,17 @@ impl<'a> Session<'a> {
                 Err(ClientError::Usage("MF2C_API_KEY and MF2C_API_SECRET belong together: set both or none".to_owned()))
             }
         }
+    }
+
+    /// Whether the profile shows a certificate instead of a session.
+    pub(crate) fn is_certified(&self) -> bool {
+        self.passing.is_none() && self.profile.as_ref().is_some_and(|profile| profile.certificate.is_some())
+    }
+
+    /// The end of the certificate that is shown.
+    pub(crate) fn certificate_ends(&self) -> Result<Option<Timestamp>, ClientError> {
+        let own = self.profile.as_ref().map_or(Ok(None), Profile::own)?;
+        Ok(own.map(|own| own.not_after()))
     }
 
     /// Ends what was begun for this command only. That it fails changes nothing: the session ends by itself too.

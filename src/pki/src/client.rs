@@ -18,8 +18,8 @@ use rustls::{
 };
 
 use crate::files::read_chain;
-use crate::identity::not_after;
-use crate::{PkiError, provider};
+use crate::identity::validity;
+use crate::{PkiError, ServerIdentity, provider};
 
 /// The SHA-256 of a certificate.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -97,6 +97,8 @@ pub struct Shown {
     pub fingerprint: Fingerprint,
     /// The end of that certificate's validity, where it can be read.
     pub not_after: Option<Timestamp>,
+    /// The beginning of it.
+    pub not_before: Option<Timestamp>,
     /// Why it was not believed, if so.
     pub refused: Option<String>,
 }
@@ -117,11 +119,13 @@ impl Memory {
     }
 }
 
-/// TLS 1.2 and 1.3 for a client that shows no certificate of its own. What servers show is kept in `memory`.
+/// TLS 1.2 and 1.3 for a client, which shows a certificate of its own to servers that ask for one, if it has one. What
+/// servers show is kept in `memory`.
 ///
 /// # Errors
 /// Where the file of [`Trust::File`] cannot be read or holds no certificate.
-pub fn client_config(trust: &Trust, memory: &Memory) -> Result<ClientConfig, PkiError> {
+pub fn client_config(trust: &Trust, memory: &Memory, own: Option<&ServerIdentity>) -> Result<ClientConfig, PkiError> {
+    let unusable = |source| PkiError::Unusable { source };
     let provider = provider();
     let rule = match trust {
         Trust::System => {
@@ -142,12 +146,15 @@ pub fn client_config(trust: &Trust, memory: &Memory) -> Result<ClientConfig, Pki
         Trust::Anybody => Rule::Anybody,
     };
     let judge = Judge { rule, memory: memory.clone(), provider: provider.clone() };
-    Ok(ClientConfig::builder_with_provider(provider)
+    let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|source| PkiError::Unusable { source })?
+        .map_err(unusable)?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(judge))
-        .with_no_client_auth())
+        .with_custom_certificate_verifier(Arc::new(judge));
+    match own {
+        None => Ok(config.with_no_client_auth()),
+        Some(own) => config.with_client_auth_cert(own.chain().to_vec(), own.key().clone_key()).map_err(unusable),
+    }
 }
 
 /// A verifier by authorities; none where there are no authorities.
@@ -215,7 +222,8 @@ impl ServerCertVerifier for Judge {
     ) -> Result<ServerCertVerified, Error> {
         let verdict = self.judge(own, chain, name, ocsp, now);
         let refused = verdict.as_ref().err().map(ToString::to_string);
-        self.memory.keep(Shown { fingerprint: Fingerprint::of(own), not_after: not_after(own), refused });
+        let (not_before, not_after) = validity(own).unzip();
+        self.memory.keep(Shown { fingerprint: Fingerprint::of(own), not_after, not_before, refused });
         verdict
     }
 
@@ -271,7 +279,7 @@ mod tests {
             let _ = stream.write_all(b"hello").and_then(|()| stream.flush());
         });
         let memory = Memory::default();
-        let config = client_config(&trust(fingerprint, data.path().join("tls/server.pem")), &memory).unwrap();
+        let config = client_config(&trust(fingerprint, data.path().join("tls/server.pem")), &memory, None).unwrap();
         let name = ServerName::try_from("localhost").unwrap();
         let client = ClientConnection::new(Arc::new(config), name).unwrap();
         let mut stream = StreamOwned::new(client, TcpStream::connect(address).unwrap());
@@ -303,7 +311,7 @@ mod tests {
     fn the_file_of_a_certificate_vouches_for_it() {
         assert_eq!(connect(|_, file| Trust::File(file)).0, Ok(()));
         assert_eq!(connect(|_, _| Trust::Anybody).0, Ok(()));
-        let missing = client_config(&Trust::File("/nowhere/ca.pem".into()), &Memory::default());
+        let missing = client_config(&Trust::File("/nowhere/ca.pem".into()), &Memory::default(), None);
         assert!(matches!(missing, Err(PkiError::Read { .. })));
     }
 

@@ -60,6 +60,13 @@ impl fmt::Debug for ServerIdentity {
 
 /// The end of a certificate's validity; `None` where it cannot be read.
 pub(crate) fn not_after(certificate: &CertificateDer<'_>) -> Option<Timestamp> {
+    validity(certificate).map(|(_, end)| end)
+}
+
+/// The beginning and the end of a certificate's validity; `None` where they cannot be read.
+pub(crate) fn validity(certificate: &CertificateDer<'_>) -> Option<(Timestamp, Timestamp)> {
     let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
-    Some(Timestamp::from_nanos(i128::from(parsed.validity().not_after.timestamp()) * 1_000_000_000))
+    let at = |seconds: i64| Timestamp::from_nanos(i128::from(seconds) * 1_000_000_000);
+    let validity = parsed.validity();
+    Some((at(validity.not_before.timestamp()), at(validity.not_after.timestamp())))
 }

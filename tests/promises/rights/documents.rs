@@ -2,12 +2,23 @@
 
 use mf2c_domain::acl::Acl;
 use mf2c_domain::resource::{self, Naming, Served};
-use mf2c_tests::{Connection, Response, eventually};
+use mf2c_tests::{Agent, Connection, Response, eventually, mf2c};
 use serde_json::{Value, json};
 
 use super::bodies::Bodies;
 use super::callers::{COOKIE, Caller, OWNER, PASSWORD, Standing};
 use super::people::Office;
+
+/// A certificate request as `openssl req -new` makes it; nobody has the key any more.
+pub(super) const REQUEST: &str = "\
+-----BEGIN CERTIFICATE REQUEST-----
+MIHNMHUCAQAwEzERMA8GA1UEAwwIc29tZWJvZHkwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAATVicqz9DPxIWFFX2EipeV4oIqazCc8/poIbVhi7Kk1KxtvfWIPxMAZ
+l86CfWn4OschU764j6e2CzCrrncVvnx1oAAwCgYIKoZIzj0EAwIDSAAwRQIgLBDI
+hX6pkTPmFpW83d3l7nnVs5z813lJNApTAcqc/RICIQDtDbZ0hIAMGUcxuZ7QYiPQ
+gy3VXORcYYu7caPu21UmVg==
+-----END CERTIFICATE REQUEST-----
+";
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 
@@ -19,6 +30,7 @@ pub(super) struct World {
     pub(super) owner: Caller,
     pub(super) admin: Caller,
     office: Office,
+    data_dir: String,
 }
 
 /// A document to ask for.
@@ -34,12 +46,21 @@ pub(super) struct Document {
 }
 
 impl World {
-    pub(super) fn open(address: &str, callers: &[Caller]) -> Self {
+    /// An agent that is made the authority of an area: there are certificates then, and tokens.
+    pub(super) fn open(agent: &Agent, callers: &[Caller]) -> Self {
+        let (address, data_dir) = (agent.http(), agent.data_dir().to_str().expect("a plain path").to_owned());
+        let _ = mf2c(&["ca", "init", "--data-dir", &data_dir]).expect(0);
         let find = |standing| callers.iter().find(|caller| caller.standing == standing).expect("a column").clone();
         let (owner, admin) = (find(Standing::Owner), find(Standing::Admin));
-        let connection = Connection::open(address).expect("the agent listens");
-        let mut world =
-            Self { connection, bodies: Bodies::new(Value::Null), owner, office: Office::open(address), admin };
+        let connection = Connection::open(&address).expect("the agent listens");
+        let mut world = Self {
+            connection,
+            bodies: Bodies::new(Value::Null),
+            owner,
+            office: Office::open(&address),
+            admin,
+            data_dir,
+        };
         let document = world.send(&Caller::new("", Standing::Nobody, &[]), "GET", "/api/openapi.json", None);
         world.bodies = Bodies::new(document.json());
         world
@@ -120,6 +141,8 @@ impl World {
         match kind {
             "user" => return self.made_user(),
             "webhook-failure" => return (self.made_failure(), None),
+            "certificate" => return (self.made_certificate(), None),
+            "join-token" => return (self.made_token(), None),
             "session" => {
                 let signed_in = self.office.sign_in(OWNER);
                 return (signed_in.session, Some(owner_with(&signed_in.cookie)));
@@ -156,6 +179,20 @@ impl World {
             found.is_some()
         });
         found.expect("just found")
+    }
+
+    /// The owner's own.
+    fn made_certificate(&mut self) -> String {
+        let (owner, body) = (self.owner.clone(), json!({ "request": REQUEST }));
+        let made = self.send(&owner, "POST", &format!("/api/user/{OWNER}/certify"), Some(&body));
+        assert_eq!(made.status, 201, "{}", String::from_utf8_lossy(&made.body));
+        made.json()["resource-id"].as_str().expect("an id").to_owned()
+    }
+
+    /// Nobody makes one by the API.
+    fn made_token(&self) -> String {
+        let made = mf2c(&["token", "create", "--data-dir", &self.data_dir]).expect(0).out;
+        format!("join-token/{}", made.split('.').nth(2).expect("the id is in the token"))
     }
 
     /// A user belongs to himself.

@@ -7,7 +7,7 @@ use mf2c_domain::resource::{self, TypeSpec};
 use serde_json::{Value, json};
 
 use super::callers::{Caller, PASSWORD};
-use super::documents::{Document, World};
+use super::documents::{Document, REQUEST, World};
 
 pub(super) const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"];
 
@@ -129,6 +129,7 @@ fn body(world: &mut World, row: &Row) -> Option<Value> {
             Some(world.new_body(spec.name))
         }
         (Place::Member(_), "PUT") => Some(json!({"description": "edited"})),
+        (Place::Action(_), "POST") if row.path.ends_with("/certify") => Some(json!({ "request": REQUEST })),
         (Place::Action(spec), "POST") if spec.name == "user" => {
             Some(json!({"current-password": PASSWORD, "new-password": format!("another {PASSWORD}")}))
         }

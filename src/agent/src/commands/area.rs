@@ -155,7 +155,11 @@ fn table(shown: &Value, around: &Surroundings) -> Result<(), Failure> {
 /// An instant as it is, and how far away.
 fn when(text: &str, now: Timestamp) -> String {
     match Timestamp::parse(text) {
-        Some(then) => format!("{text} ({})", mf2c_client::span(now, then)),
+        // Fractions of a second say nothing here.
+        Some(then) => {
+            let shown = text.split_once('.').map_or_else(|| text.to_owned(), |(seconds, _)| format!("{seconds}Z"));
+            format!("{shown} ({})", mf2c_client::span(now, then))
+        }
         None => text.to_owned(),
     }
 }

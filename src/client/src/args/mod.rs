@@ -7,7 +7,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-pub use people::{KeyCommand, NewKeyArgs, NewUserArgs, OwnKeysArgs, PasswordArgs, UserArgs, UserCommand};
+pub use people::{
+    CertificateArgs, KeyCommand, NewKeyArgs, NewUserArgs, OwnKeysArgs, PasswordArgs, UserArgs, UserCommand,
+};
 pub use resources::{ActionArgs, CreateArgs, DeleteArgs, EditArgs, EventsArgs, GetArgs, QueryArgs};
 
 const LOGIN_EXAMPLES: &str = "\
@@ -22,7 +24,8 @@ Examples:
   mf2c login https://fog.example:8443 --user jane
   mf2c login --user jane --password-stdin --fingerprint 4F:0A:...  <password.txt
   mf2c login --as 'internal ADMIN'               an agent in development mode on this machine
-  mf2c login --key credential/5f0c... --secret-stdin --profile robot  <secret.txt";
+  mf2c login --key credential/5f0c... --secret-stdin --profile robot  <secret.txt
+  mf2c login --cert jane.crt --cert-key jane.key --ca mf2c-root.pem   with files of `mf2c user cert`";
 
 const STATUS_EXAMPLES: &str = "\
 Shows less to those who are not signed in. What cannot be found out is `unknown`.
@@ -171,8 +174,14 @@ pub struct LoginArgs {
     /// Read the key's secret from standard input
     #[arg(long, requires = "key")]
     pub secret_stdin: bool,
+    /// Show this certificate from now on, instead of a session
+    #[arg(long, value_name = "FILE", requires = "cert_key", conflicts_with_all = ["user", "password_stdin", "key"])]
+    pub cert: Option<PathBuf>,
+    /// The key of the certificate
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub cert_key: Option<PathBuf>,
     /// Do not sign in: act as this name and roles (agent in development mode on this machine)
-    #[arg(long = "as", value_name = "WHO", conflicts_with_all = ["user", "password_stdin", "key"])]
+    #[arg(long = "as", value_name = "WHO", conflicts_with_all = ["user", "password_stdin", "key", "cert"])]
     pub speak_as: Option<String>,
     /// Keep the session in this profile [env: MF2C_PROFILE] [default: default]
     #[arg(long, value_name = "NAME", help_heading = "Connection")]

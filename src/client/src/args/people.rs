@@ -33,6 +33,15 @@ The secret is shown this once and never again.
 Examples:
   mf2c user key add --name backup-robot --ttl 90d";
 
+const CERT_EXAMPLES: &str = "\
+The key is made here and stays here. Without a session, whoever has both files is the user, until the end of the certificate
+or until it is revoked with `mf2c action certificate/SERIAL revoke`.
+
+Examples:
+  mf2c user cert jane                      jane.key, jane.crt and mf2c-root.pem in this directory
+  mf2c user cert jane --ttl 90d --out ~/.mf2c
+  curl --cacert mf2c-root.pem --cert jane.crt --key jane.key https://fog.example:8443/api/device";
+
 /// A command about users.
 #[derive(Debug, Subcommand)]
 pub enum UserCommand {
@@ -48,6 +57,9 @@ pub enum UserCommand {
     /// Change a password
     #[command(after_help = PASSWD_EXAMPLES)]
     Passwd(PasswordArgs),
+    /// Make a certificate to sign in with
+    #[command(after_help = CERT_EXAMPLES)]
+    Cert(CertificateArgs),
     /// Make, list and revoke API keys
     #[command(subcommand)]
     Key(KeyCommand),
@@ -152,6 +164,23 @@ impl PasswordArgs {
     pub fn recovered(&self) -> Option<&str> {
         self.name.as_deref().filter(|_| self.data_dir.is_some() || self.config.is_some())
     }
+}
+
+/// What certificate to make.
+#[derive(Debug, Clone, Args)]
+pub struct CertificateArgs {
+    /// The user
+    #[arg(value_name = "NAME", value_parser = user)]
+    pub name: String,
+    /// How long it holds, such as 90d or 12h [default: 30d]
+    #[arg(long, value_name = "TIME", value_parser = ttl)]
+    pub ttl: Option<u64>,
+    /// Write the files into this directory
+    #[arg(long, value_name = "DIR", default_value = ".", hide_default_value = true)]
+    pub out: PathBuf,
+    /// Which agent.
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
 }
 
 /// What key to make.

@@ -18,6 +18,10 @@ pub(super) async fn logout(session: &Session<'_>) -> Result<(), ClientError> {
     let remote = &session.remote;
     let not_signed_in = || ClientError::NotSignedIn { url: remote.url() };
     let profile = session.profile.clone().ok_or_else(not_signed_in)?;
+    if session.is_certified() {
+        session.place.save(&Profile { certificate: None, certificate_key: None, user: None, ..profile })?;
+        return say(&format!("the certificate is shown to {} no longer; its files are still there", remote.url()));
+    }
     if profile.speak_as.is_some() {
         session.place.save(&Profile { speak_as: None, ..profile })?;
         return say(&format!("speaking as nobody to {}", remote.url()));
@@ -57,6 +61,16 @@ pub(super) async fn whoami(session: &Session<'_>, args: &ShownArgs) -> Result<()
             json!({
                 "user": text("username"), "roles": text("roles"), "expires": text("expiry"), "url": remote.url(),
                 "session": text("id"), "profile": session.place.name,
+            })
+        }
+        (None, None) if session.is_certified() => {
+            // The agent says why, if the certificate does not count any more.
+            remote.get("certificate", &[("$last", "0")]).await?;
+            let user = session.profile.as_ref().and_then(|profile| profile.user.clone());
+            let expires = session.certificate_ends()?.map(|end| end.to_string());
+            json!({
+                "user": user, "expires": expires, "url": remote.url(), "by": "certificate",
+                "profile": session.place.name,
             })
         }
         (None, None) if remote.is_somebody() => return Err(ClientError::SessionOver { url: remote.url() }),

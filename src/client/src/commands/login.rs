@@ -1,6 +1,10 @@
 //! `login`: finds out whether the agent can be believed, signs in, and writes the profile.
 
-use mf2c_pki::Trust;
+use std::path::PathBuf;
+
+use mf2c_domain::area::spiffe::Subject;
+use mf2c_pki::area::PeerIdentity;
+use mf2c_pki::{ServerIdentity, Trust};
 use reqwest::Method;
 use serde_json::Value;
 
@@ -24,15 +28,17 @@ pub(super) async fn login(args: &LoginArgs, around: &Surroundings) -> Result<(),
     };
     let known = known.filter(|profile| profile.url == shown(&url));
     let trust = trust(&args.trust, known.as_ref())?;
-    let remote = Remote::new(url.clone(), trust.clone(), timeout(&args.trust), around)?;
-    let (mut remote, trust) = believed(remote, trust, terminal, args, around).await?;
+    let shown =
+        Profile { certificate: args.cert.clone(), certificate_key: args.cert_key.clone(), ..Profile::default() };
+    let own = shown.own()?;
+    let remote = Remote::new(url.clone(), trust.clone(), own.as_ref(), timeout(&args.trust), around)?;
+    let (mut remote, trust) = believed(remote, trust, own.as_ref(), args, around).await?;
     let insecure = args.trust.insecure || matches!(trust, Trust::Anybody);
     let mut profile = Profile {
         url: remote.url(),
         fingerprint: remote.pinned().map(|fingerprint| fingerprint.to_string()),
         ca: match trust {
-            // The profile is used from other directories too.
-            Trust::File(path) => Some(path.canonicalize().unwrap_or(path)),
+            Trust::File(path) => Some(whole(path)),
             _ => None,
         },
         insecure,
@@ -47,6 +53,22 @@ pub(super) async fn login(args: &LoginArgs, around: &Surroundings) -> Result<(),
         place.save(&profile)?;
         return say(&format!("speaking as {} to {} (profile `{}`)", clean(who), remote.url(), place.name));
     }
+    if let Some(own) = &own {
+        let user = certified(own)?;
+        // Without a right it would be of no use: the agent says why it does not count.
+        remote.get("certificate", &[("$last", "0")]).await?;
+        profile.certificate = shown.certificate.map(whole);
+        profile.certificate_key = shown.certificate_key.map(whole);
+        profile.user = Some(user.clone());
+        place.save(&profile)?;
+        end_former(&mut remote, known.as_ref()).await;
+        return say(&format!(
+            "{} is known by a certificate at {} (profile `{}`)",
+            clean(&user),
+            remote.url(),
+            place.name
+        ));
+    }
     let (user, body) = credentials(args, terminal)?;
     let signed_in = sign_in(&remote, &body).await?;
     profile.user = Some(user.clone());
@@ -55,6 +77,23 @@ pub(super) async fn login(args: &LoginArgs, around: &Surroundings) -> Result<(),
     place.save(&profile)?;
     end_former(&mut remote, known.as_ref()).await;
     say(&format!("signed in to {} as {} (profile `{}`)", remote.url(), clean(&user), place.name))
+}
+
+/// The whole path: the profile is used from other directories too.
+fn whole(path: PathBuf) -> PathBuf {
+    path.canonicalize().unwrap_or(path)
+}
+
+/// Whom a certificate names.
+fn certified(own: &ServerIdentity) -> Result<String, ClientError> {
+    let peer = own.chain().first().and_then(|own| PeerIdentity::of(own).ok());
+    match peer.map(|peer| peer.id.subject) {
+        Some(Subject::User { name, .. }) => Ok(name),
+        _ => {
+            let message = "the certificate names no user of an agent: `mf2c user cert NAME` makes one that does";
+            Err(ClientError::Usage(message.to_owned()))
+        }
+    }
 }
 
 /// Ends the session that the profile held before. It may be over already.
@@ -70,10 +109,11 @@ async fn end_former(remote: &mut Remote, known: Option<&Profile>) {
 async fn believed(
     remote: Remote,
     trust: Trust,
-    terminal: Terminal,
+    own: Option<&ServerIdentity>,
     args: &LoginArgs,
     around: &Surroundings,
 ) -> Result<(Remote, Trust), ClientError> {
+    let terminal = Terminal::look(around);
     let (remote, trust) = match entry_point(&remote).await {
         Err(ClientError::Untrusted { url, fingerprint, reason }) if terminal.person => {
             note(&format!("nobody known here vouches for the certificate of {url} ({reason})"));
@@ -82,7 +122,7 @@ async fn believed(
                 return Err(ClientError::Failed("the certificate was not accepted: nothing was sent".to_owned()));
             }
             let pinned = Trust::Pinned(fingerprint);
-            let remote = Remote::new(address(&url)?, pinned.clone(), timeout(&args.trust), around)?;
+            let remote = Remote::new(address(&url)?, pinned.clone(), own, timeout(&args.trust), around)?;
             entry_point(&remote).await?;
             (remote, pinned)
         }

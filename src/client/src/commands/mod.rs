@@ -3,6 +3,7 @@
 mod account;
 mod action;
 mod answer;
+mod certificates;
 mod edit;
 mod events;
 mod keys;

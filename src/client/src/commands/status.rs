@@ -64,6 +64,11 @@ async fn me(session: &Session<'_>, warnings: &mut Vec<String>) -> Value {
             let text = |name: &str| own.get(name).cloned().unwrap_or(Value::Null);
             json!({"user": text("username"), "roles": text("roles"), "expires": text("expiry")})
         }
+        Ok(None) if session.is_certified() => {
+            let user = session.profile.as_ref().and_then(|profile| profile.user.clone());
+            let end = session.certificate_ends().ok().flatten().map(|end| end.to_string());
+            json!({"user": user, "expires": end})
+        }
         Ok(None) | Err(ClientError::Refused { .. }) => {
             if session.remote.is_somebody() {
                 warnings.push(ClientError::SessionOver { url: session.remote.url() }.to_string());
@@ -204,17 +209,21 @@ async fn text(session: &Session<'_>, path: &str) -> Option<(u16, String)> {
 /// What is to be said of the agent's certificate.
 fn trust(session: &Session<'_>) -> Vec<String> {
     let now = session.around.clock.now();
-    let end = session.remote.certificate().and_then(|shown| shown.not_after);
-    let ending =
-        end.filter(|end| ends_soon(now, *end)).map(|end| format!("the agent's certificate ends {}", span(now, end)));
+    let shown = session.remote.certificate();
+    let held = shown.and_then(|shown| shown.not_before.zip(shown.not_after));
+    let ending = held.filter(|(begin, end)| ends_soon(now, *begin, *end));
+    let ending = ending.map(|(_, end)| format!("the agent's certificate ends {}", span(now, end)));
     let insecure = session.profile.as_ref().is_some_and(|profile| profile.insecure);
     let insecure =
         insecure.then(|| "the profile accepts every certificate: sign in again without --insecure".to_owned());
     ending.into_iter().chain(insecure).collect()
 }
 
-fn ends_soon(now: Timestamp, end: Timestamp) -> bool {
-    end.nanos() - now.nanos() < SOON * 86_400 * 1_000_000_000
+/// Within a month; within a quarter of its life, if that is less: those of an area live for a day and are renewed when a
+/// third is left.
+fn ends_soon(now: Timestamp, begin: Timestamp, end: Timestamp) -> bool {
+    let quarter = (end.nanos() - begin.nanos()) / 4;
+    end.nanos() - now.nanos() < quarter.min(SOON * 86_400 * 1_000_000_000)
 }
 
 /// The report for people.
@@ -305,9 +314,11 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_ends_soon_a_month_before() {
+    fn a_certificate_ends_soon_a_month_before_or_with_the_last_quarter_of_a_short_life() {
         let day = |day: i64| Timestamp::from_millis(day * 86_400_000);
-        assert!(ends_soon(day(0), day(29)) && ends_soon(day(1), day(0)) && !ends_soon(day(0), day(31)));
+        let soon = |now, end| ends_soon(day(now), day(end - 825), day(end));
+        assert!(soon(0, 29) && soon(1, 0) && !soon(0, 31));
+        assert!(!ends_soon(day(17), day(0), day(24)) && ends_soon(day(19), day(0), day(24)));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use mf2c_domain::resource::types::people;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{keys, wanted};
+use super::{certificates, keys, wanted};
 use crate::ClientError;
 use crate::args::{ConnectionArgs, KeyCommand, NewUserArgs, PasswordArgs, ShownArgs, UserCommand};
 use crate::output::{self, clean, columns};
@@ -24,6 +24,7 @@ pub(super) fn connection(command: &UserCommand) -> &ConnectionArgs {
         UserCommand::List(args) | UserCommand::Key(KeyCommand::List(args)) => &args.connection,
         UserCommand::Activate(args) | UserCommand::Suspend(args) => &args.plain.connection,
         UserCommand::Passwd(args) => &args.connection,
+        UserCommand::Cert(args) => &args.connection,
         UserCommand::Key(KeyCommand::Add(args)) => &args.shown.connection,
         UserCommand::Key(KeyCommand::Revoke(args)) => &args.connection,
     }
@@ -37,6 +38,7 @@ pub(super) async fn run(session: &Session<'_>, command: &UserCommand) -> Result<
         UserCommand::Activate(args) => set_state(session, &args.name, "ACTIVE").await,
         UserCommand::Suspend(args) => set_state(session, &args.name, "SUSPENDED").await,
         UserCommand::Passwd(args) => passwd(session, args).await,
+        UserCommand::Cert(args) => certificates::cert(session, args).await,
         UserCommand::Key(command) => keys::run(session, command).await,
     }
 }

@@ -185,7 +185,9 @@ async fn room_for_one(exchange: &Exchange<'_>, id: &ResourceId) -> Result<(), Ap
         return Ok(());
     }
     let query = valid_ones_of(id.name(), exchange.api.world.clock.now());
-    let found = web::block(move || store.find(&certificate::SPEC, &query, &Caller::agent())).await;
+    // An authority knows those of other agents' users too, who may have the same name: they see none here.
+    let user = Caller::new(id.name(), []);
+    let found = web::block(move || store.find(&certificate::SPEC, &query, &user)).await;
     let count = found.map_err(|_| StoreError::Stopping)??.count;
     if count < MOST_OF_ONE {
         return Ok(());

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use mf2c_domain::caller::Caller;
 use mf2c_domain::filter::Filter;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::ask::Ask;
 use super::catch_up::{Batch, Found};
@@ -74,6 +75,8 @@ pub(super) struct Reader {
     batch: Option<Batch>,
     sent_at: Duration,
     checked_at: Duration,
+    /// Whether it was not asked the last time, because it was too soon.
+    unchecked: bool,
     /// How much has been looked through since others had their turn.
     work: usize,
 }
@@ -114,6 +117,7 @@ impl Reader {
             batch: None,
             sent_at: at,
             checked_at: at,
+            unchecked: false,
             work: 0,
             place,
         }
@@ -162,12 +166,18 @@ impl Reader {
         &self.place.0
     }
 
+    /// Waits for news. Who has come with a certificate does not wait past the next look at it: the change that ends the
+    /// certificate may have come too soon after the last one.
     async fn wait(&mut self) -> Option<()> {
-        self.wake.changed().await.ok()
+        if !self.unchecked || self.caller.certificate().is_none() {
+            return self.wake.changed().await.ok();
+        }
+        timeout(CHECK_EVERY, self.wake.changed()).await.unwrap_or(Ok(())).ok()
     }
 
     fn may_go_on(&mut self, now: Duration) -> bool {
-        if now.saturating_sub(self.checked_at) < CHECK_EVERY {
+        self.unchecked = now.saturating_sub(self.checked_at) < CHECK_EVERY;
+        if self.unchecked {
             return true;
         }
         self.checked_at = now;

@@ -27,6 +27,8 @@ pub enum Refusal {
     Revoked,
     /// A certificate that is wrong in another way.
     BadCertificate,
+    /// The caller did not believe the certificate of this agent.
+    Distrusted,
     /// It took too long.
     Timeout,
     /// It went away before it was known.
@@ -43,7 +45,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::PlainHttp,
         Self::NotTls,
         Self::TlsVersion,
@@ -54,6 +56,7 @@ impl Refusal {
         Self::NotYetValid,
         Self::Revoked,
         Self::BadCertificate,
+        Self::Distrusted,
         Self::Timeout,
         Self::Gone,
         Self::Crowded,
@@ -76,6 +79,7 @@ impl Refusal {
             Self::NotYetValid => "not_yet_valid",
             Self::Revoked => "revoked",
             Self::BadCertificate => "bad_certificate",
+            Self::Distrusted => "distrusted",
             Self::Timeout => "timeout",
             Self::Gone => "gone",
             Self::Crowded => "crowded",

@@ -34,6 +34,9 @@ impl Refusal {
             Some(Error::NoApplicationProtocol) => Self::NoAlpn,
             Some(Error::InvalidMessage(_)) => Self::NotTls,
             Some(Error::InvalidCertificate(error)) => Self::of_certificate(error),
+            Some(Error::AlertReceived(alert)) if !matches!(alert, AlertDescription::ProtocolVersion) => {
+                Self::Distrusted
+            }
             Some(_) => Self::Handshake,
         }
     }

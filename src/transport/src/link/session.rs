@@ -335,7 +335,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
         // The wall clock may be set, so the end of the certificate is looked at with every ping, and then again.
         let next = if left < limits.ping { next.min(ahead(left)) } else { next };
         // A timer that is early costs one look more; setting it anew with every frame would cost more.
-        if next < clocks.sleep.deadline() || clocks.sleep.is_elapsed() {
+        if next < clocks.sleep.deadline() && !clocks.sleep.is_elapsed() {
             clocks.sleep.as_mut().reset(next);
         }
         if clocks.sleep.as_mut().poll(cx).is_pending() {
@@ -363,8 +363,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
         if now >= clocks.ping {
             clocks.ping = now + limits.ping;
             self.notices = 0;
+            clocks.sleep.as_mut().reset(clocks.ping);
             return Poll::Ready(self.send(&Message::Ping(0)));
         }
+        // Timers are as fine as a millisecond: without a step ahead this would never come to rest.
+        clocks.sleep.as_mut().reset(next.max(now + Duration::from_millis(1)));
         Poll::Ready(Ok(()))
     }
 

@@ -2,9 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::acl::Acl;
 use crate::resource::kind::{Field, Fill, Kind, href, list, one_of, text, timestamp};
-use crate::resource::spec::{Action, Names, Offered, TypeSpec, Verbs};
+use crate::resource::spec::{Action, Names, Offered, TypeSpec, USERS_VIEW, Verbs};
 use crate::time::Timestamp;
 
 /// The description of the type. The agent alone adds members; the name of one is its serial number in hexadecimal.
@@ -14,9 +13,9 @@ pub static SPEC: TypeSpec = TypeSpec::new(
         title: "Certificate",
         tag: "certificates",
         uri: "urn:mf2c:resource:Certificate",
-        about: "a certificate that an authority of this agent has issued; its action `revoke` ends it",
+        about: "a certificate that an authority of this agent has issued, or that lets a user sign in here",
     },
-    Acl::of_admin(&[]),
+    USERS_VIEW,
     FIELDS,
 )
 .verbs(Verbs::NONE)
