@@ -7,6 +7,7 @@ mod accounts;
 mod answers;
 mod api_keys;
 mod area_cli;
+mod areas;
 mod attacks;
 mod backup;
 mod bad_clients;

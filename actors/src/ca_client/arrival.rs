@@ -28,14 +28,29 @@ pub(super) struct Arrival {
 
 impl CaClient {
     pub(super) fn join(&mut self, join: Join) -> ResponseActFuture<Self, Result<MembershipView, CaClientError>> {
-        let asked = self.may_join().and_then(|()| {
-            let key = AgentKey::generate().map_err(failed)?;
-            let request = key.request(None, &self.settings.device).map_err(failed)?;
-            Ok((key, request))
-        });
-        let (key, request) = match asked {
-            Ok(asked) => asked,
-            Err(error) => return Box::pin(actix::fut::err(error)),
+        match self.may_join() {
+            Ok(()) => self.enrol(join),
+            Err(error @ CaClientError::Member(_)) if !self.leads => {
+                // Whether it is still welcome is known to the leader before anybody here hears of it.
+                self.busy = true;
+                let asked = self.ask_for_news();
+                Box::pin(asked.into_actor(self).then(|news, client, _| {
+                    client.busy = false;
+                    match news.map_err(|refusal| client.is_unwelcome(&refusal)) {
+                        Err(true) => client.enrol(join),
+                        _ => Box::pin(actix::fut::err(error)),
+                    }
+                }))
+            }
+            Err(error) => Box::pin(actix::fut::err(error)),
+        }
+    }
+
+    fn enrol(&mut self, join: Join) -> ResponseActFuture<Self, Result<MembershipView, CaClientError>> {
+        let made = AgentKey::generate().and_then(|key| Ok((key.request(None, &self.settings.device)?, key)));
+        let (request, key) = match made {
+            Ok(made) => made,
+            Err(error) => return Box::pin(actix::fut::err(failed(error))),
         };
         self.busy = true;
         let (device, names) = (self.settings.device.clone(), self.settings.names.clone());

@@ -31,6 +31,16 @@ impl Member {
         Self { role, leader: membership.leader.clone(), address, upkeep, trouble: None }
     }
 
+    /// Says what is wrong: in the log where it is something else than the last time.
+    pub(super) fn tell(&mut self, trouble: String) {
+        if self.trouble.as_ref() == Some(&trouble) {
+            tracing::debug!(trouble, "the membership is in trouble");
+        } else {
+            tracing::warn!(trouble, "the membership is in trouble; it is tried again");
+        }
+        self.trouble = Some(trouble);
+    }
+
     /// Whom to call, unless this agent is at the top.
     pub(super) fn above(&self, own: Option<&Membership>) -> Option<(String, SpiffeId)> {
         let is_top = own.is_some_and(|own| own.own.id == self.leader);

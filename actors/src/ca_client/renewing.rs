@@ -93,13 +93,18 @@ impl CaClient {
             return self.area.failed(elapsed, &*self.world.entropy);
         };
         member.upkeep.failed(kind(error), now, elapsed, &*self.world.entropy);
-        let trouble = describe(error, member.upkeep.has_expired(now));
-        if member.trouble.as_ref() == Some(&trouble) {
-            tracing::debug!(trouble, "the certificate could not be renewed");
-        } else {
-            tracing::warn!(trouble, "the certificate could not be renewed; it is tried again");
+        member.tell(describe(error, member.upkeep.has_expired(now)));
+    }
+
+    /// Whether this answer means that only people can help, such as that the certificate is revoked; it is told then.
+    pub(super) fn is_unwelcome(&mut self, error: &CaClientError) -> bool {
+        let now = self.world.clock.now();
+        let is_final = kind(error) == Failure::Final;
+        if let Some(member) = self.member.as_mut().filter(|_| is_final) {
+            member.upkeep.give_up();
+            member.tell(describe(error, member.upkeep.has_expired(now)));
         }
-        member.trouble = Some(trouble);
+        is_final
     }
 
     /// A look that finds a first certificate missing.
@@ -137,7 +142,7 @@ fn describe(error: &CaClientError, has_expired: bool) -> String {
         (_, Failure::Final) if has_expired => {
             format!("the certificate has expired, and a new one is {error}; {JOIN_AGAIN}")
         }
-        (_, Failure::Final) => format!("a new certificate is {error}"),
+        (_, Failure::Final) => format!("the area does not serve this agent any more: {error}"),
         _ => error.to_string(),
     }
 }

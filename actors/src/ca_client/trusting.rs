@@ -180,6 +180,14 @@ impl CaClient {
         }));
     }
 
+    /// What the leader knows of trust.
+    pub(super) fn ask_for_news(&self) -> impl Future<Output = Result<AuthorityTrust, CaClientError>> + use<> {
+        let trust = self.credentials.trust();
+        let have = TrustNews { bundle: trust.sequence(), lists: trust.list_numbers() };
+        let asked = self.transport.ask(Ask::Trust { have });
+        async move { expected(asked.await?, |answer| if let Answer::Trust(trust) = answer { Some(trust) } else { None }) }
+    }
+
     /// Asks the leader for news, where it is time.
     pub(super) fn ask_news(&mut self) -> ResponseActFuture<Self, ()> {
         let elapsed = self.world.clock.elapsed();
@@ -190,13 +198,8 @@ impl CaClient {
             return Box::pin(actix::fut::ready(()));
         };
         self.news.begin(elapsed, ASK_EVERY);
-        let trust = self.credentials.trust();
-        let have = TrustNews { bundle: trust.sequence(), lists: trust.list_numbers() };
-        let asked = self.transport.ask(Ask::Trust { have });
-        Box::pin(asked.into_actor(self).map(move |answer, client, ctx| {
-            let news = answer.map_err(CaClientError::from).and_then(|answer| {
-                expected(answer, |answer| if let Answer::Trust(trust) = answer { Some(trust) } else { None })
-            });
+        let asked = self.ask_for_news();
+        Box::pin(asked.into_actor(self).map(move |news, client, ctx| {
             let taken = news.and_then(|news| {
                 // The link was to this leader; meanwhile another may have taken its place.
                 let still = client.above().is_some_and(|(_, now)| now == leader);
@@ -206,6 +209,7 @@ impl CaClient {
                 Ok(()) => client.news.succeeded(),
                 Err(error) => {
                     tracing::debug!(%error, "no news of the leader");
+                    client.is_unwelcome(&error);
                     client.news.failed(client.world.clock.elapsed(), &*client.world.entropy);
                 }
             }

@@ -157,7 +157,7 @@ impl CertificateAuthority {
     /// Whether a device may lead an area: nobody else does.
     pub(super) fn check_led(&self, area: &str, device: &str) -> Result<(), String> {
         let own = self.seat.as_ref().is_some_and(|seat| seat.area_name() == area);
-        match self.register.leader_of(area) {
+        match self.register.leader_of(area, self.now()) {
             _ if own => Err(format!("the area `{area}` is led by this agent: choose another name for the new area")),
             Some(other) if other != device => Err(format!(
                 "the area `{area}` is led by the device `{other}`: revoke it first, or choose another name"
@@ -273,6 +273,9 @@ impl CertificateAuthority {
                 peer.id
             )));
         };
+        if self.register.valid_of_device(&device, self.now()).is_empty() {
+            return Err(is_revoked(&peer.serial));
+        }
         if seat.roots.is_empty() {
             return Err(forbidden(
                 "the key of the root is not on this machine, so no area can be certified here".to_owned(),

@@ -213,8 +213,10 @@ impl CertificateAuthority {
         self.alone(documents, ctx, move |authority, ctx| {
             let now = authority.now();
             let seat = authority.seat.as_mut().ok_or(AuthorityError::None)?;
-            let mut certificates = vec![issued.der.clone()];
-            certificates.extend_from_slice(seat.area.certificates());
+            // The old root's comes first: OpenSSL looks no further than the first issuer that fits, and its users know
+            // the old root while the new one is made known.
+            let mut certificates = seat.area.certificates().to_vec();
+            certificates.push(issued.der.clone());
             seat.begin_change(root, certificates, now)?;
             authority.register.insert(issued.serial.clone(), area_entry(&issued, None));
             tracing::info!(sequence = authority.sequence(), "a second root is believed beside the first");
@@ -260,7 +262,7 @@ impl CertificateAuthority {
         let seat = self.seat.as_ref().ok_or(AuthorityError::None)?;
         let request = own_request(&seat.area)?;
         let (mut documents, mut all) = (Vec::new(), Vec::new());
-        for root in &seat.roots {
+        for root in seat.roots.iter().rev() {
             let (issued, document) = certify(root, seat, &request, seat.id(), None, &self.world)?;
             documents.push(document);
             all.push(issued);

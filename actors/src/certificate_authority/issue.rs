@@ -127,7 +127,7 @@ impl CertificateAuthority {
         Ok(Pending {
             documents: vec![document],
             token: token.map(used),
-            standing: user.is_none().then(|| (device, Standing { since: issued.not_before, role, leads, names })),
+            standing: user.is_none().then_some((device, Standing { since: issued.not_before, role, leads, names })),
             reply: if user.is_some() { Reply::User } else { Reply::Enrolled(role) },
             issued: vec![issued],
         })

@@ -139,7 +139,7 @@ pub struct InitAuthority {
 }
 
 /// Makes a join token (`mf2c token create`).
-#[derive(Debug, Message)]
+#[derive(Debug, Clone, Message)]
 #[rtype(result = "Result<JoinToken, AuthorityError>")]
 pub struct CreateToken {
     /// As what its bearer is admitted.
@@ -214,7 +214,7 @@ pub struct RevocationList;
 
 /// Records a certificate that another door of this agent has issued, using up a token, if one is given, in the same write.
 /// Fails if the token is not good for it.
-#[derive(Debug, Message)]
+#[derive(Debug, Clone, Message)]
 #[rtype(result = "Result<(), AuthorityError>")]
 pub struct RecordForeign {
     /// The certificate in DER.

@@ -116,11 +116,11 @@ impl Register {
         behind.next().map(|(device, _)| &**device).filter(|device| device.starts_with(beginning))
     }
 
-    /// The device that leads an area below this one.
-    pub(super) fn leader_of(&self, area: &str) -> Option<&str> {
-        let leads =
-            |device: &Device| device.standing.as_ref().and_then(|standing| standing.leads.as_deref()) == Some(area);
-        self.devices.iter().find(|(_, device)| leads(device)).map(|(name, _)| &**name)
+    /// The device that leads an area below this one, as long as one of its certificates holds.
+    pub(super) fn leader_of(&self, area: &str, now: Timestamp) -> Option<&str> {
+        let leads = |device: &Device| device.standing.as_ref().is_some_and(|it| it.leads.as_deref() == Some(area));
+        let mut leaders = self.devices.iter().filter(|(_, device)| leads(device)).map(|(name, _)| &**name);
+        leaders.find(|device| !self.valid_of_device(device, now).is_empty())
     }
 
     /// Those that hold now: neither revoked nor past their end.

@@ -25,14 +25,14 @@ pub(super) struct Seat {
     pub(super) state: State,
     /// The newest list of the area's authority, and those of the roots.
     lists: Vec<Vec<u8>>,
-    /// When they were signed, by the clock that never goes back.
-    listed: Duration,
+    /// When they were signed, by the clock that never goes back; none if they are out of date.
+    listed: Option<Duration>,
 }
 
 impl Seat {
     /// A new one, whose files are not yet written.
     pub(super) fn new(files: AuthorityFiles, area: Authority, roots: Vec<Authority>, state: State) -> Self {
-        Self { files, area, roots, away: Vec::new(), state, lists: Vec::new(), listed: Duration::ZERO }
+        Self { files, area, roots, away: Vec::new(), state, lists: Vec::new(), listed: None }
     }
 
     /// The one whose files are there, if they are. A change that a crash has interrupted is undone or completed.
@@ -180,7 +180,7 @@ impl Seat {
 
     /// Whether it is time for new lists.
     pub(super) fn lists_are_due(&self, elapsed: Duration, settings: &AuthoritySettings) -> bool {
-        self.lists.is_empty() || elapsed.saturating_sub(self.listed) >= settings.list_every
+        self.listed.is_none_or(|listed| elapsed.saturating_sub(listed) >= settings.list_every)
     }
 
     /// Signs new lists, with the next number.
@@ -190,6 +190,8 @@ impl Seat {
         settings: &AuthoritySettings,
         world: &World,
     ) -> Result<(), AuthorityError> {
+        // Until this has succeeded they are out of date.
+        self.listed = None;
         let now = world.clock.now();
         let life = i128::try_from(settings.list_life.as_nanos()).unwrap_or_default();
         let end = Timestamp::from_nanos(now.nanos() + life);
@@ -202,7 +204,7 @@ impl Seat {
         self.state.list_number = number;
         self.save_state()?;
         self.lists = lists;
-        self.listed = world.clock.elapsed();
+        self.listed = Some(world.clock.elapsed());
         Ok(())
     }
 

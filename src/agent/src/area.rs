@@ -191,10 +191,14 @@ impl Area {
     /// What those who watch over the agent see of it.
     pub(crate) fn figures(&self) -> Arc<dyn Fn() -> AreaFigures + Send + Sync> {
         let (credentials, links) = (self.credentials.clone(), Arc::clone(&self.links));
-        Arc::new(move || AreaFigures {
-            member_until: credentials.membership().map(|membership| membership.own.not_after),
-            revoked: credentials.trust().revoked() as u64,
-            links: links.counters().map(|counters| (counters.open, counters.opened)),
+        Arc::new(move || {
+            let counted = links.counters().unwrap_or_default();
+            AreaFigures {
+                member_until: credentials.membership().map(|membership| membership.own.not_after),
+                revoked: credentials.trust().revoked() as u64,
+                links: counted.open,
+                links_total: counted.opened,
+            }
         })
     }
 

@@ -8,95 +8,95 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use mf2c_tests::{Agent, Answer, Ran, Start, curl, eventually, mf2c, run};
 use serde_json::{Value, json};
 
-pub const PASSWORD: &str = "correct horse battery";
+pub(super) const PASSWORD: &str = "correct horse battery";
 
 /// See the module.
-pub struct Place {
-    pub agent: Agent,
+pub(super) struct Place {
+    pub(super) agent: Agent,
     admin: String,
     folder: tempfile::TempDir,
 }
 
 /// The files of a certificate.
 #[derive(Debug, Clone)]
-pub struct Held {
-    pub id: String,
-    pub certificate: PathBuf,
-    pub key: PathBuf,
-    pub expires: String,
+pub(super) struct Held {
+    pub(super) id: String,
+    pub(super) certificate: PathBuf,
+    pub(super) key: PathBuf,
+    pub(super) expires: String,
 }
 
 impl Held {
     /// What curl is told to show it.
-    pub fn shown(&self) -> [String; 4] {
+    pub(super) fn shown(&self) -> [String; 4] {
         let [certificate, key] = [&self.certificate, &self.key].map(|path| path.to_str().unwrap().to_owned());
         ["--cert".into(), certificate, "--key".into(), key]
     }
 }
 
 /// An agent that may be asked for links.
-pub fn start() -> Start {
+pub(super) fn start() -> Start {
     Start::new().plain().arguments(["--link", "127.0.0.1:0"]).environment("MF2C_DEVICE_ENABLED", "true")
 }
 
 impl Place {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::with(start())
     }
 
     /// The agent with the authority of an area.
-    pub fn with(start: Start) -> Self {
+    pub(super) fn with(start: Start) -> Self {
         let place = Self::without_area(start);
         // The description of the machine, which gives the agent its identity, is on its way.
         eventually("an authority", || place.command("ca init --area harbour").code == Some(0));
         place
     }
 
-    pub fn without_area(start: Start) -> Self {
+    pub(super) fn without_area(start: Start) -> Self {
         let agent = start.agent();
         let admin = agent.sign_in("admin", &agent.admin_password());
         Self { agent, admin, folder: tempfile::tempdir().unwrap() }
     }
 
     /// A command about the agent.
-    pub fn command(&self, line: &str) -> Ran {
+    pub(super) fn command(&self, line: &str) -> Ran {
         let place = ["--data-dir", self.agent.data_dir().to_str().unwrap()];
         mf2c(&line.split(' ').chain(place).collect::<Vec<_>>())
     }
 
     /// The roots of the area, for who wants to check the agent.
-    pub fn roots(&self) -> String {
+    pub(super) fn roots(&self) -> String {
         let path = self.file("roots.pem");
         fs::write(&path, self.command("ca show --pem").expect(0).out).unwrap();
         path.to_str().unwrap().to_owned()
     }
 
-    pub fn file(&self, name: &str) -> PathBuf {
+    pub(super) fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    pub fn folder(&self) -> &Path {
+    pub(super) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
     /// As the administrator who signed in.
-    pub fn admin(&self, method: &str, path: &str, body: Option<Value>) -> Answer {
+    pub(super) fn admin(&self, method: &str, path: &str, body: Option<Value>) -> Answer {
         self.agent.send_with(&self.admin, method, path, body.map(|body| body.to_string()).as_deref())
     }
 
     /// Makes an account that can be used at once.
-    pub fn user(&self, name: &str, is_admin: bool) {
+    pub(super) fn user(&self, name: &str, is_admin: bool) {
         let form = json!({"href": "user-template/direct", "username": name, "password": PASSWORD,
             "emailAddress": format!("{name}@example.org"), "state": "ACTIVE", "isSuperUser": is_admin});
         let _ = self.admin("POST", "user", Some(json!({ "userTemplate": form }))).expect(201);
     }
 
-    pub fn cookie(&self, name: &str) -> String {
+    pub(super) fn cookie(&self, name: &str) -> String {
         self.agent.sign_in(name, PASSWORD)
     }
 
     /// A request for a certificate, in PEM, and the file of its key.
-    pub fn request(&self, stem: &str) -> (String, PathBuf) {
+    pub(super) fn request(&self, stem: &str) -> (String, PathBuf) {
         let [key, request] = [format!("{stem}.key"), format!("{stem}.csr")];
         let line = format!(
             "req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -subj /CN=x -keyout {key} -out {request}"
@@ -106,7 +106,7 @@ impl Place {
     }
 
     /// A certificate for a user, asked for by the administrator.
-    pub fn certify(&self, name: &str, ttl: Option<u64>) -> Held {
+    pub(super) fn certify(&self, name: &str, ttl: Option<u64>) -> Held {
         let stem = format!("{name}-{}", fs::read_dir(self.folder.path()).unwrap().count());
         let (request, key) = self.request(&stem);
         let mut body = json!({ "request": request });
@@ -117,7 +117,7 @@ impl Place {
     }
 
     /// Keeps what an answer holds in files.
-    pub fn hold(&self, stem: &str, key: PathBuf, answer: &Answer) -> Held {
+    pub(super) fn hold(&self, stem: &str, key: PathBuf, answer: &Answer) -> Held {
         let made = answer.json();
         let certificate = self.file(&format!("{stem}.crt"));
         fs::write(&certificate, made["certificate"].as_str().unwrap()).unwrap();
@@ -126,14 +126,14 @@ impl Place {
     }
 
     /// A request over a connection for which a certificate is shown, to the agent that the roots vouch for.
-    pub fn show(&self, held: &Held, method: &str, path: &str, more: &[&str]) -> Answer {
+    pub(super) fn show(&self, held: &Held, method: &str, path: &str, more: &[&str]) -> Answer {
         let url = format!("{}/{path}", self.agent.api());
         let own = ["-g", "--cacert", &self.roots(), "-X", method, &url].map(str::to_owned);
         curl(own.into_iter().chain(held.shown()).chain(more.iter().map(|word| (*word).to_owned())))
     }
 
     /// What curl says where TLS fails; nothing where there is an answer.
-    pub fn refused(&self, held: &Held) -> String {
+    pub(super) fn refused(&self, held: &Held) -> String {
         let mut command = Command::new("curl");
         let url = format!("{}/device", self.agent.api());
         command.args(["-sS", "--max-time", "20", "--cacert", &self.roots(), &url]).args(held.shown());
@@ -141,25 +141,25 @@ impl Place {
     }
 
     /// In the folder of the files.
-    pub fn openssl(&self, line: &str) -> Ran {
+    pub(super) fn openssl(&self, line: &str) -> Ran {
         let mut command = Command::new("openssl");
         command.args(line.split(' ')).current_dir(self.folder.path());
         run(command)
     }
 
-    pub fn revoke(&self, held: &Held) {
+    pub(super) fn revoke(&self, held: &Held) {
         let _ = self.admin("POST", &format!("{}/revoke", held.id), None).expect(200);
     }
 }
 
 /// One connection on which a certificate was shown, kept open between requests.
-pub struct Talk {
+pub(super) struct Talk {
     child: Child,
     answers: BufReader<ChildStdout>,
 }
 
 impl Talk {
-    pub fn open(place: &Place, held: &Held) -> Self {
+    pub(super) fn open(place: &Place, held: &Held) -> Self {
         let mut child = Command::new("openssl")
             .args(["s_client", "-quiet", "-connect", place.agent.https(), "-CAfile", &place.roots()])
             .args(["-verify_return_error", "-cert_chain", held.certificate.to_str().unwrap()])
@@ -174,7 +174,7 @@ impl Talk {
     }
 
     /// The status and the message of what is answered to a GET.
-    pub fn get(&mut self, path: &str) -> (u16, String) {
+    pub(super) fn get(&mut self, path: &str) -> (u16, String) {
         let input = self.child.stdin.as_mut().unwrap();
         write!(input, "GET /api/{path} HTTP/1.1\r\nhost: localhost\r\n\r\n").and_then(|()| input.flush()).unwrap();
         let (mut status, mut length) = (0, 0);
@@ -207,13 +207,13 @@ impl Drop for Talk {
 }
 
 /// A reader of the event stream who shows a certificate.
-pub struct Follower {
+pub(super) struct Follower {
     child: Child,
 }
 
 impl Follower {
     /// When this returns, the stream is open.
-    pub fn open(place: &Place, held: &Held) -> Self {
+    pub(super) fn open(place: &Place, held: &Held) -> Self {
         let mut child = Command::new("curl")
             .args(["-sSN", "--max-time", "30", "--cacert", &place.roots()])
             .args(held.shown())
@@ -230,7 +230,7 @@ impl Follower {
     }
 
     /// Whether the stream has ended.
-    pub fn has_ended(&mut self) -> bool {
+    pub(super) fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
     }
 }

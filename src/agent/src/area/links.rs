@@ -52,7 +52,6 @@ impl Links {
         }
         let net = self.net().ok_or_else(|| io::Error::other("there is no thread for links"))?;
         let address = net.listen(self.listen)?;
-        tracing::info!(%address, "listening for other agents");
         *bound = Some(address);
         Ok(address)
     }

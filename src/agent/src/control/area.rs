@@ -179,7 +179,7 @@ impl AreaDoors {
             return Err(of_authority(&AuthorityError::None));
         }
         let listens = (self.bound)().map(|address| address.to_string());
-        let address = authority.as_ref().and_then(|_| self.address().ok());
+        let address = authority.as_ref().and_then(|_| self.address().ok()).filter(|address| !address.is_empty());
         Ok(json!({
             "authority": authority.map(|view| value(&view)).transpose()?,
             "membership": membership.map(|view| value(&view)).transpose()?,
@@ -188,12 +188,11 @@ impl AreaDoors {
         }))
     }
 
-    /// Where others find this agent.
+    /// Where others find this agent; empty while nothing listens.
     fn address(&self) -> Result<String, Refusal> {
         if !self.advertise.is_empty() {
             return Ok(self.advertise.clone());
         }
-        // Without an authority the question is answered by the actor, with what to do.
         let Some(bound) = (self.bound)() else { return Ok(String::new()) };
         if !bound.ip().is_unspecified() {
             return Ok(bound.to_string());
@@ -211,6 +210,12 @@ impl AreaDoors {
             Some(address) => address,
             None => self.address()?,
         };
+        if address.is_empty() {
+            ask(&self.show, ShowAuthority).await?.map_err(|error| of_authority(&error))?;
+            let reason = "nothing listens for other agents, the log tells why: mend `link.listen` and restart the agent, \
+                          or name with --address where they are let in";
+            return Err(Refusal::new(exit::FAILED, reason));
+        }
         let message = CreateToken {
             role: new.role,
             area: new.area,

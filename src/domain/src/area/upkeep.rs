@@ -94,6 +94,11 @@ impl Upkeep {
         self.not_before = elapsed + pause;
     }
 
+    /// Takes note that only people can help, whatever the dates say.
+    pub fn give_up(&mut self) {
+        self.is_final = true;
+    }
+
     /// Whether it holds no longer.
     #[must_use]
     pub fn has_expired(&self, now: Timestamp) -> bool {
@@ -241,7 +246,7 @@ mod tests {
         let entropy = entropy(7);
         let mut upkeep = issued(DAY, &entropy);
         let end = at(1000 + DAY);
-        let mut attempts = |failure, upkeep: &mut Upkeep| {
+        let attempts = |failure, upkeep: &mut Upkeep| {
             let (mut passed, mut attempts) = (secs(DAY), 0);
             while passed < secs(2 * DAY) {
                 match upkeep.next(end, passed) {

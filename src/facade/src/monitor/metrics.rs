@@ -65,16 +65,15 @@ fn build(page: &mut Exposition, monitor: &Monitor) {
 
 /// Where the agent belongs.
 fn area(page: &mut Exposition, monitor: &Monitor) {
-    let AreaFigures { member_until, revoked, links } = (monitor.settings.area)();
+    let AreaFigures { member_until, revoked, links, links_total } = (monitor.settings.area)();
+    let name = "mf2c_member_expiry_timestamp_seconds";
+    page.family(name, "gauge", "The end of the agent's certificate in its area, in seconds since 1970.");
     if let Some(until) = member_until {
-        let help = "The end of the agent's certificate in its area, in seconds since 1970.";
-        page.gauge("mf2c_member_expiry_timestamp_seconds", help, seconds(until));
-        page.gauge("mf2c_certificates_revoked", "Certificates that are known to be revoked.", revoked);
+        page.sample(name, "", seconds(until));
     }
-    if let Some((open, opened)) = links {
-        page.gauge("mf2c_links", "Open links to other agents.", open);
-        page.counter("mf2c_links_total", "Links to other agents that were opened since start.", opened);
-    }
+    page.gauge("mf2c_certificates_revoked", "Certificates that are known to be revoked.", revoked);
+    page.gauge("mf2c_links", "Open links to other agents.", links);
+    page.counter("mf2c_links_total", "Links to other agents that were opened since start.", links_total);
 }
 
 /// What an operator should not forget about who may come in.

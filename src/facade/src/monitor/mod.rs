@@ -60,8 +60,10 @@ pub struct AreaFigures {
     pub member_until: Option<Timestamp>,
     /// Certificates that are known to be revoked.
     pub revoked: u64,
-    /// Links to other agents: open now, and opened since start; none where none was ever needed.
-    pub links: Option<(u64, u64)>,
+    /// Links to other agents that are open now.
+    pub links: u64,
+    /// Links to other agents that were opened since start.
+    pub links_total: u64,
 }
 
 /// What the monitor is told at the start.

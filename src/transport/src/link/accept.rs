@@ -92,9 +92,10 @@ enum Caller {
 async fn receive(net: &Arc<Net>, stream: TcpStream, from: SocketAddr) -> Result<(), Refused> {
     let _ = stream.set_nodelay(true);
     let late = |_| Refused::new(Refusal::Timeout, "the handshake took too long");
+    let checked_with = net.credentials.trust().sequence();
     let shaken = tokio::time::timeout(net.base.limits.handshake, shake_hands(net, stream));
     match shaken.await.map_err(late)?? {
-        Caller::Link(stream) => hello(net, stream, from).await,
+        Caller::Link(stream) => hello(net, stream, from, checked_with).await,
         Caller::Joiner(stream) => welcome::serve(net, stream, from).await,
     }
 }
@@ -157,7 +158,12 @@ async fn say(net: &Net, stream: &mut TcpStream, words: &[u8]) {
 }
 
 /// The Hello of a caller with a certificate, and ours in return.
-async fn hello(net: &Arc<Net>, mut stream: TlsStream<TcpStream>, from: SocketAddr) -> Result<(), Refused> {
+async fn hello(
+    net: &Arc<Net>,
+    mut stream: TlsStream<TcpStream>,
+    from: SocketAddr,
+    checked_with: u64,
+) -> Result<(), Refused> {
     let chain = stream.get_ref().1.peer_certificates().unwrap_or_default().to_vec();
     let identity = chain.first().and_then(|own| PeerIdentity::of(own).ok());
     let Some(identity) = identity.map(Arc::new) else {
@@ -171,13 +177,12 @@ async fn hello(net: &Arc<Net>, mut stream: TlsStream<TcpStream>, from: SocketAdd
         Ok(Err(NoMessage::Wrong(error))) => Err(error),
         Ok(Ok(found)) => Ok(found),
     };
-    let checked_with = net.credentials.trust().sequence();
     let opened = result.map(|(hello, agreement)| {
         let trust = hello.trust;
-        Peer { identity: Arc::clone(&identity), chain, address: from, accepted: true, agreement, trust, checked_with }
+        Peer { identity: Arc::clone(&identity), chain, address: from, accepted: true, agreement, trust }
     });
     let (mut stream, error) = match opened {
-        Ok(peer) => match net.open(stream, decoder, peer) {
+        Ok(peer) => match net.open(stream, decoder, peer, checked_with) {
             Ok(link) => {
                 if lacks(&link.peer.trust, &net.credentials.trust()) {
                     net.push_trust(&link, link.peer.trust.clone());

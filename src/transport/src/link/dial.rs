@@ -88,8 +88,8 @@ pub(super) async fn dial(net: &Arc<Net>, address: &str, leader: &SpiffeId) -> Re
     };
     let from = stream.get_ref().0.peer_addr().map_err(|error| unreachable(address, error))?;
     let trust = hello.trust;
-    let peer = Peer { identity, chain, address: from, accepted: false, agreement, trust, checked_with };
-    match net.open(stream, decoder, peer) {
+    let peer = Peer { identity, chain, address: from, accepted: false, agreement, trust };
+    match net.open(stream, decoder, peer, checked_with) {
         Ok(link) => Ok(link),
         Err((stream, error)) => Err(refuse(net, stream, error).await),
     }

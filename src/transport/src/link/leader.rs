@@ -231,13 +231,13 @@ async fn hold(
     }
 }
 
-/// When to look for a newer certificate of the peer: between nine tenths of its life and its end, not all at once.
+/// When to look for a newer certificate of the peer: shortly before its end, after its owner should have renewed it, and not
+/// at the same time as others.
 fn refresh_at(net: &Net, peer: &PeerIdentity) -> Timestamp {
-    let life = (peer.not_after.nanos() - peer.not_before.nanos()).max(0);
+    let left = (peer.not_after.nanos() - net.base.world.clock.now().nanos()).max(0);
     let mut byte = [0];
     net.base.world.entropy.fill(&mut byte);
-    let tenth = life / 10;
-    Timestamp::from_nanos(peer.not_after.nanos() - tenth + tenth * i128::from(byte[0]) / 512)
+    Timestamp::from_nanos(peer.not_after.nanos() - left / 10 + left / 20 * i128::from(byte[0]) / 256)
 }
 
 /// Half way to the end of the peer's certificate, a second from now at least.

@@ -1,4 +1,4 @@
-//! Links between agents: mutual TLS 1.3 with frames of MessagePack on it (`docs` of the wire: `mf2c_fabric::wire`).
+//! Links between agents: mutual TLS 1.3, and on it the frames of `mf2c_fabric::wire`.
 
 mod accept;
 mod base;
@@ -20,6 +20,7 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use mf2c_actors::ports::{AuthorityTransport, EnrolAsk, LinkAnswer, LinkError, LinkService, World};
@@ -181,7 +182,7 @@ impl AuthorityTransport for LinkNet {
                 link.close(net::revoked());
             } else if identity.not_after <= now {
                 link.close(WireError::new(Code::Auth, "the certificate of this link has expired"));
-            } else if link.peer.checked_with != trust.sequence() {
+            } else if link.checked_with.load(Ordering::Relaxed) != trust.sequence() {
                 doubtful.push(link);
             }
         }
@@ -192,7 +193,9 @@ impl AuthorityTransport for LinkNet {
         // Roots have changed: whole chains are checked again, which takes a while where there are many links.
         net.runtime.spawn(async move {
             for link in doubtful {
-                if let Err(error) = trust.check(&link.peer.chain, !link.peer.accepted, false, now) {
+                let checked = trust.check(&link.peer.chain, !link.peer.accepted, false, now);
+                link.checked_with.store(trust.sequence(), Ordering::Relaxed);
+                if let Err(error) = checked {
                     warn!(peer = %link.peer.identity.id, %error, "a link of a peer that is not believed any more is closed");
                     link.close(WireError::new(Code::Auth, format!("the roots have changed: {error}")));
                 }

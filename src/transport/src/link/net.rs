@@ -73,11 +73,18 @@ impl Net {
     }
 
     /// Makes a link of a connection whose Hellos have agreed, and runs it.
-    pub(super) fn open<T>(self: &Arc<Self>, io: T, decoder: Decoder, peer: Peer) -> Result<Arc<Link>, (T, WireError)>
+    /// `checked_with` is the sequence number of the trust that was there before the handshake.
+    pub(super) fn open<T>(
+        self: &Arc<Self>,
+        io: T,
+        decoder: Decoder,
+        peer: Peer,
+        checked_with: u64,
+    ) -> Result<Arc<Link>, (T, WireError)>
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (link, orders) = match self.links.open(peer, self.base.world.clock.now()) {
+        let (link, orders) = match self.links.open(peer, self.base.world.clock.now(), checked_with) {
             Ok(opened) => opened,
             Err(error) => return Err((io, error)),
         };

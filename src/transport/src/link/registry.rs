@@ -51,8 +51,6 @@ pub(super) struct Peer {
     pub(super) agreement: Agreement,
     /// What the peer knew of trust when the link was made.
     pub(super) trust: TrustNews,
-    /// The sequence number of the trust that its certificate was checked with.
-    pub(super) checked_with: u64,
 }
 
 /// The handle of an open link.
@@ -61,6 +59,8 @@ pub(super) struct Link {
     pub(super) number: u64,
     pub(super) peer: Peer,
     pub(super) since: Timestamp,
+    /// The sequence number of the trust that its chain was checked with last.
+    pub(super) checked_with: AtomicU64,
     commands: mpsc::Sender<Command>,
     end: Mutex<Option<oneshot::Sender<WireError>>>,
 }
@@ -73,10 +73,11 @@ pub(super) struct Orders {
 }
 
 impl Link {
-    pub(super) fn new(number: u64, peer: Peer, since: Timestamp) -> (Arc<Self>, Orders) {
+    pub(super) fn new(number: u64, peer: Peer, since: Timestamp, checked_with: u64) -> (Arc<Self>, Orders) {
         let (commands, orders) = mpsc::channel(COMMANDS);
         let (end, ended) = oneshot::channel();
-        let link = Self { number, peer, since, commands, end: Mutex::new(Some(end)) };
+        let (checked_with, end) = (AtomicU64::new(checked_with), Mutex::new(Some(end)));
+        let link = Self { number, peer, since, checked_with, commands, end };
         (Arc::new(link), Orders { commands: orders, end: ended })
     }
 
@@ -129,18 +130,26 @@ impl Registry {
         Self { links: Mutex::default(), next: AtomicU64::new(1), most, most_per_peer }
     }
 
-    /// Registers a new link. The oldest of too many links of one peer gives way to it.
+    /// Registers a new link. The oldest of too many links of one peer gives way to it. Those that this agent opens itself
+    /// are few, and not counted.
     ///
     /// # Errors
     /// [`Code::Busy`] where there are too many links of others.
-    pub(super) fn open(&self, peer: Peer, since: Timestamp) -> Result<(Arc<Link>, Orders), WireError> {
-        let (link, orders) = Link::new(self.next.fetch_add(1, Ordering::Relaxed), peer, since);
+    pub(super) fn open(
+        &self,
+        peer: Peer,
+        since: Timestamp,
+        checked_with: u64,
+    ) -> Result<(Arc<Link>, Orders), WireError> {
+        let (link, orders) = Link::new(self.next.fetch_add(1, Ordering::Relaxed), peer, since, checked_with);
         let mut links = self.links.lock();
         let id = &link.peer.identity.id;
         let of_peer: Vec<u64> =
             links.values().filter(|it| it.peer.accepted && it.peer.identity.id == *id).map(|it| it.number).collect();
         let mut crowd = vec![];
-        if of_peer.len() >= self.most_per_peer.max(1) {
+        if !link.peer.accepted {
+            // The way to the own leader is never closed by the own members.
+        } else if of_peer.len() >= self.most_per_peer.max(1) {
             crowd.extend(of_peer.first().and_then(|oldest| links.remove(oldest)));
         } else if links.len() >= self.most {
             let text = format!("{} links are open here, as many as may be: come back later", self.most);

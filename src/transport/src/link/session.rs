@@ -133,12 +133,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
             return Poll::Ready(Err(End::Refuse(why)));
         }
         self.write(cx)?;
-        if self.clocks.finish.is_some() && self.asked.is_empty() && self.serving.is_empty() && self.outbox.is_done() {
-            return Poll::Ready(Err(End::Done));
-        }
         if !self.outbox.is_full() {
-            if let Poll::Ready(Some(command)) = self.orders.commands.poll_recv(cx) {
-                return Poll::Ready(self.obey(command));
+            // After the order to finish come those that were on their way already, and then none.
+            match self.orders.commands.poll_recv(cx) {
+                Poll::Ready(Some(command)) => return Poll::Ready(self.obey(command)),
+                Poll::Ready(None) if self.is_idle() => return Poll::Ready(Err(End::Done)),
+                Poll::Ready(None) | Poll::Pending => {}
             }
             if let Poll::Ready(Some((id, result))) = Pin::new(&mut self.serving).poll_next(cx) {
                 self.served.retain(|open| *open != id);
@@ -152,6 +152,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
             self.clocks.frame = None;
         }
         self.time(cx)
+    }
+
+    /// Whether nobody waits for anything.
+    fn is_idle(&self) -> bool {
+        self.asked.is_empty() && self.serving.is_empty() && self.outbox.is_done()
     }
 
     /// Sends what can be sent.

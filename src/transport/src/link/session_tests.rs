@@ -95,7 +95,6 @@ fn peer(not_after: Timestamp, accepted: bool, scope: Scope) -> Peer {
         accepted,
         agreement: Agreement { version: 1, max_frame: MAX, scope, skew: None },
         trust: TrustNews::default(),
-        checked_with: 0,
     }
 }
 
@@ -112,7 +111,7 @@ impl Far {
         let service = Arc::new(Lists::default());
         let serving: Arc<dyn LinkService> = Arc::clone(&service) as _;
         assert!(base.service.set(serving).is_ok());
-        let (link, orders) = Link::new(1, peer, Timestamp::default());
+        let (link, orders) = Link::new(1, peer, Timestamp::default(), 1);
         let session = Session::new(near, decoder, Arc::clone(&link), orders, Arc::clone(&base));
         Self { io, decoder: Decoder::new(MAX), link, base, service, task: tokio::spawn(session.run()) }
     }

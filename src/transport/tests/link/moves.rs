@@ -142,6 +142,21 @@ async fn who_knows_less_is_told_when_the_link_opens_and_all_are_told_of_news() {
 }
 
 #[tokio::test]
+async fn links_of_peers_below_a_root_that_is_dropped_are_closed() {
+    let (area, other) = (Area::new("a1"), Area::new("a1"));
+    let (leader, child) = (Agent::leader(&area), Agent::member(&area, "c1", "agent"));
+    let mut hand = child.greeted(&leader).await;
+    // A root more changes nothing for those who are there.
+    leader.credentials.set_trust(area.trust_with(2, &[&other])).unwrap();
+    leader.net.close_unbelieved();
+    hand.send(&Message::Ping(1)).await;
+    assert_eq!(soon(hand.next()).await, Some(Message::Pong(1)));
+    leader.credentials.set_trust(other.trust_with(3, &[])).unwrap();
+    leader.net.close_unbelieved();
+    assert_eq!(hand.closed().await, Code::Auth);
+}
+
+#[tokio::test]
 async fn peers_are_pinged_and_the_silent_are_given_up() {
     let area = Area::new("a1");
     let limits =

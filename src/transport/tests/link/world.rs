@@ -11,7 +11,7 @@ use mf2c_domain::area::spiffe::SpiffeId;
 use mf2c_domain::entropy::Entropy;
 use mf2c_domain::time::{Clock, Timestamp};
 use mf2c_fabric::wire::{
-    Answer, Ask, AuthorityTrust, Code, Decoder, Enrolled, Hello, Message, Notice, TrustNews, WireError, encode,
+    Answer, Ask, AuthorityTrust, Bytes, Code, Decoder, Enrolled, Hello, Message, Notice, TrustNews, WireError, encode,
 };
 use mf2c_pki::area::{
     AgentKey, ApiIdentity, Authority, Credentials, Issued, Membership, PeerIdentity, Profile, Request, Serial, Trust,
@@ -134,9 +134,16 @@ impl Area {
     }
 
     pub(crate) fn trust(&self) -> Trust {
-        let raw = |parts: Vec<mf2c_fabric::wire::Bytes>| parts.into_iter().map(|part| part.0).collect();
-        let AuthorityTrust { sequence, roots, intermediates, lists } = self.message();
-        Trust::new(sequence, raw(roots), raw(intermediates), raw(lists), self.clock.now()).unwrap().0
+        self.trust_with(1, &[])
+    }
+
+    /// The same with the roots of others.
+    pub(crate) fn trust_with(&self, sequence: u64, others: &[&Self]) -> Trust {
+        let raw = |parts: Vec<Bytes>| parts.into_iter().map(|part| part.0).collect::<Vec<_>>();
+        let AuthorityTrust { roots, intermediates, lists, .. } = self.message();
+        let mut roots = raw(roots);
+        roots.extend(others.iter().flat_map(|other| other.root.certificates().iter().cloned()));
+        Trust::new(sequence, roots, raw(intermediates), raw(lists), self.clock.now()).unwrap().0
     }
 
     /// A new revocation list with these.
@@ -163,8 +170,6 @@ pub(crate) struct Answers {
     pub(crate) notices: Mutex<Vec<(Notice, SpiffeId)>>,
     /// Secrets that were sent here.
     pub(crate) secrets: Mutex<Vec<Vec<u8>>>,
-    /// Questions for a user's certificate wait for this.
-    pub(crate) gate: tokio::sync::Semaphore,
 }
 
 impl LinkService for Answers {
@@ -174,8 +179,10 @@ impl LinkService for Answers {
             Ask::Bundle => Ok(Answer::Trust(self.area.message())),
             // As many bytes as the number says.
             Ask::Trust { have } if have.bundle > 1000 => {
-                let lists = vec![vec![1; usize::try_from(have.bundle).unwrap()].into()];
-                Ok(Answer::Trust(AuthorityTrust { lists, ..AuthorityTrust::default() }))
+                return Box::pin(async move {
+                    let lists = vec![vec![1; usize::try_from(have.bundle).unwrap()].into()];
+                    Ok(Answer::Trust(AuthorityTrust { lists, ..AuthorityTrust::default() }))
+                });
             }
             Ask::Trust { .. } => Ok(Answer::Trust(self.area.message())),
             Ask::Enrol { secret, request, role, device, .. } => {
@@ -187,7 +194,6 @@ impl LinkService for Answers {
                 let request = Request::from_der(&request.0).unwrap();
                 Ok(self.enrolled(&request, "c1", MemberRole::Agent))
             }
-            Ask::CertifyUser { name, .. } if name == "never" => return Box::pin(std::future::pending()),
             Ask::CertifyUser { .. } => {
                 let certificate = peer.map(|peer| peer.serial.to_string().into_bytes()).unwrap_or_default();
                 Ok(Answer::User { certificate: certificate.into() })
@@ -233,8 +239,7 @@ impl Agent {
         let world = World { clock: Arc::clone(&clock) as _, entropy: Arc::clone(&area.entropy) as _ };
         let net = LinkNet::start(world, credentials.clone(), LinkSettings { limits, ..LinkSettings::new("agent") });
         let (notices, secrets) = (Mutex::default(), Mutex::default());
-        let gate = tokio::sync::Semaphore::new(0);
-        let answers = Arc::new(Answers { area: Arc::clone(area), notices, secrets, gate });
+        let answers = Arc::new(Answers { area: Arc::clone(area), notices, secrets });
         net.serve(Arc::clone(&answers) as _);
         Self { net, credentials, answers, address: ([127, 0, 0, 1], 0).into(), clock }
     }
@@ -308,7 +313,12 @@ impl Agent {
 
     /// The same after the Hellos.
     pub(crate) async fn greeted(&self, to: &Self) -> Hand {
-        let mut hand = self.by_hand(to).await;
+        self.greeted_at(to.address, &to.credentials.membership().unwrap().own.id).await
+    }
+
+    pub(crate) async fn greeted_at(&self, address: SocketAddr, leader: &SpiffeId) -> Hand {
+        let config = self.credentials.link_client(leader).unwrap();
+        let mut hand = Hand::connect(address, config).await.unwrap();
         hand.send(&Message::Hello(self.hello())).await;
         assert!(matches!(hand.next().await, Some(Message::Hello(_))));
         hand
@@ -365,6 +375,12 @@ impl Hand {
         })
         .await
     }
+}
+
+/// Resident memory of this process, in bytes.
+pub(crate) fn memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/statm").unwrap();
+    status.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
 }
 
 /// What must happen within some seconds.
