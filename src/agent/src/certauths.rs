@@ -28,8 +28,8 @@ struct Office {
     world: World,
     records: Recipient<RecordForeign>,
     known: Mutex<BTreeMap<CaName, Arc<CertAuth>>>,
-    places: Semaphore,
-    turns: Semaphore,
+    places: Arc<Semaphore>,
+    turns: Arc<Semaphore>,
 }
 
 impl LegacyAuthorities {
@@ -40,8 +40,8 @@ impl LegacyAuthorities {
             world,
             records,
             known: Mutex::default(),
-            places: Semaphore::new(WORKING + WAITING),
-            turns: Semaphore::new(WORKING),
+            places: Arc::new(Semaphore::new(WORKING + WAITING)),
+            turns: Arc::new(Semaphore::new(WORKING)),
         }))
     }
 
@@ -58,10 +58,14 @@ impl LegacyAuthorities {
     ) -> impl Future<Output = Result<T, Refused>> + 'static {
         let office = Arc::clone(&self.0);
         async move {
-            let _place = office.places.try_acquire().map_err(|_| Refused::Busy)?;
-            let _turn = office.turns.acquire().await.map_err(|_| Refused::Busy)?;
-            let worker = Arc::clone(&office);
-            let done = tokio::task::spawn_blocking(move || work(&*worker.authority(ca)?, &worker.world)).await;
+            let place = Arc::clone(&office.places).try_acquire_owned().map_err(|_| Refused::Busy)?;
+            let turn = Arc::clone(&office.turns).acquire_owned().await.map_err(|_| Refused::Busy)?;
+            let done = tokio::task::spawn_blocking(move || {
+                // Given back when the work is done, also where nobody waits for it any more.
+                let _held = (place, turn);
+                work(&*office.authority(ca)?, &office.world)
+            })
+            .await;
             done.map_err(|error| failed(ca, &error))?.map_err(|error| refused(ca, error))
         }
     }
