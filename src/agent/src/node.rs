@@ -139,8 +139,8 @@ impl Node {
         let flocker = flocker.map(|door| door.open(config)).transpose()?;
         let control = Control::start(&config.data_dir, store, sessions, area.doors.clone());
         readiness.enter(Stage::Serving);
-        let (api, _control) = (api_address, control);
-        Ok(Self { api, http, first_admin, server: handle, flocker, readiness, events, arbiters, area, legacy, _control })
+        let (api, server, _control) = (api_address, handle, control);
+        Ok(Self { api, http, first_admin, server, flocker, readiness, events, arbiters, area, legacy, _control })
     }
 
     /// Stops taking requests and answers those in flight. What is left to do needs no runtime: see [`Stopping::finish`].
