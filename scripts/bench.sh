@@ -25,6 +25,7 @@ Usage: scripts/bench.sh [MEASURE...]
   cookie   GET by id with a session's cookie, beside the header
   idle     processor time and memory of an agent that only describes its machine
   events   10,000 readers of the event stream: memory, time until all have a change, time from commit to event
+  links    joining, handshakes, certificates issued, memory of links
   crash    kill -9 at a random moment under 32 writers, 1,000 times: nothing acknowledged may be lost
 
 Knobs, as environment variables:
@@ -72,6 +73,14 @@ need_ceiling() {
     export BENCH_CEILING=$PWD/$cache/ceiling/release/ceiling
 }
 
+need_links() {
+    step "Building benches/links: members of an area, as many as wanted"
+    cargo build --quiet --release --locked --manifest-path benches/links/Cargo.toml \
+        --target-dir "$cache/links" >&2 ||
+        fail "the members could not be built; the reason stands above"
+    export BENCH_LINKS=$PWD/$cache/links/release/links
+}
+
 need_agent() {
     if [[ -n ${MF2C_BINARY:-} ]]; then
         [[ -x $MF2C_BINARY ]] || fail "MF2C_BINARY names \`$MF2C_BINARY\`, which is no program"
@@ -101,6 +110,7 @@ prepare() {
         need /usr/lib/postgresql/15/bin/pgbench postgresql-15 "the peer for filters without HTTP"
     fi
     [[ $named != *" get "* ]] || need_ceiling
+    [[ $named != *" links "* ]] || need_links
     need_agent
 }
 
@@ -132,7 +142,7 @@ main() {
             usage
             return
             ;;
-        all) measures=(get query post mixed memory start million idle events sessions cookie) ;;
+        all) measures=(get query post mixed memory start million idle events sessions cookie links) ;;
         quick)
             measures=(get query post memory start)
             export BENCH_SECS=${BENCH_SECS:-2} BENCH_REPS=${BENCH_REPS:-2}
@@ -144,7 +154,7 @@ main() {
         return
     fi
     for measure in "${measures[@]}"; do
-        [[ " get query post mixed memory start million idle events sessions cookie " == *" $measure "* ]] ||
+        [[ " get query post mixed memory start million idle events sessions cookie links " == *" $measure "* ]] ||
             fail "there is no measure \`$measure\`" "scripts/bench.sh --help lists them."
     done
     prepare "${measures[@]}"

@@ -6,6 +6,7 @@ import traceback
 
 import events
 import exchange
+import links
 import machine
 import place
 import sessions
@@ -15,7 +16,7 @@ import table
 MEASURES = {
     "get": exchange.get, "query": exchange.query, "post": exchange.post, "mixed": exchange.mixed,
     "memory": sizes.memory, "start": sizes.start, "million": sizes.million, "idle": sizes.idle,
-    "events": events.events,
+    "events": events.events, "links": links.links,
     "sessions": sessions.sessions, "cookie": sessions.cookie,
 }
 

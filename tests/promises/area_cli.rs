@@ -415,3 +415,63 @@ fn a_key_that_others_may_read_keeps_the_agent_from_starting() {
     let agent = start().data_dir(&data).agent();
     let _ = words(&agent, "ca show").expect(0);
 }
+
+/// The number of the newest list of revoked certificates.
+fn list_number(agent: &Agent) -> u64 {
+    shown(agent)["authority"]["listNumber"].as_u64().unwrap()
+}
+
+#[test]
+fn lists_of_an_authority_from_an_old_copy_are_newer_than_those_that_members_have_seen() {
+    let harbour = authority("harbour");
+    let folder = tempfile::tempdir().unwrap();
+    let copied = |from: &Path, to: &Path| {
+        let mut cp = Command::new("cp");
+        cp.arg("-a").args([from, to]);
+        let _ = run(cp).expect(0);
+    };
+    let place = harbour.data_dir().join("ca");
+    copied(&place, folder.path());
+    for _ in 0..3 {
+        let boat = member(&harbour);
+        let serial = shown(&boat)["membership"]["serial"].clone();
+        let _ = ask(&harbour, &["ca", "revoke", serial.as_str().unwrap()]).expect(0);
+    }
+    let before = list_number(&harbour);
+    let (data, _kept) = harbour.kill();
+    fs::remove_dir_all(&place).unwrap();
+    copied(&folder.path().join("ca"), &data);
+    let harbour = start().data_dir(&data).agent();
+    eventually("a newer list", || list_number(&harbour) > before);
+    assert!(revoked(&harbour).matches("serial number").count() == 3, "{}", revoked(&harbour));
+}
+
+#[test]
+fn who_has_lost_its_certificate_comes_back_with_a_token_for_its_device_alone() {
+    let harbour = authority("harbour");
+    let (data, _kept) = member(&harbour).kill();
+    fs::remove_dir_all(data.join("member")).unwrap();
+    let boat = start().data_dir(&data).agent();
+    let refused = ask(&boat, &["join", &token(&harbour, &[])]).expect(3);
+    refused.tells(&["has been admitted already", "make a token with `--device "]);
+    let device = refused.err.split("--device ").nth(1).unwrap().split('`').next().unwrap().to_owned();
+    let _ = ask(&boat, &["join", &token(&harbour, &["--device", &device])]).expect(0);
+}
+
+#[test]
+fn agents_join_while_the_key_of_the_root_is_elsewhere_and_the_root_cannot_be_changed() {
+    let (data, _kept) = authority("harbour").kill();
+    let (key, away) = (data.join("ca/root.key"), data.join("root.key"));
+    fs::rename(&key, &away).unwrap();
+    let harbour = start().data_dir(&data).agent();
+    assert!(words(&harbour, "ca show").expect(0).out.contains("not on this machine"));
+    let boat = member(&harbour);
+    assert_eq!(shown(&boat)["membership"]["area"], "harbour");
+    words(&harbour, "ca rotate").expect(2).tells(&["the key of the root is not on this machine"]);
+    let refused = words(&harbour, "token create --role leader --area pier").expect(2);
+    refused.tells(&["the key of the root is not on this machine"]);
+    let (data, _) = harbour.kill();
+    fs::rename(&away, &key).unwrap();
+    let harbour = start().data_dir(&data).agent();
+    let _ = words(&harbour, "ca rotate").expect(0);
+}

@@ -12,15 +12,17 @@ use mf2c_tests::{Agent, Start, agent_binary, eventually};
 use serde_json::json;
 
 /// The pages whose links are followed.
-const LINKED: [&str; 8] = [
+const LINKED: [&str; 10] = [
     "README.md",
     "CHANGELOG.md",
     "docs/ARCHITECTURE.md",
     "docs/guide.md",
     "docs/api.md",
     "docs/operations.md",
+    "docs/certauths.md",
     "docs/client.md",
     "docs/area.md",
+    "docs/flocker.md",
 ];
 
 /// What the README's examples answer; its comments are for people who are in a hurry.

@@ -183,7 +183,8 @@ impl Seat {
         self.listed.is_none_or(|listed| elapsed.saturating_sub(listed) >= settings.list_every)
     }
 
-    /// Signs new lists, with the next number.
+    /// Signs new lists. Their number is at least the time in milliseconds: members ignore lower ones than they have seen, and an
+    /// authority that was restored from an old copy does not know how far it had come.
     pub(super) fn sign_lists(
         &mut self,
         register: &Register,
@@ -195,7 +196,7 @@ impl Seat {
         let now = world.clock.now();
         let life = i128::try_from(settings.list_life.as_nanos()).unwrap_or_default();
         let end = Timestamp::from_nanos(now.nanos() + life);
-        let number = self.state.list_number + 1;
+        let number = (self.state.list_number + 1).max(now.millis());
         let mut lists =
             vec![self.area.revocation_list(number, &register.revoked(Issuer::Area, now), now, end).map_err(failed)?];
         for root in &self.roots {

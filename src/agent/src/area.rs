@@ -6,9 +6,9 @@ mod peers;
 
 use std::sync::Arc;
 
-use actix::{Actor as _, Addr, Arbiter};
+use actix::{Actor as _, Addr, Arbiter, Recipient};
 use mf2c_actors::ca_client::{CaClient, CaClientSettings, Member, Surroundings};
-use mf2c_actors::certificate_authority::{AuthoritySettings, CertificateAuthority};
+use mf2c_actors::certificate_authority::{AuthoritySettings, CertificateAuthority, RecordForeign};
 use mf2c_actors::ports::{AuthorityTransport, World};
 use mf2c_actors::resource_store::ResourceStore;
 use mf2c_domain::area::spiffe::check_device;
@@ -181,6 +181,11 @@ impl Area {
     /// The way of the API to the actors.
     pub(crate) fn authorities(&self) -> Authorities {
         Authorities { revoke: self.authority.clone().recipient(), certify: self.client.clone().recipient() }
+    }
+
+    /// The way of other doors to the record of certificates.
+    pub(crate) fn records(&self) -> Recipient<RecordForeign> {
+        self.authority.clone().recipient()
     }
 
     /// What those who watch over the agent see of it.

@@ -4,6 +4,7 @@
 
 mod area;
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::builder::{NonEmptyStringValueParser, TypedValueParser};
@@ -55,6 +56,9 @@ Data:
   backup         Write a consistent copy of the documents to a file, also while the agent runs
   restore        Put the documents of a backup into an empty data directory
   repair         Cut a damaged journal at the last good record and say what is lost
+
+Flocker:
+  flocker-ca     Make the certificates of a Flocker cluster
 
 Other:
   completions    Print the completions for a shell
@@ -143,6 +147,10 @@ pub enum Command {
     /// Cut a damaged journal at the last good record and say what is lost
     #[command(after_help = REPAIR_EXAMPLES)]
     Repair(PlaceArgs),
+    /// Make the certificates of a Flocker cluster
+    #[command(disable_help_flag = true, override_usage = "mf2c flocker-ca <command> [options]")]
+    #[command(after_help = "`mf2c flocker-ca --help` tells which commands there are.")]
+    FlockerCa(FlockerArgs),
     /// Print the version
     Version,
     /// A command of the client
@@ -187,6 +195,14 @@ pub struct FileArgs {
     /// Whose data.
     #[command(flatten)]
     pub place: PlaceArgs,
+}
+
+/// The words for `flocker-ca`, which has a command line of its own.
+#[derive(Debug, Clone, Args)]
+pub struct FlockerArgs {
+    /// What `flocker-ca` is told.
+    #[arg(hide = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    pub words: Vec<OsString>,
 }
 
 /// How to run an agent.

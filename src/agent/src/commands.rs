@@ -21,6 +21,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::cli::{AgentArgs, Cli, Command, ConfigCommand, FileArgs, PlaceArgs, exit, version};
 use crate::config::{self, Loaded};
 use crate::control;
+use crate::flocker_ca;
 use crate::logging;
 use crate::node::{Node, Stopping, engine_options, make_directory, store_directory};
 use crate::service_manager::ServiceManager;
@@ -85,6 +86,11 @@ pub fn run(command: Command) -> Result<(), Failure> {
         Command::Backup(args) => backup(&args),
         Command::Restore(args) => restore(&args),
         Command::Repair(args) => repair(&args),
+        Command::FlockerCa(args) => match flocker_ca::run(&args.words, &world::real()) {
+            exit::DONE => Ok(()),
+            // It has said itself what went wrong.
+            code => Err(Failure { code, error: anyhow!("flocker-ca failed"), quiet: true }),
+        },
         Command::Version => say(version()),
         Command::Client(command) => {
             let surroundings = surroundings();
@@ -124,6 +130,10 @@ fn load_place(place: &PlaceArgs) -> Result<Loaded, Failure> {
 
 /// A certificate that the configuration names must be one that can be served, before anything else is touched.
 fn check_certificate(loaded: &Loaded) -> Result<(), Failure> {
+    let flocker = &loaded.config.flocker;
+    if flocker.listen.is_some() {
+        mf2c_pki::flocker::server_config(&flocker.certificates, world::real().clock.now()).map_err(misconfigured)?;
+    }
     let (Some(certificate), Some(key)) = (&loaded.config.tls.certificate, &loaded.config.tls.key) else {
         return Ok(());
     };

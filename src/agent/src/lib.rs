@@ -2,6 +2,7 @@
 
 mod accounts;
 mod area;
+mod certauths;
 pub mod certified;
 pub mod cli;
 pub mod commands;
@@ -9,6 +10,8 @@ pub mod config;
 pub mod control;
 
 mod first_admin;
+pub mod flocker_ca;
+mod flocker_door;
 pub mod logging;
 pub mod node;
 pub mod process_figures;

@@ -4,9 +4,13 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use mf2c_agent::cli::{Cli, exit};
-use mf2c_agent::commands;
+use mf2c_agent::{commands, config, flocker_ca, world};
 
 fn main() -> ExitCode {
+    let words = config::command_line();
+    if flocker_ca::is_called_so(words.first()) {
+        return ExitCode::from(flocker_ca::run(words.get(1..).unwrap_or_default(), &world::real()));
+    }
     match commands::run(Cli::parse().command) {
         Ok(()) => ExitCode::from(exit::DONE),
         Err(failure) => {

@@ -10,7 +10,7 @@ use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use actix::{Actor as _, Arbiter};
+use actix::{Actor as _, Addr, Arbiter};
 use actix_web::App;
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::{Compress, from_fn};
@@ -20,6 +20,7 @@ use mf2c_actors::ports::World;
 use mf2c_actors::resource_store::ResourceStore;
 use mf2c_actors::session_manager::SessionManager;
 use mf2c_auth::token::TokenKey;
+use mf2c_facade::certauths;
 use mf2c_facade::cimi::{self, Api, OpenApi, Repeats, Writes};
 use mf2c_facade::events::{self, Events};
 use mf2c_facade::front::{self, Connections, Listener};
@@ -32,11 +33,14 @@ use mf2c_transport::webhook::HttpWebhooks;
 
 use crate::accounts::{self, Rooms};
 use crate::area::{self, Area, AreaRooms};
+use crate::certauths::legacy_authorities;
 use crate::config::{Config, ListenAddress};
 use crate::control::{AreaDoors, Control};
 use crate::first_admin;
+use crate::flocker_door::FlockerDoor;
 pub use error::StartError;
-use settings::{api_settings, event_settings, front_settings, monitor_settings, session_settings, webhook_options};
+pub(crate) use settings::front_settings;
+use settings::{api_settings, event_settings, monitor_settings, session_settings, webhook_options};
 use workers::{start_inventory, start_webhooks};
 
 /// A running agent.
@@ -48,6 +52,7 @@ pub struct Node {
     /// What must be told of the first administrator, once.
     pub first_admin: Option<String>,
     server: ServerHandle,
+    flocker: Option<ServerHandle>,
     readiness: Arc<Readiness>,
     events: Arc<Events>,
     arbiters: Vec<Arbiter>,
@@ -73,8 +78,7 @@ impl Node {
         let mail = accounts::mail_transport(config, &world)?;
         let transport = HttpWebhooks::new(&webhook_options(config))?;
         let arbiters = vec![Arbiter::new(), Arbiter::new()];
-        let actor = ResourceStore::new(writer, config.store.queue);
-        let store_writer = ResourceStore::start_in_arbiter(&arbiters[0].handle(), move |_| actor);
+        let store_writer = start_writer(config, &arbiters[0], writer);
         if config.device.enabled {
             start_inventory(config, device.clone(), &arbiters[1], &store, &store_writer, &world);
         }
@@ -83,14 +87,13 @@ impl Node {
         let plain = config.api.http.map(|address| listen(address, "--http")).transpose()?;
         let rooms = AreaRooms { arbiter: &arbiters[1], store: &store, writer: &store_writer, world: &world };
         let area = area::start(config, identity, device, &rooms)?;
+        let flocker = FlockerDoor::prepare(config, &world)?;
         let tokens = Arc::new(TokenKey::load_or_create(&config.data_dir, &*world.entropy)?);
         let hasher = Hasher::new(Arc::clone(&world.entropy));
         let password_file = config.auth.admin_password_file.as_deref();
         let first_admin = first_admin::ensure(password_file, &store, &store_writer, &hasher, &world).await?;
-        let (key, settings) = (Arc::clone(&tokens), session_settings(config));
-        let (room, writer, arbiter) = (Arc::clone(&store), store_writer.clone(), &arbiters[1]);
-        let sessions = SessionManager::new(room, writer, world.clone(), key, hasher.clone(), settings);
-        let sessions = SessionManager::start_in_arbiter(&arbiter.handle(), move |_| sessions);
+        let arbiter = &arbiters[1];
+        let sessions = start_sessions(config, arbiter, (&store, &store_writer), &tokens, &hasher, &world);
         let rooms = Rooms { arbiter, store: &store, writer: &store_writer, sessions: &sessions, hasher, world: &world };
         let accounts = accounts::start(config, mail, rooms).await;
         let webhooks = start_webhooks(config, &arbiters[1], transport, &store, &store_writer, &world);
@@ -108,14 +111,12 @@ impl Node {
             openapi: OpenApi::new(env!("CARGO_PKG_VERSION")),
             repeats: Repeats::default(),
         });
-        if let Err(error) = cimi::ensure_entry_point(&api).await {
-            tracing::warn!(error = ?error.document(), "the entry point could not be stored");
-        }
+        store_entry_point(&api).await;
         let events = Events::start(Arc::clone(&store), Arc::clone(&world.clock), event_settings(config));
+        let legacy = legacy_authorities(config, &area, &world);
         let stream = Data::from(Arc::clone(&events));
         let (plain, http) = plain.unzip();
-        let mut listeners = vec![Listener { socket: secure, tls: Some(area.tls()), users: Some(area.users()) }];
-        listeners.extend(plain.map(|socket| Listener { socket, tls: None, users: None }));
+        let listeners = listeners(&area, secure, plain);
         let connections = Connections::default();
         let monitor = Monitor::new(monitor_settings(config, &area), connections.clone(), &world);
         let readiness = monitor.readiness();
@@ -127,22 +128,28 @@ impl Node {
                 .wrap(from_fn(move |request, next| monitor::pass(seat.clone(), request, next)))
                 .configure(|services| monitor::configure(services, &monitor))
                 .configure(|services| events::configure(services, &stream))
+                .configure(|services| certauths::configure(services, legacy.as_ref()))
                 .configure(|services| cimi::configure(services, &api))
         })
         .map_err(|source| StartError::Start { what: "the server", source })?;
         let handle = server.handle();
         actix::spawn(server);
+        let flocker = flocker.map(|door| door.open(config)).transpose()?;
         let control = Control::start(&config.data_dir, store, sessions, area.doors.clone());
         readiness.enter(Stage::Serving);
-        let server = handle;
-        Ok(Self { api: api_address, http, first_admin, server, readiness, events, arbiters, area, _control: control })
+        let (api, _control) = (api_address, control);
+        Ok(Self { api, http, first_admin, server: handle, flocker, readiness, events, arbiters, area, _control })
     }
 
     /// Stops taking requests and answers those in flight. What is left to do needs no runtime: see [`Stopping::finish`].
     pub async fn stop(self) -> Stopping {
         self.readiness.enter(Stage::Stopping);
         self.events.close();
+        let flocker = self.flocker.as_ref().map(|door| door.stop(true));
         self.server.stop(true).await;
+        if let Some(closed) = flocker {
+            closed.await;
+        }
         // Documents are written until the end.
         Stopping { arbiters: self.area.stop().chain(self.arbiters).collect() }
     }
@@ -163,6 +170,37 @@ impl Stopping {
             }
         }
     }
+}
+
+async fn store_entry_point(api: &Api) {
+    if let Err(error) = cimi::ensure_entry_point(api).await {
+        tracing::warn!(error = ?error.document(), "the entry point could not be stored");
+    }
+}
+
+fn start_writer(config: &Config, arbiter: &Arbiter, writer: Writer) -> Addr<ResourceStore> {
+    let actor = ResourceStore::new(writer, config.store.queue);
+    ResourceStore::start_in_arbiter(&arbiter.handle(), move |_| actor)
+}
+
+fn start_sessions(
+    config: &Config,
+    arbiter: &Arbiter,
+    (store, writer): (&Arc<Store>, &Addr<ResourceStore>),
+    tokens: &Arc<TokenKey>,
+    hasher: &Hasher,
+    world: &World,
+) -> Addr<SessionManager> {
+    let (store, writer, key) = (Arc::clone(store), writer.clone(), Arc::clone(tokens));
+    let actor = SessionManager::new(store, writer, world.clone(), key, hasher.clone(), session_settings(config));
+    SessionManager::start_in_arbiter(&arbiter.handle(), move |_| actor)
+}
+
+/// The API's own listener, and the one without TLS if there is any.
+fn listeners(area: &Area, secure: TcpListener, plain: Option<TcpListener>) -> Vec<Listener> {
+    let secure = Listener { socket: secure, tls: Some(area.tls()), users: Some(area.users()) };
+    let plain = plain.map(|socket| Listener { socket, tls: None, users: None });
+    std::iter::once(secure).chain(plain).collect()
 }
 
 /// Makes the data directory, for nobody else to read.
@@ -231,7 +269,8 @@ fn server_identity(config: &Config, world: &World) -> Result<ServerIdentity, Pki
     Ok(identity)
 }
 
-fn listen(address: ListenAddress, flag: &'static str) -> Result<(TcpListener, SocketAddr), StartError> {
+/// Binds a port.
+pub(crate) fn listen(address: ListenAddress, flag: &'static str) -> Result<(TcpListener, SocketAddr), StartError> {
     let error = |source| StartError::Listen { address: address.0, flag, source };
     let socket = TcpListener::bind(address.0).map_err(error)?;
     let bound = socket.local_addr().map_err(error)?;

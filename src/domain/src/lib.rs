@@ -10,6 +10,7 @@ pub mod caller;
 pub mod entropy;
 pub mod filter;
 pub mod id;
+pub mod legacy;
 pub mod nearest;
 pub mod path;
 pub mod people;

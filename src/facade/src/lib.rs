@@ -1,10 +1,12 @@
 //! The REST facade: what clients of a fog agent see.
 
 pub mod caller;
+pub mod certauths;
 pub mod certificates;
 pub mod cimi;
 pub mod error;
 pub mod events;
+pub mod flocker;
 pub mod front;
 pub mod monitor;
 mod people;

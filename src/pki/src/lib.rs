@@ -4,8 +4,11 @@
 //! identity is a certificate chain with its private key: made here at the first start, or read from two files.
 
 pub mod area;
+pub mod certauths;
 mod client;
+mod distinguished;
 mod files;
+pub mod flocker;
 mod identity;
 mod selfsigned;
 

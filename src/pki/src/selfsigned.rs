@@ -67,7 +67,7 @@ fn subject_alt_names(names: &[String], host: Option<&str>) -> Result<Vec<SanType
     Ok(unique)
 }
 
-fn dns_name(name: &str) -> Result<SanType, PkiError> {
+pub(crate) fn dns_name(name: &str) -> Result<SanType, PkiError> {
     let bad = || PkiError::BadName { name: name.to_owned() };
     let label = |label: &str| {
         (1..=63).contains(&label.len())

@@ -6,6 +6,7 @@ use std::fmt::Display;
 
 use super::area;
 use super::error::{Origin, Problem};
+use super::legacy;
 use super::quantity::{HumanDuration, HumanSize};
 use super::settings::Config;
 use super::words::{AuthHeader, MailSecurity};
@@ -32,6 +33,8 @@ pub(super) fn problems(config: &Config, origins: &BTreeMap<String, Origin>) -> V
     check.webhooks(config);
     check.link(config);
     check.pki(config);
+    check.flocker(config);
+    check.legacy(config);
     if let Err(error) = crate::logging::filter(&config.log.level) {
         check.refuse("log.level", error.to_string());
     }
@@ -311,5 +314,6 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
         }
     }
     warnings.extend(area::warnings(config));
+    warnings.extend(legacy::warnings(config));
     warnings
 }

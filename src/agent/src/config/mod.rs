@@ -10,7 +10,9 @@ mod address;
 mod area;
 mod check;
 mod error;
+mod flocker;
 mod keys;
+mod legacy;
 mod quantity;
 mod settings;
 mod show;
@@ -30,10 +32,14 @@ pub use area::{Link, Pki};
 pub(crate) use check::is_host;
 pub use error::{ConfigError, Origin, Problem};
 pub use keys::environment_name;
+pub use legacy::Legacy;
 pub use quantity::{HumanDuration, HumanSize, QuantityError};
 pub use settings::{Api, Auth, Config, Device, Limits, Log, Sensor, Store, Tls};
 pub use sources::Overrides;
-pub use words::{AccessLog, AgentType, AuthHeader, LogFormat, MailSecurity, MetricsReaders, Role, UnknownWord};
+pub use words::{
+    AccessLog, AgentType, AuthHeader, CauGeneration, KeyLabel, LogFormat, MailSecurity, MetricsReaders, Role,
+    UnknownWord,
+};
 
 use keys::Keys;
 use sources::Setting;
@@ -63,10 +69,19 @@ pub struct Loaded {
 pub fn environment() -> Vec<(String, String)> {
     std::env::vars_os()
         .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
-        .filter(|(name, _)| name.starts_with(keys::PREFIX) || PLACES.contains(&name.as_str()))
+        .filter(|(name, _)| {
+            let is_old = legacy::OLD_NAMES.iter().any(|(old, _)| old == name);
+            name.starts_with(keys::PREFIX) || PLACES.contains(&name.as_str()) || is_old
+        })
         // The client's variables lie in many people's environment, and say nothing about an agent.
         .filter(|(name, _)| !mf2c_client::VARIABLES.contains(&name.as_str()))
         .collect()
+}
+
+/// The words of the command line, the name by which the program was called first.
+#[must_use]
+pub fn command_line() -> Vec<std::ffi::OsString> {
+    std::env::args_os().collect()
 }
 
 /// Whether systemd has said that what this process prints goes to its journal, which keeps it.

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::address::{ListenAddress, empty_is_none};
 use super::area::{Link, Pki};
+use super::flocker::Flocker;
+use super::legacy::Legacy;
 use super::quantity::{HumanDuration, HumanSize};
 use super::words::{AccessLog, AgentType, AuthHeader, LogFormat, MailSecurity, MetricsReaders, Role};
 
@@ -43,6 +45,10 @@ pub struct Config {
     pub link: Link,
     /// Certificates of the area.
     pub pki: Pki,
+    /// The control API of Flocker.
+    pub flocker: Flocker,
+    /// The doors of the original.
+    pub legacy: Legacy,
     /// The log on standard error.
     pub log: Log,
 }

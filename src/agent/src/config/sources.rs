@@ -12,6 +12,7 @@ use toml::{Spanned, Table, Value};
 use super::address::ListenAddress;
 use super::error::{ConfigError, Origin, Problem};
 use super::keys::{FILE_VARIABLE, Keys, PREFIX, SENSORS, environment_name, expectation};
+use super::legacy::OLD_NAMES;
 use super::words::{LogFormat, Role};
 
 /// The largest configuration file, in bytes.
@@ -191,7 +192,14 @@ pub(super) fn from_environment(
     problems: &mut Vec<Problem>,
 ) -> Vec<Setting> {
     let known: BTreeMap<String, &String> = keys.defaults.keys().map(|key| (environment_name(key), key)).collect();
-    let mut settings = vec![];
+    let old = OLD_NAMES.iter().filter_map(|(name, key)| Some((name, key, environment.get(*name)?.trim())));
+    let old = old.filter(|(.., text)| !text.is_empty()).map(|(name, key, text)| Setting {
+        key: (*key).to_owned(),
+        value: Value::String(text.to_owned()),
+        origin: Origin::Environment((*name).to_owned()),
+    });
+    // The later one of two settings wins.
+    let mut settings: Vec<Setting> = old.collect();
     for (name, text) in environment.iter().filter(|(name, _)| name.starts_with(PREFIX) && *name != FILE_VARIABLE) {
         let Some((key, default)) = known.get(name).and_then(|key| keys.defaults.get_key_value(*key)) else {
             // The common prefix would make every name look like every other.

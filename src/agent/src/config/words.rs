@@ -146,6 +146,28 @@ words! {
 }
 
 words! {
+    /// How cau-client talks to a regional CAU.
+    CauGeneration {
+        /// HTTP, as the original's second iteration does.
+        #[default]
+        It2 = "it2",
+        /// One request on a bare TLS connection, as its first iteration does.
+        It1 = "it1",
+    }
+}
+
+words! {
+    /// How public keys are labelled in PEM at the doors of the original.
+    KeyLabel {
+        /// `RSA PUBLIC KEY`, which the original wrote by mistake and its readers take off.
+        #[default]
+        Original = "original",
+        /// `PUBLIC KEY`, as RFC 7468 has it.
+        Standard = "standard",
+    }
+}
+
+words! {
     /// Who may read `/metrics`.
     MetricsReaders {
         /// Programs on this machine, and administrators.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use mf2c_actors::certificate_authority::AuthorityError;
 use mf2c_auth::KeyFileError;
 use mf2c_pki::PkiError;
+use mf2c_pki::flocker::DoorError;
 use mf2c_store::engine::EngineError;
 use mf2c_transport::webhook::TransportError;
 use thiserror::Error;
@@ -32,6 +33,9 @@ pub enum StartError {
     /// There is no certificate to serve with.
     #[error(transparent)]
     Tls(#[from] PkiError),
+    /// The control API of Flocker cannot be served.
+    #[error(transparent)]
+    Flocker(#[from] DoorError),
     /// The certificate authority cannot be used.
     #[error(transparent)]
     Authority(#[from] AuthorityError),

@@ -92,7 +92,7 @@ pub(super) fn session_settings(config: &Config) -> SessionSettings {
     }
 }
 
-pub(super) fn front_settings(config: &Config) -> front::Settings {
+pub(crate) fn front_settings(config: &Config) -> front::Settings {
     front::Settings {
         workers: workers(config),
         connections_per_worker: config.limits.connections,

@@ -34,8 +34,8 @@ Examples:
   mf2c user key add --name backup-robot --ttl 90d";
 
 const CERT_EXAMPLES: &str = "\
-The key is made here and stays here. Without a session, whoever has both files is the user, until the end of the certificate
-or until it is revoked with `mf2c action certificate/SERIAL revoke`.
+The key is made here and stays here. Without a session, whoever has both files is the user, until the certificate
+ends or is revoked with `mf2c action certificate/SERIAL revoke`.
 
 Examples:
   mf2c user cert jane                      jane.key, jane.crt and mf2c-root.pem in this directory

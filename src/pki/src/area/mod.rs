@@ -14,7 +14,7 @@ mod lists;
 mod names;
 mod path;
 mod peer;
-mod pem;
+pub(crate) mod pem;
 mod request;
 mod serial;
 mod settings;

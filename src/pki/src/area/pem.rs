@@ -3,14 +3,14 @@
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 
 /// What stands in the first and last line of a certificate.
-pub(super) const CERTIFICATE: &str = "CERTIFICATE";
+pub(crate) const CERTIFICATE: &str = "CERTIFICATE";
 /// What stands in the first and last line of a revocation list.
-pub(super) const REVOCATION_LIST: &str = "X509 CRL";
+pub(crate) const REVOCATION_LIST: &str = "X509 CRL";
 /// What stands in the first and last line of a public key.
-pub(super) const PUBLIC_KEY: &str = "PUBLIC KEY";
+pub(crate) const PUBLIC_KEY: &str = "PUBLIC KEY";
 
 /// One block, with lines of 64 characters and a line feed at the end.
-pub(super) fn block(label: &str, der: &[u8]) -> String {
+pub(crate) fn block(label: &str, der: &[u8]) -> String {
     let text = BASE64_STANDARD.encode(der);
     let mut block = format!("-----BEGIN {label}-----\n");
     let mut rest = text.as_str();

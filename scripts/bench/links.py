@@ -1,0 +1,125 @@
+"""Certificates and links: joining, handshakes, issuing, memory (`benches/links` plays the members)."""
+
+import os
+import re
+import subprocess
+import time
+
+import agent
+import place
+import table
+
+MIB = 2**20
+JOINS = 50
+LINKS = 1_000
+ISSUED = 10_000
+RENEWING = 1_000
+
+
+class Authority(agent.Agent):
+    """An agent with an authority, whose links listen on a free port."""
+
+    def __init__(self):
+        self.port = place.free_port()
+        super().__init__(environment={"MF2C_LINK_LISTEN": f"127.0.0.1:{self.port}"})
+        self.command("ca", "init", "--area", "bench")
+
+    def command(self, *words):
+        """A command of the program at this agent; its standard output."""
+        done = subprocess.run([agent.binary(), *words, "--data-dir", self.data], check=False, capture_output=True,
+                              text=True, timeout=place.PATIENCE)
+        if done.returncode != 0:
+            raise place.Failure(f"mf2c {' '.join(words)}: {done.stderr.strip()}")
+        return done.stdout
+
+    def tokens(self, count):
+        """A file with so many join tokens, one a line."""
+        file = self.data.parent / f"{self.data.name}.tokens"
+        file.write_text("".join(self.command("token", "create", "--role", "agent") for _ in range(count)))
+        file.chmod(0o600)
+        return file
+
+
+def _members(*words):
+    """What the members say at their end, by key."""
+    done = subprocess.run([os.environ["BENCH_LINKS"], *map(str, words)], check=False, capture_output=True, text=True,
+                          timeout=10 * place.PATIENCE)
+    if done.returncode != 0:
+        raise place.Failure(f"links {words[0]}: {done.stderr.strip()}")
+    return {key: float(value) for key, value in (line.split() for line in done.stdout.splitlines())}
+
+
+def _handshakes(ours):
+    """Handshakes a second with the agent and without one, in turn, and their ratio."""
+    mine, bare = [], []
+    for _ in range(place.REPEATS):
+        mine.append(_members("handshakes", ours.tokens(1), place.SECONDS)["rate"])
+        bare.append(_members("bare", place.SECONDS)["rate"])
+    return mine, bare, table.Ratio(mine, bare)
+
+
+def _middle(values):
+    return sorted(values)[len(values) // 2]
+
+
+def _idle(ours):
+    """Links of so many members, and what each costs the agent, in bytes."""
+    tokens = ours.tokens(LINKS)
+    before = ours.child.memory_mib()
+    child = subprocess.Popen([os.environ["BENCH_LINKS"], "idle", tokens], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        line = child.stdout.readline().decode()
+        if line.strip() != f"ready {LINKS}":
+            raise place.Failure(f"links idle said {line!r}")
+        # What the joining has left behind is given back.
+        time.sleep(3)
+        return before, ours.child.memory_mib()
+    finally:
+        child.stdin.close()
+        child.wait(place.PATIENCE)
+
+
+def links():
+    """Everything that has to do with certificates and links."""
+    with Authority() as ours:
+        joined = _members("join", ours.tokens(JOINS))
+        yield table.Row("token to the first answer on the authenticated link",
+                        f"p50 {joined['p50']:.1f} ms, worst of {JOINS} {joined['worst']:.1f} ms", goal="300 ms",
+                        met=joined["worst"] < 300)
+        few, bare, ratio = _handshakes(ours)
+        yield table.Row("links opened and closed: TCP, mutual TLS 1.3, both Hellos",
+                        f"{_middle(few):,.0f}/s", f"bare rustls, mutual TLS alone {_middle(bare):,.0f}/s",
+                        ratio.percent(), "1,000/s", _middle(few) >= 1000)
+        before, after = _idle(ours)
+        each = (after - before) * MIB / LINKS
+        yield table.Row(f"memory for each of {LINKS:,} idle links, with its member's documents",
+                        f"{each / 1000:.1f} kB ({before:.1f} to {after:.1f} MiB)", goal="40 kB", met=each <= 40_000)
+        issued = _members("issue", ours.tokens(1), ISSUED)
+        yield table.Row("certificates issued over one link: request checked, signed, stored and synced",
+                        f"{issued['rate']:,.0f}/s", goal="2,000/s", met=issued["rate"] >= 2000)
+        device = _device_of_most(ours)
+        ours.command("ca", "revoke", "--device", device, "--reason", "measured")
+        revoked = int(re.search(r"[\d,]+", _line(ours.command("ca", "show"), "revoked")).group().replace(",", ""))
+        many, bare, ratio = _handshakes(ours)
+        fewer = 1 - _middle(many) / _middle(few)
+        yield table.Row(f"links opened and closed with {revoked:,} revoked certificates", f"{_middle(many):,.0f}/s",
+                        f"bare rustls {_middle(bare):,.0f}/s", f"{ratio.percent()}; {fewer:.0%} fewer than without",
+                        "at most 30 % fewer", fewer <= 0.3)
+    spread = _members("spread", RENEWING)
+    share = spread["fullest_second"] / RENEWING
+    yield table.Row(f"renewals of {RENEWING:,} agents admitted at the same moment",
+                    f"over {spread['minutes']:.0f} minutes, {share:.1%} in the fullest second", goal="3 %",
+                    met=share <= 0.03)
+
+
+def _device_of_most(ours):
+    """The device with the newest certificate: the one that was renewed over and over."""
+    newest = ours.request("GET", "/api/certificate?$orderby=created:desc&$last=1", headers=(agent.ADMIN,))
+    return re.search(r'"device"\s*:\s*"([^"]+)"', newest.decode()).group(1)
+
+
+def _line(text, word):
+    for line in text.splitlines():
+        if word in line.lower():
+            return line
+    raise place.Failure(f"`mf2c ca show` has no line with {word!r}:\n{text}")
