@@ -169,7 +169,7 @@ fn requests_without_a_good_permission_or_with_something_wrong_are_refused_each_w
     let _ = token(&agent, &["--device", "device-2", "--without-secret"]);
     let other = bench.request("/CN=device-2", "");
     assert!(post(&[CSR], &other).expect(200).text().contains("BEGIN CERTIFICATE"));
-    refused(post(&[CSR], &other), 403, "join token");
+    refused(post(&[CSR], &other), 403, "has been used");
 }
 
 #[test]

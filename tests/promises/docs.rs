@@ -12,7 +12,7 @@ use mf2c_tests::{Agent, Start, agent_binary, eventually};
 use serde_json::json;
 
 /// The pages whose links are followed.
-const LINKED: [&str; 10] = [
+const LINKED: [&str; 11] = [
     "README.md",
     "CHANGELOG.md",
     "docs/ARCHITECTURE.md",
@@ -21,6 +21,7 @@ const LINKED: [&str; 10] = [
     "docs/operations.md",
     "docs/certauths.md",
     "docs/client.md",
+    "docs/legacy-cau.md",
     "docs/area.md",
     "docs/flocker.md",
 ];

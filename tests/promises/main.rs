@@ -14,6 +14,7 @@ mod bad_clients;
 mod bad_input;
 mod bad_json;
 mod callbacks;
+mod cau;
 mod certauths;
 mod client;
 mod client_certificates;

@@ -6,17 +6,13 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use actix::Recipient;
-use actix_web::web::Data;
 use mf2c_actors::certificate_authority::{AuthorityError, Permit, RecordForeign};
 use mf2c_actors::ports::World;
 use mf2c_domain::area::token::JoinToken;
 use mf2c_domain::legacy::certauths::CaName;
-use mf2c_facade::certauths::{CertAuths, Certified, Refused, shared};
+use mf2c_facade::certauths::{CertAuths, Certified, Refused};
 use mf2c_pki::certauths::{CertAuth, CertAuthError, SignedLeaf};
 use tokio::sync::Semaphore;
-
-use crate::area::Area;
-use crate::config::Config;
 
 /// Making an RSA key keeps a core busy for some tenths of a second: so many do it at a time,
 const WORKING: usize = 2;
@@ -24,34 +20,34 @@ const WORKING: usize = 2;
 const WAITING: usize = 16;
 
 /// The authorities of one agent.
-struct LegacyAuthorities(Arc<Office>);
+#[derive(Clone)]
+pub(crate) struct LegacyAuthorities(Arc<Office>);
 
 struct Office {
     data_dir: PathBuf,
     world: World,
     records: Recipient<RecordForeign>,
     known: Mutex<BTreeMap<CaName, Arc<CertAuth>>>,
-    places: Semaphore,
-    turns: Semaphore,
-}
-
-/// The authorities, where the configuration opens their doors.
-pub(crate) fn legacy_authorities(config: &Config, area: &Area, world: &World) -> Option<Data<dyn CertAuths>> {
-    let doors = || LegacyAuthorities::new(config.data_dir.clone(), world.clone(), area.records());
-    config.legacy.certauths.then(|| shared(Arc::new(doors())))
+    places: Arc<Semaphore>,
+    turns: Arc<Semaphore>,
 }
 
 impl LegacyAuthorities {
     /// Those whose files are in `certauths/` of a data directory; they are made when they are first asked for.
-    fn new(data_dir: PathBuf, world: World, records: Recipient<RecordForeign>) -> Self {
+    pub(crate) fn new(data_dir: PathBuf, world: World, records: Recipient<RecordForeign>) -> Self {
         Self(Arc::new(Office {
             data_dir,
             world,
             records,
             known: Mutex::default(),
-            places: Semaphore::new(WORKING + WAITING),
-            turns: Semaphore::new(WORKING),
+            places: Arc::new(Semaphore::new(WORKING + WAITING)),
+            turns: Arc::new(Semaphore::new(WORKING)),
         }))
+    }
+
+    /// One of them, for who asks it without a door. It may take a moment.
+    pub(crate) fn authority(&self, ca: CaName) -> Result<Arc<CertAuth>, CertAuthError> {
+        self.0.authority(ca)
     }
 
     /// Has work done with an authority, off this thread and when its turn has come.
@@ -62,10 +58,14 @@ impl LegacyAuthorities {
     ) -> impl Future<Output = Result<T, Refused>> + 'static {
         let office = Arc::clone(&self.0);
         async move {
-            let _place = office.places.try_acquire().map_err(|_| Refused::Busy)?;
-            let _turn = office.turns.acquire().await.map_err(|_| Refused::Busy)?;
-            let worker = Arc::clone(&office);
-            let done = tokio::task::spawn_blocking(move || work(&*worker.authority(ca)?, &worker.world)).await;
+            let place = Arc::clone(&office.places).try_acquire_owned().map_err(|_| Refused::Busy)?;
+            let turn = Arc::clone(&office.turns).acquire_owned().await.map_err(|_| Refused::Busy)?;
+            let done = tokio::task::spawn_blocking(move || {
+                // Given back when the work is done, also where nobody waits for it any more.
+                let _held = (place, turn);
+                work(&*office.authority(ca)?, &office.world)
+            })
+            .await;
             done.map_err(|error| failed(ca, &error))?.map_err(|error| refused(ca, error))
         }
     }

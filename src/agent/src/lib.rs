@@ -12,6 +12,7 @@ pub mod control;
 mod first_admin;
 pub mod flocker_ca;
 mod flocker_door;
+mod legacy;
 pub mod logging;
 pub mod node;
 pub mod process_figures;

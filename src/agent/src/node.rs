@@ -33,11 +33,11 @@ use mf2c_transport::webhook::HttpWebhooks;
 
 use crate::accounts::{self, Rooms};
 use crate::area::{self, Area, AreaRooms};
-use crate::certauths::legacy_authorities;
 use crate::config::{Config, ListenAddress};
 use crate::control::{AreaDoors, Control};
 use crate::first_admin;
 use crate::flocker_door::FlockerDoor;
+use crate::legacy::LegacyDoors;
 pub use error::StartError;
 pub(crate) use settings::front_settings;
 use settings::{api_settings, event_settings, monitor_settings, session_settings, webhook_options};
@@ -57,6 +57,7 @@ pub struct Node {
     events: Arc<Events>,
     arbiters: Vec<Arbiter>,
     area: Area,
+    legacy: LegacyDoors,
     _control: Option<Control>,
 }
 
@@ -88,6 +89,7 @@ impl Node {
         let rooms = AreaRooms { arbiter: &arbiters[1], store: &store, writer: &store_writer, world: &world };
         let area = area::start(config, identity, device, &rooms)?;
         let flocker = FlockerDoor::prepare(config, &world)?;
+        let legacy = LegacyDoors::open(config, &area, &store, &world)?;
         let tokens = Arc::new(TokenKey::load_or_create(&config.data_dir, &*world.entropy)?);
         let hasher = Hasher::new(Arc::clone(&world.entropy));
         let password_file = config.auth.admin_password_file.as_deref();
@@ -113,7 +115,7 @@ impl Node {
         });
         store_entry_point(&api).await;
         let events = Events::start(Arc::clone(&store), Arc::clone(&world.clock), event_settings(config));
-        let legacy = legacy_authorities(config, &area, &world);
+        let certauths = legacy.certauths(config);
         let stream = Data::from(Arc::clone(&events));
         let (plain, http) = plain.unzip();
         let listeners = listeners(&area, secure, plain);
@@ -128,7 +130,7 @@ impl Node {
                 .wrap(from_fn(move |request, next| monitor::pass(seat.clone(), request, next)))
                 .configure(|services| monitor::configure(services, &monitor))
                 .configure(|services| events::configure(services, &stream))
-                .configure(|services| certauths::configure(services, legacy.as_ref()))
+                .configure(|services| certauths::configure(services, certauths.as_ref()))
                 .configure(|services| cimi::configure(services, &api))
         })
         .map_err(|source| StartError::Start { what: "the server", source })?;
@@ -138,13 +140,14 @@ impl Node {
         let control = Control::start(&config.data_dir, store, sessions, area.doors.clone());
         readiness.enter(Stage::Serving);
         let (api, _control) = (api_address, control);
-        Ok(Self { api, http, first_admin, server: handle, flocker, readiness, events, arbiters, area, _control })
+        Ok(Self { api, http, first_admin, server: handle, flocker, readiness, events, arbiters, area, legacy, _control })
     }
 
     /// Stops taking requests and answers those in flight. What is left to do needs no runtime: see [`Stopping::finish`].
     pub async fn stop(self) -> Stopping {
         self.readiness.enter(Stage::Stopping);
         self.events.close();
+        drop(self.legacy);
         let flocker = self.flocker.as_ref().map(|door| door.stop(true));
         self.server.stop(true).await;
         if let Some(closed) = flocker {

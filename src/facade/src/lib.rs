@@ -8,6 +8,7 @@ pub mod error;
 pub mod events;
 pub mod flocker;
 pub mod front;
+pub mod identification;
 pub mod monitor;
 mod people;
 mod proxy;

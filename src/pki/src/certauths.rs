@@ -147,6 +147,23 @@ impl CertAuth {
         Ok(SignedLeaf { pem: certificate_pem(&der), der, common_name: name.to_owned(), public_key_pem })
     }
 
+    /// Certifies the key of a request under a name that was checked elsewhere; the one that it asks for does not count.
+    ///
+    /// # Errors
+    /// [`CertAuthError`].
+    pub fn sign_for(
+        &self,
+        request: &Request,
+        name: &str,
+        now: Timestamp,
+        entropy: &dyn Entropy,
+    ) -> Result<SignedLeaf, CertAuthError> {
+        let name = common_name(name)?;
+        let der = self.leaf(subject(self.name, name), alternative_name(name, false)?, request, now, entropy)?;
+        let public_key_pem = request.public_key_pem();
+        Ok(SignedLeaf { pem: certificate_pem(&der), der, common_name: name.to_owned(), public_key_pem })
+    }
+
     /// Makes an RSA key and certifies it for part of the infrastructure. Gives the key too: `RSA PRIVATE KEY` in PEM.
     ///
     /// # Errors

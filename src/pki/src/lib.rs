@@ -4,6 +4,7 @@
 //! identity is a certificate chain with its private key: made here at the first start, or read from two files.
 
 pub mod area;
+pub mod cau;
 pub mod certauths;
 mod client;
 mod distinguished;

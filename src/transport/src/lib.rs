@@ -1,5 +1,6 @@
 //! The real network behind the actors' ports.
 
+pub mod cau;
 pub mod link;
 pub mod smtp;
 pub mod webhook;

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use mf2c_actors::certificate_authority::AuthorityError;
 use mf2c_auth::KeyFileError;
 use mf2c_pki::PkiError;
+use mf2c_pki::cau::CauError;
 use mf2c_pki::flocker::DoorError;
 use mf2c_store::engine::EngineError;
 use mf2c_transport::webhook::TransportError;
@@ -33,12 +34,20 @@ pub enum StartError {
     /// There is no certificate to serve with.
     #[error(transparent)]
     Tls(#[from] PkiError),
-    /// The control API of Flocker cannot be served.
-    #[error(transparent)]
-    Flocker(#[from] DoorError),
     /// The certificate authority cannot be used.
     #[error(transparent)]
     Authority(#[from] AuthorityError),
+    /// The control API of Flocker cannot be served.
+    #[error(transparent)]
+    Flocker(#[from] DoorError),
+    /// A file of the original's doors cannot be used.
+    #[error("`{key}`: {source}")]
+    Legacy {
+        /// The key that names it.
+        key: &'static str,
+        /// Why.
+        source: CauError,
+    },
     /// Nothing can be sent to webhooks.
     #[error(transparent)]
     Webhooks(#[from] TransportError),

@@ -203,6 +203,17 @@ impl Credentials {
         self.inner.api_server.load_full()
     }
 
+    /// What clients of the API are shown now, for doors that ask for other certificates than the API does.
+    ///
+    /// # Errors
+    /// Where it cannot be used.
+    pub(crate) fn shown(&self) -> Result<Arc<CertifiedKey>, PkiError> {
+        match (&self.inner.api_identity, self.membership()) {
+            (ApiIdentity::SelfMade(_), Some(membership)) => Ok(self.prepare(&membership, &self.trust())?.api),
+            (own, _) => certified(own.identity().chain().to_vec(), own.identity().key().clone_key()),
+        }
+    }
+
     /// For links, now: TLS 1.3 alone, ALPN `mf2c/1`, a certificate of an agent demanded, no resumption; none without a
     /// membership.
     #[must_use]
