@@ -222,6 +222,52 @@ fn while_the_root_changes_there_is_no_moment_at_which_a_handshake_fails() {
 }
 
 #[test]
+fn a_leader_joins_the_cloud_gets_an_area_of_its_own_and_lets_others_in_while_the_cloud_is_gone() {
+    let place = Place::new();
+    let (cloud, leader) = (place.start("sky").agent(), place.start("lead").agent());
+    told(cloud.data_dir(), &["ca", "init", "--area", "cloud"]);
+    let token = told(cloud.data_dir(), &["token", "create", "--role", "leader", "--area", "pier"]);
+    told(leader.data_dir(), &["join", "--role", "leader", token.trim()]);
+    let roots = roots(&cloud, &place, "roots.pem");
+    assert_eq!(
+        (&shown(&leader)["authority"]["area"], &shown(&leader)["membership"]["area"]),
+        (&"pier".into(), &"pier".into())
+    );
+    eventually("the link to the cloud", || links(&cloud) == 1.0 && links(&leader) == 1.0);
+    let _ = cloud.kill();
+    let member = place.start("kid").agent();
+    join(&leader, &member);
+    eventually("the link to the leader", || links(&leader) == 1.0 && links(&member) == 1.0);
+    assert!(shown(&member)["membership"]["id"].as_str().unwrap().contains("/area/pier/agent/"));
+    assert!(believed(&leader, &roots) && believed(&member, &roots));
+}
+
+#[test]
+fn who_was_off_beyond_the_end_of_its_certificate_comes_back_where_that_is_allowed_and_else_says_what_to_do() {
+    for allowed in [true, false] {
+        let place = Place::new();
+        let settings =
+            [("MF2C_PKI_LEAF_LIFE", "5s"), ("MF2C_PKI_RENEW_AFTER_EXPIRY", if allowed { "true" } else { "false" })];
+        let start = settings.iter().fold(place.start("lead"), |start, (name, value)| start.environment(name, value));
+        let leader = start.agent();
+        let mut member = place.start("kid").agent();
+        found(&leader);
+        join(&leader, &member);
+        let first = serial(&member);
+        assert!(member.stop("TERM").success());
+        let_pass(Duration::from_secs(6));
+        let member = place.start("kid").agent();
+        if allowed {
+            eventually("another certificate", || serial(&member) != first && links(&leader) == 1.0);
+            continue;
+        }
+        let trouble = || shown(&member)["membership"]["trouble"].as_str().unwrap_or_default().to_owned();
+        eventually("advice", || trouble().contains("join again with a new token"));
+        assert_eq!((serial(&member), links(&leader)), (first, 0.0));
+    }
+}
+
+#[test]
 fn an_agent_whose_key_others_may_read_does_not_start() {
     let place = Place::new();
     let mut leader = place.start("lead").agent();
