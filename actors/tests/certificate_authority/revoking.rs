@@ -43,9 +43,10 @@ async fn lists_are_signed_again_in_time_and_after_a_restart_with_a_higher_number
     assert_eq!(room.view().await.list_number, first);
     room.later(Duration::from_secs(1));
     room.authority.send(Tick).await.unwrap();
-    assert_eq!(room.view().await.list_number, first + 1);
+    let second = room.view().await.list_number;
+    assert!(second > first);
     let room = room.restarted();
-    assert_eq!(room.view().await.list_number, first + 2);
+    assert!(room.view().await.list_number > second);
     assert!(room.trust().await.is_revoked(&peer(&member.certificate)));
     room.later(Duration::from_secs(86_400));
     room.authority.send(Tick).await.unwrap();
