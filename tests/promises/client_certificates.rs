@@ -2,6 +2,7 @@
 //! and openssl.
 
 mod command;
+mod distant;
 mod limits;
 mod place;
 

@@ -130,6 +130,8 @@ impl Actor for CaClient {
         if let Some(member) = &self.member {
             self.transport.lead_to(member.above(self.credentials.membership().as_deref()));
         }
+        // An earlier start may have ended before it was written.
+        self.tell_revoked(ctx);
         // From now on the authority tells what it changes; where there is one it does so at once.
         let follow = Follow(ctx.address().recipient());
         let followed = self.authority.send(follow).into_actor(self).map(|_, client, ctx| client.plan(ctx));

@@ -10,7 +10,7 @@ use mf2c_pki::area::{ListError, PeerIdentity, Trust};
 
 use super::actor::expected;
 use super::{CaClient, CaClientError};
-use crate::certificate_authority::TakeUpper;
+use crate::certificate_authority::{HearRevoked, TakeUpper};
 
 /// The pause between two questions for news. What is urgent is told without being asked for.
 const ASK_EVERY: Duration = Duration::from_secs(300);
@@ -152,11 +152,21 @@ impl CaClient {
         let notice = self.leads.then(|| Notice::Trust(whole(&trust)));
         self.credentials.set_trust(trust).map_err(super::arrival::failed)?;
         self.transport.close_unbelieved();
+        self.tell_revoked(ctx);
         self.save_trust(ctx);
         if let Some(notice) = notice {
             self.transport.tell(notice);
         }
         Ok(())
+    }
+
+    /// Has what is revoked written into the documents of this agent: open connections of users are judged by them.
+    pub(super) fn tell_revoked(&self, ctx: &mut Context<Self>) {
+        let serials: Vec<_> = self.credentials.trust().revoked_serials().cloned().collect();
+        if !serials.is_empty() {
+            let told = self.authority.send(HearRevoked(serials)).into_actor(self);
+            ctx.spawn(told.map(|_, _, _| ()));
+        }
     }
 
     /// Writes down what is believed, one after the other.

@@ -296,6 +296,25 @@ impl Handler<Revoke> for CertificateAuthority {
     }
 }
 
+impl Handler<HearRevoked> for CertificateAuthority {
+    type Result = ResponseActFuture<Self, ()>;
+
+    fn handle(&mut self, HearRevoked(serials): HearRevoked, _: &mut Context<Self>) -> Self::Result {
+        let serials = self.begin_hearing(serials);
+        let reason = "the authority of the area has revoked it";
+        let writing = self.write_revoked(&serials, Some(reason), &Caller::agent()).into_actor(self);
+        Box::pin(writing.map(move |failed, authority, _| {
+            let certificates = serials.len() - failed.len();
+            if certificates > 0 {
+                tracing::info!(certificates, "heard that certificates of this agent were revoked");
+            }
+            if let Err(error) = authority.restore(&failed) {
+                tracing::error!(%error, "it is tried again with the next list");
+            }
+        }))
+    }
+}
+
 impl Handler<Rotate> for CertificateAuthority {
     type Result = Answered<AuthorityView>;
 

@@ -14,7 +14,7 @@ use mf2c_domain::caller::Caller;
 use mf2c_domain::time::Timestamp;
 use mf2c_fabric::wire::{Answer, Ask, AuthorityTrust, WireError};
 use mf2c_pki::PkiError;
-use mf2c_pki::area::{Authority, PeerIdentity};
+use mf2c_pki::area::{Authority, PeerIdentity, Serial};
 use mf2c_store::StoreError;
 use thiserror::Error;
 
@@ -181,6 +181,12 @@ pub struct Revoke {
     /// Who wants it.
     pub by: Caller,
 }
+
+/// What lists of others revoke: it is written into those documents of this agent that say otherwise, so that whoever has shown
+/// such a certificate loses the connections that are open. Sent by who takes the lists.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct HearRevoked(pub Vec<Serial>);
 
 /// What to revoke.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -111,6 +111,22 @@ impl CertificateAuthority {
         if renewable { later(entry.until, GRACE) } else { entry.until }
     }
 
+    /// Those that have a document here that still says that they are valid. They are believed no longer.
+    pub(super) fn begin_hearing(&mut self, serials: Vec<Serial>) -> Vec<Serial> {
+        let now = self.now();
+        let mut heard = Vec::new();
+        for serial in serials {
+            if self.register.get(&serial).is_none() {
+                self.learn(&serial.to_string());
+            }
+            if self.register.get(&serial).is_some_and(|entry| entry.revoked.is_none()) {
+                self.register.set_revoked(&serial, Some(now));
+                heard.push(serial);
+            }
+        }
+        heard
+    }
+
     /// Takes up a document that another part of this agent has added.
     fn learn(&mut self, serial: &str) {
         let Some(document) = self.store.get(&format!("{}/{serial}", record::KIND)) else { return };

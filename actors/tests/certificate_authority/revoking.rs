@@ -144,5 +144,13 @@ async fn an_agent_without_an_authority_revokes_the_certificates_of_its_users() {
     assert_eq!(member.revoke(RevokeTarget::User("jane".into())).await.unwrap(), [&*serials[1]]);
     let state = |serial: &String| member.read(&format!("certificate/{serial}")).unwrap()["state"].clone();
     assert_eq!(serials.iter().map(state).collect::<Vec<_>>(), ["REVOKED", "REVOKED", "VALID"]);
+    // What the area's authority revokes is heard, and what is of no concern here is passed over.
+    let heard = [&serials[2], &serials[0], &serial(&link.certificate)].map(|serial| serial.parse().unwrap());
+    member.engine.inject(Fault::Full);
+    member.authority.send(HearRevoked(heard.to_vec())).await.unwrap();
+    assert_eq!(state(&serials[2]), "VALID", "the disk is full");
+    member.engine.mend();
+    member.authority.send(HearRevoked(heard.to_vec())).await.unwrap();
+    assert_eq!(state(&serials[2]), "REVOKED");
     assert!(document_of_user(&link.certificate.0, String::new(), &*member.world.entropy).is_err());
 }

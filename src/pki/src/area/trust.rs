@@ -206,6 +206,11 @@ impl Trust {
         self.lists.values().map(|list| list.serials.len()).sum()
     }
 
+    /// The serial numbers in the lists.
+    pub fn revoked_serials(&self) -> impl Iterator<Item = &Serial> {
+        self.lists.values().flat_map(|list| &list.serials)
+    }
+
     /// Reads a list and compares it with the one that is known.
     fn read_list(&self, der: &[u8]) -> Result<(String, List), ListError> {
         let (issuer, list) = List::read(der, self.signers.iter())?;
