@@ -4,6 +4,7 @@ use mf2c_domain::area::renewal::GRACE;
 use mf2c_domain::caller::Caller;
 use mf2c_domain::filter::{Comparison, Filter, Literal, Op};
 use mf2c_domain::id::ResourceId;
+use mf2c_domain::legacy::identity::common_name;
 use mf2c_domain::path::Path;
 use mf2c_domain::query::Query;
 use mf2c_domain::resource::types::area::certificate;
@@ -54,7 +55,9 @@ impl CertificateAuthority {
                         "this device is the one that holds the authority: revoke single certificates of it by their serial numbers".to_owned(),
                     ));
                 }
+                // A door of the original knows devices by their common names.
                 let mut serials = self.register.valid_of_device(device, now);
+                serials.extend(self.register.valid_of_device(common_name(device), now));
                 // What has ended could still be renewed with its key, and whoever has that shall not come back.
                 let renewable = self.register.renewable_of_device(device, now, GRACE);
                 serials.extend(renewable.into_iter().filter(|_| self.settings.renew_after_expiry));

@@ -127,6 +127,7 @@ async fn nobody_gets_the_common_name_of_another_device_by_an_identifier_that_beg
     }
     let made_for_it = room.token(CreateToken { device: Some(cut(&victim)), ..token() }).await;
     record(&room, foreign(Some(&cut(&victim)), Permit::Token(made_for_it)).await).await.unwrap();
+    assert_eq!(room.revoke(RevokeTarget::Device(victim)).await.unwrap().len(), 2, "the one by its common name too");
     let other = Permit::Token(room.token(token()).await);
     record(&room, foreign(Some(&"e".repeat(62)), other).await).await.expect("that is another name");
 }

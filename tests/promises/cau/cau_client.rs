@@ -183,3 +183,20 @@ fn a_key_that_others_may_read_is_refused_and_one_of_the_original_is_read() {
     assert_eq!(edge.pull("edge-1"), "OK\n");
     assert_eq!(edge.read("server.key"), wrong, "a key is never replaced");
 }
+
+#[test]
+fn who_takes_no_notice_of_the_answer_does_not_keep_the_place_of_others() {
+    let agent = start().environment("MF2C_LEGACY_TRIGGER", "127.0.0.1:0").agent();
+    let address = door(&agent, "legacy.trigger");
+    let answered: Vec<TcpStream> = (0..200)
+        .map(|_| {
+            let mut stream = TcpStream::connect(&address).unwrap();
+            stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+            stream.write_all(b"nonsense\n").unwrap();
+            let _ = stream.read(&mut [0; 4]).unwrap();
+            stream
+        })
+        .collect();
+    assert!(trigger(&address, "nonsense\n").starts_with("err4"));
+    drop(answered);
+}

@@ -41,6 +41,13 @@ fn a_device_is_registered_for_its_user_and_tells_key_and_identifier_of_128_digit
     let file = fs::read_to_string(agent.data_dir().join("IDs.f2c")).unwrap();
     assert_eq!(file, format!("alice\n{KEY}\n{}\n", device.as_str().unwrap()));
     assert_eq!(said(&address, "POST", "requestID").0, 405);
+    // A page whose name was made to lead here, and one that only sends something.
+    let url = |name: &str| format!("http://{address}{BASE}/{name}");
+    for (name, foreign) in [("requestID", "Host: rebound.evil.example:46060"), ("requestID", "Origin: null")] {
+        let answer = curl(["-H", foreign, &url(name)]);
+        assert!(answer.status == 403 && !String::from_utf8_lossy(&answer.body).contains(KEY), "{answer:?}");
+    }
+    assert_eq!(curl(["-X", "POST", "-H", "Origin: https://evil.example", &url("registerDevice")]).status, 403);
     assert_eq!(said(&address, "GET", "other"), (404, "404".into()));
 }
 

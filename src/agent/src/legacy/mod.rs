@@ -191,6 +191,7 @@ fn identification(
         user: Some(config.legacy.user.clone()).filter(|user| !user.is_empty()),
         file: config.data_dir.join("IDs.f2c"),
         device: Arc::new(move || certificates::own_device(&of_store, &credentials)),
+        names: crate::accounts::names(config),
     });
     let settings = front::Settings {
         workers: 1,

@@ -3,6 +3,7 @@
 //! The original answered 200 to everything and put a status into the body. The word in the body is kept, for its readers
 //! look at nothing else, and the status of the answer now says the same.
 
+mod page;
 mod record;
 
 use std::path::PathBuf;
@@ -31,6 +32,8 @@ pub struct Identification {
     pub file: PathBuf,
     /// The identifier of this device, once it is known.
     pub device: Arc<dyn Fn() -> Option<String> + Send + Sync>,
+    /// The names of this machine that its operator knows.
+    pub names: Vec<String>,
 }
 
 /// Adds the resources to an application.
@@ -53,7 +56,7 @@ pub fn configure(services: &mut ServiceConfig, identification: &Data<Identificat
         }));
 }
 
-/// The words that the original puts into `status`, and two that its web server answered itself.
+/// The words that the original puts into `status`, those that its web server answered itself, and one for pages in browsers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Word {
     Registered,
@@ -62,6 +65,7 @@ enum Word {
     Unknown,
     Method,
     NotNow,
+    Page,
     Failed,
 }
 
@@ -73,6 +77,7 @@ impl Word {
             Self::NobodysDevice => ("204", StatusCode::SERVICE_UNAVAILABLE),
             Self::NoSuchUser => ("401", StatusCode::UNAUTHORIZED),
             Self::Unknown => ("404", StatusCode::NOT_FOUND),
+            Self::Page => ("403", StatusCode::FORBIDDEN),
             Self::Method => ("405", StatusCode::METHOD_NOT_ALLOWED),
             Self::NotNow => ("412", StatusCode::PRECONDITION_FAILED),
             Self::Failed => ("500", StatusCode::INTERNAL_SERVER_ERROR),
@@ -138,7 +143,17 @@ impl Identification {
     }
 }
 
-async fn register(identification: Data<Identification>) -> HttpResponse {
+/// A refusal where a page in a browser asks.
+fn refuse_pages(request: &HttpRequest, identification: &Identification) -> Option<HttpResponse> {
+    let reason =
+        "pages in browsers are not served here, nor who calls this machine by a name that is not in `tls.names`";
+    page::is_of_a_page(request, &identification.names).then(|| said(Word::Page, reason))
+}
+
+async fn register(request: HttpRequest, identification: Data<Identification>) -> HttpResponse {
+    if let Some(refused) = refuse_pages(&request, &identification) {
+        return refused;
+    }
     match web::block(move || identification.register()).await {
         Ok(Ok(())) => said(Word::Registered, "this device is registered"),
         Ok(Err((word, message))) => said(word, &message),
@@ -146,7 +161,10 @@ async fn register(identification: Data<Identification>) -> HttpResponse {
     }
 }
 
-async fn request(identification: Data<Identification>) -> HttpResponse {
+async fn request(request: HttpRequest, identification: Data<Identification>) -> HttpResponse {
+    if let Some(refused) = refuse_pages(&request, &identification) {
+        return refused;
+    }
     match web::block(move || identification.request()).await {
         Ok(Ok(known)) => HttpResponse::Ok().json(json!({
             "status": "200",

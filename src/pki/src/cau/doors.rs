@@ -19,7 +19,7 @@ use rustls::{
 };
 
 use super::{CauError, DeviceCertificate, DeviceKey};
-use crate::area::{Credentials, PeerIdentity, Serial, Trust, certificate_pem};
+use crate::area::{Credentials, PeerIdentity, Serial, Trust, TrustError, certificate_pem};
 use crate::provider;
 
 /// Who vouches for others.
@@ -130,6 +130,22 @@ pub fn client_config(
     Ok(config)
 }
 
+/// Whether a member of an area may be a CAU: CAUs are where authorities are, at agents that lead. Every agent has a
+/// certificate for `localhost` and for its address.
+fn leads(area: &Trust, own: &CertificateDer<'_>, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<(), Error> {
+    let whole: Vec<_> = std::iter::once(own).chain(chain).map(|der| CertificateDer::from(der.as_ref())).collect();
+    let moment = Timestamp::from_nanos(i128::from(now.as_secs()) * 1_000_000_000);
+    let peer = area.check(&whole, true, false, moment).map_err(|error| match error {
+        TrustError::Revoked(_) => CertificateError::Revoked.into(),
+        other => Error::General(other.to_string()),
+    })?;
+    if peer.unit == "leader" {
+        Ok(())
+    } else {
+        Err(Error::General(format!("{} does not lead an area, so it is no CAU", peer.id)))
+    }
+}
+
 struct ServerCheck {
     anchors: Anchors,
     authorities: Arc<WebPkiServerVerifier>,
@@ -155,8 +171,8 @@ impl ServerCertVerifier for ServerCheck {
             return Ok(ServerCertVerified::assertion());
         }
         let verified = self.authorities.verify_server_cert(own, chain, name, ocsp, now)?;
-        match (&self.anchors.area, PeerIdentity::of(own)) {
-            (Some(area), Ok(peer)) if area.is_revoked(&peer) => Err(CertificateError::Revoked.into()),
+        match &self.anchors.area {
+            Some(area) if PeerIdentity::of(own).is_ok() => leads(area, own, chain, now).map(|()| verified),
             _ => Ok(verified),
         }
     }
@@ -321,5 +337,47 @@ impl ClientCertVerifier for ClientCheck {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::area::{AgentKey, Authority, Profile, Request};
+
+    struct Nines;
+    impl mf2c_domain::entropy::Entropy for Nines {
+        fn fill(&self, buffer: &mut [u8]) {
+            buffer.fill(9);
+        }
+    }
+
+    #[test]
+    fn of_the_members_of_an_area_its_leader_alone_is_believed_to_be_a_cau() {
+        let now = Timestamp::from_millis(1_700_000_000_000);
+        let root = Authority::new_root("fog.example", now, &Nines).unwrap();
+        let id = "spiffe://fog.example/area/a1".parse().unwrap();
+        let mut area = Authority::new_area(&id).unwrap();
+        let request = Request::from_der(&area.request().unwrap()).unwrap();
+        let certified = root.certify_area(&request, &id, &[], Serial::from_bytes(&[1]), now).unwrap();
+        area.set_certificates(vec![certified.der.clone()]).unwrap();
+        let trust = Trust::new(1, root.certificates().to_vec(), vec![certified.der.clone()], vec![], now).unwrap().0;
+        let anchors = Anchors::default().and_area(Arc::new(trust));
+        let store = Arc::new(anchors.store(true));
+        let authorities = WebPkiServerVerifier::builder_with_provider(store, provider()).build().unwrap();
+        let check = ServerCheck { anchors, authorities };
+        let name = ServerName::try_from("localhost").unwrap();
+        let shown = |unit, id: &str| {
+            let request = AgentKey::generate().unwrap().request(None, "").unwrap();
+            let life = std::time::Duration::from_secs(60);
+            let profile = Profile { id: id.parse().unwrap(), unit, names: vec![], server: true, life };
+            let request = Request::from_der(&request).unwrap();
+            let leaf = area.issue(&request, &profile, Serial::from_bytes(&[2]), now).unwrap();
+            let chain = [certified.der.clone().into()];
+            check.verify_server_cert(&leaf.der.into(), &chain, &name, &[], unix(now)).map(drop)
+        };
+        assert!(shown("leader", "spiffe://fog.example/area/a1/agent/l1").is_ok());
+        let refused = shown("agent", "spiffe://fog.example/area/a1/agent/d1").unwrap_err();
+        assert!(refused.to_string().contains("does not lead"), "{refused}");
     }
 }

@@ -19,13 +19,18 @@ const MOST: usize = 128;
 /// The pause after the system gave no connection, as when no file may be opened any more.
 const BREATH: Duration = Duration::from_millis(100);
 
-/// A connection's word that what its client wants is understood and being done: it is not driven out any more.
+/// A connection's word that what its client wants is understood and being done: it is not driven out as long as it is.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Understood(Arc<AtomicBool>);
 
 impl Understood {
     pub(super) fn say(&self) {
         self.0.store(true, Ordering::Release);
+    }
+
+    /// It is done, and the client only has to take the answer.
+    pub(super) fn done(&self) {
+        self.0.store(false, Ordering::Release);
     }
 }
 

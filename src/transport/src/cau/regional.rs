@@ -55,6 +55,7 @@ async fn connection(
             Received::Nothing => return Ok(()),
         },
     };
+    understood.done();
     timeout(PATIENCE, async {
         stream.write_all(&answer).await?;
         stream.shutdown().await

@@ -43,6 +43,7 @@ async fn connection(
             Err(reason) => Err(format!("err4: {reason}")),
         },
     };
+    understood.done();
     let answer = match outcome {
         Ok(answer) => answer,
         Err(reason) => {
