@@ -104,6 +104,19 @@ async fn the_largest_frames_pass_both_ways() {
 }
 
 #[tokio::test]
+async fn a_question_of_a_later_version_is_refused_and_the_link_lives_on() {
+    let area = Area::new("a1");
+    let (leader, child) = (Agent::leader(&area), Agent::member(&area, "c1", "agent"));
+    let mut hand = child.greeted(&leader).await;
+    let later = b"\x81\xa7request\x83\xa2id\x01\xa8deadline\x64\xa3ask\x81\xa5later\x81\xa1a\x01";
+    hand.write(&[&u32::try_from(later.len()).unwrap().to_be_bytes(), &later[..]].concat()).await;
+    let Some(Message::Reply { re: 1, result: Err(error) }) = soon(hand.next()).await else { panic!("no reply") };
+    assert_eq!(error.code, Code::Version);
+    hand.send(&request(2, news(1))).await;
+    assert!(matches!(soon(hand.next()).await, Some(Message::Reply { re: 2, result: Ok(_) })));
+}
+
+#[tokio::test]
 async fn a_thousand_half_open_handshakes_keep_nobody_out() {
     let area = Area::new("a1");
     let (leader, child) = (Agent::leader(&area), Agent::member(&area, "c1", "agent"));
