@@ -107,6 +107,8 @@ fn a_second_agent_joins_with_a_token_and_both_show_certificates_of_the_area() {
         assert!(believed(agent, &roots), "{}", agent.log());
         let own = &shown(agent)["membership"];
         assert_eq!(own["area"], "pier");
+        let status = mf2c(&["status", "--url", &format!("https://{}", agent.https()), "--ca", &roots]).expect(0).out;
+        assert!(status.contains("links       1 open, member of an area until 2"), "{status}");
         let ends = figure(agent, "mf2c_certificate_expiry_timestamp_seconds").unwrap();
         assert_eq!(Some(ends), figure(agent, "mf2c_member_expiry_timestamp_seconds"));
     }
