@@ -4,6 +4,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use mf2c_tests::{Agent, Start, curl, eventually, let_pass, mf2c, timed};
@@ -106,6 +107,8 @@ fn a_second_agent_joins_with_a_token_and_both_show_certificates_of_the_area() {
         assert!(believed(agent, &roots), "{}", agent.log());
         let own = &shown(agent)["membership"];
         assert_eq!(own["area"], "pier");
+        let status = mf2c(&["status", "--url", &format!("https://{}", agent.https()), "--ca", &roots]).expect(0).out;
+        assert!(status.contains("links       1 open, member of an area until 2"), "{status}");
         let ends = figure(agent, "mf2c_certificate_expiry_timestamp_seconds").unwrap();
         assert_eq!(Some(ends), figure(agent, "mf2c_member_expiry_timestamp_seconds"));
     }
@@ -202,16 +205,15 @@ fn while_the_root_changes_there_is_no_moment_at_which_a_handshake_fails() {
     eventually("the link", || links(&leader) == 1.0 && links(&member) == 1.0);
     let old = roots(&leader, &place, "old.pem");
     told(leader.data_dir(), &["ca", "rotate"]);
-    let roots_of = |agent: &Agent| shown(agent)["membership"]["roots"].as_array().unwrap().len();
     eventually("both roots at the member", || {
         assert!(believed(&leader, &old) && believed(&member, &old), "who knows the old root only");
-        roots_of(&member) == 2
+        believed_roots(&member) == 2
     });
     let both = roots(&leader, &place, "both.pem");
     told(leader.data_dir(), &["ca", "rotate", "--finish"]);
     eventually("the new root alone at the member", || {
         assert!(believed(&leader, &both) && believed(&member, &both));
-        roots_of(&member) == 1
+        believed_roots(&member) == 1
     });
     let new = roots(&leader, &place, "new.pem");
     assert!(believed(&leader, &new) && believed(&member, &new));
@@ -219,6 +221,82 @@ fn while_the_root_changes_there_is_no_moment_at_which_a_handshake_fails() {
     let third = place.start("third").agent();
     join(&leader, &third);
     eventually("a link with the new root", || links(&leader) == 2.0);
+}
+
+/// How many roots an agent believes.
+fn believed_roots(agent: &Agent) -> usize {
+    shown(agent)["membership"]["roots"].as_array().unwrap().len()
+}
+
+/// Handshakes without a pause, on both agents, until it is stopped; how many there were. One that fails is a panic.
+fn keep_shaking(agents: [&Agent; 2], roots: &str, going: &AtomicBool) -> usize {
+    let mut count = 0;
+    while going.load(Ordering::Relaxed) {
+        for agent in agents {
+            assert!(believed(agent, roots), "handshake {count}, {roots}: {}", agent.log());
+            count += 1;
+        }
+    }
+    count
+}
+
+#[test]
+fn handshakes_without_a_pause_survive_each_step_of_a_change_of_roots_and_who_was_off_for_a_while_hears_of_it() {
+    let place = Place::new();
+    let (leader, member) = (place.start("lead").agent(), place.start("kid").agent());
+    let mut off = place.start("off").agent();
+    found(&leader);
+    join(&leader, &member);
+    join(&leader, &off);
+    eventually("the links", || links(&leader) == 2.0);
+    assert!(off.stop("TERM").success());
+    let during = |roots: &str, step: &[&str], left: usize| {
+        let going = AtomicBool::new(true);
+        std::thread::scope(|scope| {
+            let shaking = scope.spawn(|| keep_shaking([&leader, &member], roots, &going));
+            let_pass(Duration::from_millis(500));
+            told(leader.data_dir(), step);
+            eventually("the step at the member", || believed_roots(&member) == left);
+            let_pass(Duration::from_millis(500));
+            going.store(false, Ordering::Relaxed);
+            shaking.join().expect("a handshake failed")
+        })
+    };
+    let count = during(&roots(&leader, &place, "old.pem"), &["ca", "rotate"], 2)
+        + during(&roots(&leader, &place, "both.pem"), &["ca", "rotate", "--finish"], 1);
+    assert!(count > 40, "{count} handshakes");
+    assert_eq!(links(&leader), 1.0);
+
+    // Its certificate still holds, so it knows its leader, who tells it.
+    let off = place.start("off").agent();
+    eventually("the link of who was off", || links(&leader) == 2.0 && believed_roots(&off) == 1);
+    let new = roots(&leader, &place, "new.pem");
+    eventually("the new root at who was off", || {
+        fs::read_to_string(&new).unwrap() == told(off.data_dir(), &["ca", "show", "--pem"])
+    });
+    assert!(believed(&off, &new));
+}
+
+#[test]
+fn who_was_off_while_the_roots_changed_and_its_certificate_ended_says_that_it_needs_a_token_and_gets_in_with_it() {
+    let place = Place::new();
+    let leader = place.start("lead").environment("MF2C_PKI_LEAF_LIFE", "5s").agent();
+    let mut member = place.start("kid").agent();
+    found(&leader);
+    join(&leader, &member);
+    let absent = device(&member);
+    assert!(member.stop("TERM").success());
+    told(leader.data_dir(), &["ca", "rotate"]);
+    told(leader.data_dir(), &["ca", "rotate", "--finish"]);
+    let_pass(Duration::from_secs(6));
+    let member = place.start("kid").agent();
+    let trouble = || shown(&member)["membership"]["trouble"].as_str().unwrap_or_default().to_owned();
+    eventually("advice", || trouble().contains("expired") && trouble().contains("join again with a new token"));
+    assert_eq!(links(&leader), 0.0);
+    let token = told(leader.data_dir(), &["token", "create", "--device", &absent]);
+    told(member.data_dir(), &["join", token.trim()]);
+    eventually("the link after another token", || links(&leader) == 1.0);
+    assert_eq!(shown(&member)["membership"]["trouble"], Value::Null);
 }
 
 #[test]

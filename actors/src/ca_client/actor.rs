@@ -135,7 +135,8 @@ impl Actor for CaClient {
         // From now on the authority tells what it changes; where there is one it does so at once.
         let follow = Follow(ctx.address().recipient());
         let followed = self.authority.send(follow).into_actor(self).map(|_, client, ctx| client.plan(ctx));
-        ctx.spawn(followed);
+        // What is wrong between this agent and its leader is told now, not at the first look, a minute from now.
+        ctx.spawn(followed.then(|(), client, _| client.ask_news()));
     }
 }
 

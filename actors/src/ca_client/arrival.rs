@@ -166,7 +166,7 @@ impl CaClient {
         self.credentials.install(membership, trust).map_err(failed)?;
         let upkeep = Upkeep::new(not_before, not_after, self.world.clock.elapsed(), &*self.world.entropy);
         tracing::info!(%id, %serial, until = %not_after, renews = %upkeep.renews(), "showing a new certificate");
-        let member = Member { role, leader, address, upkeep, trouble: None };
+        let member = Member { role, leader, address, upkeep, trouble: None, is_unwelcome: false };
         let was_led = self.above();
         self.member = Some(member);
         let led = self.above();

@@ -20,6 +20,8 @@ pub struct Member {
     pub(super) upkeep: Upkeep,
     /// What is wrong and what to do.
     pub(super) trouble: Option<String>,
+    /// Whether that is what came of a question for news; the next one that goes well ends it.
+    pub(super) is_unwelcome: bool,
 }
 
 impl Member {
@@ -28,7 +30,7 @@ impl Member {
     pub fn kept(membership: &Membership, role: MemberRole, address: String, world: &World) -> Self {
         let PeerIdentity { not_before, not_after, .. } = membership.own;
         let upkeep = Upkeep::at_start(not_before, not_after, world.clock.elapsed(), &*world.entropy);
-        Self { role, leader: membership.leader.clone(), address, upkeep, trouble: None }
+        Self { role, leader: membership.leader.clone(), address, upkeep, trouble: None, is_unwelcome: false }
     }
 
     /// Says what is wrong: in the log where it is something else than the last time.
@@ -39,6 +41,16 @@ impl Member {
             tracing::warn!(trouble, "the membership is in trouble; it is tried again");
         }
         self.trouble = Some(trouble);
+        self.is_unwelcome = false;
+    }
+
+    /// The leader is there, believed, and answers.
+    pub(super) fn is_welcome(&mut self) {
+        if std::mem::take(&mut self.is_unwelcome) {
+            tracing::info!("the membership is in trouble no longer");
+            self.trouble = None;
+            self.upkeep.take_heart();
+        }
     }
 
     /// Whom to call, unless this agent is at the top.

@@ -103,6 +103,7 @@ impl CaClient {
         if let Some(member) = self.member.as_mut().filter(|_| is_final) {
             member.upkeep.give_up();
             member.tell(describe(error, member.upkeep.has_expired(now)));
+            member.is_unwelcome = true;
         }
         is_final
     }

@@ -9,6 +9,7 @@ use mf2c_fabric::wire::{Answer, Ask, AuthorityTrust, Bytes, Notice, TrustNews};
 use mf2c_pki::area::{ListError, PeerIdentity, Trust};
 
 use super::actor::expected;
+use super::member::Member;
 use super::{CaClient, CaClientError};
 use crate::certificate_authority::{HearRevoked, TakeUpper};
 
@@ -216,7 +217,10 @@ impl CaClient {
                 client.hear(news, still, ctx)
             });
             match taken {
-                Ok(()) => client.news.succeeded(),
+                Ok(()) => {
+                    client.news.succeeded();
+                    client.member.iter_mut().for_each(Member::is_welcome);
+                }
                 Err(error) => {
                     tracing::debug!(%error, "no news of the leader");
                     client.is_unwelcome(&error);

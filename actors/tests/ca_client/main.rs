@@ -266,6 +266,30 @@ async fn a_leader_whose_root_nobody_here_knows_is_not_believed_and_the_trouble_i
 }
 
 #[actix::test]
+async fn what_is_wrong_is_told_at_the_start_and_no_longer_once_the_leader_is_there_again() {
+    let (time, world) = world();
+    let (leader, child, other) = (agent("lead", &world), agent("kid", &world), agent("lead", &world));
+    leader.init("pier").await;
+    other.init("pier").await;
+    let first = child.join_as_agent(&leader).await;
+    child.turn_to(&other);
+    let child = child.restart();
+    let told = async {
+        while child.view().await.unwrap().trouble.is_none() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), told).await.unwrap();
+    child.turn_to(&leader);
+    pass(&time, 10 * MINUTE, MINUTE, &[&child], || ()).await;
+    let view = child.view().await.unwrap();
+    assert_eq!((view.trouble, view.serial), (None, first.serial));
+    let token = leader.token(MemberRole::Agent, None, Some("kid")).await;
+    let refused = child.join(&leader, token, MemberRole::Agent).await;
+    assert!(matches!(refused, Err(CaClientError::Member(_))), "it is a member that needs no other membership");
+}
+
+#[actix::test]
 async fn a_user_gets_a_certificate_of_the_area_and_its_document_is_here() {
     let (_, world) = world();
     let (leader, child) = (agent("lead", &world), agent("kid", &world));

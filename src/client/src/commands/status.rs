@@ -31,7 +31,7 @@ pub(super) async fn status(session: &Session<'_>, args: &ShownArgs) -> Result<()
     report.insert("me".to_owned(), me);
     report.insert("agent".to_owned(), agent(session, &entry_point, metrics, &mut warnings).await);
     report.insert("store".to_owned(), store(metrics, &mut warnings));
-    report.insert("links".to_owned(), links(session).await);
+    report.insert("links".to_owned(), links(session.around.clock.now(), metrics, &mut warnings));
     report.insert("services".to_owned(), services(session).await);
     report.insert("agreements".to_owned(), count(session, "agreement").await);
     warnings.extend(trust(session));
@@ -136,15 +136,20 @@ async fn agent(session: &Session<'_>, entry_point: &Value, metrics: Option<&str>
     })
 }
 
-/// The area that the agent has joined.
-async fn links(session: &Session<'_>) -> Value {
-    match first(session, "agent").await {
-        Some(agent) if agent.get("connected") == Some(&Value::Bool(true)) => {
-            json!({"leader": agent.get("leader_ip").cloned().unwrap_or_else(|| "unknown".into())})
-        }
-        Some(_) => json!("no area joined"),
-        None => json!("unknown"),
+/// How the agent stands to others. The metrics tell it.
+fn links(now: Timestamp, metrics: Option<&str>, warnings: &mut Vec<String>) -> Value {
+    let number = |name: &str| metrics.and_then(|metrics| metric(metrics, name));
+    // Agents of before there were areas tell neither.
+    let Some(open) = number("mf2c_links") else { return json!("unknown") };
+    let Some(until) = number("mf2c_member_expiry_timestamp_seconds") else { return json!("no area joined") };
+    let until = Timestamp::from_millis((until * 1000.0) as i64);
+    if until <= now {
+        warnings.push(format!(
+            "the agent's certificate in its area ended {}: `mf2c ca show --data-dir DIR` on its machine says what to do",
+            span(now, until)
+        ));
     }
+    json!({"open": open.round() as u64, "memberUntil": until.to_string()})
 }
 
 /// The value of a metric without labels.
@@ -257,8 +262,8 @@ fn screen(report: &Value, colour: bool) -> String {
             )
         }
     };
-    let links = match report.pointer("/links/leader") {
-        Some(leader) => format!("leader {}", output::cell(Some(leader))),
+    let links = match report.pointer("/links/open") {
+        Some(_) => format!("{} open, member of an area until {}", text("/links/open"), text("/links/memberUntil")),
         None => text("/links"),
     };
     let services = match report.pointer("/services/by status").and_then(Value::as_object) {
@@ -311,6 +316,22 @@ mod tests {
         let careful = "mf2c_auth_header_open 0\nmf2c_mail_configured 1\nmf2c_first_admin_without_password 0\n";
         assert!(told(Some(careful), false).is_empty() && told(None, false).is_empty());
         assert_eq!(told(None, true), ["development mode:"]);
+    }
+
+    #[test]
+    fn a_member_says_so_and_is_warned_of_its_end() {
+        let told = |now: i64, metrics: Option<&str>| {
+            let mut warnings = vec![];
+            (links(Timestamp::from_millis(now), metrics, &mut warnings), warnings.len())
+        };
+        let member = Some("mf2c_links 2\nmf2c_member_expiry_timestamp_seconds 100\n");
+        let shown = json!({"open": 2, "memberUntil": "1970-01-01T00:01:40.000Z"});
+        assert_eq!(told(99_999, member), (shown.clone(), 0));
+        assert_eq!(told(100_000, member), (shown.clone(), 1));
+        let report = screen(&json!({"links": shown}), false);
+        assert!(report.contains("links       2 open, member of an area until 1970-01-01T00:01:40.000Z\n"), "{report}");
+        assert_eq!(told(0, Some("mf2c_links 0\n")), (json!("no area joined"), 0));
+        assert_eq!((told(0, None).0, told(0, Some("x 1\n")).0), (json!("unknown"), json!("unknown")));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Areas and who belongs to them: names in certificates, join tokens, when to renew. Pure; the cryptography is in `mf2c-pki`.
 
+pub mod beacon;
 pub mod renewal;
 pub mod role;
 pub mod spiffe;

@@ -99,6 +99,11 @@ impl Upkeep {
         self.is_final = true;
     }
 
+    /// Takes back [`Upkeep::give_up`]: who said so says otherwise.
+    pub fn take_heart(&mut self) {
+        self.is_final = false;
+    }
+
     /// Whether it holds no longer.
     #[must_use]
     pub fn has_expired(&self, now: Timestamp) -> bool {

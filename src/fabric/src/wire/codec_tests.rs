@@ -185,7 +185,7 @@ fn truncated_wrong_and_deep_values_are_bad_frames() {
 }
 
 #[test]
-fn fields_and_notices_of_later_versions_are_passed_over() {
+fn fields_notices_and_questions_of_later_versions_are_passed_over() {
     let hello = Hello {
         v: vec![1],
         node: "spiffe://d/area/a/agent/x".into(),
@@ -207,6 +207,10 @@ fn fields_and_notices_of_later_versions_are_passed_over() {
     assert_eq!(decode(&value), Ok(Message::Hello(hello)));
     for notice in [&b"\x81\xa6notice\x81\xa5later\x81\xa1a\x01"[..], b"\x81\xa6notice\x81\xa5later\x07"] {
         assert_eq!(decode(notice), Ok(Message::Notice(Notice::Unknown)));
+    }
+    for ask in [&b"\x81\xa5later\x81\xa1a\x01"[..], b"\x81\xa5later\x92\x07\xc0", b"\x81\xa7unknown\xc0"] {
+        let frame = [b"\x81\xa7request\x83\xa2id\x07\xa8deadline\x09\xa3ask", ask].concat();
+        assert_eq!(decode(&frame), Ok(Message::Request { id: 7, deadline: 9, ask: Ask::Unknown }));
     }
     assert_eq!(
         decode(b"\x81\xa5close\x82\xa4code\xa5later\xa3msg\xa0"),

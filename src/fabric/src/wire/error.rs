@@ -34,7 +34,7 @@ pub enum Code {
     BadFrame,
     /// A frame above the bound.
     TooLarge,
-    /// No version of the protocol in common.
+    /// No version of the protocol in common, or a question of a later one.
     Version,
     /// What is said does not agree with the certificate.
     Auth,

@@ -1,13 +1,12 @@
 //! Messages between agents. Each is one frame: a MessagePack map, so that later versions can add fields.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use mf2c_domain::area::role::MemberRole;
-use serde::de::{EnumAccess, IgnoredAny, VariantAccess as _, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use super::WireError;
+use super::later::or_unknown;
 
 /// The version of the protocol that this program speaks.
 pub const PROTOCOL_VERSION: u16 = 1;
@@ -43,6 +42,7 @@ pub enum Message {
         /// How long the asker waits, in milliseconds.
         deadline: u32,
         /// The question.
+        #[serde(deserialize_with = "or_unknown")]
         ask: Ask,
     },
     /// The answer to a question.
@@ -53,7 +53,7 @@ pub enum Message {
         result: Result<Answer, WireError>,
     },
     /// Something that wants no answer.
-    Notice(Notice),
+    Notice(#[serde(deserialize_with = "or_unknown")] Notice),
     /// A sign of life; answered by a [`Message::Pong`] with the same number.
     Ping(u64),
     /// The answer to a [`Message::Ping`].
@@ -114,7 +114,7 @@ pub struct AuthorityTrust {
     pub lists: Vec<Bytes>,
 }
 
-/// What one agent may ask of another.
+/// What one agent may ask of another. Every new question has a content, so that those of later versions can be refused.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ask {
@@ -173,6 +173,8 @@ pub enum Ask {
         /// What the asker has.
         have: TrustNews,
     },
+    /// A question of a later version; answered by [`Code::Version`](super::Code::Version). It is never sent.
+    Unknown,
 }
 
 /// The proof of an expired certificate's key.
@@ -218,36 +220,11 @@ pub struct Enrolled {
 }
 
 /// What one agent tells another. Every notice has a content, so that those of later versions can be passed over.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Notice {
     /// Roots, authorities or revocations have changed.
     Trust(AuthorityTrust),
     /// A notice of a later version. It is never sent.
-    #[serde(skip)]
     Unknown,
-}
-
-/// By hand, because what is derived cannot pass over the content of an unknown variant.
-impl<'de> Deserialize<'de> for Notice {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Reader;
-
-        impl<'de> Visitor<'de> for Reader {
-            type Value = Notice;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a notice")
-            }
-
-            fn visit_enum<A: EnumAccess<'de>>(self, access: A) -> Result<Notice, A::Error> {
-                match access.variant::<Cow<'_, str>>()? {
-                    (name, content) if name == "trust" => content.newtype_variant().map(Notice::Trust),
-                    (_, content) => content.newtype_variant::<IgnoredAny>().map(|_| Notice::Unknown),
-                }
-            }
-        }
-
-        deserializer.deserialize_enum("Notice", &["trust"], Reader)
-    }
 }

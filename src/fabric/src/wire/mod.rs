@@ -3,6 +3,7 @@
 mod codec;
 mod error;
 pub mod hello;
+mod later;
 mod message;
 
 pub use codec::{Decoder, PREFIX, decode, encode};

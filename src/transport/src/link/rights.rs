@@ -1,7 +1,7 @@
 //! What a peer may ask and tell on a link, from where it stands. What it gets is decided by who answers.
 
 use mf2c_fabric::wire::hello::Scope;
-use mf2c_fabric::wire::{Ask, AuthorityTrust, Code, Notice, WireError};
+use mf2c_fabric::wire::{Ask, AuthorityTrust, Code, Notice, PROTOCOL_VERSION, WireError};
 
 use super::registry::Peer;
 
@@ -12,6 +12,7 @@ const NOTICES: u32 = 16;
 pub(super) fn may_ask(peer: &Peer, ask: &Ask) -> Result<(), WireError> {
     let forbidden = |text: &str| Err(WireError::new(Code::Forbidden, text));
     match (peer.agreement.scope, ask) {
+        (_, Ask::Unknown) => Err(of_a_later_version()),
         (_, Ask::Enrol { .. } | Ask::RenewExpired { .. }) => {
             forbidden("who has a certificate renews it: enrolment is for those who have none")
         }
@@ -24,8 +25,16 @@ pub(super) fn may_ask(peer: &Peer, ask: &Ask) -> Result<(), WireError> {
 pub(super) fn may_ask_unknown(ask: &Ask) -> Result<(), WireError> {
     match ask {
         Ask::Bundle | Ask::Enrol { .. } | Ask::RenewExpired { .. } => Ok(()),
+        Ask::Unknown => Err(of_a_later_version()),
         _ => Err(WireError::new(Code::Forbidden, "this is for members: join first, with a token")),
     }
+}
+
+fn of_a_later_version() -> WireError {
+    let text = format!(
+        "this agent does not know the question, it speaks version {PROTOCOL_VERSION}: ask something else, or update it"
+    );
+    WireError::new(Code::Version, text)
 }
 
 /// What is taken of a notice. Roots and authorities come from above; from below, revocation lists alone, which are signed.

@@ -103,6 +103,36 @@ async fn the_largest_frames_pass_both_ways() {
     assert!(matches!(soon(hand.next()).await, Some(Message::Reply { re: 3, .. })));
 }
 
+/// Vector F4.
+#[tokio::test]
+async fn truncated_wrong_and_deep_frames_end_their_link_with_the_reason_and_no_other() {
+    let area = Area::new("a1");
+    let (leader, child) = (Agent::leader(&area), Agent::member(&area, "c1", "agent"));
+    let other = Agent::member(&area, "c2", "agent");
+    other.follow(&leader);
+    let deep = [&b"\x81\xa6notice\x81\xa5trust"[..], &[0x91; 10_000], b"\xc0"].concat();
+    for value in [&b"\x81\xa6notice\x81"[..], b"\x81\xa4ping\xa1x", b"\x81\xa5nobody\x01", b"\xc1", b"", &deep] {
+        let mut hand = child.greeted(&leader).await;
+        hand.write(&[&u32::try_from(value.len()).unwrap().to_be_bytes(), value].concat()).await;
+        assert_eq!(hand.closed().await, Code::BadFrame, "{} bytes", value.len());
+        soon(other.ask_serial()).await.unwrap();
+    }
+    eventually(|| leader.net.counters().open == 1).await;
+}
+
+#[tokio::test]
+async fn a_question_of_a_later_version_is_refused_and_the_link_lives_on() {
+    let area = Area::new("a1");
+    let (leader, child) = (Agent::leader(&area), Agent::member(&area, "c1", "agent"));
+    let mut hand = child.greeted(&leader).await;
+    let later = b"\x81\xa7request\x83\xa2id\x01\xa8deadline\x64\xa3ask\x81\xa5later\x81\xa1a\x01";
+    hand.write(&[&u32::try_from(later.len()).unwrap().to_be_bytes(), &later[..]].concat()).await;
+    let Some(Message::Reply { re: 1, result: Err(error) }) = soon(hand.next()).await else { panic!("no reply") };
+    assert_eq!(error.code, Code::Version);
+    hand.send(&request(2, news(1))).await;
+    assert!(matches!(soon(hand.next()).await, Some(Message::Reply { re: 2, result: Ok(_) })));
+}
+
 #[tokio::test]
 async fn a_thousand_half_open_handshakes_keep_nobody_out() {
     let area = Area::new("a1");

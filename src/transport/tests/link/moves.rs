@@ -1,5 +1,6 @@
 //! The standing link: new certificates without a gap, leaders that come and go, and news of trust.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -40,6 +41,42 @@ async fn new_certificates_on_both_sides_cost_no_question() {
     soon(asking).await.unwrap();
     assert!(asked.load(Ordering::Relaxed) > 20, "{asked:?}");
     assert_eq!(child.net.links()[0].serial, leader.serial().to_string());
+}
+
+/// Vector V13.
+#[tokio::test]
+async fn under_a_thousand_questions_a_second_ten_renewals_lose_none() {
+    const QUESTIONS: usize = 3000;
+    // Below the bound of open questions, where more are refused as busy.
+    const OPEN: usize = 48;
+    let area = Area::new("a1");
+    let (leader, child) = (Agent::leader(&area), Arc::new(Agent::member(&area, "c1", "agent")));
+    child.follow(&leader);
+    let mut serials = vec![soon(child.ask_serial()).await.unwrap()];
+    let open = Arc::new(tokio::sync::Semaphore::new(OPEN));
+    let mut answers = tokio::task::JoinSet::new();
+    let mut pace = tokio::time::interval(Duration::from_millis(1));
+    for number in 1..=QUESTIONS {
+        pace.tick().await;
+        let (slot, asker) = (soon(Arc::clone(&open).acquire_owned()).await.unwrap(), Arc::clone(&child));
+        answers.spawn(async move {
+            let answer = asker.ask_serial().await;
+            drop(slot);
+            answer
+        });
+        if number % (QUESTIONS / 10) == QUESTIONS / 20 {
+            child.credentials.install(area.membership("c1", "agent", DAY), area.trust()).unwrap();
+            child.net.close_unbelieved();
+            serials.push(child.serial().to_string());
+        }
+    }
+    let mut used = BTreeSet::new();
+    while let Some(answer) = soon(answers.join_next()).await {
+        used.insert(answer.unwrap().expect("a question was lost"));
+    }
+    assert_eq!(used, serials.into_iter().collect(), "each certificate was used, and no other");
+    eventually(|| leader.net.links().len() == 1).await;
+    assert_eq!(child.net.counters().opened, 11, "one link for each certificate");
 }
 
 #[tokio::test]
