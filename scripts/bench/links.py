@@ -12,7 +12,8 @@ import table
 MIB = 2**20
 JOINS = 50
 LINKS = 1_000
-ISSUED = 10_000
+# No device may have more than 1,000 certificates that hold.
+DEVICES, ISSUED = 11, 950
 RENEWING = 1_000
 
 
@@ -27,7 +28,7 @@ class Authority(agent.Agent):
     def command(self, *words):
         """A command of the program at this agent; its standard output."""
         done = subprocess.run([agent.binary(), *words, "--data-dir", self.data], check=False, capture_output=True,
-                              text=True, timeout=place.PATIENCE)
+                              text=True, timeout=place.PATIENCE, env={"PATH": os.environ["PATH"]})
         if done.returncode != 0:
             raise place.Failure(f"mf2c {' '.join(words)}: {done.stderr.strip()}")
         return done.stdout
@@ -46,7 +47,9 @@ def _members(*words):
                           timeout=10 * place.PATIENCE)
     if done.returncode != 0:
         raise place.Failure(f"links {words[0]}: {done.stderr.strip()}")
-    return {key: float(value) for key, value in (line.split() for line in done.stdout.splitlines())}
+    said = [line.split() for line in done.stdout.splitlines()]
+    numbers = {key: float(value) for key, value in said if key != "device"}
+    return {**numbers, "devices": [value for key, value in said if key == "device"]}
 
 
 def _handshakes(ours):
@@ -94,32 +97,20 @@ def links():
         each = (after - before) * MIB / LINKS
         yield table.Row(f"memory for each of {LINKS:,} idle links, with its member's documents",
                         f"{each / 1000:.1f} kB ({before:.1f} to {after:.1f} MiB)", goal="40 kB", met=each <= 40_000)
-        issued = _members("issue", ours.tokens(1), ISSUED)
-        yield table.Row("certificates issued over one link: request checked, signed, stored and synced",
+        issued = _members("issue", ours.tokens(DEVICES), ISSUED)
+        yield table.Row(f"certificates issued over {DEVICES} links: request checked, signed, stored and synced",
                         f"{issued['rate']:,.0f}/s", goal="2,000/s", met=issued["rate"] >= 2000)
-        device = _device_of_most(ours)
-        ours.command("ca", "revoke", "--device", device, "--reason", "measured")
-        revoked = int(re.search(r"[\d,]+", _line(ours.command("ca", "show"), "revoked")).group().replace(",", ""))
+        for device in issued["devices"]:
+            ours.command("ca", "revoke", "--device", device, "--reason", "measured")
+        revoked = int(re.search(r"(\d+) revoked", ours.command("ca", "show")).group(1))
         many, bare, ratio = _handshakes(ours)
-        fewer = 1 - _middle(many) / _middle(few)
+        left = _middle(many) / _middle(few)
         yield table.Row(f"links opened and closed with {revoked:,} revoked certificates", f"{_middle(many):,.0f}/s",
-                        f"bare rustls {_middle(bare):,.0f}/s", f"{ratio.percent()}; {fewer:.0%} fewer than without",
-                        "at most 30 % fewer", fewer <= 0.3)
+                        f"bare rustls {_middle(bare):,.0f}/s", f"{ratio.percent()}; {left:.0%} of the rate without them",
+                        "70 % of it", left >= 0.7)
     spread = _members("spread", RENEWING)
     share = spread["fullest_second"] / RENEWING
     yield table.Row(f"renewals of {RENEWING:,} agents admitted at the same moment",
                     f"over {spread['minutes']:.0f} minutes, {share:.1%} in the fullest second", goal="3 %",
                     met=share <= 0.03)
 
-
-def _device_of_most(ours):
-    """The device with the newest certificate: the one that was renewed over and over."""
-    newest = ours.request("GET", "/api/certificate?$orderby=created:desc&$last=1", headers=(agent.ADMIN,))
-    return re.search(r'"device"\s*:\s*"([^"]+)"', newest.decode()).group(1)
-
-
-def _line(text, word):
-    for line in text.splitlines():
-        if word in line.lower():
-            return line
-    raise place.Failure(f"`mf2c ca show` has no line with {word!r}:\n{text}")

@@ -232,6 +232,10 @@ impl CertificateAuthority {
         if later(peer.not_after, GRACE) < self.world.clock.now() {
             return Err(forbidden("the certificate expired more than seven days ago: join again with a new token"));
         }
+        // Each renewal has a key of its own, so somebody may still have the one before that which was revoked.
+        if self.register.was_revoked_since(peer.id.device().unwrap_or_default(), peer.not_after) {
+            return Err(is_revoked(&peer.serial));
+        }
         self.renew(&peer, request, names, source)
     }
 

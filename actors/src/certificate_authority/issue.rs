@@ -19,7 +19,8 @@ use super::{AuthorityError, CertificateAuthority};
 
 /// The most certificates that are remembered.
 const MOST: usize = 1_000_000;
-/// The most certificates of one device that hold at the same time, those of its users included.
+/// The most certificates of one device that hold at the same time, and as many more of its users: these must not be able
+/// to use up what the agent needs for its own renewal.
 const MOST_OF_DEVICE: usize = 1000;
 
 /// What shall be certified for an agent or a user.
@@ -73,7 +74,7 @@ pub(super) fn unit_of(role: MemberRole) -> &'static str {
 impl CertificateAuthority {
     /// Signs what was ordered. From now on it can be revoked, and nobody has it yet.
     pub(super) fn sign(&mut self, order: Order) -> Result<Pending, WireError> {
-        let now = self.world.clock.now();
+        let now = self.now();
         let seat = self.seat.as_ref().ok_or_else(no_authority)?;
         let Order { request, id, unit, names, life, token, leads } = order;
         let (device, user) = match &id.subject {
@@ -88,9 +89,7 @@ impl CertificateAuthority {
             );
             return Err(WireError::new(Code::Forbidden, text));
         }
-        if self.register.len() >= MOST || self.register.valid_of_device(&device, now).len() >= MOST_OF_DEVICE {
-            return Err(busy("too many certificates hold at this moment: revoke some, or wait until they end"));
-        }
+        self.check_room(&device, user.is_some())?;
         let profile = Profile { id, unit, names, server: user.is_none(), life };
         let serial = Serial::random(&*self.world.entropy);
         let issued = seat.area.issue(&request, &profile, serial, now).map_err(|error| refused(&error))?;
@@ -133,9 +132,19 @@ impl CertificateAuthority {
         })
     }
 
+    /// Whether there is room for another certificate of a device, or of one of its users.
+    fn check_room(&self, device: &str, of_user: bool) -> Result<(), WireError> {
+        let count = self.register.count_of_device(device, of_user, self.now());
+        if self.register.len() >= MOST || count >= MOST_OF_DEVICE {
+            return Err(busy("too many certificates hold at this moment: revoke some, or wait until they end"));
+        }
+        Ok(())
+    }
+
     /// Signs the certificates of the authority of an area below, one by each root.
     pub(super) fn sign_area(&mut self, request: &Request, id: &SpiffeId, device: &str) -> Result<Pending, WireError> {
         let seat = self.seat.as_ref().ok_or_else(no_authority)?;
+        self.check_room(device, false)?;
         let (mut documents, mut issued) = (Vec::new(), Vec::new());
         for root in &seat.roots {
             let (one, document) =

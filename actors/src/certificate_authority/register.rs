@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
+use std::time::Duration;
 
 use mf2c_domain::area::role::MemberRole;
 use mf2c_domain::time::Timestamp;
@@ -128,6 +129,30 @@ impl Register {
         self.valid(self.devices.get(device).map(|device| &device.serials), now)
     }
 
+    /// How many hold now, of the users of this device or of the agent itself.
+    pub(super) fn count_of_device(&self, device: &str, of_users: bool, now: Timestamp) -> usize {
+        let same = |serial: &&Serial| self.get(serial).is_some_and(|entry| entry.user.is_some() == of_users);
+        self.valid_of_device(device, now).iter().filter(same).count()
+    }
+
+    /// Those of the agent itself, not of its users, that hold now, or could be renewed with a proof of their key because
+    /// they ended no longer ago than `grace`.
+    pub(super) fn renewable_of_device(&self, device: &str, now: Timestamp, grace: Duration) -> Vec<Serial> {
+        let of_agent = |serial: &Serial| self.get(serial).is_some_and(|entry| entry.is_of_agent());
+        let ended = Timestamp::from_nanos(now.nanos() - i128::try_from(grace.as_nanos()).unwrap_or_default());
+        let mut serials = self.valid_of_device(device, ended);
+        serials.retain(of_agent);
+        serials
+    }
+
+    /// Whether a certificate of the agent of this device was revoked that ends at this instant or later.
+    pub(super) fn was_revoked_since(&self, device: &str, until: Timestamp) -> bool {
+        let mut serials = self.devices.get(device).into_iter().flat_map(|device| &device.serials);
+        serials.any(|serial| {
+            self.get(serial).is_some_and(|one| one.is_of_agent() && one.revoked.is_some() && one.until >= until)
+        })
+    }
+
     pub(super) fn valid_of_user(&self, user: &str, now: Timestamp) -> Vec<Serial> {
         self.valid(self.users.get(user), now)
     }
@@ -170,6 +195,11 @@ impl Register {
 }
 
 impl Entry {
+    /// Whether it is one that an agent shows on links.
+    pub(super) fn is_of_agent(&self) -> bool {
+        self.issuer == Issuer::Area && self.user.is_none()
+    }
+
     pub(super) fn holds(&self, now: Timestamp) -> bool {
         self.revoked.is_none() && now < self.until
     }

@@ -1,5 +1,6 @@
 //! Revoking: in memory at once, then in the documents, then in a list that everybody is told of.
 
+use mf2c_domain::area::renewal::GRACE;
 use mf2c_domain::caller::Caller;
 use mf2c_domain::filter::{Comparison, Filter, Literal, Op};
 use mf2c_domain::id::ResourceId;
@@ -11,7 +12,9 @@ use mf2c_pki::area::Serial;
 use mf2c_store::StoreError;
 use serde_json::{Map, Value, json};
 
+use super::issue::later;
 use super::names::shown;
+use super::register::Entry;
 use super::{AuthorityError, CertificateAuthority, Revoke, RevokeTarget, load, record};
 use crate::resource_store::EditResource;
 
@@ -51,7 +54,13 @@ impl CertificateAuthority {
                         "this device is the one that holds the authority: revoke single certificates of it by their serial numbers".to_owned(),
                     ));
                 }
-                (self.register.valid_of_device(device, now), "device", device)
+                let mut serials = self.register.valid_of_device(device, now);
+                // What has ended could still be renewed with its key, and whoever has that shall not come back.
+                let renewable = self.register.renewable_of_device(device, now, GRACE);
+                serials.extend(renewable.into_iter().filter(|_| self.settings.renew_after_expiry));
+                serials.sort();
+                serials.dedup();
+                (serials, "device", device)
             }
             RevokeTarget::User(user) => {
                 if self.seat.is_none() {
@@ -85,12 +94,18 @@ impl CertificateAuthority {
             ))),
             Some(entry) => match entry.revoked {
                 Some(at) => Err(AuthorityError::Refused(format!("the certificate {serial} was revoked at {at}"))),
-                None if now >= entry.until => {
+                None if now >= self.last_use(entry) => {
                     Err(AuthorityError::Refused(format!("the certificate {serial} ended by itself at {}", entry.until)))
                 }
                 None => Ok(serial),
             },
         }
+    }
+
+    /// Until when a certificate is of any use: that of an agent may be good for its own renewal after its end.
+    fn last_use(&self, entry: &Entry) -> Timestamp {
+        let renewable = self.settings.renew_after_expiry && entry.is_of_agent();
+        if renewable { later(entry.until, GRACE) } else { entry.until }
     }
 
     /// Those that have a document here that still says that they are valid. They are believed no longer.

@@ -24,7 +24,7 @@ impl CertificateAuthority {
     pub(super) fn make_token(&self, asked: &CreateToken) -> Result<(JoinToken, NewDocument), AuthorityError> {
         let seat = self.seat.as_ref().ok_or(AuthorityError::None)?;
         self.check_token(seat, asked).map_err(AuthorityError::Refused)?;
-        let token = JoinToken::new(seat.root_hash(), asked.address.clone(), &*self.world.entropy);
+        let token = JoinToken::new(seat.root_hash(), &seat.leader(), asked.address.clone(), &*self.world.entropy);
         let mut body = json!({
             "role": asked.role.as_str(),
             "area": asked.area.as_deref().unwrap_or(seat.area_name()),

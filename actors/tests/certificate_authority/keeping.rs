@@ -115,6 +115,23 @@ async fn another_door_uses_a_token_up_and_needs_one() {
 }
 
 #[actix::test]
+async fn nobody_gets_the_common_name_of_another_device_by_an_identifier_that_begins_like_it() {
+    let room = room().await;
+    let victim = "e".repeat(128);
+    room.member(&victim).await;
+    let cut = |id: &str| id[..63].to_owned();
+    for posing in [cut(&victim), cut(&victim) + "0", cut(OWN)] {
+        let permit = Permit::Token(room.token(token()).await);
+        let said = record(&room, foreign(Some(&posing), permit).await).await.unwrap_err();
+        assert!(said.contains("has a certificate already"), "{said}");
+    }
+    let made_for_it = room.token(CreateToken { device: Some(cut(&victim)), ..token() }).await;
+    record(&room, foreign(Some(&cut(&victim)), Permit::Token(made_for_it)).await).await.unwrap();
+    let other = Permit::Token(room.token(token()).await);
+    record(&room, foreign(Some(&"e".repeat(62)), other).await).await.expect("that is another name");
+}
+
+#[actix::test]
 async fn a_device_without_a_secret_needs_an_open_token_of_its_own_which_serves_once() {
     let room = room().await;
     let said = record(&room, foreign(Some("d1"), Permit::Device).await).await.unwrap_err();

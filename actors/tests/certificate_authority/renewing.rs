@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mf2c_actors::certificate_authority::{AuthoritySettings, RevokeTarget};
+use mf2c_actors::certificate_authority::{AuthoritySettings, CreateToken, RevokeTarget};
+use mf2c_domain::area::role::MemberRole;
 use mf2c_fabric::wire::{Answer, Ask, Bytes, Code, Enrolled, Proof};
 use mf2c_pki::area::{AgentKey, PeerIdentity};
 
@@ -94,6 +95,70 @@ async fn a_proof_by_another_key_or_of_a_strange_certificate_is_none() {
         *asked = request(&key());
     }
     assert_eq!(code(room.ask(replayed, None).await), Code::Auth, "the proof is for one request");
+}
+
+#[actix::test]
+async fn an_agent_that_is_revoked_after_its_end_or_with_an_older_key_does_not_come_back() {
+    let room = room_with(lenient()).await;
+    let (old_key, old) = room.member("d1").await;
+    room.later(DAY / 3 * 2);
+    room.ask(renew(&key()), Some(peer(&old.certificate))).await.unwrap();
+    room.later(DAY / 2);
+    // The first certificate has ended, the second holds.
+    let revoked = room.revoke(RevokeTarget::Device("d1".into())).await.unwrap();
+    assert_eq!(revoked.len(), 2);
+    assert_eq!(code(room.ask(renew_expired(&old.certificate, &old_key), None).await), Code::Revoked);
+
+    let (late_key, late) = room.member("d2").await;
+    room.later(DAY + Duration::from_secs(1));
+    room.revoke(RevokeTarget::Device("d2".into())).await.expect("it could be renewed, so it can be revoked");
+    assert_eq!(code(room.ask(renew_expired(&late.certificate, &late_key), None).await), Code::Revoked);
+
+    let (first_key, first) = room.member("d3").await;
+    room.later(DAY / 3 * 2);
+    let answer = room.ask(renew(&key()), Some(peer(&first.certificate))).await.unwrap();
+    let Answer::Enrolled(Enrolled { certificate: second, .. }) = answer else { panic!("{answer:?}") };
+    room.revoke(RevokeTarget::Serial(serial(&second))).await.unwrap();
+    room.later(DAY);
+    let stolen = renew_expired(&first.certificate, &first_key);
+    assert_eq!(code(room.ask(stolen.clone(), None).await), Code::Revoked, "its successor was revoked");
+    room.revoke(RevokeTarget::Serial(serial(&first.certificate))).await.unwrap();
+
+    let again = room.token(CreateToken { device: Some("d3".into()), ..token() }).await;
+    let key = key();
+    let back = room.enrol(&again, &key, "d3").await.unwrap();
+    room.later(DAY + Duration::from_secs(1));
+    assert!(room.ask(renew_expired(&back.certificate, &key), None).await.is_ok(), "who was let in again stays");
+    assert_eq!(code(room.ask(stolen, None).await), Code::Revoked);
+}
+
+#[actix::test]
+async fn users_cannot_use_up_what_their_agent_needs_for_its_renewal() {
+    let room = room().await;
+    let (_, member) = room.member("d1").await;
+    let (link, key) = (peer(&member.certificate), key());
+    let user = || Ask::CertifyUser { request: request(&key), name: "jane".into(), ttl: 30 * 86_400 };
+    let asked = (0..1000).map(|_| room.ask(user(), Some(Arc::clone(&link))));
+    assert!(futures_util::future::join_all(asked).await.iter().all(Result::is_ok));
+    assert_eq!(code(room.ask(user(), Some(Arc::clone(&link))).await), Code::Busy);
+    assert!(room.ask(renew(&key), Some(link)).await.is_ok());
+}
+
+#[actix::test]
+async fn a_leader_below_does_not_get_certificates_without_end_for_its_area() {
+    let room = room().await;
+    let leader = CreateToken { role: MemberRole::Leader, area: Some("a2".into()), ..token() };
+    let (token, key) = (room.token(leader).await, key());
+    let mut ask = enrol(&token, &key, "l2");
+    if let Ask::Enrol { role, .. } = &mut ask {
+        *role = MemberRole::Leader;
+    }
+    let Answer::Enrolled(enrolled) = room.ask(ask, None).await.unwrap() else { panic!("not enrolled") };
+    let link = peer(&enrolled.certificate);
+    let certify = || room.ask(Ask::CertifyArea { request: request(&key) }, Some(Arc::clone(&link)));
+    let answers = futures_util::future::join_all((0..1000).map(|_| certify())).await;
+    assert!(answers.iter().filter(|answer| answer.is_ok()).count() < 1000);
+    assert_eq!(code(certify().await), Code::Busy);
 }
 
 #[actix::test]

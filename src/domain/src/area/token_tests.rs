@@ -84,16 +84,30 @@ fn a_secret_fits_its_own_digest_and_no_other_text() {
     assert_eq!(format!("{one:?}"), "Secret(..)");
 }
 
+fn leader(area: &str) -> SpiffeId {
+    format!("spiffe://d/area/{area}/agent/l1").parse().unwrap()
+}
+
+#[test]
+fn a_token_is_for_the_leader_that_made_it_and_still_hard_to_guess() {
+    let token = JoinToken::new([7; 32], &leader("a1"), "fog.example:8444".into(), &Fixed(9));
+    assert!(token.is_for(&leader("a1")) && !token.is_for(&leader("a2")));
+    assert_eq!(token.secret.bytes()[..20], [9; 20]);
+    let read: JoinToken = token.to_string().parse().unwrap();
+    assert!(read.is_for(&leader("a1")));
+    assert!(!JoinToken { secret: Secret::from([9; 32]), ..read }.is_for(&leader("a1")));
+}
+
 #[test]
 fn a_token_shows_its_secret_only_where_it_is_printed_on_purpose() {
-    let token = JoinToken::new([7; 32], "fog.example:8444".into(), &Fixed(9));
-    assert!(token.to_string().contains(&BASE64_URL_SAFE_NO_PAD.encode([9; 32])));
+    let token = JoinToken::new([7; 32], &leader("a1"), "fog.example:8444".into(), &Fixed(9));
+    assert!(token.to_string().contains(&BASE64_URL_SAFE_NO_PAD.encode(token.secret.bytes())));
     assert!(!format!("{token:?}").contains("CQkJ"));
 }
 
 #[test]
 fn lines_that_are_no_tokens_are_refused_with_what_is_wrong() {
-    let good = JoinToken::new([7; 32], "fog.example:8444".into(), &Fixed(9)).to_string();
+    let good = JoinToken::new([7; 32], &leader("a1"), "fog.example:8444".into(), &Fixed(9)).to_string();
     let (token, _) = good.split_once('@').unwrap();
     let part = |text| TokenError::Part(text);
     for (line, error) in [
@@ -118,7 +132,7 @@ fn lines_that_are_no_tokens_are_refused_with_what_is_wrong() {
 proptest! {
     #[test]
     fn what_is_printed_is_read_again(root: [u8; 32], byte: u8, host in "[a-z][a-z0-9.-]{0,60}", port in 1..=u16::MAX) {
-        let token = JoinToken::new(root, format!("{host}:{port}"), &Fixed(byte));
+        let token = JoinToken::new(root, &leader("a1"), format!("{host}:{port}"), &Fixed(byte));
         let line = token.to_string();
         prop_assert!(line.len() <= LONGEST_TOKEN);
         prop_assert!(line.parse::<JoinToken>().unwrap() == token);

@@ -88,7 +88,7 @@ fn raw(parts: Vec<Bytes>) -> Vec<Vec<u8>> {
 pub(super) async fn enrol(net: &Net, token: JoinToken, ask: EnrolAsk) -> Result<Enrolled, LinkError> {
     let address = token.address.clone();
     let joined = timeout(net.base.limits.join, async {
-        let mut visit = Visit::begin(net, token.address).await?;
+        let mut visit = Visit::begin(net, token.address.clone()).await?;
         let bundle = visit.bundle().await?;
         let named = |root: &Bytes| Sha256::digest(&root.0).as_slice() == token.root;
         let root = bundle.roots.into_iter().find(named).ok_or_else(|| {
@@ -101,6 +101,9 @@ pub(super) async fn enrol(net: &Net, token: JoinToken, ask: EnrolAsk) -> Result<
         let peer = visit.check(&trust, net.credentials.strict())?;
         if !matches!(peer.id.subject, Subject::Agent { .. }) || peer.unit != "leader" {
             return Err(visit.untrusted(format!("it is {}, which does not lead an area", peer.id)));
+        }
+        if !token.is_for(&peer.id) {
+            return Err(visit.untrusted(format!("it is {}, and another leader has made the token", peer.id)));
         }
         let EnrolAsk { request, role, device, area, names } = ask;
         let secret = token.secret.bytes().to_vec().into();

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 fn token(area: &Area, address: impl ToString) -> JoinToken {
     let root = Sha256::digest(&area.root.certificates()[0]).into();
-    JoinToken::new(root, address.to_string(), &*area.entropy)
+    JoinToken::new(root, &area.id("leader"), address.to_string(), &*area.entropy)
 }
 
 fn ask(key: &AgentKey) -> EnrolAsk {
@@ -70,12 +70,21 @@ async fn a_joiner_sends_its_secret_to_nobody_whose_root_is_another() {
     let error = soon(joiner.net.enrol(token(&area, member.address), ask(&key))).await.unwrap_err();
     assert!(matches!(&error, LinkError::Untrusted { reason, .. } if reason.contains("lead")), "{error}");
 
+    // Leaders below the same root, one of another area and one that was admitted here to lead one: neither has made it.
+    let sister = Agent::leader(&area.sister("a2"));
+    let mut guest = Agent::member(&area, "l2", "leader");
+    guest.address = guest.net.listen(guest.address).unwrap();
+    for other in [&sister, &guest] {
+        let error = soon(joiner.net.enrol(token(&area, other.address), ask(&key))).await.unwrap_err();
+        assert!(matches!(&error, LinkError::Untrusted { reason, .. } if reason.contains("another leader")), "{error}");
+    }
+
     // A leader that is revoked by its own area's list.
     let revoked = Agent::leader(&area);
     area.revoke(&[revoked.serial()]);
     let error = soon(joiner.net.enrol(token(&area, revoked.address), ask(&key))).await.unwrap_err();
     assert!(matches!(&error, LinkError::Untrusted { reason, .. } if reason.contains("revoked")), "{error}");
-    for agent in [between, liar, member, revoked] {
+    for agent in [between, liar, member, sister, guest, revoked] {
         assert!(agent.answers.secrets.lock().unwrap().is_empty());
     }
 }
