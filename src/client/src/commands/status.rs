@@ -31,7 +31,7 @@ pub(super) async fn status(session: &Session<'_>, args: &ShownArgs) -> Result<()
     report.insert("me".to_owned(), me);
     report.insert("agent".to_owned(), agent(session, &entry_point, metrics, &mut warnings).await);
     report.insert("store".to_owned(), store(metrics, &mut warnings));
-    report.insert("links".to_owned(), links(session).await);
+    report.insert("area".to_owned(), area(metrics));
     report.insert("services".to_owned(), services(session).await);
     report.insert("agreements".to_owned(), count(session, "agreement").await);
     warnings.extend(trust(session));
@@ -136,15 +136,15 @@ async fn agent(session: &Session<'_>, entry_point: &Value, metrics: Option<&str>
     })
 }
 
-/// The area that the agent has joined.
-async fn links(session: &Session<'_>) -> Value {
-    match first(session, "agent").await {
-        Some(agent) if agent.get("connected") == Some(&Value::Bool(true)) => {
-            json!({"leader": agent.get("leader_ip").cloned().unwrap_or_else(|| "unknown".into())})
-        }
-        Some(_) => json!("no area joined"),
-        None => json!("unknown"),
-    }
+/// Whether the agent is a member of an area, and how many others it is linked with. The metrics alone tell it.
+fn area(metrics: Option<&str>) -> Value {
+    // An agent that does not count its links knows nothing of areas.
+    let Some((metrics, links)) = metrics.and_then(|metrics| Some((metrics, metric(metrics, "mf2c_links")?))) else {
+        return json!("unknown");
+    };
+    let until = metric(metrics, "mf2c_member_expiry_timestamp_seconds");
+    let until = until.map(|seconds| Timestamp::from_millis((seconds.round() as i64).saturating_mul(1000)).to_string());
+    json!({"member": until.is_some(), "until": until, "links": links.round() as u64})
 }
 
 /// The value of a metric without labels.
@@ -257,9 +257,10 @@ fn screen(report: &Value, colour: bool) -> String {
             )
         }
     };
-    let links = match report.pointer("/links/leader") {
-        Some(leader) => format!("leader {}", output::cell(Some(leader))),
-        None => text("/links"),
+    let area = match report.pointer("/area/member").and_then(Value::as_bool) {
+        Some(true) => format!("member until {}, links to other agents: {}", text("/area/until"), text("/area/links")),
+        Some(false) => "the agent is no member of an area".to_owned(),
+        None => text("/area"),
     };
     let services = match report.pointer("/services/by status").and_then(Value::as_object) {
         None => "unknown".to_owned(),
@@ -274,7 +275,7 @@ fn screen(report: &Value, colour: bool) -> String {
         ("agent", agent),
         ("health", health),
         ("store", store),
-        ("links", links),
+        ("area", area),
         ("services", services),
         ("agreements", text("/agreements")),
     ];
@@ -322,6 +323,19 @@ mod tests {
     }
 
     #[test]
+    fn a_member_of_an_area_is_told_from_an_agent_alone_by_the_metrics() {
+        assert_eq!(area(None), json!("unknown"));
+        assert_eq!(area(Some("mf2c_mail_configured 0\n")), json!("unknown"));
+        let line = |metrics: &str| {
+            let report = json!({"area": area(Some(metrics))});
+            screen(&report, false).lines().find(|line| line.starts_with("area")).map(str::to_owned).unwrap()
+        };
+        assert_eq!(line("mf2c_links 0\n"), "area        the agent is no member of an area");
+        let member = "mf2c_member_expiry_timestamp_seconds 1560536184\nmf2c_links 2\n";
+        assert_eq!(line(member), "area        member until 2019-06-14T18:16:24.000Z, links to other agents: 2");
+    }
+
+    #[test]
     fn what_is_not_known_is_not_guessed() {
         let unknown =
             json!({"me": {"user": null}, "agent": {"url": "https://x"}, "store": "unknown", "warnings": ["w"]});
@@ -330,7 +344,7 @@ me          nobody: sign in with `mf2c login`
 agent       https://x, version unknown, role unknown
 health      unknown, readiness unknown
 store       unknown
-links       unknown
+area        unknown
 services    unknown
 agreements  unknown
 warning     w
