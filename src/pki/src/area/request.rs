@@ -139,16 +139,14 @@ impl PublicKeyData for Request {
 fn broken(error: &rustls::pki_types::pem::Error) -> String {
     use rustls::pki_types::pem::Error;
     let reason = match error {
-        Error::MissingSectionEnd { .. } => {
-            "its END line is missing; a text on one line has lost its line breaks: send files with \
-             `curl --data-binary`, as `--data` takes line breaks away"
-        }
+        Error::MissingSectionEnd { .. } => "its END line is missing",
         Error::IllegalSectionStart { .. } => "its BEGIN line is damaged",
         Error::Base64Decode(_) => "what it holds is not base64",
-        Error::NoItemsFound => "there is none; `curl --data` takes line breaks away: send files with `--data-binary`",
+        Error::NoItemsFound => "there is none",
         _ => "it cannot be read",
     };
-    format!("expected a PEM block `CERTIFICATE REQUEST`: {reason}")
+    // Curl takes the line breaks out of what it sends as a form.
+    format!("expected a PEM block `CERTIFICATE REQUEST`: {reason}; curl needs --data-binary to keep line breaks")
 }
 
 /// What kind of key it is, if it is strong enough.
