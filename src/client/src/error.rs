@@ -82,8 +82,9 @@ pub enum ClientError {
     /// The agent shows a certificate that nobody vouches for.
     #[error(
         "nobody known here vouches for the certificate of {url} ({reason}): compare its SHA-256 fingerprint with the one \
-         in the agent's log, and accept it with `mf2c login {url} --fingerprint {fingerprint}`, or name an authority \
-         with --ca"
+         in the agent's log, and accept it with `mf2c login {url} --fingerprint {fingerprint}`; an agent of an area \
+         shows a certificate of its area: write the root with `mf2c ca show --pem` where the authority is, and name \
+         that file with --ca"
     )]
     Untrusted {
         /// The agent.

@@ -288,7 +288,7 @@ fn serial(text: &str) -> Result<String, String> {
 fn token_id(text: &str) -> Result<String, String> {
     let name = text.strip_prefix("join-token/").unwrap_or(text);
     if name.starts_with("mf2c1.") {
-        return Err("this is the token itself, which nobody else should see: give its id, its third part".to_owned());
+        return Err("this is the token itself, which nobody else should see: give its id, the 16 digits between the hash and the secret".to_owned());
     }
     ResourceId::new("join-token", name).map(|id| id.name().to_owned()).map_err(|error| error.to_string())
 }

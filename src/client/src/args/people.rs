@@ -175,7 +175,7 @@ pub struct CertificateArgs {
     /// How long it holds, such as 90d or 12h [default: 30d]
     #[arg(long, value_name = "TIME", value_parser = ttl)]
     pub ttl: Option<u64>,
-    /// Write the files into this directory
+    /// Write the files into this directory, which is made if it is missing
     #[arg(long, value_name = "DIR", default_value = ".", hide_default_value = true)]
     pub out: PathBuf,
     /// Which agent.

@@ -1,8 +1,8 @@
 //! `user cert`: a key made on this machine, and a certificate for it by which an agent knows a user.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
@@ -26,6 +26,8 @@ pub(super) async fn cert(session: &Session<'_>, args: &CertificateArgs) -> Resul
     let key = AgentKey::generate().map_err(|error| ClientError::Failed(error.to_string()))?;
     let request = key.request(None, &args.name).map_err(|error| ClientError::Failed(error.to_string()))?;
     // Before anything is asked for, so that no certificate is made whose key cannot be kept.
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(&args.out);
+    made.map_err(|source| ClientError::Write { path: args.out.clone(), source })?;
     let mut drafts = Drafts::default();
     drafts.create(&key_path, 0o600, &key.to_pem())?;
     drafts.create(&certificate_path, 0o644, "")?;

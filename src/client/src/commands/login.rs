@@ -118,6 +118,9 @@ async fn believed(
         Err(ClientError::Untrusted { url, fingerprint, reason }) if terminal.person => {
             note(&format!("nobody known here vouches for the certificate of {url} ({reason})"));
             note(&format!("its SHA-256 fingerprint is {fingerprint}"));
+            note(
+                "an agent of an area renews its certificate: trust the root of `mf2c ca show --pem` with --ca instead",
+            );
             if !confirm("Does it match the fingerprint in the agent's log? Trust it from now on?")? {
                 return Err(ClientError::Failed("the certificate was not accepted: nothing was sent".to_owned()));
             }

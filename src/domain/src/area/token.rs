@@ -149,23 +149,28 @@ impl FromStr for JoinToken {
         if text.len() > LONGEST_TOKEN {
             return Err(TokenError::Form);
         }
-        let (token, address) = text.split_once('@').ok_or(TokenError::Form)?;
+        // The address is at the end, so it is the first to be lost.
+        let (token, address) = text.split_once('@').map_or((text, None), |(token, address)| (token, Some(address)));
         let mut parts = token.split('.');
         match parts.next() {
             Some("mf2c1") => {}
             Some(other) if other.starts_with("mf2c") => return Err(TokenError::Version),
             _ => return Err(TokenError::Form),
         }
-        let (Some(root), Some(id), Some(secret), None) = (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
-            return Err(TokenError::Form);
-        };
-        let root = unhex(root).ok_or(TokenError::Part("the first part is not 64 hexadecimal digits"))?;
+        let root = parts.next().ok_or(TokenError::Form)?;
+        let root = unhex(root).ok_or(TokenError::Part("the root's hash is not 64 hexadecimal digits"))?;
+        let id = parts.next().ok_or(TokenError::Part("the token's id and all that follows are missing"))?;
         if id.len() != 16 || !id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
-            return Err(TokenError::Part("the second part is not 16 hexadecimal digits"));
+            return Err(TokenError::Part("the token's id is not 16 hexadecimal digits"));
+        }
+        let secret = parts.next().ok_or(TokenError::Part("the secret and the address are missing"))?;
+        if parts.next().is_some() {
+            return Err(TokenError::Form);
         }
         let secret = BASE64_URL_SAFE_NO_PAD.decode(secret).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
-        let secret = secret.ok_or(TokenError::Part("the third part is not 32 bytes in base64url"))?;
+        let secret = secret.ok_or(TokenError::Part("the secret is not 43 characters of base64url"))?;
+        let address =
+            address.ok_or(TokenError::Part("the address is missing: expected `@HOST:PORT` behind the secret"))?;
         check_address(address)?;
         Ok(Self { root, id: id.to_owned(), secret: Secret(secret), address: address.to_owned() })
     }

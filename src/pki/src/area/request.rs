@@ -89,7 +89,7 @@ impl Request {
         // OpenSSL before 1.0 and some others write the longer label (RFC 7468, 7).
         let pem = pem.replace("NEW CERTIFICATE REQUEST", "CERTIFICATE REQUEST");
         let der = CertificateSigningRequestDer::from_pem_slice(pem.as_bytes())
-            .map_err(|error| RequestError::Form(format!("expected a PEM block `CERTIFICATE REQUEST` ({error})")))?;
+            .map_err(|error| RequestError::Form(broken(&error)))?;
         Self::from_der(&der)
     }
 
@@ -133,6 +133,20 @@ impl PublicKeyData for Request {
     fn algorithm(&self) -> &'static rcgen::SignatureAlgorithm {
         self.algorithm
     }
+}
+
+/// What is wrong with a text that should be PEM. The library's own words hold bytes of the text as numbers.
+fn broken(error: &rustls::pki_types::pem::Error) -> String {
+    use rustls::pki_types::pem::Error;
+    let reason = match error {
+        Error::MissingSectionEnd { .. } => "its END line is missing",
+        Error::IllegalSectionStart { .. } => "its BEGIN line is damaged",
+        Error::Base64Decode(_) => "what it holds is not base64",
+        Error::NoItemsFound => "there is none",
+        _ => "it cannot be read",
+    };
+    // Curl takes the line breaks out of what it sends as a form.
+    format!("expected a PEM block `CERTIFICATE REQUEST`: {reason}; curl needs --data-binary to keep line breaks")
 }
 
 /// What kind of key it is, if it is strong enough.

@@ -115,6 +115,13 @@ fn what_is_no_request_is_refused_with_the_reason() {
     for wrong in ["", "-----BEGIN CERTIFICATE REQUEST-----", &"x".repeat(100_000)] {
         assert!(matches!(Request::from_pem(wrong), Err(RequestError::Form(_))));
     }
+    let (begin, end) = ("-----BEGIN CERTIFICATE REQUEST-----", "-----END CERTIFICATE REQUEST-----");
+    for wrong in
+        [begin.to_owned(), format!("{begin}MIIB{end}"), format!("{begin}\nMIIB\n"), format!("{begin}\n!\n{end}\n")]
+    {
+        let told = Request::from_pem(&wrong).unwrap_err().to_string();
+        assert!(told.contains("--data-binary") && !told.contains('['), "{told}");
+    }
 }
 
 #[test]
