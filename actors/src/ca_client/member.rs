@@ -9,6 +9,10 @@ use mf2c_pki::area::{Membership, PeerIdentity, certificate_pem};
 use super::{CaClient, MembershipView};
 use crate::ports::World;
 
+/// What its people are told where the area has shut this agent out.
+pub(super) const REVOKED: &str = "the certificate of this agent has been revoked: join again with a new token that names this \
+                                  device (`mf2c token create --device ID` at the leader, `mf2c join TOKEN` here)";
+
 /// See the module.
 #[derive(Debug)]
 pub struct Member {
@@ -69,11 +73,7 @@ impl CaClient {
     pub(super) fn view(&self) -> Option<MembershipView> {
         let (member, membership) = (self.member.as_ref()?, self.credentials.membership()?);
         let (own, trust) = (&membership.own, self.credentials.trust());
-        let revoked = trust.is_revoked(own).then(|| {
-            "the certificate of this agent has been revoked: join again with a new token that names this device \
-             (`mf2c token create --device ID` at the leader, `mf2c join TOKEN` here)"
-                .to_owned()
-        });
+        let revoked = trust.is_revoked(own).then(|| REVOKED.to_owned());
         let expired = member
             .upkeep
             .has_expired(self.world.clock.now())

@@ -11,6 +11,7 @@ use mf2c_pki::area::AgentKey;
 
 use super::actor::{ask_own, expected};
 use super::arrival::{Arrival, failed};
+use super::member::REVOKED;
 use super::{CaClient, CaClientError};
 use crate::ports::LinkError;
 
@@ -93,6 +94,10 @@ impl CaClient {
             return self.area.failed(elapsed, &*self.world.entropy);
         };
         member.upkeep.failed(kind(error), now, elapsed, &*self.world.entropy);
+        if kind(error) != Failure::Final && member.trouble.as_deref() == Some(REVOKED) {
+            // That nobody answers at this moment does not change it.
+            return;
+        }
         member.tell(describe(error, member.upkeep.has_expired(now)));
     }
 
@@ -137,6 +142,8 @@ fn kind(error: &CaClientError) -> Failure {
 
 fn describe(error: &CaClientError, has_expired: bool) -> String {
     match (error, kind(error)) {
+        // The same words whoever says so, so that it is told once.
+        (CaClientError::Link(LinkError::Refused(WireError { code: Code::Revoked, .. })), _) => REVOKED.to_owned(),
         (CaClientError::Link(LinkError::Untrusted { .. }), _) => {
             format!("{error}; if the roots of the area have changed while this agent was away, {JOIN_AGAIN}")
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
+use mf2c_domain::area::upkeep::LOOK_EVERY;
 use mf2c_domain::time::Timestamp;
 use mf2c_fabric::wire::{Answer, Ask, AuthorityTrust, Bytes, Notice, TrustNews};
 use mf2c_pki::area::{ListError, PeerIdentity, Trust};
@@ -13,8 +14,9 @@ use super::member::Member;
 use super::{CaClient, CaClientError};
 use crate::certificate_authority::{HearRevoked, TakeUpper};
 
-/// The pause between two questions for news. What is urgent is told without being asked for.
-const ASK_EVERY: Duration = Duration::from_secs(300);
+/// The pause between two questions for news. What is urgent is told without being asked for, but not to an agent that has
+/// been shut out: that one learns it by asking.
+const ASK_EVERY: Duration = LOOK_EVERY;
 
 /// What of the news is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -172,6 +172,9 @@ impl CertificateAuthority {
             return Err(busy("the authority cannot store certificates at this moment: try again"));
         }
         if let Some((id, used)) = token {
+            if let Some((device, Standing { role, .. })) = &standing {
+                tracing::info!(device, %role, serial = used.serial, token = id, "admitted an agent");
+            }
             self.tokens.release(&id, Some(used));
         }
         if let Some((device, standing)) = standing {

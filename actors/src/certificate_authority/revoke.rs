@@ -19,6 +19,9 @@ use super::register::Entry;
 use super::{AuthorityError, CertificateAuthority, Revoke, RevokeTarget, load, record};
 use crate::resource_store::EditResource;
 
+/// What comes of it if the leader loses its own certificate: nobody opens a link to it any more.
+const SHUTS_OUT: &str = "to revoke its own certificate would shut out the whole area. It renews that by itself; to end the area, \
+                         stop the agent and remove `ca/` and `member/` from its data directory";
 /// The longest reason, in bytes.
 const LONGEST_REASON: usize = 500;
 
@@ -51,9 +54,9 @@ impl CertificateAuthority {
             RevokeTarget::Serial(text) => return self.find_serial(text, now).map(|serial| vec![serial]),
             RevokeTarget::Device(device) => {
                 if self.seat.as_ref().is_some_and(|seat| seat.state.device == *device) {
-                    return Err(AuthorityError::Refused(
-                        "this device is the one that holds the authority: revoke single certificates of it by their serial numbers".to_owned(),
-                    ));
+                    return Err(AuthorityError::Refused(format!(
+                        "this device leads the area: {SHUTS_OUT}; those of its users are revoked by their serial numbers"
+                    )));
                 }
                 // A door of the original knows devices by their common names.
                 let mut serials = self.register.valid_of_device(device, now);
@@ -95,6 +98,9 @@ impl CertificateAuthority {
             Some(_) if own => Err(AuthorityError::Refused(format!(
                 "{serial} is the authority's own certificate: change the root with `mf2c ca rotate`"
             ))),
+            Some(entry) if self.is_of_leader(entry, now) => Err(AuthorityError::Refused(format!(
+                "{serial} is the certificate with which this agent leads the area: {SHUTS_OUT}"
+            ))),
             Some(entry) => match entry.revoked {
                 Some(at) => Err(AuthorityError::Refused(format!("the certificate {serial} was revoked at {at}"))),
                 None if now >= self.last_use(entry) => {
@@ -103,6 +109,12 @@ impl CertificateAuthority {
                 None => Ok(serial),
             },
         }
+    }
+
+    /// Whether it is a certificate with which this agent shows itself to its members.
+    fn is_of_leader(&self, entry: &Entry, now: Timestamp) -> bool {
+        let is_here = self.seat.as_ref().is_some_and(|seat| entry.device.as_deref() == Some(&*seat.state.device));
+        is_here && entry.is_of_agent() && entry.revoked.is_none() && now < entry.until
     }
 
     /// Until when a certificate is of any use: that of an agent may be good for its own renewal after its end.

@@ -21,7 +21,7 @@ use mf2c_domain::area::spiffe::SpiffeId;
 use mf2c_domain::area::token::JoinToken;
 use mf2c_domain::entropy::Entropy;
 use mf2c_domain::time::{Clock, Timestamp};
-use mf2c_fabric::wire::{Answer, Ask, Bytes, Enrolled, Notice};
+use mf2c_fabric::wire::{Answer, Ask, Bytes, Code, Enrolled, Notice, WireError};
 use mf2c_pki::area::{ApiIdentity, Credentials, MemberFiles, Membership, PeerIdentity, Trust};
 use mf2c_store::engine::MemoryEngine;
 use mf2c_store::{Store, StoreOptions};
@@ -131,6 +131,9 @@ impl Link {
         check(&self.own.trust(), shown, true)
             .map_err(|error| LinkError::Untrusted { address: "leader:1".to_owned(), reason: error.to_string() })?;
         let shown = chain(&self.own).ok_or(LinkError::NoMembership)?;
+        if self.own.membership().is_some_and(|own| theirs.trust().is_revoked(&own.own)) {
+            return Err(LinkError::Refused(WireError::new(Code::Revoked, "revoked")));
+        }
         let peer = check(&theirs.trust(), shown, false).map_err(|error| Self::unreachable(&error.to_string()))?;
         Ok((authority, Some(Arc::new(peer))))
     }

@@ -206,6 +206,28 @@ async fn a_revocation_is_believed_told_and_kept_and_its_subject_says_so() {
 }
 
 #[actix::test]
+async fn who_is_shut_out_and_hears_no_list_learns_it_by_asking_and_joins_again() {
+    let (time, world) = world();
+    let (leader, child) = (agent("lead", &world), agent("kid", &world));
+    leader.init("pier").await;
+    let first = child.join_as_agent(&leader).await;
+    let target = RevokeTarget::Device("kid".to_owned());
+    leader.authority.send(Revoke { target, reason: None, by: Caller::agent() }).await.unwrap().unwrap();
+    settle(&leader).await;
+    pass(&time, 2 * MINUTE, MINUTE, &[&leader, &child], || ()).await;
+    assert!(!child.credentials.trust().is_revoked(&child.membership().own));
+    let trouble = child.view().await.unwrap().trouble.unwrap();
+    assert!(trouble.contains("has been revoked") && trouble.contains("mf2c token create --device ID"), "{trouble}");
+    child.link.cut.store(true, Ordering::Relaxed);
+    pass(&time, 20 * HOUR, 10 * MINUTE, &[&leader, &child], || ()).await;
+    assert_eq!(child.view().await.unwrap().trouble, Some(trouble), "whether or not anybody answers");
+    child.link.cut.store(false, Ordering::Relaxed);
+    let token = leader.token(MemberRole::Agent, None, Some("kid")).await;
+    let again = child.join(&leader, token, MemberRole::Agent).await.unwrap();
+    assert!(again.serial != first.serial && again.trouble.is_none());
+}
+
+#[actix::test]
 async fn roots_are_believed_of_the_leader_and_of_nobody_else() {
     let (_, world) = world();
     let (leader, child, other) = (agent("lead", &world), agent("kid", &world), agent("other", &world));

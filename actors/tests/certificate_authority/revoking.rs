@@ -74,6 +74,22 @@ async fn a_serial_number_is_taken_as_openssl_writes_it_and_others_are_named() {
 }
 
 #[actix::test]
+async fn the_leader_does_not_revoke_the_certificate_that_its_area_hangs_on() {
+    let room = room().await;
+    let renew = Ask::Renew { request: request(&key()), names: vec![] };
+    let Answer::Enrolled(own) = room.ask_own(renew).await.unwrap() else { panic!() };
+    let before = room.view().await;
+    for target in [RevokeTarget::Serial(serial(&own.certificate)), RevokeTarget::Device(OWN.into())] {
+        let refused = room.revoke(target).await.unwrap_err();
+        assert!(matches!(refused, AuthorityError::Refused(_)));
+        let said = refused.to_string();
+        assert!(said.contains("shut out the whole area") && said.contains("`ca/` and `member/`"), "{said}");
+    }
+    let after = room.view().await;
+    assert_eq!((after.revoked, after.list_number), (0, before.list_number));
+}
+
+#[actix::test]
 async fn a_user_revokes_his_own_certificate_and_no_other() {
     let room = room().await;
     let certify = |name: &str| Ask::CertifyUser { request: request(&key()), name: name.into(), ttl: 3600 };

@@ -37,7 +37,9 @@ pub(super) fn ca(command: CaCommand, around: &Surroundings) -> Result<(), Failur
                     "the new root is believed beside the old one; when every member has heard of it, drop the old one \
                      with `mf2c ca rotate --finish`, or wait for `pki.overlap`"
                 }
-                _ => "only the new root is believed from now on",
+                _ => {
+                    "only the new root is believed from now on; members that were away since it was made need a new join token"
+                }
             });
             Ok(())
         }

@@ -148,19 +148,25 @@ impl AreaDoors {
                     _ => return Err(Refusal::new(exit::USAGE, "expected a serial number, a device or a user")),
                 };
                 let revoked = ask(&self.revoke, Revoke { target, reason, by: Caller::agent() }).await?;
-                let serials = revoked.map_err(|error| of_authority(&error))?;
+                let serials = match revoked {
+                    Ok(serials) => serials,
+                    Err(error) => return Err(self.hindered(error).await),
+                };
                 tracing::info!(?serials, "revoked certificates by a command on this machine");
                 Ok(json!({ "serials": serials }))
             }
             Request::Rotate { finish } => {
-                let view = ask(&self.rotate, Rotate { finish }).await?.map_err(|error| of_authority(&error))?;
+                let view = match ask(&self.rotate, Rotate { finish }).await? {
+                    Ok(view) => view,
+                    Err(error) => return Err(self.hindered(error).await),
+                };
                 tracing::info!(finish, roots = ?view.roots, "changed the root by a command on this machine");
                 self.shown(Some(view)).await
             }
-            Request::RevocationList => {
-                let pem = ask(&self.list, RevocationList).await?.map_err(|error| of_authority(&error))?;
-                Ok(json!({ "pem": pem }))
-            }
+            Request::RevocationList => match ask(&self.list, RevocationList).await? {
+                Ok(pem) => Ok(json!({ "pem": pem })),
+                Err(error) => Err(self.hindered(error).await),
+            },
             Request::CreateToken(new) => self.create(new).await,
             Request::ListTokens => self.tokens(),
             Request::DeleteToken { id } => self.delete(&id).await,
@@ -188,6 +194,28 @@ impl AreaDoors {
         }))
     }
 
+    /// The refusal, and for a member where its command belongs.
+    async fn hindered(&self, error: AuthorityError) -> Refusal {
+        let refusal = of_authority(&error);
+        let has_none = match error {
+            AuthorityError::None => true,
+            AuthorityError::NotFound(_) => {
+                matches!(ask(&self.show, ShowAuthority).await, Ok(Err(AuthorityError::None)))
+            }
+            _ => false,
+        };
+        match self.membership().await {
+            Ok(Some(member)) if has_none => {
+                let found = if matches!(error, AuthorityError::None) { String::new() } else { format!("{error}; ") };
+                let leader = member.leader;
+                let message =
+                    format!("{found}this agent is a member: run this at the agent that leads the area ({leader})");
+                Refusal::new(refusal.exit, message)
+            }
+            _ => refusal,
+        }
+    }
+
     /// Where others find this agent; empty while nothing listens.
     fn address(&self) -> Result<String, Refusal> {
         if !self.advertise.is_empty() {
@@ -211,7 +239,9 @@ impl AreaDoors {
             None => self.address()?,
         };
         if address.is_empty() {
-            ask(&self.show, ShowAuthority).await?.map_err(|error| of_authority(&error))?;
+            if let Err(error) = ask(&self.show, ShowAuthority).await? {
+                return Err(self.hindered(error).await);
+            }
             let reason = "nothing listens for other agents, the log tells why: mend `link.listen` and restart the agent, \
                           or name with --address where they are let in";
             return Err(Refusal::new(exit::FAILED, reason));
@@ -225,7 +255,10 @@ impl AreaDoors {
             address,
             without_secret: new.without_secret,
         };
-        let token = ask(&self.token, message).await?.map_err(|error| of_authority(&error))?;
+        let token = match ask(&self.token, message).await? {
+            Ok(token) => token,
+            Err(error) => return Err(self.hindered(error).await),
+        };
         tracing::info!(token = token.id, role = %new.role, "made a join token by a command on this machine");
         let id = ResourceId::new("join-token", &token.id).ok();
         let expires = id.and_then(|id| self.read(id.as_str())).map(|token| token["expires"].clone());

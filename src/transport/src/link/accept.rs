@@ -11,7 +11,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::{StartHandshake, TlsStream};
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::Refusal;
 use super::counters::count;
@@ -184,6 +184,7 @@ async fn hello(
     let (mut stream, error) = match opened {
         Ok(peer) => match net.open(stream, decoder, peer, checked_with) {
             Ok(link) => {
+                info!(peer = %identity.id, source = %from, "a link of a member is open");
                 if lacks(&link.peer.trust, &net.credentials.trust()) {
                     net.push_trust(&link, link.peer.trust.clone());
                 }
