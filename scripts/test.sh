@@ -56,6 +56,8 @@ need_packages() {
     # libFuzzer is C++.
     [[ $fuzz == no ]] || compiles c++ "${CXX:-c++}" string || missing+=(g++)
     command -v curl >/dev/null || missing+=(curl ca-certificates)
+    # The judge of what certificates hold.
+    command -v openssl >/dev/null || missing+=(openssl)
     ((${#missing[@]} == 0)) || install "${missing[@]}"
 }
 

@@ -38,7 +38,8 @@ pub(super) fn ca(command: CaCommand, around: &Surroundings) -> Result<(), Failur
                      with `mf2c ca rotate --finish`, or wait for `pki.overlap`"
                 }
                 _ => {
-                    "only the new root is believed from now on; members that were away since it was made need a new join token"
+                    "only the new root is believed from now on; members that were away until their certificates ended \
+                     need a new join token"
                 }
             });
             Ok(())
