@@ -222,7 +222,8 @@ fn each_bad_token_has_a_refusal_of_its_own() {
     let boat = start().agent();
     let join = |token: &str| ask(&boat, &["join", token]);
 
-    join("mf2c1.aa").expect(2).tells(&["this is no join token", "mf2c token create"]);
+    join("token").expect(2).tells(&["this is no join token", "mf2c token create"]);
+    join("mf2c1.aa").expect(2).tells(&["this join token is not complete", "the root's hash"]);
     join("mf2c2.aa.bb.cc@h:1").expect(2).tells(&["update mf2c on this machine"]);
     let good = token(&harbour, &[]);
     join(&good.replace("@127.0.0.1:", "@")).expect(2).tells(&["not HOST:PORT"]);
@@ -363,7 +364,7 @@ fn an_agent_joins_at_its_start_once() {
     let boat = |join: &str| start().data_dir(&data).arguments(["--join", join]);
 
     boat(&place).refused().expect(1).tells(&["cannot read the token in", "No such file"]);
-    boat("mf2c1.aa").refused().expect(2).tells(&["this is no join token"]);
+    boat("mf2c1.aa").refused().expect(2).tells(&["this join token is not complete"]);
     let good = token(&harbour, &[]);
     let (bare, _) = good.split_once('@').unwrap();
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
