@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use mf2c_tests::{Agent, Start, curl, eventually, let_pass, mf2c, timed};
@@ -228,16 +228,14 @@ fn believed_roots(agent: &Agent) -> usize {
     shown(agent)["membership"]["roots"].as_array().unwrap().len()
 }
 
-/// Handshakes without a pause, on both agents, until it is stopped; how many there were. One that fails is a panic.
-fn keep_shaking(agents: [&Agent; 2], roots: &str, going: &AtomicBool) -> usize {
-    let mut count = 0;
+/// Handshakes without a pause, on both agents, until it is stopped; each is counted. One that fails is a panic.
+fn keep_shaking(agents: [&Agent; 2], roots: &str, going: &AtomicBool, count: &AtomicUsize) {
     while going.load(Ordering::Relaxed) {
         for agent in agents {
-            assert!(believed(agent, roots), "handshake {count}, {roots}: {}", agent.log());
-            count += 1;
+            assert!(believed(agent, roots), "after {count:?} handshakes, {roots}: {}", agent.log());
+            count.fetch_add(1, Ordering::Relaxed);
         }
     }
-    count
 }
 
 #[test]
@@ -251,21 +249,26 @@ fn handshakes_without_a_pause_survive_each_step_of_a_change_of_roots_and_who_was
     eventually("the links", || links(&leader) == 2.0);
     assert!(off.stop("TERM").success());
     let during = |roots: &str, step: &[&str], left: usize| {
-        let going = AtomicBool::new(true);
+        let (going, count) = (AtomicBool::new(true), AtomicUsize::new(0));
         std::thread::scope(|scope| {
-            let shaking = scope.spawn(|| keep_shaking([&leader, &member], roots, &going));
-            let_pass(Duration::from_millis(500));
+            let shaking = scope.spawn(|| keep_shaking([&leader, &member], roots, &going, &count));
+            let some = || {
+                let before = count.load(Ordering::Relaxed);
+                eventually("handshakes", || shaking.is_finished() || count.load(Ordering::Relaxed) >= before + 20);
+            };
+            some();
             told(leader.data_dir(), step);
-            eventually("the step at the member", || believed_roots(&member) == left);
-            let_pass(Duration::from_millis(500));
+            eventually("the step at the member", || shaking.is_finished() || believed_roots(&member) == left);
+            some();
             going.store(false, Ordering::Relaxed);
-            shaking.join().expect("a handshake failed")
-        })
+            shaking.join().expect("a handshake failed");
+        });
     };
-    let count = during(&roots(&leader, &place, "old.pem"), &["ca", "rotate"], 2)
-        + during(&roots(&leader, &place, "both.pem"), &["ca", "rotate", "--finish"], 1);
-    assert!(count > 40, "{count} handshakes");
+    let opened = figure(&member, "mf2c_links_total");
+    during(&roots(&leader, &place, "old.pem"), &["ca", "rotate"], 2);
+    during(&roots(&leader, &place, "both.pem"), &["ca", "rotate", "--finish"], 1);
     assert_eq!(links(&leader), 1.0);
+    assert_eq!(figure(&member, "mf2c_links_total"), opened, "the link is the one that it was");
 
     // Its certificate still holds, so it knows its leader, who tells it.
     let off = place.start("off").agent();
