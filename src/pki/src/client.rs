@@ -9,16 +9,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use mf2c_domain::time::Timestamp;
 use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::client::danger::{ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme,
-    SupportedCipherSuite,
-};
+use rustls::{CertificateError, ClientConfig, DistinguishedName, Error, RootCertStore, SupportedCipherSuite};
 
 use crate::files::read_chain;
 use crate::identity::validity;
+use crate::signatures::signatures_by;
 use crate::{PkiError, ServerIdentity, provider};
 
 /// The SHA-256 of a certificate.
@@ -227,27 +225,7 @@ impl ServerCertVerifier for Judge {
         verdict
     }
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
-    }
+    signatures_by!(|it| &it.provider.signature_verification_algorithms);
 
     fn root_hint_subjects(&self) -> Option<&[DistinguishedName]> {
         None

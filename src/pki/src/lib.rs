@@ -12,6 +12,7 @@ mod files;
 pub mod flocker;
 mod identity;
 mod selfsigned;
+mod signatures;
 
 use std::{path::PathBuf, sync::Arc};
 
