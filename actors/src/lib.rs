@@ -3,11 +3,15 @@
 
 pub mod account_manager;
 pub mod ca_client;
+pub mod categoriser;
 pub mod certificate_authority;
+pub mod discovery;
 pub mod hasher;
 pub mod inventory;
+pub mod leadership;
 pub mod mailer;
 pub mod ports;
+pub mod replicator;
 pub mod resource_store;
 pub mod session_manager;
 pub mod supervisor;

@@ -1,18 +1,21 @@
 //! What the actors need of the world, given to them at start.
 
 use std::future::Future;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mf2c_domain::area::role::MemberRole;
 use mf2c_domain::area::spiffe::SpiffeId;
+use mf2c_domain::area::standing::AreaPeer;
 use mf2c_domain::area::token::JoinToken;
 use mf2c_domain::entropy::Entropy;
 use mf2c_domain::people::mail::Mail;
 use mf2c_domain::time::Clock;
 use mf2c_domain::webhook::attempt;
-use mf2c_fabric::wire::{Answer, Ask, Enrolled, Notice, WireError};
+use mf2c_fabric::wire::hello::Scope;
+use mf2c_fabric::wire::{Answer, Ask, Enrolled, Hello, Notice, WireError};
 use mf2c_pki::area::{PeerIdentity, Trust};
 use thiserror::Error;
 
@@ -90,6 +93,71 @@ pub trait AuthorityTransport: Send + Sync {
     fn tell(&self, notice: Notice);
 }
 
+/// The links of this agent to others of its area and above, as the actors of the area use them.
+pub trait AreaNet: Send + Sync {
+    /// Keeps a link to each of these open from now on, besides the one of [`AuthorityTransport::lead_to`]; links that were
+    /// dialled to others are closed.
+    fn keep(&self, targets: Vec<AreaPeer>);
+
+    /// What this agent says of itself in every Hello from now on.
+    fn introduce(&self, introduction: Introduction);
+
+    /// Queues a notice on one link. It never waits.
+    ///
+    /// # Errors
+    /// [`SendError`]; the notice was not queued.
+    fn send(&self, link: u64, notice: &Notice) -> Result<(), SendError>;
+
+    /// Asks over one link.
+    fn ask_over(&self, link: u64, ask: Ask, within: Duration) -> LinkAnswer<Answer>;
+
+    /// Closes one link.
+    fn close(&self, link: u64, why: WireError);
+
+    /// Where else agents may be found that are looked for, by what was discovered: hints, never trusted.
+    fn hint(&self, id: &SpiffeId, address: String);
+}
+
+/// See [`AreaNet::introduce`].
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Introduction {
+    /// `agent`, `backup`, `leader` or `cloud`.
+    pub role: String,
+    /// The highest term of leadership that it knows.
+    pub term: u64,
+}
+
+/// Why a notice was not queued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum SendError {
+    /// The link has ended.
+    #[error("the link has ended")]
+    Gone,
+    /// Too much waits on the link: it is to be tried again when something was taken.
+    #[error("too much waits on the link")]
+    Full,
+    /// The notice does not fit into a frame of the peer.
+    #[error("{0} bytes are more than the peer takes")]
+    TooLarge(usize),
+}
+
+/// A link that is open.
+#[derive(Debug, Clone)]
+pub struct OpenLink {
+    /// Its number, which no other link of this agent ever has.
+    pub number: u64,
+    /// Whom the certificate of the other end names.
+    pub peer: Arc<PeerIdentity>,
+    /// What the other end said of itself. It agrees with the certificate.
+    pub hello: Arc<Hello>,
+    /// The address of the other end.
+    pub address: SocketAddr,
+    /// Whether the other end opened it.
+    pub accepted: bool,
+    /// What it is for.
+    pub scope: Scope,
+}
+
 /// What a joiner says of itself.
 #[derive(Debug, Clone)]
 pub struct EnrolAsk {
@@ -142,6 +210,20 @@ pub trait LinkService: Send + Sync {
 
     /// A peer tells something.
     fn notice(&self, notice: Notice, peer: Arc<PeerIdentity>);
+
+    /// A link was opened. It is called before anything is heard on it.
+    fn opened(&self, _link: OpenLink) {}
+
+    /// A link has ended. Nothing is heard on it any more.
+    fn closed(&self, _number: u64) {}
+
+    /// A word on a stream or on who leads. It must not wait.
+    ///
+    /// # Errors
+    /// Why the link must be closed: the peer says more than it may, or what makes no sense.
+    fn heard(&self, _link: u64, _notice: Notice) -> Result<(), WireError> {
+        Ok(())
+    }
 }
 
 /// An answer in the making.

@@ -11,6 +11,8 @@ use std::time::Duration;
 use actix::prelude::*;
 use mf2c_domain::caller::Caller;
 use mf2c_domain::id::ResourceId;
+use mf2c_store::record::NodeId;
+use mf2c_store::replica::{Applied, Inflow};
 use mf2c_store::{Command, Delete, Edit, IfMatch, NewDocument, StoreError, Writer, Written};
 use serde_json::{Map, Value};
 use tokio::sync::oneshot;
@@ -54,6 +56,41 @@ pub struct DeleteResource {
     pub if_match: Option<IfMatch>,
     /// Who asks.
     pub by: Caller,
+}
+
+/// Takes over changes of another agent: all of the flow or nothing. Answered when they are on disk.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Applied, StoreError>")]
+pub struct ApplyInflow(pub Inflow);
+
+/// Sets attributes of a replica that this agent observes itself, see [`Writer::observe`].
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), StoreError>")]
+pub struct Observe {
+    /// Which document.
+    pub id: ResourceId,
+    /// The attributes.
+    pub seen: Map<String, Value>,
+}
+
+/// Removes all documents of another origin; the number of them.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<usize, StoreError>")]
+pub struct ForgetOrigin(pub NodeId);
+
+/// Begins a new life of the store, see [`Writer::renew_incarnation`].
+#[derive(Debug, Message)]
+#[rtype(result = "Result<u64, StoreError>")]
+pub struct RenewIncarnation;
+
+/// Keeps something small, see [`Writer::keep_state`]. Answered when it is on disk.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), StoreError>")]
+pub struct KeepState {
+    /// Under which name: `raft/harbour`.
+    pub key: String,
+    /// What; nothing removes it.
+    pub value: Option<Vec<u8>>,
 }
 
 /// Keeps the cursors of those who follow the change log; none forgets one. Answered when they are on disk.
@@ -170,5 +207,45 @@ impl Handler<KeepCursors> for ResourceStore {
         let kept = self.writer.keep_cursors(&cursors);
         self.watch_failure(ctx);
         kept
+    }
+}
+
+impl Handler<ApplyInflow> for ResourceStore {
+    type Result = ResponseFuture<Result<Applied, StoreError>>;
+
+    fn handle(&mut self, _: ApplyInflow, _: &mut Context<Self>) -> Self::Result {
+        todo!("store builder: joins the group commit")
+    }
+}
+
+impl Handler<Observe> for ResourceStore {
+    type Result = Result<(), StoreError>;
+
+    fn handle(&mut self, Observe { id, seen }: Observe, _: &mut Context<Self>) -> Self::Result {
+        self.writer.observe(&id, seen)
+    }
+}
+
+impl Handler<ForgetOrigin> for ResourceStore {
+    type Result = Result<usize, StoreError>;
+
+    fn handle(&mut self, ForgetOrigin(origin): ForgetOrigin, _: &mut Context<Self>) -> Self::Result {
+        self.writer.forget(&origin)
+    }
+}
+
+impl Handler<RenewIncarnation> for ResourceStore {
+    type Result = Result<u64, StoreError>;
+
+    fn handle(&mut self, _: RenewIncarnation, _: &mut Context<Self>) -> Self::Result {
+        todo!("store builder: entropy")
+    }
+}
+
+impl Handler<KeepState> for ResourceStore {
+    type Result = Result<(), StoreError>;
+
+    fn handle(&mut self, KeepState { key, value }: KeepState, _: &mut Context<Self>) -> Self::Result {
+        self.writer.keep_state(&key, value)
     }
 }

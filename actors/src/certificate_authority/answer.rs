@@ -64,7 +64,7 @@ impl CertificateAuthority {
                 let device = peer.id.device().unwrap_or_default().to_owned();
                 self.certify_user(&request, device, name, ttl)
             }
-            Ask::Unknown => Err(WireError::new(Code::Version, "the authority does not know this question")),
+            _ => Err(WireError::new(Code::Version, "the authority does not know this question")),
         }
     }
 

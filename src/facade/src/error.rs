@@ -149,6 +149,8 @@ impl From<StoreError> for ApiError {
             StoreError::Conflict { id } => Self::new(StatusCode::CONFLICT, text).about(id.as_str()),
             StoreError::Forbidden { id } => Self::forbidden(id),
             StoreError::Stale { id, .. } => Self::new(StatusCode::PRECONDITION_FAILED, text).about(id.as_str()),
+            StoreError::Elsewhere { id, .. } => Self::new(StatusCode::CONFLICT, text).about(id.as_str()),
+            StoreError::Inflow(_) => Self::new(StatusCode::CONFLICT, text),
             StoreError::Schema(_) | StoreError::Cursor(_) => Self::bad_request(text),
             StoreError::TooLarge { .. } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, text),
             StoreError::Full { .. } => {

@@ -35,6 +35,17 @@ pub enum StoreError {
         /// Its entity tag now.
         current: String,
     },
+    /// The document belongs to another agent, which alone orders its edits.
+    #[error("{id} belongs to another agent of the area, through which it must be changed")]
+    Elsewhere {
+        /// The resource.
+        id: ResourceId,
+        /// That agent's node.
+        origin: crate::record::NodeId,
+    },
+    /// Changes of another agent cannot be taken over.
+    #[error(transparent)]
+    Inflow(#[from] crate::replica::InflowError),
     /// The document would not satisfy its type.
     #[error(transparent)]
     Schema(#[from] SchemaError),

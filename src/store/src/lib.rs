@@ -15,6 +15,7 @@ mod identity;
 mod load;
 mod measure;
 pub mod record;
+pub mod replica;
 mod store;
 mod writer;
 

@@ -26,6 +26,7 @@ use crate::identity::Identity;
 use crate::load::load;
 use crate::measure::Histogram;
 use crate::record::{ChangeKind, ChangeRecord, DocumentRecord, NodeId};
+use crate::replica::{Digests, Progress, Replica, Start};
 use crate::writer::Writer;
 
 /// Bounds of a store.
@@ -119,6 +120,8 @@ pub struct Change {
     pub kind: ChangeKind,
     /// The whole document: the new one, or the last one if it was deleted.
     pub document: Vec<u8>,
+    /// For an edit, the top-level attributes that differ from the revision before; none where that is not known.
+    pub differs: Option<Vec<String>>,
 }
 
 impl Change {
@@ -284,6 +287,70 @@ impl Store {
         }
     }
 
+    /// How far this store has come with every origin, its own first.
+    #[must_use]
+    pub fn progress(&self) -> Vec<Progress> {
+        todo!("store builder")
+    }
+
+    /// How far this store has come with one origin.
+    #[must_use]
+    pub fn progress_of(&self, _origin: &NodeId) -> Option<Progress> {
+        todo!("store builder")
+    }
+
+    /// Whether the document is this agent's own; otherwise whose it is.
+    #[must_use]
+    pub fn origin_of(&self, _id: &str) -> Option<NodeId> {
+        todo!("store builder")
+    }
+
+    /// Where somebody who has come so far with these origins must begin to read this store's log.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the log cannot be read.
+    pub fn start_for(&self, _have: &[Progress]) -> Result<Start, EngineError> {
+        todo!("store builder")
+    }
+
+    /// The travelling documents of one origin behind `after` in the order of their ids, about `bytes` of them, and whether
+    /// those are the last.
+    ///
+    /// # Errors
+    /// [`EngineError`] if they cannot be read.
+    pub fn replicas(
+        &self,
+        _origin: &NodeId,
+        _after: Option<&str>,
+        _bytes: usize,
+    ) -> Result<(Vec<Replica>, bool), EngineError> {
+        todo!("store builder")
+    }
+
+    /// What the documents of these origins come to, each at its present sequence. It reads every document once.
+    ///
+    /// # Errors
+    /// [`EngineError`] if they cannot be read.
+    pub fn digests(&self, _of: &[NodeId]) -> Result<Digests, EngineError> {
+        todo!("store builder")
+    }
+
+    /// The documents of one origin in these buckets.
+    ///
+    /// # Errors
+    /// [`EngineError`] if they cannot be read.
+    pub fn replicas_in(&self, _origin: &NodeId, _buckets: &[u8]) -> Result<Vec<Replica>, EngineError> {
+        todo!("store builder")
+    }
+
+    /// Something small that an actor has kept with [`crate::Writer::keep_state`].
+    ///
+    /// # Errors
+    /// [`EngineError`] if it cannot be read.
+    pub fn state(&self, _key: &str) -> Result<Option<Vec<u8>>, EngineError> {
+        todo!("store builder")
+    }
+
     /// Tells when there is a new position. It never misses the newest one, however slow the subscriber.
     #[must_use]
     pub fn subscribe(&self) -> watch::Receiver<u64> {
@@ -361,6 +428,7 @@ fn change(position: u64, key: &[u8], value: &[u8]) -> Result<Change, String> {
         id: ResourceId::parse(record.id).map_err(|error| error.to_string())?,
         kind: record.kind,
         document: record.document.to_vec(),
+        differs: None,
     })
 }
 

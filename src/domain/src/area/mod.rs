@@ -3,6 +3,8 @@
 pub mod beacon;
 pub mod renewal;
 pub mod role;
+pub mod sighting;
 pub mod spiffe;
+pub mod standing;
 pub mod token;
 pub mod upkeep;

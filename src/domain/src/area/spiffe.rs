@@ -10,6 +10,7 @@
 use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// The longest trust domain, in bytes (SPIFFE-ID 2.1).
@@ -22,7 +23,8 @@ pub const LONGEST_DEVICE: usize = 128;
 const LONGEST_URI: usize = 2048;
 
 /// Whom a certificate names.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct SpiffeId {
     /// The deployment that all names belong to: lower-case letters, digits, `.`, `-`, `_`.
     pub trust_domain: String,
@@ -178,6 +180,20 @@ fn unescape(text: &str) -> Option<String> {
         }
     }
     String::from_utf8(bytes).ok().filter(|name| !name.is_empty())
+}
+
+impl From<SpiffeId> for String {
+    fn from(id: SpiffeId) -> Self {
+        id.to_string()
+    }
+}
+
+impl TryFrom<String> for SpiffeId {
+    type Error = SpiffeError;
+
+    fn try_from(text: String) -> Result<Self, SpiffeError> {
+        text.parse()
+    }
 }
 
 impl FromStr for SpiffeId {

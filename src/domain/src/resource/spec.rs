@@ -52,6 +52,12 @@ pub struct TypeSpec {
     pub form: Option<&'static Form>,
     /// What can be done with a member besides reading, editing and deleting.
     pub actions: &'static [Action],
+    /// Whether changes of its members travel to the area's leader, to its backups and to the cloud (`cluster.md` (g.4)).
+    pub travels: bool,
+    /// Attributes that whoever holds a replica sets by what it sees itself: they are no part of what travels.
+    pub observed: &'static [&'static str],
+    /// Whether only the newest state of a member matters: a slow reader may be spared what lies between.
+    pub coalesces: bool,
     /// Whether the store leaves the members' JSON on disk: there are many of them, and few are ever read.
     pub on_disk: bool,
 }
@@ -200,7 +206,7 @@ pub const COMMON: &[Field] = &[
 const USERS_MODIFY_RULES: &[Rule] = &[Rule::role("USER", Right::Modify)];
 /// Users may list and add.
 pub(super) const USERS_MODIFY: Acl = Acl::of_admin(USERS_MODIFY_RULES);
-const USERS_VIEW_RULES: &[Rule] = &[Rule::role("USER", Right::View)];
+pub(super) const USERS_VIEW_RULES: &[Rule] = &[Rule::role("USER", Right::View)];
 /// Users may list.
 pub(super) const USERS_VIEW: Acl = Acl::of_admin(USERS_VIEW_RULES);
 /// Everybody may list and users too, in the words of the original.
@@ -238,6 +244,9 @@ impl TypeSpec {
             form: None,
             actions: &[],
             on_disk: false,
+            travels: false,
+            observed: &[],
+            coalesces: false,
         }
     }
 
@@ -319,6 +328,27 @@ impl TypeSpec {
     #[must_use]
     pub const fn actions(mut self, actions: &'static [Action]) -> Self {
         self.actions = actions;
+        self
+    }
+
+    /// Sets [`TypeSpec::travels`].
+    #[must_use]
+    pub const fn travels(mut self) -> Self {
+        self.travels = true;
+        self
+    }
+
+    /// Sets [`TypeSpec::observed`].
+    #[must_use]
+    pub const fn observed(mut self, attributes: &'static [&'static str]) -> Self {
+        self.observed = attributes;
+        self
+    }
+
+    /// Sets [`TypeSpec::coalesces`].
+    #[must_use]
+    pub const fn coalesces(mut self) -> Self {
+        self.coalesces = true;
         self
     }
 

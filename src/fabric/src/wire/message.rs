@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::WireError;
 use super::later::or_unknown;
+use crate::leadership::LeadershipMessage;
+use crate::replication::StreamMessage;
 
 /// The version of the protocol that this program speaks.
 pub const PROTOCOL_VERSION: u16 = 1;
@@ -79,6 +81,15 @@ pub struct Hello {
     /// Changes when its store is lost.
     #[serde(default)]
     pub incarnation: u64,
+    /// Random at each start of the process: two that alternate under one identity are a clone.
+    #[serde(default)]
+    pub boot: u64,
+    /// The node of its store: 16 bytes.
+    #[serde(default)]
+    pub origin: Bytes,
+    /// Where it takes links itself: a port, or `host:port` where it knows its name; empty where it takes none.
+    #[serde(default)]
+    pub listen: String,
     /// Its wall clock, in milliseconds since 1970.
     pub clock: u64,
     /// What it can do beyond the version.
@@ -173,6 +184,17 @@ pub enum Ask {
         /// What the asker has.
         have: TrustNews,
     },
+    /// To edit or delete a document of the asked agent, or of one below it. Answered by [`Answer::Proposed`].
+    Propose(Proposed),
+    /// When the asked agent has last heard of another one. Answered by [`Answer::Heard`].
+    Probe {
+        /// The other's SPIFFE ID.
+        of: String,
+    },
+    /// A change of roles, by who has the authority to demand it. Answered by [`Answer::Done`].
+    ChangeRole(RoleChange),
+    /// The keys of the area's authority, for a backup to keep. Answered by [`Answer::Done`].
+    KeepAuthority(Succession),
     /// A question of a later version; answered by [`Code::Version`](super::Code::Version). It is never sent.
     Unknown,
 }
@@ -204,6 +226,81 @@ pub enum Answer {
         /// The certificate in DER.
         certificate: Bytes,
     },
+    /// See [`Ask::Propose`]: the revision that came out.
+    Proposed {
+        /// The sequence of the origin's change.
+        sequence: u64,
+        /// The document; none if it was deleted.
+        document: Option<Bytes>,
+    },
+    /// See [`Ask::Probe`]: milliseconds since then; none if it is not known.
+    Heard {
+        /// Milliseconds.
+        ago: Option<u64>,
+    },
+    /// It is done.
+    Done {
+        /// The term of leadership at which it was done.
+        term: u64,
+    },
+}
+
+/// See [`Ask::Propose`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proposed {
+    /// The term of leadership that the proposer knows; a lower one is refused.
+    pub term: u64,
+    /// The document.
+    pub id: String,
+    /// The node that orders its edits: 16 bytes.
+    pub origin: Bytes,
+    /// JSON of the attributes to set; none deletes the document.
+    pub changes: Option<Bytes>,
+    /// Attributes to remove.
+    #[serde(default)]
+    pub removed: Vec<String>,
+    /// Refuses it unless the document has one of these entity tags.
+    #[serde(default)]
+    pub if_match: Option<Vec<String>>,
+    /// Who asks: the name of a user, and whether he is an administrator.
+    pub by: (String, bool),
+    /// For an edit that was made while the origin was away: when it was made (a hybrid time), and on which of the origin's
+    /// changes it is based. Attributes that were changed later at the origin stay.
+    #[serde(default)]
+    pub made: Option<(u64, u64)>,
+    /// Makes a repetition of the same proposal harmless.
+    pub key: String,
+}
+
+/// See [`Ask::ChangeRole`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoleChange {
+    /// The term of leadership that the asker knows; a lower one is refused.
+    pub term: u64,
+    /// Whose role: a SPIFFE ID.
+    pub agent: String,
+    /// What it shall be: `leader`, `backup` or `agent`.
+    pub role: String,
+}
+
+/// See [`Ask::KeepAuthority`]. It goes from a leader to a backup of its own area and nowhere else.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Succession {
+    /// The term of leadership.
+    pub term: u64,
+    /// The private key of the area's authority in PEM. A secret.
+    pub key: Bytes,
+    /// Its certificates in PEM.
+    pub certificates: Bytes,
+    /// What else the authority remembers, in JSON.
+    pub state: Bytes,
+}
+
+/// Nothing of it is shown: it is a secret.
+impl fmt::Debug for Succession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Succession").field("term", &self.term).finish_non_exhaustive()
+    }
 }
 
 /// A membership, or a new certificate for it.
@@ -225,6 +322,10 @@ pub struct Enrolled {
 pub enum Notice {
     /// Roots, authorities or revocations have changed.
     Trust(AuthorityTrust),
+    /// A word on a stream of changes.
+    Stream(StreamMessage),
+    /// A word on who leads.
+    Leadership(LeadershipMessage),
     /// A notice of a later version. It is never sent.
     Unknown,
 }

@@ -9,5 +9,6 @@ mod message;
 pub use codec::{Decoder, PREFIX, decode, encode};
 pub use error::{Code, WireError};
 pub use message::{
-    Answer, Ask, AuthorityTrust, Bytes, Enrolled, Hello, Message, Notice, PROTOCOL_VERSION, Proof, TrustNews,
+    Answer, Ask, AuthorityTrust, Bytes, Enrolled, Hello, Message, Notice, PROTOCOL_VERSION, Proof, Proposed,
+    RoleChange, Succession, TrustNews,
 };

@@ -123,6 +123,7 @@ pub(super) mod tests {
             id: ResourceId::parse(id).unwrap(),
             kind,
             document: document.to_string().into_bytes(),
+            differs: None,
         }
     }
 

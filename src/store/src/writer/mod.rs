@@ -9,7 +9,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use mf2c_domain::acl::Acl;
+use mf2c_domain::entropy::Entropy;
+use mf2c_domain::id::ResourceId;
 use mf2c_domain::time::{Clock, HybridTime};
+use serde_json::{Map, Value};
 use tokio::sync::watch;
 
 use crate::catalog::{Catalog, Published};
@@ -19,6 +22,7 @@ use crate::engine::{Batch, Engine, EngineError, RESTORE_ADVICE, Space};
 use crate::error::StoreError;
 use crate::load::Loaded;
 use crate::record::{ChangeKind, ChangeRecord, DocumentRecord, NodeId};
+use crate::replica::{Applied, Inflow};
 use crate::store::{Counters, StoreOptions};
 use stage::Stage;
 pub(crate) use stage::assemble;
@@ -142,6 +146,44 @@ impl Writer {
             self.failed = Some(Failed { at: self.clock.elapsed(), tried: false, error });
             answer
         })
+    }
+
+    /// Takes over changes of other agents, each flow as a whole or not at all; all share one sync.
+    pub fn apply(&mut self, _flows: Vec<Inflow>) -> Vec<Result<Applied, StoreError>> {
+        todo!("store builder")
+    }
+
+    /// Sets observed attributes ([`mf2c_domain::resource::TypeSpec::observed`]) of a replica. It is logged with the sequence
+    /// 0 and does not travel.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::Schema`] for an attribute that is not observed, and the failures of the engine.
+    pub fn observe(&mut self, _id: &ResourceId, _seen: Map<String, Value>) -> Result<(), StoreError> {
+        todo!("store builder")
+    }
+
+    /// Removes all documents of another origin and what is known of its progress. It does not travel.
+    ///
+    /// # Errors
+    /// The failures of the engine.
+    pub fn forget(&mut self, _origin: &NodeId) -> Result<usize, StoreError> {
+        todo!("store builder")
+    }
+
+    /// Begins a new life of this store: its history has forked, as after a restore from a backup.
+    ///
+    /// # Errors
+    /// The failures of the engine.
+    pub fn renew_incarnation(&mut self, _entropy: &dyn Entropy) -> Result<u64, StoreError> {
+        todo!("store builder")
+    }
+
+    /// Keeps something small beside the documents, or removes it. It is no change, and nobody is told of it.
+    ///
+    /// # Errors
+    /// The failures of the engine.
+    pub fn keep_state(&mut self, _key: &str, _value: Option<Vec<u8>>) -> Result<(), StoreError> {
+        todo!("store builder")
     }
 
     /// Makes everything durable before the process ends.

@@ -40,7 +40,7 @@ fn of_a_later_version() -> WireError {
 /// What is taken of a notice. Roots and authorities come from above; from below, revocation lists alone, which are signed.
 pub(super) fn notice(peer: &Peer, notice: Notice, since_ping: u32) -> Option<Notice> {
     match notice {
-        Notice::Unknown => None,
+        Notice::Unknown | Notice::Stream(_) | Notice::Leadership(_) => None,
         notice if !peer.accepted => Some(notice),
         _ if since_ping > NOTICES => None,
         Notice::Trust(trust) if trust.lists.is_empty() => None,

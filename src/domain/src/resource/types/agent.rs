@@ -15,7 +15,8 @@ pub static SPEC: TypeSpec = TypeSpec::new(
     USERS_MODIFY,
     FIELDS,
 )
-.one_per_node();
+.one_per_node()
+.travels();
 
 const FIELDS: &[Field] = &[
     text("device_id").required("the device that the agent runs on: its hash, or its resource"),

@@ -15,7 +15,8 @@ pub static SPEC: TypeSpec = TypeSpec::new(
     USERS_MODIFY,
     FIELDS,
 )
-.state_is_logged("state");
+.state_is_logged("state")
+.travels();
 
 const FIELDS: &[Field] = &[
     one_of("state", STATES).required("whether it is assessed").or(Fill::Text("stopped")),

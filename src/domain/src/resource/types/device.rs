@@ -15,7 +15,8 @@ pub static SPEC: TypeSpec = TypeSpec::new(
     USERS_MODIFY,
     FIELDS,
 )
-.delete_is_logged();
+.delete_is_logged()
+.travels();
 
 const FIELDS: &[Field] = &[
     text("deviceID").required("the device's own identifier, 128 hexadecimal digits in practice"),

@@ -17,7 +17,10 @@ pub static SPEC: TypeSpec = TypeSpec::new(
     FIELDS,
 )
 .delete_is_logged()
-.state_is_logged("status");
+.state_is_logged("status")
+.travels()
+.observed(&["status"])
+.coalesces();
 
 const FIELDS: &[Field] = &[
     link("device").required("the device"),

@@ -17,7 +17,8 @@ pub static SPEC: TypeSpec = TypeSpec::new(
     FIELDS,
 )
 .verbs(Verbs::ADD_DELETE)
-.descending("timestamp");
+.descending("timestamp")
+.travels();
 
 const COLLECTION_RULES: &[Rule] = &[Rule::role("ANON", Right::All)];
 const COLLECTION: Acl = Acl::of_admin(COLLECTION_RULES);

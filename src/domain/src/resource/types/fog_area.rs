@@ -14,7 +14,8 @@ pub static SPEC: TypeSpec = TypeSpec::new(
     },
     USERS_MODIFY,
     FIELDS,
-);
+)
+.travels();
 
 const FIELDS: &[Field] = &[
     link("leaderDevice").required("the leader's device"),

@@ -18,7 +18,8 @@ pub static SPEC: TypeSpec = TypeSpec::new(
     FIELDS,
 )
 .numbers_as_text()
-.rework(drop_old_category);
+.rework(drop_old_category)
+.travels();
 
 const FIELDS: &[Field] = &[
     text("name").required("the name under which people choose it"),

@@ -14,7 +14,8 @@ pub static SPEC: TypeSpec = TypeSpec::new(
     },
     USERS_MODIFY,
     FIELDS,
-);
+)
+.travels();
 
 const FIELDS: &[Field] = &[
     link("device_id").required("the device"),

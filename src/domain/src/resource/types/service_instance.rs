@@ -15,7 +15,8 @@ pub static SPEC: TypeSpec = TypeSpec::new(
     USERS_MODIFY,
     FIELDS,
 )
-.state_is_logged("status");
+.state_is_logged("status")
+.travels();
 
 const FIELDS: &[Field] = &[
     text("user").required("who started it"),

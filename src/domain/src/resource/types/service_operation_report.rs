@@ -17,7 +17,8 @@ pub static SPEC: TypeSpec = TypeSpec::new(
     },
     USERS_MODIFY,
     FIELDS,
-);
+)
+.travels();
 
 const FIELDS: &[Field] = &[
     link("requesting_application_id").required("the service instance").also_called("serviceInstance"),

@@ -15,7 +15,8 @@ pub static SPEC: TypeSpec = TypeSpec::new(
     },
     USERS_MODIFY,
     FIELDS,
-);
+)
+.travels();
 
 const FIELDS: &[Field] = &[
     one_of("state", STATES).required("whether it is on offer").or(Fill::Text("stopped")),

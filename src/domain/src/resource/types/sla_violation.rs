@@ -14,7 +14,8 @@ pub static SPEC: TypeSpec = TypeSpec::new(
     },
     USERS_MODIFY,
     FIELDS,
-);
+)
+.travels();
 
 const FIELDS: &[Field] = &[
     link("agreement_id").required("the agreement"),

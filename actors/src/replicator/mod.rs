@@ -1,0 +1,90 @@
+//! `Replicator`: carries changes from child to leader to cloud and to backups. It gives the state machines of
+//! `mf2c_fabric::replication` their links, their store and their time.
+
+use actix::prelude::*;
+use mf2c_domain::id::ResourceId;
+use mf2c_fabric::replication::StreamMessage;
+use mf2c_fabric::wire::{Proposed, WireError};
+use mf2c_store::record::NodeId;
+use serde_json::{Map, Value};
+
+pub use crate::leadership::{LinkClosed, LinkOpened};
+use crate::ports::OpenLink;
+
+/// A peer says something on a stream.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct HeardStream {
+    /// On which link.
+    pub link: u64,
+    /// What.
+    pub message: StreamMessage,
+}
+
+/// Edits or deletes a document of another agent, by way of that agent.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Proposal, WireError>")]
+pub struct Propose {
+    /// The document.
+    pub id: ResourceId,
+    /// The node that orders its edits.
+    pub origin: NodeId,
+    /// Attributes to set; none deletes the document.
+    pub changes: Option<Map<String, Value>>,
+    /// Attributes to remove.
+    pub removed: Vec<String>,
+    /// Refuses it unless the document has one of these entity tags.
+    pub if_match: Option<Vec<String>>,
+    /// The name of the user who asks, and whether he is an administrator.
+    pub by: (String, bool),
+    /// Whether it may wait for an agent that is away, as a `proposal`.
+    pub may_wait: bool,
+}
+
+/// What became of a [`Propose`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Proposal {
+    /// It is done, and visible here.
+    Done,
+    /// It waits; this document tells of it.
+    Waiting(ResourceId),
+}
+
+/// A proposal of another agent, for a document of this one or of one below it.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<mf2c_fabric::wire::Answer, WireError>")]
+pub struct AnswerProposal {
+    /// Who proposes.
+    pub link_peer: std::sync::Arc<mf2c_pki::area::PeerIdentity>,
+    /// What.
+    pub proposed: Proposed,
+}
+
+/// How far each replica is behind, for people and metrics.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "Vec<Flow>")]
+pub struct Flows;
+
+/// One stream of changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flow {
+    /// The other end: a SPIFFE ID.
+    pub peer: String,
+    /// Whether changes go to it, or come from it.
+    pub outgoing: bool,
+    /// Changes that are not acknowledged yet, as far as is known.
+    pub behind: u64,
+    /// How old the oldest of them is, in milliseconds.
+    pub behind_millis: u64,
+    /// Changes that went over it since it was opened.
+    pub changes: u64,
+    /// Bytes of them, as they went over the wire.
+    pub bytes: u64,
+    /// Documents that anti-entropy has repaired since the agent started.
+    pub repaired: u64,
+    /// Whether a snapshot is under way.
+    pub snapshot: bool,
+}
+
+/// For [`LinkOpened`].
+pub type Link = OpenLink;

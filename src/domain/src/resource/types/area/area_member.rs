@@ -1,0 +1,36 @@
+//! `area-member`: what the leader of an area knows of one of its agents.
+
+use crate::resource::kind::{Field, any_text, boolean, nat, one_of, text, timestamp};
+use crate::resource::spec::{Names, TypeSpec, USERS_VIEW, USERS_VIEW_RULES, Verbs};
+
+/// The description of the type. The leader alone adds members; the name of one begins the `deviceID`.
+pub static SPEC: TypeSpec = TypeSpec::new(
+    Names {
+        name: "area-member",
+        title: "AreaMember",
+        tag: "areaMembers",
+        uri: "urn:mf2c:resource:AreaMember",
+        about: "an agent of the area as its leader sees it: what it is there, and whether it is in touch",
+    },
+    USERS_VIEW,
+    FIELDS,
+)
+.verbs(Verbs { add: false, edit: false, delete: true })
+.default_rules(USERS_VIEW_RULES)
+.state_is_logged("status")
+.travels();
+
+const FIELDS: &[Field] = &[
+    text("agent").required("whom its certificate names: a SPIFFE ID"),
+    text("device").required("its `deviceID`"),
+    text("area").required("its area"),
+    any_text("node").optional("the name in the ids of its own documents"),
+    any_text("address").optional("where it takes links from others, as host:port"),
+    one_of("role", &["agent", "backup", "leader"]).required("what it is in the area"),
+    one_of("status", &["connected", "disconnected", "unavailable"]).required("whether the leader is in touch with it"),
+    timestamp("lastContact").optional("when it was last heard of, where it is not connected"),
+    timestamp("staleSince").optional("since when its documents here may be behind its own"),
+    boolean("expected").optional("whether it is on the leader's list of children and has not come yet"),
+    nat("clockSkewMillis").optional("how far its clock differs, where that is worth a note").unit("ms"),
+    any_text("trouble").optional("what is wrong with it, for people"),
+];

@@ -1,0 +1,39 @@
+//! Who leads an area: consensus among its leader, its backups and a witness above, with the `raft` crate's state machine, and
+//! the rules around it. No I/O; time comes in as ticks (`cluster.md` (g.5)).
+
+use mf2c_domain::area::standing::AreaPeer;
+use serde::{Deserialize, Serialize};
+
+use crate::wire::Bytes;
+
+/// What agents say to each other about leadership. Each variant has a content.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LeadershipMessage {
+    /// A message of the consensus of an area, as the `raft` crate encodes it.
+    Raft {
+        /// Which area's.
+        area: String,
+        /// The encoded message.
+        message: Bytes,
+    },
+    /// Who leads, told by the leader to everybody in its area and above.
+    Lead(LeadClaim),
+}
+
+/// See [`LeadershipMessage::Lead`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeadClaim {
+    /// Which area.
+    pub area: String,
+    /// The term of leadership.
+    pub term: u64,
+    /// Who leads; it is the sender.
+    pub leader: AreaPeer,
+    /// Whether a majority consents.
+    pub full: bool,
+    /// Who holds the whole area besides.
+    pub backups: Vec<AreaPeer>,
+    /// Who is above.
+    pub upper: Option<AreaPeer>,
+}
