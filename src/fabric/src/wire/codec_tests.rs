@@ -84,7 +84,21 @@ fn hello() -> impl Strategy<Value = Hello> {
     (prop::collection::vec(any::<u16>(), 0..4), who, numbers, news()).prop_map(|(v, who, numbers, trust)| {
         let (node, area, role, features) = who;
         let (term, incarnation, clock, max_frame) = numbers;
-        Hello { v, node, area, role, term, incarnation, clock, features, max_frame, trust }
+        Hello {
+            v,
+            node,
+            area,
+            role,
+            term,
+            incarnation,
+            boot: 0,
+            origin: vec![].into(),
+            listen: String::new(),
+            clock,
+            features,
+            max_frame,
+            trust,
+        }
     })
 }
 
