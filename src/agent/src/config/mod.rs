@@ -39,8 +39,8 @@ pub use quantity::{HumanDuration, HumanSize, QuantityError};
 pub use settings::{Api, Auth, Config, Device, Limits, Log, Sensor, Store, Tls};
 pub use sources::Overrides;
 pub use words::{
-    AccessLog, AgentType, AuthHeader, CauGeneration, Election, KeyLabel, LogFormat, MailSecurity, MetricsReaders, Profile,
-    Role, UnknownWord,
+    AccessLog, AgentType, AuthHeader, CauGeneration, Election, KeyLabel, LogFormat, MailSecurity, MetricsReaders,
+    Profile, Role, UnknownWord,
 };
 
 use keys::Keys;
