@@ -2,17 +2,19 @@
 //!
 //! It is one task with one future, written by hand so that an idle link holds no buffer and its clocks are one timer.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::{FuturesUnordered, Stream as _};
 use mf2c_actors::ports::LinkError;
-use mf2c_fabric::wire::{Answer, Code, Decoder, Message, WireError, encode};
+use mf2c_fabric::wire::hello::Scope;
+use mf2c_fabric::wire::{Answer, Code, Decoder, Message, Notice, WireError, encode};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep};
@@ -21,12 +23,14 @@ use super::base::{Base, ahead};
 use super::counters::{add, count};
 use super::outbox::{Outbox, Written};
 use super::registry::{Asking, Command, Link, Orders};
-use super::rights;
+use super::rights::{self, Heard};
 
 /// Bytes that are read at once.
 const CHUNK: usize = 8192;
 /// Steps after which other tasks of the thread come first.
 const STEPS: usize = 128;
+/// Notices are counted within so much time.
+const COUNTED: Duration = Duration::from_secs(15);
 /// Bytes that are thrown away while a refusal travels.
 const LEFTOVERS: usize = 256 << 10;
 
@@ -63,6 +67,8 @@ struct Clocks {
     heard: Instant,
     /// When a sign of life is asked for.
     ping: Instant,
+    /// From when on notices are counted anew.
+    count: Instant,
     /// The frame that is being received must be complete.
     frame: Option<Instant>,
     /// The frame that is being sent must be taken.
@@ -80,35 +86,68 @@ pub(super) struct Session<T> {
     decoder: Decoder,
     outbox: Outbox,
     /// Our open questions.
-    asked: HashMap<u64, oneshot::Sender<Result<Answer, LinkError>>>,
+    asked: BTreeMap<u64, oneshot::Sender<Result<Answer, LinkError>>>,
     next_question: u64,
     /// The peer's open questions.
     serving: FuturesUnordered<Served>,
     served: Vec<u64>,
     notices: u32,
     clocks: Clocks,
+    /// After so much silence the peer is asked for a sign of life.
+    ping: Duration,
+    /// After so much silence it is given up.
+    dead: Duration,
+    /// Whether those who are told of links were told of this one.
+    announced: bool,
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
     /// A link whose Hellos have agreed. `decoder` may hold what the peer sent behind its Hello.
     pub(super) fn new(io: T, decoder: Decoder, link: Arc<Link>, orders: Orders, base: Arc<Base>) -> Self {
         let limits = &base.limits;
-        let sleep = Box::pin(tokio::time::sleep(limits.ping.min(base.until(link.peer.identity.not_after))));
+        let (ping, dead) = match link.peer.agreement.scope {
+            Scope::Area => (limits.ping, limits.dead),
+            Scope::Certification | Scope::Backup => (limits.far_ping, limits.far_dead),
+        };
+        // One of both asks, as long as it lives.
+        let ping = if link.peer.accepted { (ping + ping / 4).min(dead) } else { ping };
+        let sleep = Box::pin(tokio::time::sleep(ping.min(base.until(link.peer.identity.not_after))));
         let heard = ahead(Duration::ZERO);
-        let ping = heard + limits.ping;
-        let clocks = Clocks { sleep, heard, ping, frame: None, stall: None, finish: None };
+        link.heard.store(base.stamp(heard), Ordering::Relaxed);
+        let count = heard + COUNTED;
+        let clocks = Clocks { sleep, heard, ping: heard + ping, count, frame: None, stall: None, finish: None };
         let outbox = Outbox::new(limits.queue_frames, limits.queue_bytes);
         let serving = FuturesUnordered::new();
-        let asked = HashMap::new();
+        let asked = BTreeMap::new();
         let (next_question, served, notices) = (1, vec![], 0);
-        Self { io, base, link, orders, decoder, outbox, asked, next_question, serving, served, notices, clocks }
+        let announced = false;
+        Self {
+            io,
+            base,
+            link,
+            orders,
+            decoder,
+            outbox,
+            asked,
+            next_question,
+            serving,
+            served,
+            notices,
+            clocks,
+            ping,
+            dead,
+            announced,
+        }
     }
 
     /// Runs until the end, and says why it ended.
     pub(super) async fn run(mut self) -> End {
         let end = std::future::poll_fn(|cx| self.poll(cx)).await;
         self.serving.clear();
-        for (_, reply) in self.asked.drain() {
+        if self.announced && let Some(service) = self.base.service.get() {
+            service.closed(self.link.number);
+        }
+        for (_, reply) in std::mem::take(&mut self.asked) {
             let _ = reply.send(Err(end.to_error(self.link.peer.address.to_string())));
         }
         // What is rare does not make the task of every link larger.
@@ -129,6 +168,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
 
     /// One thing that can be done now.
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        if !self.announced && let Some(service) = self.base.service.get() {
+            self.announced = true;
+            service.opened(self.link.open_link());
+        }
         if let Poll::Ready(Ok(why)) = Pin::new(&mut self.orders.end).poll(cx) {
             return Poll::Ready(Err(End::Refuse(why)));
         }
@@ -206,7 +249,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
         if let Some(message) = self.decoder.next().map_err(End::Refuse)? {
             count(&self.base.counting.frames_in);
             self.clocks.heard = ahead(Duration::ZERO);
-            self.clocks.ping = self.clocks.heard + self.base.limits.ping;
+            self.clocks.ping = self.clocks.heard + self.ping;
+            self.link.heard.store(self.base.stamp(self.clocks.heard), Ordering::Relaxed);
             self.clocks.frame = None;
             return Poll::Ready(self.take(message));
         }
@@ -246,14 +290,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
                 }
                 Ok(())
             }
-            Message::Notice(notice) => {
-                self.notices = self.notices.saturating_add(1);
-                let notice = rights::notice(&self.link.peer, notice, self.notices);
-                if let (Some(notice), Some(service)) = (notice, self.base.service.get()) {
-                    service.notice(notice, Arc::clone(&self.link.peer.identity));
-                }
-                Ok(())
-            }
+            Message::Notice(notice) => self.hear(notice),
             Message::Request { id, deadline, ask } => {
                 if self.served.contains(&id) {
                     let text = "a question with the number of one that is open, expected a new number";
@@ -275,14 +312,34 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
         }
     }
 
+    /// Passes a notice on to who shall hear it.
+    fn hear(&mut self, notice: Notice) -> Result<(), End> {
+        if matches!(notice, Notice::Trust(_)) {
+            if self.clocks.heard >= self.clocks.count {
+                self.clocks.count = self.clocks.heard + COUNTED;
+                self.notices = 0;
+            }
+            self.notices = self.notices.saturating_add(1);
+        }
+        let Some(service) = self.base.service.get() else { return Ok(()) };
+        match rights::notice(&self.link.peer, notice, self.notices) {
+            Heard::Trust(notice) => service.notice(notice, Arc::clone(&self.link.peer.identity)),
+            Heard::Word(notice) => return service.heard(self.link.number, notice).map_err(End::Refuse),
+            Heard::Nothing => {}
+        }
+        Ok(())
+    }
+
     /// Does what the agent wants.
     fn obey(&mut self, command: Command) -> Result<(), End> {
         match command {
             Command::Ask(asking) => self.ask(*asking),
             Command::Send(frame) => {
+                self.link.taken(frame.len());
                 self.outbox.push(frame);
                 Ok(())
             }
+            Command::Look => Ok(()),
             Command::Finish => {
                 self.orders.commands.close();
                 self.clocks.finish = Some(ahead(self.base.limits.answer));
@@ -331,14 +388,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
 
     /// Looks at the clocks, and sets the timer to the next thing that must happen.
     fn time(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
-        let limits = &self.base.limits;
         let due = |clock: Option<Instant>, now: Instant| clock.is_some_and(|clock| clock <= now);
         let left = self.base.until(self.link.peer.identity.not_after);
         let clocks = &mut self.clocks;
         let others = [clocks.frame, clocks.stall, clocks.finish].into_iter().flatten();
         let next = others.fold(clocks.ping, Instant::min);
         // The wall clock may be set, so the end of the certificate is looked at with every ping, and then again.
-        let next = if left < limits.ping { next.min(ahead(left)) } else { next };
+        let next = if left < self.ping { next.min(ahead(left)) } else { next };
         // A timer that is early costs one look more; setting it anew with every frame would cost more.
         if next < clocks.sleep.deadline() && !clocks.sleep.is_elapsed() {
             clocks.sleep.as_mut().reset(next);
@@ -361,13 +417,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
         if due(clocks.finish, now) {
             return Poll::Ready(Err(End::Done));
         }
-        if now >= clocks.heard + limits.dead {
+        if now >= clocks.heard + self.dead {
             count(&self.base.counting.stalled);
-            return Poll::Ready(Err(End::Gone(format!("no sign of life for {} s", limits.dead.as_secs()))));
+            return Poll::Ready(Err(End::Gone(format!("no sign of life for {} s", self.dead.as_secs()))));
         }
         if now >= clocks.ping {
-            clocks.ping = now + limits.ping;
-            self.notices = 0;
+            clocks.ping = (now + self.ping).min((clocks.heard + self.dead).max(now + Duration::from_millis(1)));
             clocks.sleep.as_mut().reset(clocks.ping);
             return Poll::Ready(self.send(&Message::Ping(0)));
         }
