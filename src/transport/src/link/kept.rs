@@ -55,8 +55,11 @@ impl Kept {
     /// These and no others, besides the one that leads.
     pub(super) fn keep(&self, net: &Arc<Net>, targets: Vec<AreaPeer>) {
         let (own, most) = (net.own(), net.base.limits.kept);
-        let mut others: BTreeMap<SpiffeId, String> =
-            targets.into_iter().filter(|peer| Some(&peer.id) != own.as_ref()).map(|peer| (peer.id, peer.address)).collect();
+        let mut others: BTreeMap<SpiffeId, String> = targets
+            .into_iter()
+            .filter(|peer| Some(&peer.id) != own.as_ref())
+            .map(|peer| (peer.id, peer.address))
+            .collect();
         if others.len() > most {
             warn!(wanted = others.len(), most, "more standing links are wanted than may be: some are left out");
             others = others.into_iter().take(most).collect();

@@ -3,6 +3,7 @@
 mod accept;
 mod area;
 mod base;
+mod clocks;
 mod clones;
 mod counters;
 mod dial;
