@@ -108,7 +108,7 @@ pub enum Outcome {
     /// It is on the disk. These documents did not fit their patches, and nothing of the flow from the first of them on.
     Done(Vec<ResourceId>),
     /// Something before it is missing, or it is of another life.
-    Again(String),
+    Again,
     /// It is of this store itself: dropped.
     Own,
     /// This document may not be taken; nothing of the flow was.
@@ -157,8 +157,6 @@ pub enum Effect {
         /// The changes.
         changes: Vec<Change>,
     },
-    /// Keep how far a snapshot has come; none when it is complete.
-    Keep(Origin, Option<Partial>),
     /// Find out what the documents of these origins come to.
     Digest(Vec<Origin>),
     /// A document that the peer may not send; it is passed over.
@@ -184,8 +182,6 @@ struct Open {
     cost: Cost,
     /// What is applied of it, and of which line.
     tickets: BTreeMap<u64, usize>,
-    /// A part of a snapshot that it was.
-    partial: Option<(Origin, Option<Partial>)>,
 }
 
 /// What has come over a stream.
@@ -516,25 +512,16 @@ impl Sink {
         let Some(open) = open else { return };
         match outcome {
             Outcome::Own => {}
-            Outcome::Done(misfits) if misfits.is_empty() => {
-                if let Some((origin, partial)) = open.partial.take() {
-                    effects.push(Effect::Keep(origin, partial));
-                }
-            }
+            Outcome::Done(misfits) if misfits.is_empty() => {}
             Outcome::Done(misfits) => {
                 self.whole.extend(misfits.iter().map(|id| id.as_str().to_owned()));
                 self.received.gaps += 1;
                 open.tickets.remove(&ticket);
                 return self.again(now);
             }
-            Outcome::Again(why) => {
+            Outcome::Again => {
                 self.received.gaps += 1;
-                // A part of a snapshot that does not fit begins anew; where it was is of no use.
-                if let Some((origin, _)) = open.partial.take() {
-                    effects.push(Effect::Keep(origin, None));
-                }
                 open.tickets.remove(&ticket);
-                let _ = why;
                 return self.again(now);
             }
             Outcome::Refused(id, why) => {

@@ -9,8 +9,8 @@ use serde_json::Map;
 use super::super::cost::Cost;
 use super::super::source::sum_of;
 use super::super::words::{Batch, Content, Copy, Item, Part, Refused, Repair, Run, StreamMessage};
-use super::super::{Origin, Point};
-use super::{Body, Change, Effect, Flow, Here, LARGEST_DOCUMENT, MOST_REFUSED, Open, Partial, Sink};
+use super::super::Origin;
+use super::{Body, Change, Effect, Flow, Here, LARGEST_DOCUMENT, MOST_REFUSED, Open, Sink};
 use crate::wire::{Code, WireError};
 
 /// Bytes of pieces beside the largest document: those of smaller ones in the same message.
@@ -58,7 +58,7 @@ impl Sink {
                 }
                 self.pieces.extend(piece.bytes.0);
                 // It is no more than kept in memory, but there is room for all of them.
-                self.open.push_back(Open { number, cost: Cost::default(), tickets: BTreeMap::new(), partial: None });
+                self.open.push_back(Open { number, cost: Cost::default(), tickets: BTreeMap::new() });
             }
             _ => {}
         }
@@ -75,7 +75,7 @@ impl Sink {
     fn open(&mut self, number: u32, cost: Cost) {
         self.window.take(cost);
         self.received.changes += cost.changes;
-        self.open.push_back(Open { number, cost, tickets: BTreeMap::new(), partial: None });
+        self.open.push_back(Open { number, cost, tickets: BTreeMap::new() });
     }
 
     fn apply(&mut self, line: usize, incarnation: u64, flow: Flow, changes: Vec<Change>, effects: &mut Vec<Effect>) {
@@ -115,7 +115,7 @@ impl Sink {
     }
 
     fn part(&mut self, part: Part, cost: Cost, now: Duration, effects: &mut Vec<Effect>) -> Result<(), WireError> {
-        let (line, origin, _) = self.line(part.origin)?;
+        let (line, ..) = self.line(part.origin)?;
         if sum_of(&part.copies) != part.sum {
             return Err(bad("a part of a snapshot is damaged"));
         }
@@ -142,12 +142,7 @@ impl Sink {
         if let Some(line) = self.lines.get_mut(line) {
             line.incarnation = part.incarnation;
         }
-        let at = Point { incarnation: part.incarnation, sequence: part.at };
-        let partial = part.upto.clone().map(|key| Partial { at, key });
         self.snapshot = part.upto.clone().map(|key| (line, Some(key)));
-        if let Some(open) = self.open.back_mut() {
-            open.partial = Some((origin, partial));
-        }
         let flow = Flow::Snapshot { at: part.at, after: part.after, upto: part.upto };
         self.apply(line, part.incarnation, flow, changes, effects);
         self.pieces_are_used()

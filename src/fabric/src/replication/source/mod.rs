@@ -213,6 +213,8 @@ pub struct Source {
     snapshot: Option<Snapshot>,
     whole: BTreeSet<String>,
     all_whole: bool,
+    /// Lines of which something came in that the log does not tell.
+    suspects: BTreeSet<usize>,
     repairs: VecDeque<(usize, u64, u8)>,
     check_at: Option<Duration>,
     checking: bool,
@@ -246,6 +248,7 @@ impl Source {
             snapshot: None,
             whole: BTreeSet::new(),
             all_whole: false,
+            suspects: BTreeSet::new(),
             repairs: VecDeque::new(),
             check_at: None,
             checking: false,
@@ -400,6 +403,7 @@ impl Source {
         self.unacked.clear();
         self.window.used = Cost::default();
         self.snapshot = None;
+        self.suspects.clear();
         self.repairs.clear();
         self.checking = false;
         self.asked.clear();

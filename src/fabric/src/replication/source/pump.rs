@@ -114,7 +114,7 @@ impl Source {
             return Ok(self.send_part(now, history, effects)?);
         }
         if self.position >= self.newest {
-            return Err(Stop::Idle);
+            return if self.look_at_suspects(history)? { Ok(()) } else { Err(Stop::Idle) };
         }
         self.send_log(now, history, effects)
     }
@@ -139,6 +139,33 @@ impl Source {
             return true;
         }
         false
+    }
+
+    /// What came in by a snapshot is not in the log by its number: where the log has ended and the store is further, it is
+    /// handed on as a snapshot. Whether there is something to send.
+    fn look_at_suspects(&mut self, history: &dyn History) -> Result<bool, Fault> {
+        let lines = &self.lines;
+        let further = |at: &usize| {
+            let line = lines.get(*at).filter(|line| line.wanted);
+            line.is_some_and(|line| history.progress_of(&line.origin).is_some_and(|now| now != line.sent))
+        };
+        let missed: Vec<usize> = self.suspects.iter().copied().filter(further).collect();
+        if missed.is_empty() {
+            self.suspects.clear();
+            return Ok(false);
+        }
+        // Perhaps the store has gone on just now, and the log tells of it.
+        if matches!(history.page(self.position, 1, 1)?, Page::Entries(entries) if entries.is_empty()) {
+            self.suspects.clear();
+            for at in missed {
+                if let Some(line) = self.lines.get_mut(at) {
+                    line.lost = true;
+                }
+            }
+        } else {
+            self.newest = self.position + 1;
+        }
+        Ok(true)
     }
 
     fn send_part(&mut self, now: Duration, history: &dyn History, effects: &mut Vec<Effect>) -> Result<(), Fault> {
@@ -264,6 +291,9 @@ impl Source {
         for entry in entries {
             let Some(at) = self.index.get(&entry.origin).copied() else { continue };
             let Some(line) = self.lines.get_mut(at) else { continue };
+            if entry.sequence == 0 && line.wanted {
+                self.suspects.insert(at);
+            }
             if entry.sequence == 0 || !line.wanted || line.lost {
                 continue;
             }
