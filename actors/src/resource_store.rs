@@ -73,6 +73,11 @@ pub struct Observe {
     pub seen: Map<String, Value>,
 }
 
+/// Removes this store's copy of another agent's document, see [`Writer::let_go`].
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), StoreError>")]
+pub struct LetGo(pub ResourceId);
+
 /// Removes all documents of another origin; the number of them.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<usize, StoreError>")]
@@ -223,6 +228,14 @@ impl Handler<Observe> for ResourceStore {
 
     fn handle(&mut self, Observe { id, seen }: Observe, _: &mut Context<Self>) -> Self::Result {
         self.writer.observe(&id, seen)
+    }
+}
+
+impl Handler<LetGo> for ResourceStore {
+    type Result = Result<(), StoreError>;
+
+    fn handle(&mut self, LetGo(id): LetGo, _: &mut Context<Self>) -> Self::Result {
+        self.writer.let_go(&id)
     }
 }
 

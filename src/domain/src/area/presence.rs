@@ -9,10 +9,21 @@ use std::time::Duration;
 
 use crate::time::Timestamp;
 
-/// An agent without a link is `connected` for so long: it may be calling again.
-pub const DISCONNECTED_AFTER: Duration = Duration::from_secs(5);
-/// An agent without a link is only `disconnected` for so long (`cluster.md` (e), (g.4)).
-pub const UNAVAILABLE_AFTER: Duration = Duration::from_secs(600);
+/// How long silence is put up with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// An agent without a link is `connected` for so long: it may be calling again.
+    pub disconnected_after: Duration,
+    /// An agent without a link is only `disconnected` for so long.
+    pub unavailable_after: Duration,
+}
+
+/// As `cluster.md` (e) and (g.4) say.
+impl Default for Patience {
+    fn default() -> Self {
+        Self { disconnected_after: Duration::from_secs(5), unavailable_after: Duration::from_secs(600) }
+    }
+}
 
 /// Whether an agent can be reached. What is worse is greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -75,11 +86,11 @@ impl Presence {
     }
 
     /// When its status changes next if nothing happens, on the clock that never goes backwards.
-    fn due(&self) -> Option<Duration> {
+    fn due(&self, patience: Patience) -> Option<Duration> {
         let lost = self.lost?.elapsed;
         match self.status {
-            Status::Connected => Some(lost + DISCONNECTED_AFTER),
-            Status::Disconnected => Some(lost + UNAVAILABLE_AFTER),
+            Status::Connected => Some(lost.saturating_add(patience.disconnected_after)),
+            Status::Disconnected => Some(lost.saturating_add(patience.unavailable_after)),
             Status::Unavailable => None,
         }
     }
@@ -88,6 +99,7 @@ impl Presence {
 /// All agents that are watched, by name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Roll {
+    patience: Patience,
     agents: BTreeMap<String, Presence>,
     /// Whose link it is.
     links: BTreeMap<u64, String>,
@@ -96,6 +108,12 @@ pub struct Roll {
 }
 
 impl Roll {
+    /// A roll on which nobody stands yet.
+    #[must_use]
+    pub fn new(patience: Patience) -> Self {
+        Self { patience, ..Self::default() }
+    }
+
     /// An agent has opened a link, or it was opened to it. Whether its status is another now.
     pub fn opened(&mut self, agent: &str, link: u64) -> bool {
         let fresh = || Presence { links: BTreeSet::new(), status: Status::Unavailable, lost: None };
@@ -174,11 +192,11 @@ impl Roll {
     /// Changes one agent and plans anew when it changes by itself.
     fn with(&mut self, agent: &str, change: impl FnOnce(&mut Presence)) {
         let Some(presence) = self.agents.get_mut(agent) else { return };
-        if let Some(due) = presence.due() {
+        if let Some(due) = presence.due(self.patience) {
             self.due.remove(&(due, agent.to_owned()));
         }
         change(presence);
-        if let Some(due) = presence.due() {
+        if let Some(due) = presence.due(self.patience) {
             self.due.insert((due, agent.to_owned()));
         }
     }

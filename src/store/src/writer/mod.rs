@@ -162,6 +162,14 @@ impl Writer {
         todo!("store builder")
     }
 
+    /// Removes the copy of another agent's document. It is logged with the sequence 0 and does not travel.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], and the failures of the engine.
+    pub fn let_go(&mut self, _id: &ResourceId) -> Result<(), StoreError> {
+        todo!("store builder")
+    }
+
     /// Removes all documents of another origin and what is known of its progress. It does not travel.
     ///
     /// # Errors
