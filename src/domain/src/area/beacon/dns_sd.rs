@@ -42,9 +42,7 @@ pub fn to_records(beacon: &Beacon) -> Vec<(&'static str, String)> {
 pub fn from_records<'a>(records: impl IntoIterator<Item = (&'a str, &'a str)>) -> Option<Beacon> {
     let records: Vec<(&str, &str)> =
         records.into_iter().take(MOST).filter(|(key, value)| key.len() + value.len() < LONGEST).collect();
-    let find = |wanted: &str| {
-        records.iter().find(|(key, _)| key.eq_ignore_ascii_case(wanted)).map(|(_, value)| *value)
-    };
+    let find = |wanted: &str| records.iter().find(|(key, _)| key.eq_ignore_ascii_case(wanted)).map(|(_, value)| *value);
     let number = |wanted: &str| find(wanted)?.parse::<u8>().ok();
     if find("v") != Some(VERSION) {
         return None;

@@ -192,7 +192,7 @@ impl Beacon {
             ("Leader ID", text(self.leader.as_deref().map(hex))),
             ("Service type", text(self.service.map(|service| service.to_string()))),
             ("Reward", text(self.reward.map(|reward| format!("{reward}EUR")))),
-            ("Urgency level", text(self.urgency.map(|urgency| format!("{urgency:?}").to_uppercase()))),
+            ("Urgency level", text(self.urgency.map(|urgency| urgency.to_string()))),
         ]
     }
 }
@@ -269,6 +269,16 @@ impl Service {
             _ => return None,
         };
         Some(Self { level: Level::of((number - 1) % 3 + 1)?, kind })
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::High => "HIGH",
+            Self::Medium => "MEDIUM",
+            Self::Low => "LOW",
+        })
     }
 }
 

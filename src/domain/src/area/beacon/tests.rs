@@ -7,10 +7,7 @@ use super::*;
 const DEVICE: &str = "82562229e7978f50ad8097019a6697e3357c54bf700f3d40865cd8b0788ad271357177aaf7d0eac90ef16894a6252ccb085ef5de72a8dfb4234e8cdf2acefd25";
 
 fn bytes(hex: &str) -> Vec<u8> {
-    hex.as_bytes()
-        .chunks(2)
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
-        .collect()
+    hex.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
 }
 
 fn values(hex: &str) -> [String; 4] {
