@@ -11,8 +11,8 @@ use super::sighting::Sighting;
 pub struct Wanted<'a> {
     /// The area; none takes any.
     pub area: Option<&'a str>,
-    /// SHA-256 of the root certificate that is believed; none takes any.
-    pub root: Option<&'a [u8; 32]>,
+    /// SHA-256 of the root certificates that are believed; without any, all are taken.
+    pub roots: &'a [[u8; 32]],
 }
 
 /// The lower, the better: those who take others in before those who do not; the wanted area before others; the believed
@@ -33,11 +33,11 @@ pub(super) fn rank<'a>(sighting: &'a Sighting, wanted: &Wanted<'_>) -> impl Ord 
 }
 
 fn root_rank(sighting: &Sighting, wanted: &Wanted<'_>) -> u8 {
-    match (wanted.root, &sighting.root) {
-        (None, _) => 0,
-        (Some(wanted), Some(root)) if wanted == root => 0,
-        (Some(_), None) => 1,
-        (Some(_), Some(_)) => 2,
+    match &sighting.root {
+        _ if wanted.roots.is_empty() => 0,
+        Some(root) if wanted.roots.contains(root) => 0,
+        None => 1,
+        Some(_) => 2,
     }
 }
 
@@ -72,18 +72,18 @@ mod tests {
     #[test]
     fn d3_the_wanted_area_comes_first_and_without_one_the_highest_term_and_then_the_name() {
         let two = [leader("aa", "a2", 9), leader("bb", "a1", 1)];
-        assert_eq!(chosen(&two, &Wanted { area: Some("a1"), root: None }), "bb");
+        assert_eq!(chosen(&two, &Wanted { area: Some("a1"), roots: &[] }), "bb");
         assert_eq!(chosen(&two, &Wanted::default()), "aa");
         assert_eq!(chosen(&[leader("dd", "a1", 3), leader("cc", "a2", 3)], &Wanted::default()), "cc");
     }
 
     #[test]
     fn another_root_is_never_chosen_and_the_right_one_comes_before_an_untold_one() {
-        let root = Some([1; 32]);
-        let wanted = Wanted { area: None, root: root.as_ref() };
+        let roots = [[1; 32], [3; 32]];
+        let wanted = Wanted { area: None, roots: &roots };
         let other = Sighting { root: Some([2; 32]), ..leader("aa", "a1", 99) };
         assert_eq!(chosen(std::slice::from_ref(&other), &wanted), "");
-        let right = Sighting { root, ..leader("cc", "a1", 1) };
+        let right = Sighting { root: Some([3; 32]), ..leader("cc", "a1", 1) };
         assert_eq!(chosen(&[other, leader("bb", "a1", 5), right], &wanted), "cc");
     }
 
@@ -101,7 +101,7 @@ mod tests {
         fn the_order_of_hearing_changes_nothing(terms in proptest::collection::vec((0u64..3, 0u8..3, 0u8..4), 1..8), turn in 0usize..8) {
             let mut all: Vec<Sighting> =
                 terms.iter().map(|(term, area, device)| leader(&format!("d{device}"), &format!("a{area}"), *term)).collect();
-            let wanted = Wanted { area: Some("a1"), root: None };
+            let wanted = Wanted { area: Some("a1"), roots: &[] };
             let first = choose(&all, &wanted).cloned();
             let turn = turn % all.len();
             all.rotate_left(turn);
