@@ -1,6 +1,6 @@
 //! The actor: speaks when it is time, keeps the table of who is near, and passes hints on.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,8 @@ use mf2c_domain::area::beacon::{Beacon, Role, dns_sd};
 use mf2c_domain::area::choice::Wanted;
 use mf2c_domain::area::sighting::Sighting;
 use mf2c_domain::area::sightings;
-use mf2c_domain::area::standing::{AreaPeer, AreaRole, Standing};
+use mf2c_domain::area::spiffe::SpiffeId;
+use mf2c_domain::area::standing::{AreaRole, Standing};
 use mf2c_domain::time::HybridTime;
 use tokio::sync::watch;
 
@@ -25,8 +26,8 @@ const SCANNED: Duration = Duration::from_secs(120);
 const RETRY: Duration = Duration::from_secs(60);
 /// The most addresses of one agent that are passed on; links remember few.
 const MOST_HINTS: usize = 3;
-/// The most hints that are remembered as passed on.
-const MOST_PASSED: usize = 1024;
+/// The least pause between two looks at what has changed in the table: a flood changes it often.
+const CALM_DOWN: Duration = Duration::from_millis(100);
 /// Datagrams that wait. What is more is dropped.
 const MAILBOX: usize = 256;
 
@@ -40,8 +41,13 @@ pub struct Discovery {
     is_open: bool,
     /// What was said last, without the time at which it was said.
     said: Option<Beacon>,
-    /// Hints that were passed on, so that each is passed on once.
-    passed: BTreeSet<(String, String)>,
+    /// The roots that are believed.
+    roots: Vec<[u8; 32]>,
+    /// Hints that were passed on and still hold, so that each is passed on once.
+    passed: BTreeMap<SpiffeId, Vec<String>>,
+    /// Whether somebody came, went or says something else, and nobody was told yet.
+    is_news: bool,
+    next_news: Duration,
     timer: Option<SpawnHandle>,
     next_beacon: Duration,
     next_try: Duration,
@@ -59,7 +65,10 @@ impl Discovery {
             near,
             is_open: false,
             said: None,
-            passed: BTreeSet::new(),
+            roots: vec![],
+            passed: BTreeMap::new(),
+            is_news: false,
+            next_news: Duration::ZERO,
             timer: None,
             next_beacon: Duration::ZERO,
             next_try: Duration::ZERO,
@@ -92,7 +101,7 @@ impl Discovery {
             term: Some(standing.term),
             area: own.area().map(str::to_owned),
             port: (self.around.bound)().map(|bound| bound.port()),
-            root: (self.around.roots)().first().copied(),
+            root: self.roots.first().copied(),
             role: Some(role),
             holds: Some(holds(self.pause(standing.role))),
             ..Beacon::default()
@@ -119,6 +128,7 @@ impl Discovery {
     /// The standing has changed, or it is time: does whatever is due, and sets the alarm for what comes next.
     fn work(&mut self, context: &mut Context<Self>) {
         let (standing, now) = (self.standing(), self.now());
+        self.roots = (self.around.roots)();
         if standing.own.is_some() {
             self.open(now, context)
         } else {
@@ -137,11 +147,33 @@ impl Discovery {
             self.speak();
             self.next_beacon = now + self.jittered(self.pause(standing.role));
         }
-        if self.table.expire(now) {
-            self.publish();
-        }
+        self.is_news |= self.table.expire(now);
+        self.tell_news(now);
         self.hint(&standing);
         self.set_alarm(now, context);
+    }
+
+    /// Tells of what is new, if it was not told of something just now.
+    fn tell_news(&mut self, now: Duration) {
+        if self.is_news && self.next_news <= now {
+            self.is_news = false;
+            self.next_news = now + CALM_DOWN;
+            self.publish();
+        }
+    }
+
+    /// Somebody came, went or says something else.
+    fn news(&mut self, context: &mut Context<Self>) {
+        let now = self.now();
+        if !self.is_news {
+            self.is_news = true;
+            if self.next_news <= now {
+                self.tell_news(now);
+                let standing = self.standing();
+                self.hint(&standing);
+            }
+            self.set_alarm(now, context);
+        }
     }
 
     fn open(&mut self, now: Duration, context: &mut Context<Self>) {
@@ -191,27 +223,28 @@ impl Discovery {
         }
     }
 
-    /// Passes on where agents may be that are looked for: the leader and the backups. Each is told once.
+    /// Passes on where agents may be that are looked for: the leader and the backups. Of each a few addresses, those that
+    /// were heard first and still are: whoever shouts later does not crowd them out.
     fn hint(&mut self, standing: &Standing) {
         let own = standing.own.as_ref();
         let wanted = standing.leader.iter().chain(&standing.backups).chain(&standing.upper);
-        let listed =
-            |peer: &AreaPeer| self.settings.leader.clone().filter(|_| standing.is_led_by(&peer.id)).into_iter();
-        let mut hints = vec![];
+        let mut passed = BTreeMap::new();
         for peer in wanted.filter(|peer| Some(&peer.id) != own) {
-            let heard = self.table.addresses_of(peer.id.device().unwrap_or_default()).map(str::to_owned);
-            let addresses = listed(peer).chain(heard).filter(|address| *address != peer.address).take(MOST_HINTS);
-            hints.extend(addresses.map(|address| (peer.id.clone(), address)));
-        }
-        if self.passed.len() > MOST_PASSED {
-            self.passed.clear();
-        }
-        for (id, address) in hints {
-            if self.passed.insert((id.to_string(), address.clone())) {
-                tracing::debug!(%id, address, "heard where an agent may be");
-                self.around.net.hint(&id, address);
+            let listed = self.settings.leader.iter().filter(|_| standing.is_led_by(&peer.id)).map(String::as_str);
+            let heard = self.table.addresses_of(peer.id.device().unwrap_or_default());
+            let now: Vec<&str> = listed.chain(heard).filter(|address| *address != peer.address).collect();
+            let before = self.passed.remove(&peer.id).unwrap_or_default();
+            let mut kept: Vec<String> = before.into_iter().filter(|it| now.contains(&it.as_str())).collect();
+            for address in now {
+                if kept.len() < MOST_HINTS && kept.iter().all(|it| it != address) {
+                    tracing::debug!(id = %peer.id, address, "heard where an agent may be");
+                    self.around.net.hint(&peer.id, address.to_owned());
+                    kept.push(address.to_owned());
+                }
             }
+            passed.insert(peer.id.clone(), kept);
         }
+        self.passed = passed;
     }
 
     fn set_alarm(&mut self, now: Duration, context: &mut Context<Self>) {
@@ -223,6 +256,7 @@ impl Discovery {
         let next = [
             speaks.then_some(self.next_beacon),
             retries.then_some(self.next_try),
+            self.is_news.then_some(self.next_news),
             // Not for each single one: a second later is soon enough.
             self.table.next_end().map(|end| end.max(now + Duration::from_secs(1))),
         ];
@@ -233,23 +267,23 @@ impl Discovery {
     }
 
     fn hear(&mut self, sighting: Sighting, source: &str, holds: Duration, context: &mut Context<Self>) {
-        let standing = self.standing();
-        let roots = (self.around.roots)();
-        let wanted = Wanted { area: standing.area(), roots: &roots };
-        let was_empty = self.table.next_end().is_none();
         let now = self.now();
-        if self.table.hear(sighting, source, holds, now, &wanted) {
-            self.publish();
-            self.hint(&standing);
-        }
-        if was_empty {
+        let was_empty = self.table.next_end().is_none();
+        let is_news = {
+            let standing = self.around.standing.borrow();
+            let wanted = Wanted { area: standing.area(), roots: &self.roots };
+            self.table.hear(sighting, source, holds, now, &wanted)
+        };
+        if is_news {
+            self.news(context);
+        } else if was_empty {
             self.set_alarm(now, context);
         }
     }
 
     fn list(&self) -> Vec<Sighting> {
-        let (standing, roots) = (self.standing(), (self.around.roots)());
-        self.table.list(&Wanted { area: standing.area(), roots: &roots })
+        let standing = self.around.standing.borrow();
+        self.table.list(&Wanted { area: standing.area(), roots: &self.roots })
     }
 
     fn publish(&self) {
@@ -318,7 +352,7 @@ impl Handler<HeardDatagram> for Discovery {
         let holds = said.holds.map_or(Duration::from_secs(4), |holds| Duration::from_secs(holds.into())).min(LONGEST);
         if holds.is_zero() {
             if self.table.farewell(&sighting.device, "beacon", sighting.address.as_deref()) {
-                self.publish();
+                self.news(context);
             }
             return;
         }
@@ -333,7 +367,7 @@ impl Handler<HeardService> for Discovery {
         match heard {
             HeardService::Gone { instance } => {
                 if self.table.farewell_of_name("mdns", |device| dns_sd::instance(device) == instance) {
-                    self.publish();
+                    self.news(context);
                 }
             }
             HeardService::Found { said, addresses } if self.is_open && !self.is_own(&said) => {

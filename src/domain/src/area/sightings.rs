@@ -27,12 +27,14 @@ struct Entry {
 #[derive(Debug, Clone, Default)]
 pub struct Sightings {
     entries: BTreeMap<Key, Entry>,
+    /// How many were heard from each source.
+    sources: BTreeMap<String, usize>,
 }
 
 impl Sightings {
     /// Remembers what was heard from a source until so long from now. True where others than the time of hearing changed.
     ///
-    /// A full table takes only who ranks before the last one in it.
+    /// A full table takes only who is of the wanted area and ranks before the last one in it.
     pub fn hear(
         &mut self,
         sighting: Sighting,
@@ -48,39 +50,63 @@ impl Sightings {
             (known.sighting, known.until) = (sighting, until);
             return changed;
         }
-        if self.entries.values().filter(|entry| entry.source == source).count() >= MOST_OF_A_SOURCE {
+        if self.sources.get(source).is_some_and(|count| *count >= MOST_OF_A_SOURCE) {
             return false;
         }
-        if self.entries.len() >= MOST {
-            let last = self.entries.iter().max_by_key(|(_, entry)| rank(&entry.sighting, wanted));
-            let Some((last, entry)) = last else { return false };
-            if rank(&sighting, wanted) >= rank(&entry.sighting, wanted) {
-                return false;
-            }
-            let last = last.clone();
-            self.entries.remove(&last);
+        if self.entries.len() >= MOST && !self.make_room(&sighting, wanted) {
+            return false;
         }
+        *self.sources.entry(source.to_owned()).or_default() += 1;
         self.entries.insert(key, Entry { sighting, source: source.to_owned(), until });
         true
     }
 
+    /// Forgets the last one for somebody of the wanted area who ranks before him. Others are not even compared: a flood
+    /// shall cost little.
+    fn make_room(&mut self, sighting: &Sighting, wanted: &Wanted<'_>) -> bool {
+        if wanted.area.is_none() || sighting.area.as_deref() != wanted.area {
+            return false;
+        }
+        let last = self.entries.iter().max_by_key(|(_, entry)| rank(&entry.sighting, wanted));
+        let Some((last, entry)) = last else { return false };
+        if rank(sighting, wanted) >= rank(&entry.sighting, wanted) {
+            return false;
+        }
+        let last = last.clone();
+        self.keep(|key, _| *key != last);
+        true
+    }
+
+    /// Keeps only these. True where somebody was forgotten.
+    fn keep(&mut self, stays: impl Fn(&Key, &Entry) -> bool) -> bool {
+        let (before, sources) = (self.entries.len(), &mut self.sources);
+        self.entries.retain(|key, entry| {
+            let stays = stays(key, entry);
+            if !stays && let Some(count) = sources.get_mut(&entry.source) {
+                *count -= 1;
+                if *count == 0 {
+                    sources.remove(&entry.source);
+                }
+            }
+            stays
+        });
+        self.entries.len() != before
+    }
+
     /// Forgets who takes leave. True where he was known.
     pub fn farewell(&mut self, device: &str, by: &'static str, address: Option<&str>) -> bool {
-        self.entries.remove(&(device.to_owned(), by, address.map(str::to_owned))).is_some()
+        let gone = (device.to_owned(), by, address.map(str::to_owned));
+        self.entries.contains_key(&gone) && self.keep(|key, _| *key != gone)
     }
 
     /// Forgets everybody of that name who was heard by a way: for ways that tell a farewell by the name alone.
     pub fn farewell_of_name(&mut self, by: &'static str, is_he: impl Fn(&str) -> bool) -> bool {
-        let before = self.entries.len();
-        self.entries.retain(|(device, way, _), _| *way != by || !is_he(device));
-        self.entries.len() != before
+        self.keep(|(device, way, _), _| *way != by || !is_he(device))
     }
 
     /// Forgets whoever is heard no more. True where somebody was forgotten.
     pub fn expire(&mut self, now: Duration) -> bool {
-        let before = self.entries.len();
-        self.entries.retain(|_, entry| entry.until > now);
-        self.entries.len() != before
+        self.keep(|_, entry| entry.until > now)
     }
 
     /// When somebody must be forgotten next, unless he is heard again.
@@ -176,6 +202,7 @@ mod tests {
                 let sighting = leader(&format!("{device:02x}"), &format!("h:{source}"));
                 table.hear(sighting, &source.to_string(), 4 * S, now, &Wanted::default());
                 table.expire(now);
+                prop_assert_eq!(table.sources.values().sum::<usize>(), table.entries.len());
                 prop_assert!(table.entries.len() <= MOST && table.next_end().is_none_or(|end| end > now && end <= now + 4 * S));
             }
         }

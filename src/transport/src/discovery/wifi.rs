@@ -128,7 +128,7 @@ impl WifiCard {
         Ok(())
     }
 
-    async fn is_connected_now(self) -> Result<bool, WifiError> {
+    async fn connected_now(self) -> Result<bool, WifiError> {
         if self.running.lock().await.supplicant.is_none() {
             return Ok(false);
         }
@@ -184,7 +184,7 @@ impl Wifi for WifiCard {
     }
 
     fn is_connected(&self) -> WifiAnswer<bool> {
-        Box::pin(self.clone().is_connected_now())
+        Box::pin(self.clone().connected_now())
     }
 
     fn stations(&self) -> WifiAnswer<Vec<String>> {
