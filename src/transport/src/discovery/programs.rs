@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use mf2c_actors::discovery::ports::WifiError;
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, Command};
 
 /// The most that is read of what a program prints, in bytes.
@@ -38,13 +38,8 @@ pub(super) async fn run(program: &'static str, arguments: &[&str], within: Durat
     let mut child = command.spawn().map_err(|error| unstarted(program, &error))?;
     let (out, err) = (child.stdout.take(), child.stderr.take());
     let ran = async {
-        let (mut printed, mut reason) = (vec![], vec![]);
-        if let (Some(out), Some(err)) = (out, err) {
-            // What is longer ends the program: nobody takes what it prints.
-            let (mut out, mut err) = (out.take(LONGEST), err.take(LONGEST_REASON));
-            let (one, other) = tokio::join!(out.read_to_end(&mut printed), err.read_to_end(&mut reason));
-            one.and(other)?;
-        }
+        // What is longer ends the program: its output is closed then.
+        let (printed, reason) = tokio::try_join!(all_of(out, LONGEST), all_of(err, LONGEST_REASON))?;
         Ok((child.wait().await?, printed, reason))
     };
     let failed = |reason: String| WifiError::Failed { program, reason };
@@ -57,6 +52,15 @@ pub(super) async fn run(program: &'static str, arguments: &[&str], within: Durat
         return Err(failed(if said.is_empty() { status.to_string() } else { said }));
     }
     Ok(String::from_utf8_lossy(&printed).into_owned())
+}
+
+/// What comes out of a program, up to so many bytes.
+async fn all_of(output: Option<impl AsyncRead + Unpin>, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![];
+    if let Some(output) = output {
+        output.take(most).read_to_end(&mut bytes).await?;
+    }
+    Ok(bytes)
 }
 
 /// Starts a program that goes on, and waits for a moment whether it does. It ends when the answer is dropped.
