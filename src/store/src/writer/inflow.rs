@@ -288,6 +288,14 @@ impl Stage<'_> {
         stored.chain(staged).filter(is_of).collect()
     }
 
+    /// Stages the removal of one replica. Whether there was one.
+    pub(super) fn let_replica_go(&mut self, id: &ResourceId) -> bool {
+        let old = self.current(id).and_then(|old| Some((old.source.life.clone()?, old)));
+        let Some((life, old)) = old else { return false };
+        self.drop_replica(&life, old);
+        true
+    }
+
     /// Stages what this agent observes of another's document.
     pub(super) fn observe(&mut self, id: &ResourceId, seen: &Map<String, Value>) -> Result<(), StoreError> {
         let missing = || StoreError::NotFound { id: id.to_string() };
