@@ -259,11 +259,10 @@ impl Handler<LetGo> for ResourceStore {
     type Result = Result<(), StoreError>;
 
     fn handle(&mut self, LetGo(id): LetGo, ctx: &mut Context<Self>) -> Self::Result {
-        // What was asked before is done before.
         self.commit(ctx);
-        let done = self.writer.let_go(&id);
+        let gone = self.writer.let_go(&id);
         self.watch_failure(ctx);
-        done
+        gone
     }
 }
 

@@ -277,15 +277,6 @@ impl Stage<'_> {
         count
     }
 
-    /// Stages the removal of one document of another origin.
-    pub(super) fn drop_copy(&mut self, id: &ResourceId) -> Result<(), StoreError> {
-        let missing = || StoreError::NotFound { id: id.to_string() };
-        let old = self.current(id).ok_or_else(missing)?;
-        let life = old.source.life.clone().ok_or_else(missing)?;
-        self.drop_replica(&life, old);
-        Ok(())
-    }
-
     /// The ids of an origin's documents between two keys, with what this batch has staged.
     fn ids(&self, origin: &NodeId, after: Option<&str>, upto: Option<&str>) -> BTreeSet<ResourceId> {
         let inside = |id: &ResourceId| {
@@ -295,6 +286,14 @@ impl Stage<'_> {
         let staged = self.touched.keys().filter(|id| inside(id)).cloned();
         let is_of = |id: &ResourceId| self.current(id).is_some_and(|found| found.origin() == Some(*origin));
         stored.chain(staged).filter(is_of).collect()
+    }
+
+    /// Stages the removal of one replica. Whether there was one.
+    pub(super) fn let_replica_go(&mut self, id: &ResourceId) -> bool {
+        let old = self.current(id).and_then(|old| Some((old.source.life.clone()?, old)));
+        let Some((life, old)) = old else { return false };
+        self.drop_replica(&life, old);
+        true
     }
 
     /// Stages what this agent observes of another's document.

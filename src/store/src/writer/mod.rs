@@ -199,6 +199,20 @@ impl Writer {
         done
     }
 
+    /// Removes one replica, which its origin may still have: it is out of date. It does not travel.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] if there is no such replica, and the failures of the engine.
+    pub fn let_go(&mut self, id: &ResourceId) -> Result<(), StoreError> {
+        self.ready()?;
+        let mut stage = Stage::new(self);
+        if !stage.let_replica_go(id) {
+            return Err(StoreError::NotFound { id: id.to_string() });
+        }
+        let staged = stage.finish();
+        self.commit(staged).map_err(|error| self.fail(error))
+    }
+
     /// Removes all documents of another origin and what is known of its progress; the number of documents. It does not
     /// travel.
     ///
@@ -213,18 +227,6 @@ impl Writer {
         let count = stage.forget(origin);
         let staged = stage.finish();
         self.commit(staged).map(|()| count).map_err(|error| self.fail(error))
-    }
-
-    /// Removes the copy of another agent's document. It is logged with the sequence 0 and does not travel.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`], and the failures of the engine.
-    pub fn let_go(&mut self, id: &ResourceId) -> Result<(), StoreError> {
-        self.ready()?;
-        let mut stage = Stage::new(self);
-        stage.drop_copy(id)?;
-        let staged = stage.finish();
-        self.commit(staged).map_err(|error| self.fail(error))
     }
 
     /// Begins a new life of this store: its history has forked, as after a restore from a backup. Its log goes on, and its
