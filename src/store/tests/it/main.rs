@@ -7,6 +7,8 @@ mod bodies;
 #[cfg(test)]
 mod columns;
 #[cfg(test)]
+mod courier;
+#[cfg(test)]
 mod damage;
 #[cfg(test)]
 mod disk_full;
@@ -16,6 +18,8 @@ mod engines;
 mod faults;
 #[cfg(test)]
 mod feed;
+#[cfg(test)]
+mod histories;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
