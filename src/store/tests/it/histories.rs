@@ -295,7 +295,7 @@ fn options() -> impl Strategy<Value = StoreOptions> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
     #[test]
     fn stores_that_follow_each_other_converge(options in options(), history in prop::collection::vec(step(), 1..50)) {
         let mut fog = Fog::new(options);

@@ -25,10 +25,11 @@ mod model;
 #[cfg(test)]
 mod naive;
 #[cfg(test)]
-#[cfg(test)]
 mod readers;
 #[cfg(test)]
 mod repairs;
+#[cfg(test)]
+mod replicas;
 #[cfg(test)]
 mod secrets;
 #[cfg(test)]
