@@ -1,5 +1,6 @@
 //! Events into the state machines of a link, and their effects into the world.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
@@ -261,7 +262,7 @@ impl Replicator {
             return;
         }
         self.renewed = Some(now);
-        let renewed = self.writer.send(RenewIncarnation);
+        let renewed = self.writer.send(RenewIncarnation(Arc::clone(&self.world.entropy)));
         ctx.spawn(renewed.into_actor(self).map(|renewed, replicator, ctx| {
             match renewed.unwrap_or(Err(StoreError::Stopping)) {
                 Ok(incarnation) => {

@@ -88,8 +88,9 @@ impl Here for Shelf {
         self.0.progress_of(origin).map(point)
     }
 
-    fn partial_of(&self, _origin: &Origin) -> Option<Partial> {
-        None
+    fn partial_of(&self, origin: &Origin) -> Option<Partial> {
+        let partial = self.0.partial_of(origin)?;
+        Some(Partial { at: Point { incarnation: partial.incarnation, sequence: partial.at }, key: partial.key })
     }
 
     fn ids_in(&self, origin: &Origin, bucket: u8) -> Vec<ResourceId> {
