@@ -14,6 +14,7 @@ mod history;
 mod judge;
 mod links;
 mod notes;
+mod propose;
 
 use actix::prelude::*;
 use mf2c_domain::id::ResourceId;
