@@ -41,6 +41,8 @@ pub struct CertificateAuthority {
     pub(super) files: AuthorityFiles,
     pub(super) members: MemberFiles,
     pub(super) seat: Option<Seat>,
+    /// The keys that are kept while another agent leads the area.
+    pub(super) kept: Option<Seat>,
     pub(super) register: Register,
     pub(super) tokens: Tokens,
     followers: Vec<Recipient<TakeTrust>>,
@@ -60,9 +62,12 @@ impl CertificateAuthority {
         world: World,
     ) -> Result<Self, AuthorityError> {
         let (files, members) = (AuthorityFiles::new(data_dir), MemberFiles::new(data_dir));
-        let seat = Seat::load(&files)?;
+        let (seat, kept) = match Seat::load(&files)? {
+            Some(seat) if seat.state.kept => (None, Some(seat)),
+            seat => (seat, None),
+        };
         let (register, tokens) = (Register::default(), Tokens::new());
-        Ok(Self { settings, store, writer, world, files, members, seat, register, tokens, followers: Vec::new() })
+        Ok(Self { settings, store, writer, world, files, members, seat, kept, register, tokens, followers: Vec::new() })
     }
 
     /// Whether there is an authority here, as its files say.
@@ -120,6 +125,9 @@ impl CertificateAuthority {
         ctx.wait(reading.into_actor(self).map(|loaded, authority, ctx| {
             let Loaded { register, used, open, unmarked } = loaded;
             authority.register = register;
+            if let Some(seat) = &authority.seat {
+                seat.state.heritage.teach(&mut authority.register, authority.world.clock.now());
+            }
             used.into_iter().for_each(|(id, used)| authority.tokens.release(&id, Some(used)));
             open.iter().for_each(|(id, device)| authority.tokens.opened(id, device));
             unmarked.iter().for_each(|(id, serial)| authority.mark_used(id, serial));
