@@ -46,6 +46,9 @@ pub struct CertificateAuthority {
     pub(super) register: Register,
     pub(super) tokens: Tokens,
     followers: Vec<Recipient<TakeTrust>>,
+    /// To whom the keys were handed, and whether there is more to tell them.
+    pub(super) heirs: Vec<HandAuthority>,
+    pub(super) has_news: bool,
 }
 
 impl CertificateAuthority {
@@ -67,7 +70,21 @@ impl CertificateAuthority {
             seat => (seat, None),
         };
         let (register, tokens) = (Register::default(), Tokens::new());
-        Ok(Self { settings, store, writer, world, files, members, seat, kept, register, tokens, followers: Vec::new() })
+        Ok(Self {
+            settings,
+            store,
+            writer,
+            world,
+            files,
+            members,
+            seat,
+            kept,
+            register,
+            tokens,
+            followers: Vec::new(),
+            heirs: Vec::new(),
+            has_news: false,
+        })
     }
 
     /// Whether there is an authority here, as its files say.
@@ -83,6 +100,7 @@ impl CertificateAuthority {
 
     /// Tells everybody what to believe from now on.
     pub(super) fn announce(&mut self, ctx: &mut Context<Self>) {
+        self.has_news = true;
         self.followers.retain(Recipient::connected);
         for follower in &self.followers {
             self.tell(follower, ctx);
@@ -143,6 +161,7 @@ impl CertificateAuthority {
         {
             tracing::error!(%error, "the old root could not be dropped; it is tried again");
         }
+        self.hand_news(ctx);
         let Some(seat) = &self.seat else { return };
         let renew = !seat.roots.is_empty() && seat.needs_certificate(now);
         if seat.lists_are_due(elapsed, &self.settings)

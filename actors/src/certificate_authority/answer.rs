@@ -203,8 +203,12 @@ impl CertificateAuthority {
         let request = read_request(request)?;
         let standing = self.register.standing(device);
         let bound = standing.map(|standing| standing.names.as_slice()).unwrap_or_default();
-        let names =
-            allowed(names, &peer.id, source, [bound, &[]]).map_err(|text| WireError::new(Code::Forbidden, text))?;
+        let allow = |names: &[String]| allowed(names, &peer.id, source, [bound, &[]]);
+        let names = match standing {
+            Some(_) => allow(names).map_err(|text| WireError::new(Code::Forbidden, text))?,
+            // Admitted by an earlier leader, and it is not known with which names.
+            None => names.iter().flat_map(|name| allow(std::slice::from_ref(name)).unwrap_or_default()).collect(),
+        };
         let leads = standing.and_then(|standing| standing.leads.clone());
         let seat = self.seat.as_ref().ok_or_else(no_authority)?;
         let unit = unit_of(renewed_as(role_of(&peer.unit), leads.as_deref(), seat.area_name()));

@@ -209,8 +209,9 @@ pub struct LeaveSeat;
 pub struct HearOwnList(pub AuthorityTrust);
 
 /// Hands the keys of the area's authority to a member that is to be a backup, never those of the root. Answered when it keeps
-/// them. To be sent again for each backup when it is appointed, and when [`Follow`] tells of other certificates or roots.
-#[derive(Message)]
+/// them. To be sent for each backup when it is appointed, and when a link to it has opened anew; over that link the authority
+/// tells it of later certificates and revocations by itself.
+#[derive(Clone, Message)]
 #[rtype(result = "Result<(), AuthorityError>")]
 pub struct HandAuthority {
     /// The link to it, as [`crate::ports::LinkService::opened`] has told of it.

@@ -26,6 +26,8 @@ use super::{AuthorityError, AuthorityView, CertificateAuthority, HandAuthority, 
 const HANDED_WITHIN: Duration = Duration::from_secs(10);
 /// What of the record of certificates fits into a frame beside keys, roots and lists, in bytes of JSON.
 const MOST_HERITAGE: usize = 512 << 10;
+/// The most backups that are told of news.
+const MOST_HEIRS: usize = 8;
 /// The most lists of the authorities above that are handed on, in bytes.
 const MOST_LISTS: usize = 256 << 10;
 /// A revoked certificate of which no more is known is remembered as long as the longest that can be asked for holds.
@@ -118,6 +120,7 @@ impl CertificateAuthority {
         let Some(seat) = &mut self.seat else { return Ok(()) };
         seat.adopt_state(State { kept: true, heritage, ..seat.state.clone() })?;
         self.kept = self.seat.take();
+        self.heirs.clear();
         tracing::info!("left the seat of the area's authority; its keys are kept");
         Ok(())
     }
@@ -281,6 +284,14 @@ impl Handler<HandAuthority> for CertificateAuthority {
     type Result = Answered<()>;
 
     fn handle(&mut self, hand: HandAuthority, _: &mut Context<Self>) -> Self::Result {
+        self.hand(hand)
+    }
+}
+
+impl CertificateAuthority {
+    /// Hands over the keys, and remembers to whom.
+    fn hand(&mut self, hand: HandAuthority) -> Answered<()> {
+        let again = hand.clone();
         let HandAuthority { to, term, net } = hand;
         let given = self.check_heir(&to.peer, to.scope).and_then(|()| self.succession(term));
         let given = match given {
@@ -301,6 +312,29 @@ impl Handler<HandAuthority> for CertificateAuthority {
                 }
             }
         };
-        Box::pin(handed.into_actor(self))
+        Box::pin(handed.into_actor(self).map(move |handed: Result<(), AuthorityError>, authority, _| {
+            let same = |heir: &HandAuthority| heir.to.peer.id == again.to.peer.id;
+            authority.heirs.retain(|heir| !same(heir));
+            if handed.is_ok() && authority.seat.is_some() && authority.heirs.len() < MOST_HEIRS {
+                authority.heirs.push(again);
+            }
+            handed
+        }))
+    }
+
+    /// Tells those who keep the keys what has happened since. One that cannot be reached is told when it comes back, by who
+    /// knows that.
+    pub(super) fn hand_news(&mut self, ctx: &mut Context<Self>) {
+        if !std::mem::take(&mut self.has_news) || self.seat.is_none() {
+            return;
+        }
+        for heir in self.heirs.clone() {
+            let handed = self.hand(heir).map(|handed, _, _| {
+                if let Err(error) = handed {
+                    tracing::warn!(%error, "a backup does not know the newest certificates");
+                }
+            });
+            ctx.spawn(handed);
+        }
     }
 }
