@@ -83,7 +83,7 @@ need_clients() {
         [[ -x $venv/bin/pip ]] || python3 -m venv "$venv" 2>/dev/null || {
             install python3-venv && python3 -m venv --clear "$venv"
         }
-        "$venv/bin/pip" install --quiet nats-py==2.11.0 psycopg2-binary==2.9.11 >&2 || fail "could not install the clients"
+        "$venv/bin/pip" install --quiet nats-py==2.16.0 psycopg2-binary==2.9.13 >&2 || fail "could not install the clients"
     fi
     BENCH_SITE=$("$venv/bin/python" -c 'import site; print(site.getsitepackages()[0])')
     export BENCH_SITE
