@@ -263,7 +263,7 @@ impl Stage<'_> {
     }
 
     /// Removes the copy of one document of another origin.
-    pub(super) fn let_go(&mut self, id: &ResourceId) -> Result<(), StoreError> {
+    pub(super) fn drop_copy(&mut self, id: &ResourceId) -> Result<(), StoreError> {
         let missing = || StoreError::NotFound { id: id.to_string() };
         let old = self.current(id).ok_or_else(missing)?;
         let life = old.source.life.clone().ok_or_else(missing)?;

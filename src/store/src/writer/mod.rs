@@ -206,7 +206,7 @@ impl Writer {
     pub fn let_go(&mut self, id: &ResourceId) -> Result<(), StoreError> {
         self.ready()?;
         let mut stage = Stage::new(self);
-        stage.let_go(id)?;
+        stage.drop_copy(id)?;
         let staged = stage.finish();
         self.commit(staged).map_err(|error| self.fail(error))
     }
