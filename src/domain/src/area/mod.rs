@@ -1,9 +1,11 @@
 //! Areas and who belongs to them: names in certificates, join tokens, when to renew. Pure; the cryptography is in `mf2c-pki`.
 
 pub mod addresses;
+pub mod aggregate;
 pub mod beacon;
 pub mod choice;
 pub mod gate;
+pub mod presence;
 pub mod renewal;
 pub mod role;
 pub mod sighting;
