@@ -41,8 +41,8 @@ pub use quantity::{HumanDuration, HumanSize, QuantityError};
 pub use settings::{Api, Auth, Config, Device, Limits, Log, Sensor, Store, Tls};
 pub use sources::Overrides;
 pub use words::{
-    AccessLog, AgentType, AuthHeader, CauGeneration, Election, KeyLabel, LogFormat, MailSecurity, MetricsReaders, Offer,
-    Profile, Role, UnknownWord, Urgency,
+    AccessLog, AgentType, AuthHeader, CauGeneration, Election, KeyLabel, LogFormat, MailSecurity, MetricsReaders,
+    Offer, Profile, Role, UnknownWord, Urgency,
 };
 
 use keys::Keys;
