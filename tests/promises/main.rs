@@ -31,6 +31,8 @@ mod docs_client;
 mod events;
 mod filters;
 mod flocker;
+mod fog_leadership;
+mod fog_replication;
 mod guide;
 mod guide_people;
 mod house;

@@ -9,6 +9,7 @@ pub mod commands;
 pub mod config;
 pub mod control;
 
+mod discovery_door;
 mod first_admin;
 pub mod flocker_ca;
 mod flocker_door;

@@ -36,6 +36,7 @@ use crate::accounts::{self, Rooms};
 use crate::area::{self, Area, AreaRooms};
 use crate::config::{Config, ListenAddress, Role};
 use crate::control::{AreaDoors, Control};
+use crate::discovery_door;
 use crate::first_admin;
 use crate::flocker_door::FlockerDoor;
 use crate::legacy::LegacyDoors;
@@ -54,6 +55,7 @@ pub struct Node {
     pub first_admin: Option<String>,
     server: ServerHandle,
     flocker: Option<ServerHandle>,
+    discovery: Option<ServerHandle>,
     readiness: Arc<Readiness>,
     events: Arc<Events>,
     arbiters: Vec<Arbiter>,
@@ -126,6 +128,7 @@ impl Node {
         let monitor = Monitor::new(monitor_settings(config, &area), connections.clone(), &world);
         let readiness = monitor.readiness();
         let settings = front::Settings { connections, ..front_settings(config) };
+        let doors = Data::clone(&api);
         let server = front::serve(listeners, &settings, move || {
             let seat = monitor.seat();
             App::new()
@@ -142,10 +145,11 @@ impl Node {
         let handle = server.handle();
         actix::spawn(server);
         let flocker = flocker.map(|door| door.open(config)).transpose()?;
+        let discovery = discovery_door::open(config, &area, &doors)?;
         let control = Control::start(&config.data_dir, store, sessions, area.doors.clone());
         readiness.enter(Stage::Serving);
         let (api, server, _control) = (api_address, handle, control);
-        Ok(Self { api, http, first_admin, server, flocker, readiness, events, arbiters, area, legacy, _control })
+        Ok(Self { api, http, first_admin, server, flocker, discovery, readiness, events, arbiters, area, legacy, _control })
     }
 
     /// Stops taking requests and answers those in flight. What is left to do needs no runtime: see [`Stopping::finish`].
@@ -153,9 +157,9 @@ impl Node {
         self.readiness.enter(Stage::Stopping);
         self.events.close();
         drop(self.legacy);
-        let flocker = self.flocker.as_ref().map(|door| door.stop(true));
+        let others: Vec<_> = self.flocker.iter().chain(&self.discovery).map(|door| door.stop(true)).collect();
         self.server.stop(true).await;
-        if let Some(closed) = flocker {
+        for closed in others {
             closed.await;
         }
         // Documents are written until the end.
