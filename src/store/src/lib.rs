@@ -14,9 +14,13 @@ mod error;
 mod identity;
 mod load;
 mod measure;
+mod origins;
 pub mod record;
+mod relay;
 pub mod replica;
+mod state;
 mod store;
+mod top_level;
 mod writer;
 
 pub use backup::{BackupError, BackupSummary, read_backup, restore, write_backup};
@@ -25,8 +29,8 @@ pub use command::{Command, Delete, Edit, IfMatch, MAX_DOCUMENT_BYTES, NewDocumen
 pub use document::Document;
 pub use engine::{Repaired, repair};
 pub use error::StoreError;
-pub use identity::Identity;
+pub use identity::{Identity, node_name};
 pub use measure::{Histogram, Spread};
 pub use record::ChangeKind;
 pub use store::{Change, Changes, Counters, Store, StoreOptions};
-pub use writer::Writer;
+pub use writer::{Done, Work, Writer};
