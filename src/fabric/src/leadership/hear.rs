@@ -261,16 +261,20 @@ impl Council {
         if term <= own.area.known.term || full || !(own.area.knows(&peer) || leads || upper) {
             return;
         }
+        let other = leader.filter(|leader| leader.id != own.membership.own);
         if own.caretaker || own.led {
             effects.push(Effect::Tell(format!("`{area}` is in term {term} already: this agent leads it no more")));
             own.caretaker = false;
             own.led = false;
-            // It is believed when it says so itself; until then it is called.
-            own.area.known.leader = leader.filter(|leader| leader.id != own.membership.own);
-            own.area.known.full = false;
+            own.area.known.leader = None;
             if let Some(group) = &mut own.area.group {
                 group.step_down(0, now);
             }
+        }
+        if let Some(other) = other {
+            // It is believed when it says so itself; until then it is called.
+            own.area.known.leader = Some(other);
+            own.area.known.full = false;
         }
     }
 }
