@@ -33,7 +33,6 @@ use crate::leadership::Standings;
 pub use crate::leadership::{LinkClosed, LinkOpened};
 use crate::ports::World;
 use crate::resource_store::ResourceStore;
-use crate::supervisor::DeathNotice;
 use chores::Chores;
 pub use ledger::recount;
 use ledger::{Ledger, Node};
@@ -113,7 +112,6 @@ pub struct Categoriser {
     told_term: Option<u64>,
     chores: Chores,
     wake: Option<(Duration, SpawnHandle)>,
-    _notice: DeathNotice,
 }
 
 /// A link that is open.
@@ -131,7 +129,6 @@ impl Categoriser {
         writer: Addr<ResourceStore>,
         standings: Standings,
         world: World,
-        notice: DeathNotice,
     ) -> Self {
         let own = store.identity().name();
         Self {
@@ -159,7 +156,6 @@ impl Categoriser {
             told_term: None,
             chores: Chores::default(),
             wake: None,
-            _notice: notice,
         }
     }
 
@@ -191,5 +187,17 @@ impl Categoriser {
             member.ip.filter(|_| up && Some(&member.id) != self.standing.own.as_ref())
         };
         self.members.iter().filter_map(connected).collect()
+    }
+}
+
+impl Drop for Categoriser {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            // Links are told of once, so another one could not know of those that are open; the next start does.
+            tracing::error!(
+                "what keeps the documents of the area has failed; ending the process, the log above tells why"
+            );
+            std::process::abort();
+        }
     }
 }
