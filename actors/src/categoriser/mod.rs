@@ -101,6 +101,8 @@ pub struct Categoriser {
     /// Which of them has which node.
     nodes: BTreeMap<Node, String>,
     roll: Roll,
+    /// Those of whom no leader has told yet that they have joined.
+    newcomers: BTreeSet<String>,
     /// The leaders of areas below, by their nodes.
     leaders: Roll,
     links: BTreeMap<u64, Link>,
@@ -148,6 +150,7 @@ impl Categoriser {
             members: BTreeMap::new(),
             nodes: BTreeMap::new(),
             roll: Roll::new(settings.patience),
+            newcomers: BTreeSet::new(),
             leaders: Roll::new(settings.patience),
             links: BTreeMap::new(),
             expected: BTreeSet::new(),

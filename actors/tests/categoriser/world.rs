@@ -120,7 +120,7 @@ impl Agent {
     async fn describe(&self, number: u8) {
         let device = json!({
             "deviceID": self.id.device(), "isLeader": false, "os": "linux", "arch": "x86_64", "cpuManufacturer": "any",
-            "physicalCores": number, "logicalCores": 2 * number, "cpuClockSpeed": "1 GHz", "memory": 1024.0 * f64::from(number),
+            "physicalCores": number, "logicalCores": 2 * u32::from(number), "cpuClockSpeed": "1 GHz", "memory": 1024.0 * f64::from(number),
             "storage": 1000.5, "agentType": "normal", "networkingStandards": "eth0", "hwloc": "", "cpuinfo": "",
         });
         self.add("device", device).await;
