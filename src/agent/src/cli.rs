@@ -3,6 +3,7 @@
 //! The commands of the client are defined by the client. Exit codes: [`exit`].
 
 mod area;
+mod fog;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ pub use area::{
     CaCommand, CreateTokenArgs, DeleteTokensArgs, InitArgs, JoinArgs, ListTokensArgs, RevokeArgs, RotateArgs, ShowArgs,
     TokenCommand,
 };
+pub use fog::{AreaArgs, AreaCommand, OneArgs};
 pub use mf2c_client::exit;
 
 const TEMPLATE: &str = "\
@@ -47,6 +49,7 @@ Make an area of several agents:
   ca             Make the authority of an area, show it, revoke certificates, change the root
   token          Make, list and take back tokens, each of which lets one machine in
   join           Join the area of a token
+  area           Show who is in the area and who leads it, or change that
 
 Configuration:
   config check   Check the configuration and name every problem in it
@@ -135,6 +138,9 @@ pub enum Command {
     /// Join the area of a token
     #[command(after_help = area::JOIN_EXAMPLES)]
     Join(JoinArgs),
+    /// Show who is in the area and who leads it, or change that
+    #[command(after_help = fog::AREA_EXAMPLES)]
+    Area(AreaArgs),
     /// Check or show the configuration
     #[command(subcommand)]
     Config(ConfigCommand),

@@ -11,6 +11,7 @@ mod area;
 mod check;
 mod error;
 mod flocker;
+mod fog;
 mod keys;
 mod legacy;
 mod quantity;
@@ -31,14 +32,15 @@ pub use address::{AddressError, ListenAddress};
 pub use area::{Link, Pki};
 pub(crate) use check::is_host;
 pub use error::{ConfigError, Origin, Problem};
+pub use fog::FogArea;
 pub use keys::environment_name;
 pub use legacy::Legacy;
 pub use quantity::{HumanDuration, HumanSize, QuantityError};
 pub use settings::{Api, Auth, Config, Device, Limits, Log, Sensor, Store, Tls};
 pub use sources::Overrides;
 pub use words::{
-    AccessLog, AgentType, AuthHeader, CauGeneration, KeyLabel, LogFormat, MailSecurity, MetricsReaders, Role,
-    UnknownWord,
+    AccessLog, AgentType, AuthHeader, CauGeneration, Election, KeyLabel, LogFormat, MailSecurity, MetricsReaders,
+    Profile, Role, UnknownWord,
 };
 
 use keys::Keys;

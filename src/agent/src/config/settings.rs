@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::address::{ListenAddress, empty_is_none};
 use super::area::{Link, Pki};
 use super::flocker::Flocker;
+use super::fog::FogArea;
 use super::legacy::Legacy;
 use super::quantity::{HumanDuration, HumanSize};
 use super::words::{AccessLog, AgentType, AuthHeader, LogFormat, MailSecurity, MetricsReaders, Role};
@@ -45,6 +46,8 @@ pub struct Config {
     pub link: Link,
     /// Certificates of the area.
     pub pki: Pki,
+    /// Who leads the area, and who counts as lost.
+    pub area: FogArea,
     /// The control API of Flocker.
     pub flocker: Flocker,
     /// The doors of the original.

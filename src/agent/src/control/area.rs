@@ -23,6 +23,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::exit;
+use super::fog::FogDoors;
 use super::wire::{Answer, NewToken, Refusal, Request};
 use crate::config::{Config, Role};
 
@@ -50,6 +51,7 @@ pub struct AreaDoors {
     advertise: String,
     role: MemberRole,
     bound: Bound,
+    fog: FogDoors,
 }
 
 /// What the area's actors work beside.
@@ -60,6 +62,8 @@ pub struct AreaParts {
     pub store: Arc<Store>,
     /// Where links of others are taken.
     pub bound: Bound,
+    /// Who leads, and how far replicas are.
+    pub fog: FogDoors,
 }
 
 impl AreaDoors {
@@ -95,6 +99,7 @@ impl AreaDoors {
             advertise: config.link.advertise.clone(),
             role: if config.role == Role::Leader { MemberRole::Leader } else { MemberRole::Agent },
             bound: parts.bound,
+            fog: parts.fog,
         }
     }
 
@@ -170,6 +175,9 @@ impl AreaDoors {
             Request::CreateToken(new) => self.create(new).await,
             Request::ListTokens => self.tokens(),
             Request::DeleteToken { id } => self.delete(&id).await,
+            Request::ShowAgents => self.fog.show().await,
+            Request::ChangeRole { device, role } => self.fog.change(device, &role).await,
+            Request::ForgetAgent { device } => self.fog.forget(&device).await,
             Request::Join { token, role } => {
                 let token = token.parse().map_err(|error| Refusal::new(exit::USAGE, format!("{error}")))?;
                 let view = self.join(token, role).await?;
@@ -300,7 +308,7 @@ impl AreaDoors {
 }
 
 /// Asks an actor, and waits for it no longer than commands do.
-async fn ask<M>(actor: &Recipient<M>, message: M) -> Result<M::Result, Refusal>
+pub(super) async fn ask<M>(actor: &Recipient<M>, message: M) -> Result<M::Result, Refusal>
 where
     M: Message + Send,
     M::Result: Send,

@@ -162,12 +162,14 @@ impl Stage<'_> {
         let incarnation = flow.life.incarnation;
         let here =
             flow.known.reached.filter(|reached| reached.incarnation == incarnation).map(|reached| reached.sequence);
-        if here.is_some_and(|here| at < here) {
+        let matches = |partial: &Partial| partial.incarnation == incarnation && partial.at == at;
+        let ended = here == Some(at) && after_key.is_some() && !flow.known.partial.as_ref().is_some_and(matches);
+        if ended || here.is_some_and(|here| at < here) {
             // What came later is here already; an old snapshot must not bring back what was deleted since.
             flow.applied.skipped = changes.len();
             return Ok(());
         }
-        let before = flow.known.partial.take().filter(|partial| partial.incarnation == incarnation && partial.at == at);
+        let before = flow.known.partial.take().filter(matches);
         if let Some(after) = &after_key
             && before.as_ref().is_none_or(|partial| partial.key < *after)
         {

@@ -7,6 +7,8 @@ mod bodies;
 #[cfg(test)]
 mod columns;
 #[cfg(test)]
+mod courier;
+#[cfg(test)]
 mod damage;
 #[cfg(test)]
 mod disk_full;
@@ -17,14 +19,17 @@ mod faults;
 #[cfg(test)]
 mod feed;
 #[cfg(test)]
+mod histories;
+#[cfg(test)]
 mod model;
 #[cfg(test)]
 mod naive;
 #[cfg(test)]
-#[cfg(test)]
 mod readers;
 #[cfg(test)]
 mod repairs;
+#[cfg(test)]
+mod replicas;
 #[cfg(test)]
 mod secrets;
 #[cfg(test)]
