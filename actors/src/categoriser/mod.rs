@@ -33,6 +33,7 @@ use crate::leadership::Standings;
 pub use crate::leadership::{LinkClosed, LinkOpened};
 use crate::ports::World;
 use crate::resource_store::ResourceStore;
+use crate::supervisor::DeathNotice;
 use chores::Chores;
 pub use ledger::recount;
 use ledger::{Ledger, Node};
@@ -114,6 +115,7 @@ pub struct Categoriser {
     told_term: Option<u64>,
     chores: Chores,
     wake: Option<(Duration, SpawnHandle)>,
+    _notice: Option<DeathNotice>,
 }
 
 /// A link that is open.
@@ -123,7 +125,8 @@ struct Link {
 }
 
 impl Categoriser {
-    /// A categoriser of the documents in `store`.
+    /// A categoriser of the documents in `store`. Whoever builds another one after a failure, on `notice`, tells it of the links
+    /// that are open.
     #[must_use]
     pub fn new(
         settings: CategoriserSettings,
@@ -131,6 +134,7 @@ impl Categoriser {
         writer: Addr<ResourceStore>,
         standings: Standings,
         world: World,
+        notice: impl Into<Option<DeathNotice>>,
     ) -> Self {
         let own = store.identity().name();
         Self {
@@ -159,6 +163,7 @@ impl Categoriser {
             told_term: None,
             chores: Chores::default(),
             wake: None,
+            _notice: notice.into(),
         }
     }
 
@@ -190,17 +195,5 @@ impl Categoriser {
             member.ip.filter(|_| up && Some(&member.id) != self.standing.own.as_ref())
         };
         self.members.iter().filter_map(connected).collect()
-    }
-}
-
-impl Drop for Categoriser {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            // Links are told of once, so another one could not know of those that are open; the next start does.
-            tracing::error!(
-                "what keeps the documents of the area has failed; ending the process, the log above tells why"
-            );
-            std::process::abort();
-        }
     }
 }

@@ -110,7 +110,7 @@ impl Agent {
         let (standing, standings) = watch::channel(Standing::default());
         let settings = CategoriserSettings::default();
         let categoriser =
-            Categoriser::new(settings, Arc::clone(&store), writer.clone(), standings, world.clone()).start();
+            Categoriser::new(settings, Arc::clone(&store), writer.clone(), standings, world.clone(), None).start();
         let (address, node) = (SocketAddr::from(([10, 0, 0, number], 40_000)), store.identity().name());
         let agent = Self { id, node, address, store, writer, world, standing, categoriser, taken: RefCell::default() };
         agent.describe(number).await;
