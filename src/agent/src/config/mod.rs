@@ -13,7 +13,6 @@ mod error;
 mod flocker;
 mod keys;
 mod legacy;
-mod quantity;
 mod settings;
 mod show;
 mod sources;
@@ -25,6 +24,7 @@ mod words;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use mf2c_domain::quantity;
 use toml::Value;
 
 pub use address::{AddressError, ListenAddress};
