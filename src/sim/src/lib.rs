@@ -2,3 +2,5 @@
 pub mod cell;
 pub mod clock;
 pub mod dice;
+pub mod net;
+pub mod trace;
