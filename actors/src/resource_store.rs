@@ -6,14 +6,16 @@
 //! A commit waits for the disk, so this actor has an arbiter of its own in production. What arrives meanwhile fills the
 //! mailbox, and the next batch is all of it: that is the group commit.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
 use mf2c_domain::caller::Caller;
+use mf2c_domain::entropy::Entropy;
 use mf2c_domain::id::ResourceId;
 use mf2c_store::record::NodeId;
 use mf2c_store::replica::{Applied, Inflow};
-use mf2c_store::{Command, Delete, Edit, IfMatch, NewDocument, StoreError, Writer, Written};
+use mf2c_store::{Command, Delete, Done, Edit, IfMatch, NewDocument, StoreError, Work, Writer, Written};
 use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 
@@ -78,10 +80,10 @@ pub struct Observe {
 #[rtype(result = "Result<usize, StoreError>")]
 pub struct ForgetOrigin(pub NodeId);
 
-/// Begins a new life of the store, see [`Writer::renew_incarnation`].
-#[derive(Debug, Message)]
+/// Begins a new life of the store, see [`Writer::renew_incarnation`]; its incarnation is drawn from this.
+#[derive(Message)]
 #[rtype(result = "Result<u64, StoreError>")]
-pub struct RenewIncarnation;
+pub struct RenewIncarnation(pub Arc<dyn Entropy>);
 
 /// Keeps something small, see [`Writer::keep_state`]. Answered when it is on disk.
 #[derive(Debug, Message)]
@@ -102,8 +104,8 @@ pub struct KeepCursors(pub Vec<(String, Option<u64>)>);
 pub struct ResourceStore {
     writer: Writer,
     mailbox: usize,
-    waiting: Vec<Command>,
-    answers: Vec<oneshot::Sender<Outcome>>,
+    waiting: Vec<Work>,
+    answers: Vec<oneshot::Sender<Done>>,
     /// Whether the next attempt to mend the writer is planned.
     mending: bool,
 }
@@ -115,26 +117,36 @@ impl ResourceStore {
         Self { writer, mailbox, waiting: Vec::new(), answers: Vec::new(), mending: false }
     }
 
-    /// Puts a command into the next batch, which is committed as soon as the mailbox is empty.
-    fn submit(&mut self, command: Command, ctx: &mut Context<Self>) -> ResponseFuture<Outcome> {
+    /// Puts work into the next batch, which is committed as soon as the mailbox is empty. None if the agent stops before.
+    fn queue(&mut self, work: Work, ctx: &mut Context<Self>) -> impl Future<Output = Option<Done>> + use<> {
         let (answer, answered) = oneshot::channel();
         if self.waiting.is_empty() {
             // The context runs spawned futures only when it has taken every message.
             ctx.spawn(async {}.into_actor(self).map(|(), store, ctx| store.commit(ctx)));
         }
-        self.waiting.push(command);
+        self.waiting.push(work);
         self.answers.push(answer);
         if self.waiting.len() >= MAX_BATCH {
             self.commit(ctx);
         }
-        Box::pin(async move { answered.await.unwrap_or(Err(StoreError::Stopping)) })
+        async move { answered.await.ok() }
+    }
+
+    fn submit(&mut self, command: Command, ctx: &mut Context<Self>) -> ResponseFuture<Outcome> {
+        let done = self.queue(Work::Command(command), ctx);
+        Box::pin(async move {
+            match done.await {
+                Some(Done::Written(answer)) => answer,
+                _ => Err(StoreError::Stopping),
+            }
+        })
     }
 
     fn commit(&mut self, ctx: &mut Context<Self>) {
-        let outcomes = self.writer.execute(std::mem::take(&mut self.waiting));
-        for (answer, outcome) in self.answers.drain(..).zip(outcomes) {
+        let done = self.writer.carry_out(std::mem::take(&mut self.waiting));
+        for (answer, done) in self.answers.drain(..).zip(done) {
             // A caller that has gone away does not undo its write.
-            let _ = answer.send(outcome);
+            let _ = answer.send(done);
         }
         self.watch_failure(ctx);
     }
@@ -213,39 +225,60 @@ impl Handler<KeepCursors> for ResourceStore {
 impl Handler<ApplyInflow> for ResourceStore {
     type Result = ResponseFuture<Result<Applied, StoreError>>;
 
-    fn handle(&mut self, _: ApplyInflow, _: &mut Context<Self>) -> Self::Result {
-        todo!("store builder: joins the group commit")
+    fn handle(&mut self, ApplyInflow(flow): ApplyInflow, ctx: &mut Context<Self>) -> Self::Result {
+        let done = self.queue(Work::Inflow(flow), ctx);
+        Box::pin(async move {
+            match done.await {
+                Some(Done::Applied(answer)) => answer,
+                _ => Err(StoreError::Stopping),
+            }
+        })
     }
 }
 
 impl Handler<Observe> for ResourceStore {
-    type Result = Result<(), StoreError>;
+    type Result = ResponseFuture<Result<(), StoreError>>;
 
-    fn handle(&mut self, Observe { id, seen }: Observe, _: &mut Context<Self>) -> Self::Result {
-        self.writer.observe(&id, seen)
+    fn handle(&mut self, Observe { id, seen }: Observe, ctx: &mut Context<Self>) -> Self::Result {
+        let done = self.queue(Work::Observe { id, seen }, ctx);
+        Box::pin(async move {
+            match done.await {
+                Some(Done::Observed(answer)) => answer,
+                _ => Err(StoreError::Stopping),
+            }
+        })
     }
 }
 
 impl Handler<ForgetOrigin> for ResourceStore {
     type Result = Result<usize, StoreError>;
 
-    fn handle(&mut self, ForgetOrigin(origin): ForgetOrigin, _: &mut Context<Self>) -> Self::Result {
-        self.writer.forget(&origin)
+    fn handle(&mut self, ForgetOrigin(origin): ForgetOrigin, ctx: &mut Context<Self>) -> Self::Result {
+        // What was asked before is done before.
+        self.commit(ctx);
+        let forgotten = self.writer.forget(&origin);
+        self.watch_failure(ctx);
+        forgotten
     }
 }
 
 impl Handler<RenewIncarnation> for ResourceStore {
     type Result = Result<u64, StoreError>;
 
-    fn handle(&mut self, _: RenewIncarnation, _: &mut Context<Self>) -> Self::Result {
-        todo!("store builder: entropy")
+    fn handle(&mut self, RenewIncarnation(entropy): RenewIncarnation, ctx: &mut Context<Self>) -> Self::Result {
+        self.commit(ctx);
+        let renewed = self.writer.renew_incarnation(&*entropy);
+        self.watch_failure(ctx);
+        renewed
     }
 }
 
 impl Handler<KeepState> for ResourceStore {
     type Result = Result<(), StoreError>;
 
-    fn handle(&mut self, KeepState { key, value }: KeepState, _: &mut Context<Self>) -> Self::Result {
-        self.writer.keep_state(&key, value)
+    fn handle(&mut self, KeepState { key, value }: KeepState, ctx: &mut Context<Self>) -> Self::Result {
+        let kept = self.writer.keep_state(&key, value);
+        self.watch_failure(ctx);
+        kept
     }
 }

@@ -125,27 +125,29 @@ fn unreadable(space: &str, what: String) -> BackupError {
     EngineError::Damaged { file: space.into(), offset: 0, what, advice: RESTORE_ADVICE }.into()
 }
 
-/// The identity with the snapshot's own newest position, from which a restored store goes on.
+/// The identity with the snapshot's own newest position, from which a restored store goes on. How far it has come with
+/// others is no part of a backup: they are read anew.
 fn identity_at(store: &Store, snapshot: &dyn Scan) -> Result<Identity, BackupError> {
-    let mut newest = (store.identity().base, store.identity().time);
+    let mut identity = (*store.identity()).clone();
     let mut failed = None;
     snapshot.scan(Space::Changes, &[], &mut |key, value| {
-        let position = key.try_into().map(u64::from_be_bytes).unwrap_or_default();
+        identity.base = key.try_into().map(u64::from_be_bytes).unwrap_or_default();
         match ChangeRecord::decode(key, value) {
-            Ok(record) => {
-                newest = (position, newest.1.max(record.time));
+            Ok(record) if record.origin == identity.node => {
+                identity.sequence = identity.sequence.max(record.sequence);
+                identity.time = identity.time.max(record.time);
                 ControlFlow::Continue(())
             }
+            Ok(_) => ControlFlow::Continue(()),
             Err(error) => {
-                failed = Some(unreadable("changes", format!("change {position}: {error}")));
+                failed = Some(unreadable("changes", format!("change {}: {error}", identity.base)));
                 ControlFlow::Break(())
             }
         }
     })?;
-    match failed {
-        None => Ok(Identity { base: newest.0, time: newest.1, ..store.identity().clone() }),
-        Some(error) => Err(error),
-    }
+    let own = store.progress_of(&identity.node).map_or(0, |progress| progress.sequence);
+    identity.sequence = identity.sequence.max(own);
+    failed.map_or(Ok(identity), Err)
 }
 
 /// Reads a backup and checks all of it, giving each document's key and record to `take`.

@@ -9,7 +9,7 @@ use mf2c_domain::time::Timestamp;
 
 use crate::catalog::{Catalog, Published, Row};
 use crate::command::tail;
-use crate::document::{Body, Document};
+use crate::document::{Body, Document, Source};
 use crate::writer::assemble;
 
 /// Puts all of them into the catalog; how many there are.
@@ -35,5 +35,13 @@ fn document(spec: &TypeSpec, built_in: BuiltIn, now: Timestamp) -> Option<Arc<Do
     let now = now.to_string();
     let body = assemble(&id, spec, &now, &now, &acl, &tail(&built_in.attributes)).ok()?;
     let body = Body::Here(body.into_boxed_slice());
-    Some(Arc::new(Document { id, born: 0, revision: 0, acl: Arc::new(acl), body, row: Row::default() }))
+    Some(Arc::new(Document {
+        id,
+        born: 0,
+        revision: 0,
+        acl: Arc::new(acl),
+        source: Source::default(),
+        body,
+        row: Row::default(),
+    }))
 }

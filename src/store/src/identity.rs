@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
 
 use crate::engine::{Batch, Engine, EngineError, RESTORE_ADVICE, Scan, Space};
+use crate::origins;
 use crate::record::{ChangeRecord, DocumentRecord, NodeId, change_position};
 
 const KEY: &[u8] = b"identity";
@@ -20,6 +21,9 @@ pub struct Identity {
     pub incarnation: u64,
     /// The position before the first change of the log, while the log is empty.
     pub base: u64,
+    /// The number of the newest own change that travels, as far as neither the log nor the documents tell it.
+    #[serde(default)]
+    pub sequence: u64,
     /// The hybrid time that goes with it.
     pub time: HybridTime,
 }
@@ -30,7 +34,7 @@ impl Identity {
     pub fn random(entropy: &dyn Entropy) -> Self {
         let mut node = [0; 16];
         entropy.fill(&mut node);
-        Self { node, incarnation: random_incarnation(entropy), base: 0, time: HybridTime::default() }
+        Self { node, incarnation: random_incarnation(entropy), base: 0, sequence: 0, time: HybridTime::default() }
     }
 
     /// The node as a name in resource ids: a UUID's 32 digits in their usual groups.
@@ -56,7 +60,7 @@ impl Identity {
         Ok(identity)
     }
 
-    fn read(engine: &dyn Engine) -> Result<Option<Self>, EngineError> {
+    pub(crate) fn read(engine: &dyn Engine) -> Result<Option<Self>, EngineError> {
         let Some(bytes) = engine.get(Space::Meta, KEY)? else { return Ok(None) };
         let read = serde_json::from_slice(&bytes);
         read.map(Some).map_err(|error| damaged(format!("the identity of the store cannot be read: {error}")))
@@ -77,21 +81,34 @@ impl Identity {
     pub(crate) fn fork(engine: &dyn Engine, entropy: &dyn Entropy, behind: u64) -> Result<Self, EngineError> {
         let old = Self::read(engine)?.unwrap_or_else(|| Self::random(entropy));
         let mut base = Self::newest_position(engine)?.max(behind);
-        let mut time = old.time;
+        // Of others' times, which may be wrong, nothing is taken over.
+        let (mut sequence, mut time) = (old.sequence, old.time);
+        let mut own = |origin: &NodeId, number: u64, at: HybridTime| {
+            if *origin == old.node {
+                (sequence, time) = (sequence.max(number), time.max(at));
+            }
+        };
         let mut batch = Batch::default();
         engine.scan(Space::Changes, &[], &mut |key, value| {
             batch.delete(Space::Changes, key);
-            time = time.max(ChangeRecord::decode(key, value).map_or(time, |record| record.time));
+            if let Ok(record) = ChangeRecord::decode(key, value) {
+                own(&record.origin, record.sequence, record.time);
+            }
             ControlFlow::Continue(())
         })?;
         engine.scan(Space::Documents, &[], &mut |key, value| {
             if let Ok(record) = DocumentRecord::decode(key, value) {
                 base = base.max(record.revision);
-                time = time.max(record.time);
+                own(&record.origin, record.sequence, record.time);
             }
             ControlFlow::Continue(())
         })?;
-        let identity = Self { incarnation: random_incarnation(entropy), base, time: later(time), ..old };
+        // What was read of others may be ahead of the documents that are left: they are read anew.
+        if let Some(reached) = origins::read(engine)?.get(&old.node).and_then(|known| known.reached) {
+            sequence = sequence.max(reached.sequence);
+        }
+        origins::clear(engine, &mut batch)?;
+        let identity = Self { incarnation: random_incarnation(entropy), base, sequence, time: later(time), ..old };
         identity.put(&mut batch);
         batch.position = base;
         engine.commit(batch)?;

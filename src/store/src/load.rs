@@ -1,26 +1,28 @@
 //! Reads and checks everything at start: every record's checksum, a log without holes, and that both agree.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use mf2c_domain::acl::Acl;
 use mf2c_domain::id::ResourceId;
-use mf2c_domain::time::HybridTime;
+use mf2c_domain::time::{HybridTime, Timestamp};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::catalog::{Catalog, Published, Row};
-use crate::document::{Body, Document};
+use crate::document::{Body, Document, Life, Source};
 use crate::engine::{Engine, EngineError, RESTORE_ADVICE, Space};
 use crate::identity::Identity;
+use crate::origins::{self, Origins, Reached};
 use crate::record::{ChangeKind, ChangeRecord, DocumentRecord, NodeId};
 use crate::store::StoreOptions;
 
+/// How far ahead another agent's clock may be to be believed (`cluster.md` (g.4)).
+const MAX_AHEAD: std::time::Duration = std::time::Duration::from_secs(60);
+
 /// What the writer goes on from.
 pub(crate) struct Loaded {
-    pub(crate) node: NodeId,
-    pub(crate) incarnation: u64,
     /// The position while the log is empty; it is empty only before the first change.
     pub(crate) base: u64,
     pub(crate) position: u64,
@@ -34,15 +36,20 @@ pub(crate) fn load(
     engine: &dyn Engine,
     catalog: &Catalog,
     options: &StoreOptions,
-    identity: &Identity,
+    origins: &Origins,
+    now: Timestamp,
 ) -> Result<Loaded, EngineError> {
-    let log = read_log(engine, options, identity)?;
+    let identity = &*origins.identity();
+    let log = read_log(engine, options, identity, now)?;
     if let Some(acknowledged) = engine.acknowledged().filter(|acknowledged| *acknowledged > log.position) {
         let what =
             format!("the change log ends with change {}, but change {acknowledged} was acknowledged", log.position);
         return Err(damaged(options, "changes", what));
     }
-    let mut documents = Documents { options, resident: 0, acls: HashMap::new(), found: Vec::new(), unknown: 0 };
+    let (acls, lives) = (HashMap::new(), BTreeMap::new());
+    let (found, time, sequence) = (Vec::new(), log.time, log.sequence);
+    let node = identity.node;
+    let mut documents = Documents { options, node, resident: 0, acls, lives, found, unknown: 0, time, sequence };
     let mut fault = None;
     engine.scan(Space::Documents, &[], &mut |key, value| match documents.take(key, value, &log) {
         Ok(()) => ControlFlow::Continue(()),
@@ -58,7 +65,8 @@ pub(crate) fn load(
         tracing::warn!(documents = documents.unknown, "kept documents of types that this version does not know");
     }
     documents.check_complete(&log)?;
-    let Documents { mut found, resident, .. } = documents;
+    let Documents { mut found, resident, time, sequence, .. } = documents;
+    publish_origins(engine, origins, sequence, &found)?;
     found.sort_unstable_by_key(|document| document.born);
     catalog.publish(
         found
@@ -69,19 +77,40 @@ pub(crate) fn load(
             })
             .collect(),
     );
-    Ok(Loaded {
-        node: identity.node,
+    Ok(Loaded { base: identity.base, position: log.position, time, log: log.sizes, resident })
+}
+
+/// What is known of all origins, and which documents are whose.
+fn publish_origins(
+    engine: &dyn Engine,
+    origins: &Origins,
+    sequence: u64,
+    found: &[Arc<Document>],
+) -> Result<(), EngineError> {
+    let identity = origins.identity();
+    let mut known = origins::read(engine)?;
+    let own = known.entry(identity.node).or_default();
+    let before = own.reached.unwrap_or_default();
+    own.reached = Some(Reached {
         incarnation: identity.incarnation,
-        base: identity.base,
-        position: log.position,
-        time: log.time,
-        log: log.sizes,
-        resident,
-    })
+        sequence: sequence.max(before.sequence).max(identity.sequence),
+        floor: identity.sequence,
+        ..before
+    });
+    let travels = |document: &&Arc<Document>| crate::document::travels(&document.id);
+    let whose = |document: &Arc<Document>| document.origin().unwrap_or(identity.node);
+    let come = found.iter().filter(travels).map(|document| (whose(document), &document.id));
+    let moved = known.into_iter().map(|(origin, known)| (origin, Some(known))).collect();
+    origins.publish(moved, come, std::iter::empty());
+    Ok(())
 }
 
 struct Log {
+    node: NodeId,
+    now: Timestamp,
     position: u64,
+    /// The newest of the own changes that travel.
+    sequence: u64,
     time: HybridTime,
     sizes: VecDeque<u32>,
     /// The newest change of each id in the log, and whether it left a document.
@@ -92,8 +121,15 @@ fn damaged(options: &StoreOptions, space: &str, what: String) -> EngineError {
     EngineError::Damaged { file: options.name.join(space), offset: 0, what, advice: RESTORE_ADVICE }
 }
 
-fn read_log(engine: &dyn Engine, options: &StoreOptions, identity: &Identity) -> Result<Log, EngineError> {
-    let mut log = Log { position: identity.base, time: identity.time, sizes: VecDeque::new(), newest: HashMap::new() };
+fn read_log(
+    engine: &dyn Engine,
+    options: &StoreOptions,
+    identity: &Identity,
+    now: Timestamp,
+) -> Result<Log, EngineError> {
+    let (position, time, sequence) = (identity.base, identity.time, identity.sequence);
+    let (sizes, newest) = (VecDeque::new(), HashMap::new());
+    let mut log = Log { node: identity.node, now, position, sequence, time, sizes, newest };
     let mut fault = None;
     engine.scan(Space::Changes, &[], &mut |key, value| match log.take(key, value) {
         Ok(()) => ControlFlow::Continue(()),
@@ -105,6 +141,11 @@ fn read_log(engine: &dyn Engine, options: &StoreOptions, identity: &Identity) ->
     fault.map_or(Ok(log), Err)
 }
 
+/// The hybrid clock after another agent's time was seen: one that is too far ahead is not taken over (vector R13).
+pub(crate) fn absorbed(own: HybridTime, other: HybridTime, now: Timestamp) -> HybridTime {
+    if other.wall().nanos() > now.nanos() + MAX_AHEAD.as_nanos().cast_signed() { own } else { own.max(other) }
+}
+
 impl Log {
     fn take(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
         let position = key.try_into().map(u64::from_be_bytes).map_err(|_| "a change has no position".to_owned())?;
@@ -113,7 +154,12 @@ impl Log {
             return Err(format!("changes {} to {} are missing", self.position + 1, position - 1));
         }
         self.position = position;
-        self.time = self.time.max(record.time);
+        if record.origin == self.node {
+            self.time = self.time.max(record.time);
+            self.sequence = self.sequence.max(record.sequence);
+        } else {
+            self.time = absorbed(self.time, record.time, self.now);
+        }
         self.sizes.push_back(u32::try_from(value.len()).unwrap_or(u32::MAX));
         let newest = (position, record.kind != ChangeKind::Deleted);
         match self.newest.get_mut(record.id) {
@@ -126,10 +172,14 @@ impl Log {
 
 struct Documents<'a> {
     options: &'a StoreOptions,
+    node: NodeId,
     resident: u64,
     acls: HashMap<Box<str>, Arc<Acl>>,
+    lives: BTreeMap<(NodeId, u64), Arc<Life>>,
     found: Vec<Arc<Document>>,
     unknown: usize,
+    time: HybridTime,
+    sequence: u64,
 }
 
 #[derive(Deserialize)]
@@ -176,8 +226,21 @@ impl Documents<'_> {
         self.resident += if here { record.body.len() as u64 } else { 0 };
         let body = if here { Body::Here(record.body.into()) } else { Body::OnDisk };
         let (born, revision) = (record.born, record.revision);
-        self.found.push(Arc::new(Document { id, born, revision, acl, body, row: Row::default() }));
+        let source = self.source(&record);
+        self.found.push(Arc::new(Document { id, born, revision, acl, source, body, row: Row::default() }));
         Ok(())
+    }
+
+    fn source(&mut self, record: &DocumentRecord<'_>) -> Source {
+        let own = record.origin == self.node;
+        if own {
+            self.time = self.time.max(record.time);
+            self.sequence = self.sequence.max(record.sequence);
+        }
+        let life = Life { origin: record.origin, incarnation: record.incarnation };
+        let shared = || Arc::clone(self.lives.entry((life.origin, life.incarnation)).or_insert_with(|| Arc::new(life)));
+        let theirs = (!record.theirs.is_empty()).then(|| record.theirs.into());
+        Source { life: (!own).then(shared), sequence: record.sequence, time: record.time, theirs }
     }
 
     /// What the log says was left must be there.

@@ -23,6 +23,17 @@ pub struct Progress {
     pub sequence: u64,
 }
 
+/// A snapshot of an origin of which a part is here.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Partial {
+    /// Of which life of the origin.
+    pub incarnation: u64,
+    /// The origin's newest sequence when the snapshot began.
+    pub at: u64,
+    /// The last key of the part that is here.
+    pub key: String,
+}
+
 /// One change of another agent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Incoming {
@@ -189,6 +200,6 @@ pub fn bucket(id: &ResourceId) -> u8 {
 
 /// What two copies of a document must agree on: a hash of its JSON without the attributes that are observed.
 #[must_use]
-pub fn fingerprint(_id: &ResourceId, _body: &[u8]) -> u64 {
-    todo!("store builder")
+pub fn fingerprint(id: &ResourceId, body: &[u8]) -> u64 {
+    crate::top_level::sum(id, body)
 }

@@ -25,8 +25,8 @@ use crate::error::StoreError;
 use crate::identity::Identity;
 use crate::load::load;
 use crate::measure::Histogram;
+use crate::origins::Origins;
 use crate::record::{ChangeKind, ChangeRecord, DocumentRecord, NodeId};
-use crate::replica::{Digests, Progress, Replica, Start};
 use crate::writer::Writer;
 
 /// Bounds of a store.
@@ -93,8 +93,8 @@ impl Default for Counters {
 /// The committed documents. A read sees every write that was acknowledged before it began.
 pub struct Store {
     catalog: Arc<Catalog>,
-    engine: Arc<dyn Engine>,
-    identity: Identity,
+    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) origins: Arc<Origins>,
     feed: watch::Receiver<u64>,
     counters: Arc<Counters>,
     /// How many documents of the catalog are not stored.
@@ -110,7 +110,7 @@ pub struct Change {
     pub origin: NodeId,
     /// Which life of that agent's store.
     pub incarnation: u64,
-    /// Its number among the origin's changes.
+    /// Its number among the origin's changes; 0 if it does not travel, or is known to followers by a snapshot alone.
     pub sequence: u64,
     /// When, in hybrid time.
     pub time: HybridTime,
@@ -161,7 +161,8 @@ impl Store {
         let identity = Identity::load_or_make(&*engine, entropy)?;
         let catalog = Arc::new(Catalog::new());
         let built_in = built_in::publish(&catalog, clock.now());
-        let loaded = load(&*engine, &catalog, &options, &identity)?;
+        let origins = Arc::new(Origins::new(identity));
+        let loaded = load(&*engine, &catalog, &options, &origins, clock.now())?;
         let counters = Arc::new(Counters::default());
         counters.position.store(loaded.position, Ordering::Release);
         counters.log_entries.store(loaded.log.len() as u64, Ordering::Relaxed);
@@ -170,12 +171,12 @@ impl Store {
         let store = Arc::new(Self {
             catalog: Arc::clone(&catalog),
             engine: Arc::clone(&engine),
-            identity,
+            origins: Arc::clone(&origins),
             feed,
             counters: Arc::clone(&counters),
             built_in,
         });
-        let writer = Writer::new(engine, catalog, clock, options, loaded, announce, counters);
+        let writer = Writer::new(engine, catalog, origins, clock, options, loaded, announce, counters);
         Ok((store, writer))
     }
 
@@ -236,7 +237,7 @@ impl Store {
     /// The entity tag of a revision, without quotes. It differs between revisions, also across a restore.
     #[must_use]
     pub fn tag(&self, document: &Document) -> String {
-        entity_tag(self.identity.incarnation, document)
+        entity_tag(self.identity().incarnation, document)
     }
 
     /// The entries of the change log behind `position`, at most `limit` and about 4 MiB of them.
@@ -287,70 +288,6 @@ impl Store {
         }
     }
 
-    /// How far this store has come with every origin, its own first.
-    #[must_use]
-    pub fn progress(&self) -> Vec<Progress> {
-        todo!("store builder")
-    }
-
-    /// How far this store has come with one origin.
-    #[must_use]
-    pub fn progress_of(&self, _origin: &NodeId) -> Option<Progress> {
-        todo!("store builder")
-    }
-
-    /// Whether the document is this agent's own; otherwise whose it is.
-    #[must_use]
-    pub fn origin_of(&self, _id: &str) -> Option<NodeId> {
-        todo!("store builder")
-    }
-
-    /// Where somebody who has come so far with these origins must begin to read this store's log.
-    ///
-    /// # Errors
-    /// [`EngineError`] if the log cannot be read.
-    pub fn start_for(&self, _have: &[Progress]) -> Result<Start, EngineError> {
-        todo!("store builder")
-    }
-
-    /// The travelling documents of one origin behind `after` in the order of their ids, about `bytes` of them, and whether
-    /// those are the last.
-    ///
-    /// # Errors
-    /// [`EngineError`] if they cannot be read.
-    pub fn replicas(
-        &self,
-        _origin: &NodeId,
-        _after: Option<&str>,
-        _bytes: usize,
-    ) -> Result<(Vec<Replica>, bool), EngineError> {
-        todo!("store builder")
-    }
-
-    /// What the documents of these origins come to, each at its present sequence. It reads every document once.
-    ///
-    /// # Errors
-    /// [`EngineError`] if they cannot be read.
-    pub fn digests(&self, _of: &[NodeId]) -> Result<Digests, EngineError> {
-        todo!("store builder")
-    }
-
-    /// The documents of one origin in these buckets.
-    ///
-    /// # Errors
-    /// [`EngineError`] if they cannot be read.
-    pub fn replicas_in(&self, _origin: &NodeId, _buckets: &[u8]) -> Result<Vec<Replica>, EngineError> {
-        todo!("store builder")
-    }
-
-    /// Something small that an actor has kept with [`crate::Writer::keep_state`].
-    ///
-    /// # Errors
-    /// [`EngineError`] if it cannot be read.
-    pub fn state(&self, _key: &str) -> Result<Option<Vec<u8>>, EngineError> {
-        todo!("store builder")
-    }
-
     /// Tells when there is a new position. It never misses the newest one, however slow the subscriber.
     #[must_use]
     pub fn subscribe(&self) -> watch::Receiver<u64> {
@@ -363,13 +300,13 @@ impl Store {
     /// # Errors
     /// [`EngineError`] if they cannot be read.
     pub fn cursors(&self, prefix: &str) -> Result<Vec<(String, u64)>, EngineError> {
-        cursors::read(&*self.engine, prefix, self.identity.incarnation)
+        cursors::read(&*self.engine, prefix, self.identity().incarnation)
     }
 
-    /// Who this store is.
+    /// Who this store is. Its incarnation may change while it is open.
     #[must_use]
-    pub fn identity(&self) -> &Identity {
-        &self.identity
+    pub fn identity(&self) -> Arc<Identity> {
+        self.origins.identity()
     }
 
     /// What the store has done since its start.
@@ -428,11 +365,11 @@ fn change(position: u64, key: &[u8], value: &[u8]) -> Result<Change, String> {
         id: ResourceId::parse(record.id).map_err(|error| error.to_string())?,
         kind: record.kind,
         document: record.document.to_vec(),
-        differs: None,
+        differs: record.differs.map(|names| names.into_iter().map(str::to_owned).collect()),
     })
 }
 
-fn damaged(space: &str, what: String) -> EngineError {
+pub(crate) fn damaged(space: &str, what: String) -> EngineError {
     EngineError::Damaged { file: space.into(), offset: 0, what, advice: crate::engine::RESTORE_ADVICE }
 }
 

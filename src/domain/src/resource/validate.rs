@@ -27,6 +27,12 @@ pub struct SchemaError {
 }
 
 impl SchemaError {
+    /// An error with one fault.
+    #[must_use]
+    pub fn new(fault: String) -> Self {
+        Self { faults: vec![fault], more: 0 }
+    }
+
     /// The faults, at most [`MAX_FAULTS`], each with its place, what was wrong and what was expected.
     #[must_use]
     pub fn faults(&self) -> &[String] {

@@ -85,9 +85,9 @@ impl Collection {
         self.state.read().columns.contains_key(path)
     }
 
-    /// The first document in the natural order.
-    pub(crate) fn first(&self) -> Option<Arc<Document>> {
-        self.state.read().rows.iter().flatten().next().cloned()
+    /// The first document in the natural order for which `wanted` holds.
+    pub(crate) fn first(&self, wanted: impl Fn(&Document) -> bool) -> Option<Arc<Document>> {
+        self.state.read().rows.iter().flatten().find(|document| wanted(document)).cloned()
     }
 
     /// All documents in the natural order.

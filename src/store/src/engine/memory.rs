@@ -30,6 +30,8 @@ pub enum Fault {
     Full,
     /// The sync failed; the batch may be on disk all the same, as after a real failed sync.
     SyncFailed,
+    /// The sync failed in the midst of the batch, of which nothing is found afterwards.
+    Torn,
     /// Values cannot be read; commits are not hindered.
     ReadFailed,
 }
@@ -105,8 +107,10 @@ impl Engine for MemoryEngine {
                 Ok(())
             }
             Some(Fault::Full) => Err(EngineError::Full { path, detail: "injected".to_owned(), untouched: true }),
-            Some(Fault::SyncFailed) => {
-                apply(&mut state.table, batch);
+            Some(fault @ (Fault::SyncFailed | Fault::Torn)) => {
+                if fault == Fault::SyncFailed {
+                    apply(&mut state.table, batch);
+                }
                 state.broken = true;
                 Err(EngineError::Io { action: "sync", path, source: std::io::Error::other("injected") })
             }
@@ -131,7 +135,7 @@ impl Engine for MemoryEngine {
         let (path, detail) = ("memory".into(), "the fault lasts".to_owned());
         match state.fault {
             Some(Fault::Full) => Err(EngineError::Full { path, detail, untouched: true }),
-            Some(Fault::SyncFailed) => Err(EngineError::Stopped { path, detail }),
+            Some(Fault::SyncFailed | Fault::Torn) => Err(EngineError::Stopped { path, detail }),
             None | Some(Fault::ReadFailed) => {
                 state.broken = false;
                 Ok(())

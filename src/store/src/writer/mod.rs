@@ -1,12 +1,14 @@
-//! The one writer: turns commands into change records and commits them together.
+//! The one writer: turns commands and the changes of other agents into change records and commits them together.
 
+mod change;
+mod commit;
+mod heal;
+mod inflow;
+mod patching;
 mod stage;
 
-use std::collections::VecDeque;
-use std::ops::ControlFlow;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use mf2c_domain::acl::Acl;
 use mf2c_domain::entropy::Entropy;
@@ -15,31 +17,35 @@ use mf2c_domain::time::{Clock, HybridTime};
 use serde_json::{Map, Value};
 use tokio::sync::watch;
 
-use crate::catalog::{Catalog, Published};
+use crate::catalog::Catalog;
 use crate::command::{Command, Written};
-use crate::document::Document;
-use crate::engine::{Batch, Engine, EngineError, RESTORE_ADVICE, Space};
+use crate::document::Life;
+use crate::engine::{Batch, Engine, EngineError};
 use crate::error::StoreError;
+use crate::identity::random_incarnation;
 use crate::load::Loaded;
-use crate::record::{ChangeKind, ChangeRecord, DocumentRecord, NodeId};
+use crate::origins::{self, Known, Origins, Reached};
+use crate::record::NodeId;
 use crate::replica::{Applied, Inflow};
 use crate::store::{Counters, StoreOptions};
+use crate::{cursors, state};
+use heal::Failed;
 use stage::Stage;
 pub(crate) use stage::assemble;
-
-/// Pause between two attempts to bring a failed engine back.
-const HEAL_PAUSE: Duration = Duration::from_secs(1);
 
 /// Owns the order of changes. There is one for each store, and nobody else commits.
 pub struct Writer {
     engine: Arc<dyn Engine>,
     catalog: Arc<Catalog>,
+    origins: Arc<Origins>,
     clock: Arc<dyn Clock>,
     options: StoreOptions,
     node: NodeId,
     incarnation: u64,
     /// The newest committed position.
     position: u64,
+    /// The newest committed own change that travels.
+    sequence: u64,
     time: HybridTime,
     /// The sizes of the log's entries, oldest first.
     log: VecDeque<u32>,
@@ -48,24 +54,68 @@ pub struct Writer {
     feed: watch::Sender<u64>,
     counters: Arc<Counters>,
     acls: Vec<Arc<Acl>>,
+    /// The newest life of each origin, which its documents share.
+    lives: BTreeMap<NodeId, Arc<Life>>,
     /// The position with which the log may be empty.
     base: u64,
     failed: Option<Failed>,
 }
 
-/// An engine that has failed and not come back.
-struct Failed {
-    /// When it failed, or was last tried.
-    at: Duration,
-    /// Whether it was tried in vain already.
-    tried: bool,
-    error: EngineError,
+/// Something to be written; several share one sync.
+#[derive(Debug)]
+pub enum Work {
+    /// A change to this agent's own documents.
+    Command(Command),
+    /// Changes of another agent, all or none.
+    Inflow(Inflow),
+    /// What this agent observes of another's document.
+    Observe {
+        /// Which document.
+        id: ResourceId,
+        /// The attributes.
+        seen: Map<String, Value>,
+    },
+}
+
+/// What became of [`Work`].
+#[derive(Debug)]
+pub enum Done {
+    /// Of a command.
+    Written(Result<Written, StoreError>),
+    /// Of changes of another agent.
+    Applied(Result<Applied, StoreError>),
+    /// Of an observation.
+    Observed(Result<(), StoreError>),
+}
+
+impl Work {
+    fn refused(&self, error: StoreError) -> Done {
+        match self {
+            Self::Command(_) => Done::Written(Err(error)),
+            Self::Inflow(_) => Done::Applied(Err(error)),
+            Self::Observe { .. } => Done::Observed(Err(error)),
+        }
+    }
+}
+
+impl Done {
+    /// After the commit has failed, only what was refused anyway keeps its answer.
+    fn fail(&mut self, error: impl FnOnce() -> StoreError) {
+        match self {
+            Self::Written(answer @ Ok(_)) => *answer = Err(error()),
+            Self::Applied(answer @ Ok(_)) => *answer = Err(error()),
+            Self::Observed(answer @ Ok(())) => *answer = Err(error()),
+            _ => {}
+        }
+    }
 }
 
 impl Writer {
+    #[expect(clippy::too_many_arguments, reason = "they are the parts of the store, which makes the one writer")]
     pub(crate) fn new(
         engine: Arc<dyn Engine>,
         catalog: Arc<Catalog>,
+        origins: Arc<Origins>,
         clock: Arc<dyn Clock>,
         options: StoreOptions,
         loaded: Loaded,
@@ -73,14 +123,18 @@ impl Writer {
         counters: Arc<Counters>,
     ) -> Self {
         let log_bytes = loaded.log.iter().map(|size| u64::from(*size)).sum();
+        let identity = origins.identity();
+        let own = origins.known(&identity.node).and_then(|known| known.reached);
         Self {
             engine,
             catalog,
+            origins,
             clock,
             options,
-            node: loaded.node,
-            incarnation: loaded.incarnation,
+            node: identity.node,
+            incarnation: identity.incarnation,
             position: loaded.position,
+            sequence: own.unwrap_or_default().sequence,
             time: loaded.time,
             log: loaded.log,
             log_bytes,
@@ -88,6 +142,7 @@ impl Writer {
             feed,
             counters,
             acls: Vec::new(),
+            lives: BTreeMap::new(),
             base: loaded.base,
             failed: None,
         }
@@ -95,35 +150,98 @@ impl Writer {
 
     /// Carries out commands as one batch. Each is answered on its own; all share one sync, and its failure.
     pub fn execute(&mut self, commands: Vec<Command>) -> Vec<Result<Written, StoreError>> {
+        let done = self.carry_out(commands.into_iter().map(Work::Command).collect());
+        let written = |done| if let Done::Written(answer) = done { Some(answer) } else { None };
+        done.into_iter().filter_map(written).collect()
+    }
+
+    /// Takes over changes of other agents, each flow as a whole or not at all; all share one sync.
+    pub fn apply(&mut self, flows: Vec<Inflow>) -> Vec<Result<Applied, StoreError>> {
+        let done = self.carry_out(flows.into_iter().map(Work::Inflow).collect());
+        let applied = |done| if let Done::Applied(answer) = done { Some(answer) } else { None };
+        done.into_iter().filter_map(applied).collect()
+    }
+
+    /// Sets observed attributes ([`mf2c_domain::resource::TypeSpec::observed`]) of a replica. It is logged with the sequence
+    /// 0 and does not travel.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] if there is no such replica, [`StoreError::Schema`] for an attribute that is not observed,
+    /// and the failures of the engine.
+    pub fn observe(&mut self, id: &ResourceId, seen: Map<String, Value>) -> Result<(), StoreError> {
+        match self.carry_out(vec![Work::Observe { id: id.clone(), seen }]).pop() {
+            Some(Done::Observed(answer)) => answer,
+            _ => Ok(()),
+        }
+    }
+
+    /// Carries out several kinds of work as one batch. Each is answered on its own, in order; all share one sync, and its
+    /// failure.
+    pub fn carry_out(&mut self, work: Vec<Work>) -> Vec<Done> {
         self.bring_back();
         if let Some(failed) = &self.failed {
-            return commands.iter().map(|_| Err(StoreError::from_engine(&failed.error))).collect();
+            return work.iter().map(|work| work.refused(StoreError::from_engine(&failed.error))).collect();
         }
         let mut stage = Stage::new(self);
-        let mut answers: Vec<_> = commands.into_iter().map(|command| stage.take(command)).collect();
-        let changes = stage.finish();
-        if changes.is_empty() {
-            return answers;
+        let mut done: Vec<_> = work
+            .into_iter()
+            .map(|work| match work {
+                Work::Command(command) => Done::Written(stage.take(command)),
+                Work::Inflow(flow) => Done::Applied(stage.flow(flow)),
+                Work::Observe { id, seen } => Done::Observed(stage.observe(&id, &seen)),
+            })
+            .collect();
+        let staged = stage.finish();
+        if let Err(error) = self.commit(staged) {
+            done.iter_mut().for_each(|done| done.fail(|| StoreError::from_engine(&error)));
+            self.fail(error);
         }
-        let (batch, time) = self.batch(&changes);
-        let began = self.clock.elapsed();
-        match self.engine.commit(batch) {
-            Ok(()) => {
-                let took = self.clock.elapsed().saturating_sub(began);
-                self.counters.commit_micros.add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
-                self.counters.batch_changes.add(changes.len() as u64);
-                self.committed(&changes, time);
-            }
-            Err(error) => {
-                tracing::error!(error = %Chain(&error), "a commit failed; reads go on, writes are refused until it is mended");
-                self.counters.failures.fetch_add(1, Ordering::Relaxed);
-                for answer in answers.iter_mut().filter(|answer| answer.is_ok()) {
-                    *answer = Err(StoreError::from_engine(&error));
-                }
-                self.failed = Some(Failed { at: self.clock.elapsed(), tried: false, error });
-            }
+        done
+    }
+
+    /// Removes all documents of another origin and what is known of its progress; the number of documents. It does not
+    /// travel.
+    ///
+    /// # Errors
+    /// The failures of the engine.
+    pub fn forget(&mut self, origin: &NodeId) -> Result<usize, StoreError> {
+        self.ready()?;
+        if *origin == self.node {
+            return Err(crate::replica::InflowError::Own.into());
         }
-        answers
+        let mut stage = Stage::new(self);
+        let count = stage.forget(origin);
+        let staged = stage.finish();
+        self.commit(staged).map(|()| count).map_err(|error| self.fail(error))
+    }
+
+    /// Begins a new life of this store: its history has forked, as after a restore from a backup. Its log goes on, and its
+    /// documents and sequences stay; followers need a snapshot.
+    ///
+    /// # Errors
+    /// The failures of the engine.
+    pub fn renew_incarnation(&mut self, entropy: &dyn Entropy) -> Result<u64, StoreError> {
+        self.ready()?;
+        let (sequence, time) = (self.sequence, self.time);
+        let incarnation = random_incarnation(entropy);
+        let mut identity = (*self.origins.identity()).clone();
+        identity.incarnation = incarnation;
+        identity.sequence = sequence;
+        let reached = Reached { incarnation, sequence, time, floor: sequence };
+        let known = Known { reached: Some(reached), partial: None };
+        let mut batch = Batch { position: self.position, ..Batch::default() };
+        identity.put(&mut batch);
+        origins::put(&mut batch, &self.node, Some(&known));
+        let kept = cursors::read(&*self.engine, "", self.incarnation);
+        for (name, position) in kept.map_err(|error| StoreError::from_engine(&error))? {
+            cursors::put(&mut batch, &name, incarnation, Some(position));
+        }
+        self.engine.commit(batch).map_err(|error| self.fail(error))?;
+        self.incarnation = incarnation;
+        self.origins.set_identity(identity);
+        self.origins.publish([(self.node, Some(known))].into(), std::iter::empty(), std::iter::empty());
+        self.feed.send_replace(self.position);
+        Ok(incarnation)
     }
 
     /// Stores how far followers of the change log have come, each by its name; none forgets one. It is no change, and
@@ -132,58 +250,24 @@ impl Writer {
     /// # Errors
     /// [`StoreError`] if nothing can be written now.
     pub fn keep_cursors(&mut self, cursors: &[(String, Option<u64>)]) -> Result<(), StoreError> {
-        self.bring_back();
-        if let Some(failed) = &self.failed {
-            return Err(StoreError::from_engine(&failed.error));
-        }
+        self.ready()?;
         let mut batch = Batch { position: self.position, ..Batch::default() };
         for (name, position) in cursors {
-            crate::cursors::put(&mut batch, name, self.incarnation, *position);
+            cursors::put(&mut batch, name, self.incarnation, *position);
         }
-        self.engine.commit(batch).map_err(|error| {
-            let answer = StoreError::from_engine(&error);
-            self.counters.failures.fetch_add(1, Ordering::Relaxed);
-            self.failed = Some(Failed { at: self.clock.elapsed(), tried: false, error });
-            answer
-        })
+        self.engine.commit(batch).map_err(|error| self.fail(error))
     }
 
-    /// Takes over changes of other agents, each flow as a whole or not at all; all share one sync.
-    pub fn apply(&mut self, _flows: Vec<Inflow>) -> Vec<Result<Applied, StoreError>> {
-        todo!("store builder")
-    }
-
-    /// Sets observed attributes ([`mf2c_domain::resource::TypeSpec::observed`]) of a replica. It is logged with the sequence
-    /// 0 and does not travel.
+    /// Keeps something small beside the documents, or removes it: up to 256 KiB under a key of up to 200 bytes. It is no
+    /// change, and nobody is told of it.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], [`StoreError::Schema`] for an attribute that is not observed, and the failures of the engine.
-    pub fn observe(&mut self, _id: &ResourceId, _seen: Map<String, Value>) -> Result<(), StoreError> {
-        todo!("store builder")
-    }
-
-    /// Removes all documents of another origin and what is known of its progress. It does not travel.
-    ///
-    /// # Errors
-    /// The failures of the engine.
-    pub fn forget(&mut self, _origin: &NodeId) -> Result<usize, StoreError> {
-        todo!("store builder")
-    }
-
-    /// Begins a new life of this store: its history has forked, as after a restore from a backup.
-    ///
-    /// # Errors
-    /// The failures of the engine.
-    pub fn renew_incarnation(&mut self, _entropy: &dyn Entropy) -> Result<u64, StoreError> {
-        todo!("store builder")
-    }
-
-    /// Keeps something small beside the documents, or removes it. It is no change, and nobody is told of it.
-    ///
-    /// # Errors
-    /// The failures of the engine.
-    pub fn keep_state(&mut self, _key: &str, _value: Option<Vec<u8>>) -> Result<(), StoreError> {
-        todo!("store builder")
+    /// [`StoreError::TooLarge`], and the failures of the engine.
+    pub fn keep_state(&mut self, key: &str, value: Option<Vec<u8>>) -> Result<(), StoreError> {
+        self.ready()?;
+        let mut batch = Batch { position: self.position, ..Batch::default() };
+        state::put(&mut batch, key, value.as_deref())?;
+        self.engine.commit(batch).map_err(|error| self.fail(error))
     }
 
     /// Makes everything durable before the process ends.
@@ -192,156 +276,6 @@ impl Writer {
     /// [`EngineError`] if the disk refuses.
     pub fn close(&self) -> Result<(), EngineError> {
         self.engine.close()
-    }
-
-    /// The records of a batch: each document with its log entry, and the oldest log entries removed.
-    fn batch(&mut self, changes: &[Change]) -> (Batch, HybridTime) {
-        let mut batch = Batch { position: self.position + changes.len() as u64, ..Batch::default() };
-        let mut time = self.time;
-        for (position, change) in (self.position + 1..).zip(changes) {
-            time = change.time;
-            let key = position.to_be_bytes();
-            let id = change.id();
-            let record = ChangeRecord {
-                origin: self.node,
-                incarnation: self.incarnation,
-                sequence: position,
-                time,
-                id,
-                kind: change.kind(),
-                document: change.document(),
-            };
-            let record = record.encode(&key);
-            self.log.push_back(u32::try_from(record.len()).unwrap_or(u32::MAX));
-            self.log_bytes += record.len() as u64;
-            batch.put(Space::Changes, &key, record);
-            match &change.new {
-                Some(new) => {
-                    let document = &new.document;
-                    let record = DocumentRecord {
-                        born: document.born,
-                        revision: document.revision,
-                        time,
-                        origin: self.node,
-                        body: new.body(),
-                    };
-                    batch.put(Space::Documents, id.as_bytes(), record.encode(id.as_bytes()));
-                }
-                None => batch.delete(Space::Documents, id.as_bytes()),
-            }
-        }
-        self.trim_log(&mut batch, changes.len());
-        (batch, time)
-    }
-
-    /// Removes what the log holds above its bound, a little more than was added so that it also shrinks. The newest entry
-    /// always stays: it tells the position at the next start.
-    fn trim_log(&mut self, batch: &mut Batch, added: usize) {
-        let newest = batch.position;
-        for _ in 0..2 * added + 16 {
-            let entries = self.log.len();
-            let above = entries > self.options.log_entries || self.log_bytes > self.options.log_bytes;
-            if !above || entries <= added.max(1) {
-                break;
-            }
-            let oldest = newest - entries as u64 + 1;
-            batch.delete(Space::Changes, &oldest.to_be_bytes());
-            self.log_bytes -= u64::from(self.log.pop_front().unwrap_or_default());
-        }
-    }
-
-    fn committed(&mut self, changes: &[Change], time: HybridTime) {
-        self.position += changes.len() as u64;
-        self.time = time;
-        for change in changes {
-            let gone = change.old.as_ref().and_then(|old| old.bytes_in_memory().map(|bytes| bytes.len()));
-            let come = change.new.as_ref().and_then(|new| new.document.bytes_in_memory().map(|bytes| bytes.len()));
-            self.resident = self.resident + come.unwrap_or(0) as u64 - (gone.unwrap_or(0) as u64).min(self.resident);
-        }
-        self.catalog.publish(changes.iter().map(Change::published).collect());
-        let counters = &self.counters;
-        counters.commits.fetch_add(1, Ordering::Relaxed);
-        counters.changes.fetch_add(changes.len() as u64, Ordering::Relaxed);
-        counters.position.store(self.position, Ordering::Release);
-        counters.log_entries.store(self.log.len() as u64, Ordering::Relaxed);
-        counters.resident.store(self.resident, Ordering::Relaxed);
-        self.feed.send_replace(self.position);
-    }
-
-    /// Tries to write again if the last commit failed. Somebody should call this now and then, for a store that nobody
-    /// writes to would not notice that it could.
-    pub fn mend(&mut self) {
-        self.bring_back();
-    }
-
-    /// Whether the last commit failed and the engine has not come back.
-    #[must_use]
-    pub fn has_failed(&self) -> bool {
-        self.failed.is_some()
-    }
-
-    /// Heals the engine after a failure, at once and then at most once per pause, and takes over what the failed batch
-    /// left on disk.
-    fn bring_back(&mut self) {
-        let Some(failed) = &self.failed else { return };
-        let (now, tried) = (self.clock.elapsed(), failed.tried);
-        if tried && now.saturating_sub(failed.at) < HEAL_PAUSE {
-            return;
-        }
-        match self.engine.heal().and_then(|()| self.adopt()) {
-            Ok(()) => {
-                self.failed = None;
-                self.counters.failures.store(0, Ordering::Relaxed);
-                tracing::info!(position = self.position, "the store writes again");
-            }
-            Err(error) => {
-                self.counters.failures.fetch_add(1, Ordering::Relaxed);
-                // The first time says it; the repetitions would fill the disk that is full.
-                if tried {
-                    tracing::debug!(error = %Chain(&error), "the store cannot write yet");
-                } else {
-                    tracing::warn!(error = %Chain(&error), "the store cannot write; it is tried again and again");
-                }
-                self.failed = Some(Failed { at: now, tried: true, error });
-            }
-        }
-    }
-
-    /// A batch whose sync failed may be on disk all the same, as it would be after a crash: then it counts.
-    fn adopt(&mut self) -> Result<(), EngineError> {
-        let mut left = Vec::new();
-        // The failed batch had changed the sizes before its commit.
-        let mut sizes = VecDeque::new();
-        let mut newest = self.base;
-        self.engine.scan(Space::Changes, &[], &mut |key, value| {
-            newest = key.try_into().map(u64::from_be_bytes).unwrap_or_default();
-            sizes.push_back(u32::try_from(value.len()).unwrap_or(u32::MAX));
-            if newest > self.position {
-                left.push((key.to_vec(), value.to_vec()));
-            }
-            ControlFlow::Continue(())
-        })?;
-        if newest < self.position {
-            return Err(self.damaged(format!("it ends with change {newest}, but {} was acknowledged", self.position)));
-        }
-        self.log_bytes = sizes.iter().map(|size| u64::from(*size)).sum();
-        self.log = sizes;
-        for (key, value) in left {
-            let record = ChangeRecord::decode(&key, &value).map_err(|error| self.damaged(error.to_string()))?;
-            let follows = record.sequence == self.position + 1;
-            let change = if follows { Stage::new(self).adopted(&record) } else { None };
-            let Some(change) = change else {
-                let what = format!("change {} for {} cannot be taken over", record.sequence, record.id);
-                return Err(self.damaged(what));
-            };
-            self.committed(&[change], record.time);
-        }
-        Ok(())
-    }
-
-    fn damaged(&self, what: String) -> EngineError {
-        let file = self.options.name.join("changes");
-        EngineError::Damaged { file, offset: 0, what, advice: RESTORE_ADVICE }
     }
 
     /// The one copy of an access control list that documents share.
@@ -359,63 +293,5 @@ impl Writer {
         let acl = Arc::new(acl);
         self.acls.push(Arc::clone(&acl));
         acl
-    }
-}
-
-/// A staged change to one document.
-struct Change {
-    old: Option<Arc<Document>>,
-    new: Option<NewRevision>,
-    /// The JSON of a document that is deleted; empty otherwise.
-    last: Vec<u8>,
-    time: HybridTime,
-}
-
-struct NewRevision {
-    document: Arc<Document>,
-    /// The JSON, where the document does not keep it in memory.
-    elsewhere: Option<Vec<u8>>,
-}
-
-impl NewRevision {
-    fn body(&self) -> &[u8] {
-        match (&self.document.body, &self.elsewhere) {
-            (crate::document::Body::Here(bytes), _) => bytes,
-            (crate::document::Body::OnDisk, Some(bytes)) => bytes,
-            (crate::document::Body::OnDisk, None) => &[],
-        }
-    }
-}
-
-impl Change {
-    fn id(&self) -> &str {
-        let new = self.new.as_ref().map(|new| &new.document);
-        new.or(self.old.as_ref()).map_or("", |document| document.id.as_str())
-    }
-
-    fn kind(&self) -> ChangeKind {
-        match (&self.old, &self.new) {
-            (_, None) => ChangeKind::Deleted,
-            (None, Some(_)) => ChangeKind::Created,
-            (Some(_), Some(_)) => ChangeKind::Edited,
-        }
-    }
-
-    fn document(&self) -> &[u8] {
-        self.new.as_ref().map_or(&self.last, NewRevision::body)
-    }
-
-    fn published(&self) -> Published<'_> {
-        Published { old: self.old.clone(), new: self.new.as_ref().map(|new| (Arc::clone(&new.document), new.body())) }
-    }
-}
-
-/// An error with its causes, for the log.
-struct Chain<'a>(&'a EngineError);
-
-impl std::fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
-        std::error::Error::source(self.0).map_or(Ok(()), |source| write!(f, ": {source}"))
     }
 }

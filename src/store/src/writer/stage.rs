@@ -11,32 +11,50 @@ use mf2c_domain::resource::{self, Draft, TypeSpec};
 use mf2c_domain::time::HybridTime;
 use serde_json::{Map, Value};
 
-use super::{Change, NewRevision, Writer};
+use super::Writer;
+use super::change::{Change, Logged, NewRevision};
+use super::commit::Staged;
 use crate::catalog::Row;
 use crate::command::{Command, Delete, Edit, IfMatch, MAX_DOCUMENT_BYTES, NewDocument, Written, tail};
-use crate::document::{Body, Document};
+use crate::document::{Body, Document, Source};
 use crate::error::StoreError;
-use crate::record::{ChangeKind, ChangeRecord};
+use crate::origins::Moved;
 use crate::store::entity_tag;
+use crate::top_level::differing;
 
 /// A batch being put together.
 pub(super) struct Stage<'w> {
-    writer: &'w mut Writer,
-    changes: Vec<Change>,
+    pub(super) writer: &'w mut Writer,
+    pub(super) changes: Vec<Change>,
     /// For each id touched by this batch, the change that touched it last.
-    touched: HashMap<ResourceId, usize>,
-    time: HybridTime,
-    resident: u64,
+    pub(super) touched: HashMap<ResourceId, usize>,
+    /// How far other origins were read with this batch.
+    pub(super) moved: Moved,
+    pub(super) time: HybridTime,
+    /// The newest own change that travels.
+    pub(super) sequence: u64,
+    pub(super) resident: u64,
+}
+
+/// A new revision to be staged.
+pub(super) struct Revision {
+    pub(super) id: ResourceId,
+    pub(super) old: Option<Arc<Document>>,
+    pub(super) acl: Arc<Acl>,
+    pub(super) body: Vec<u8>,
+    pub(super) source: Source,
+    pub(super) logged: Logged,
 }
 
 impl<'w> Stage<'w> {
     pub(super) fn new(writer: &'w mut Writer) -> Self {
-        let (time, resident) = (writer.time, writer.resident);
-        Self { writer, changes: Vec::new(), touched: HashMap::new(), time, resident }
+        let (time, sequence, resident) = (writer.time, writer.sequence, writer.resident);
+        let (changes, touched, moved) = (Vec::new(), HashMap::new(), Moved::new());
+        Self { writer, changes, touched, moved, time, sequence, resident }
     }
 
-    pub(super) fn finish(self) -> Vec<Change> {
-        self.changes
+    pub(super) fn finish(self) -> Staged {
+        Staged { changes: self.changes, moved: self.moved, time: self.time, sequence: self.sequence }
     }
 
     /// Stages one command and tells what will be answered if the batch is committed.
@@ -48,23 +66,7 @@ impl<'w> Stage<'w> {
         }
     }
 
-    /// A change found on disk after a failed commit.
-    pub(super) fn adopted(mut self, record: &ChangeRecord<'_>) -> Option<Change> {
-        let id = ResourceId::parse(record.id).ok()?;
-        let old = self.current(&id);
-        let document = record.document.to_vec();
-        if record.kind == ChangeKind::Deleted {
-            old.as_ref()?;
-            self.changes.push(Change { old, new: None, last: document, time: record.time });
-        } else {
-            let acl = acl_of(&document)?;
-            let born = old.as_ref().map(|old| old.born);
-            self.push(id, old, born, acl, document, record.time);
-        }
-        self.changes.pop()
-    }
-
-    fn current(&self, id: &ResourceId) -> Option<Arc<Document>> {
+    pub(super) fn current(&self, id: &ResourceId) -> Option<Arc<Document>> {
         match self.touched.get(id) {
             Some(index) => self.changes[*index].new.as_ref().map(|new| Arc::clone(&new.document)),
             None => self.writer.catalog.get(id.as_str()),
@@ -84,18 +86,32 @@ impl<'w> Stage<'w> {
         let now = time.wall().to_string();
         let body = assemble(&new.id, new.spec, &now, &now, &new.acl, &new.tail)?;
         let acl = self.writer.shared(new.acl);
-        let document = self.push(new.id.clone(), None, None, acl, body, time);
+        let (source, logged) = self.own(new.spec, time, None);
+        let document = self.push(Revision { id: new.id.clone(), old: None, acl, body, source, logged });
         Ok(Written { id: new.id, document: Some(document) })
     }
 
-    /// An existing document of a type of which there is one.
+    /// An existing own document of a type of which there is one.
     fn any_of(&self, spec: &TypeSpec) -> Option<ResourceId> {
-        let staged =
-            self.touched.iter().find(|(id, index)| id.kind() == spec.name && self.changes[**index].new.is_some());
+        let own = |document: &Document| document.origin().is_none();
+        let staged = self.touched.iter().find(|(id, index)| {
+            id.kind() == spec.name && self.changes[**index].new.as_ref().is_some_and(|new| own(&new.document))
+        });
         staged.map(|(id, _)| id.clone()).or_else(|| {
-            let stored = self.writer.catalog.collection(spec.name).and_then(|kind| kind.first());
-            stored.map(|found| found.id.clone()).filter(|id| !self.touched.contains_key(id))
+            let collection = self.writer.catalog.collection(spec.name)?;
+            let stored = collection.first(|document| own(document) && !self.touched.contains_key(&document.id));
+            stored.map(|found| found.id.clone())
         })
+    }
+
+    /// Where an own revision comes from, and what the log says of it.
+    fn own(&mut self, spec: &TypeSpec, time: HybridTime, differs: Option<Vec<String>>) -> (Source, Logged) {
+        let mut sequence = 0;
+        if spec.travels {
+            self.sequence += 1;
+            sequence = self.sequence;
+        }
+        (Source { sequence, time, ..Source::default() }, Logged { life: None, sequence, time, differs })
     }
 
     fn edit(&mut self, edit: Edit) -> Result<Written, StoreError> {
@@ -111,9 +127,10 @@ impl<'w> Stage<'w> {
         };
         let time = self.tick();
         let body = assemble(&edit.id, spec, &created, &time.wall().to_string(), &acl, &tail(&attributes))?;
-        let born = old.born;
+        let differs = differing(&self.json(&old)?, &body);
         let state = spec.logged_state.and_then(|state| attributes.get(state)).and_then(Value::as_str);
-        let document = self.push(edit.id.clone(), Some(old), Some(born), acl, body, time);
+        let (source, logged) = self.own(spec, time, differs);
+        let document = self.push(Revision { id: edit.id.clone(), old: Some(old), acl, body, source, logged });
         if let Some(state) = state.filter(|state| state_before.as_ref().and_then(Value::as_str) != Some(state)) {
             let event = TypeSpec::state_event(&edit.id, state, time.wall());
             // Who may see the resource may see what became of it.
@@ -126,9 +143,8 @@ impl<'w> Stage<'w> {
         let (old, spec) = self.writable(&delete.id, &delete.by, delete.if_match.as_ref())?;
         let last = self.json(&old)?.into_owned();
         let time = self.tick();
-        self.resident -= (old.bytes_in_memory().map_or(0, |bytes| bytes.len()) as u64).min(self.resident);
-        self.touched.insert(delete.id.clone(), self.changes.len());
-        self.changes.push(Change { old: Some(old), new: None, last, time });
+        let (_, logged) = self.own(spec, time, None);
+        self.remove(delete.id.clone(), Some(old), last, logged);
         if spec.delete_is_logged {
             let event = TypeSpec::deletion_event(&delete.id, time.wall());
             self.log_event(&delete.id, &event, Acl::of_admin(&[]).with_admin());
@@ -167,6 +183,9 @@ impl<'w> Stage<'w> {
                 return Err(StoreError::Stale { id: id.clone(), current: format!("\"{current}\"") });
             }
         }
+        if let Some(origin) = old.origin() {
+            return Err(StoreError::Elsewhere { id: id.clone(), origin });
+        }
         Ok((old, spec))
     }
 
@@ -176,7 +195,7 @@ impl<'w> Stage<'w> {
     }
 
     /// The JSON of a document as it is in this batch, wherever that is.
-    fn json<'d>(&'d self, document: &'d Document) -> Result<Cow<'d, [u8]>, StoreError> {
+    pub(super) fn json<'d>(&'d self, document: &'d Document) -> Result<Cow<'d, [u8]>, StoreError> {
         let staged = self.touched.get(&document.id).and_then(|index| self.changes[*index].new.as_ref());
         match (staged, document.bytes_in_memory()) {
             (Some(new), _) => Ok(Cow::Borrowed(new.body())),
@@ -187,27 +206,19 @@ impl<'w> Stage<'w> {
         }
     }
 
-    fn tick(&mut self) -> HybridTime {
+    pub(super) fn tick(&mut self) -> HybridTime {
         self.time = self.time.next(self.writer.clock.now());
         self.time
     }
 
-    fn next_position(&self) -> u64 {
+    pub(super) fn next_position(&self) -> u64 {
         self.writer.position + self.changes.len() as u64 + 1
     }
 
-    fn push(
-        &mut self,
-        id: ResourceId,
-        old: Option<Arc<Document>>,
-        born: Option<u64>,
-        acl: Arc<Acl>,
-        body: Vec<u8>,
-        time: HybridTime,
-    ) -> Arc<Document> {
+    pub(super) fn push(&mut self, revision: Revision) -> Arc<Document> {
+        let Revision { id, old, acl, body, source, logged } = revision;
         let revision = self.next_position();
-        self.resident -= (old.as_ref().and_then(|old| old.bytes_in_memory()).map_or(0, |bytes| bytes.len()) as u64)
-            .min(self.resident);
+        self.let_go(old.as_deref());
         let here = !crate::document::is_left_on_disk(&id)
             && self.resident + body.len() as u64 <= self.writer.options.memory_budget;
         let (body, elsewhere) = if here {
@@ -216,12 +227,24 @@ impl<'w> Stage<'w> {
         } else {
             (Body::OnDisk, Some(body))
         };
-        let born = born.unwrap_or(revision);
-        let document = Arc::new(Document { id: id.clone(), born, revision, acl, body, row: Row::default() });
-        self.touched.insert(id, self.changes.len());
+        let born = old.as_ref().map_or(revision, |old| old.born);
+        let row = Row::default();
+        let document = Arc::new(Document { id: id.clone(), born, revision, acl, source, body, row });
+        let before = self.touched.insert(id.clone(), self.changes.len());
         let new = Some(NewRevision { document: Arc::clone(&document), elsewhere });
-        self.changes.push(Change { old, new, last: Vec::new(), time });
+        self.changes.push(Change { id, old, new, last: Vec::new(), logged, before });
         document
+    }
+
+    pub(super) fn remove(&mut self, id: ResourceId, old: Option<Arc<Document>>, last: Vec<u8>, logged: Logged) {
+        self.let_go(old.as_deref());
+        let before = self.touched.insert(id.clone(), self.changes.len());
+        self.changes.push(Change { id, old, new: None, last, logged, before });
+    }
+
+    fn let_go(&mut self, old: Option<&Document>) {
+        let gone = old.and_then(Document::bytes_in_memory).map_or(0, |bytes| bytes.len());
+        self.resident -= (gone as u64).min(self.resident);
     }
 }
 
@@ -247,13 +270,4 @@ pub(crate) fn assemble(
     body.extend_from_slice(tail);
     body.push(b'}');
     Ok(body)
-}
-
-/// The access control list in a stored document.
-fn acl_of(body: &[u8]) -> Option<Arc<Acl>> {
-    #[derive(serde::Deserialize)]
-    struct Guarded {
-        acl: Acl,
-    }
-    serde_json::from_slice(body).ok().map(|Guarded { acl }| Arc::new(acl))
 }

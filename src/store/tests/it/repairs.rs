@@ -54,14 +54,14 @@ fn a_repair_keeps_the_cut_part_and_starts_a_new_life_of_the_store() {
     let mut world = World::in_directory(image.path()).unwrap();
     let id = world.store.all("service")[0].id.clone();
     assert_eq!(world.body(&id).unwrap()["num_agents"], json!(last - 1), "the newest state that could be read");
-    let (old, new) = (before.store.identity(), world.store.identity().clone());
+    let (old, new) = (before.store.identity(), world.store.identity());
     assert_eq!(old.node, new.node);
     assert_ne!(old.incarnation, new.incarnation);
     assert_eq!(world.position(), 40, "no position is given out twice");
     assert_eq!(world.store.changes_after(last, 9).unwrap(), Changes::Trimmed { oldest: 41 });
     world.one(edit(&id, json!({"num_agents": 99}))).unwrap();
     let Changes::Next(next) = world.store.changes_after(40, 9).unwrap() else { panic!() };
-    assert_eq!((next[0].position, next[0].sequence, next[0].incarnation), (41, 41, new.incarnation));
+    assert_eq!((next[0].position, next[0].sequence, next[0].incarnation), (41, last + 1, new.incarnation));
     let newest = world.everything();
     drop(world);
     assert_eq!(World::in_directory(image.path()).unwrap().everything(), newest);
