@@ -1,9 +1,12 @@
 //! A whole fog in one process under virtual time.
+pub mod agent;
 pub mod cell;
 pub mod clock;
 pub mod dice;
 pub mod fleet;
+pub mod machine;
 pub mod net;
+pub mod peers;
 pub mod plan;
 pub mod scenario;
 pub mod trace;

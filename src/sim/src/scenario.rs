@@ -224,7 +224,7 @@ impl Default for LineSpec {
 
 impl Default for Area {
     fn default() -> Self {
-        Self { heartbeat: HumanDuration::from_millis(200), election: HumanDuration::from_millis(1500) }
+        Self { heartbeat: HumanDuration::from_millis(200), election: HumanDuration::from_millis(1600) }
     }
 }
 
