@@ -10,6 +10,7 @@ use mf2c_actors::categoriser::{Categoriser, CategoriserSettings};
 use mf2c_actors::inventory::{Inventory, InventorySettings};
 use mf2c_actors::leadership::{Leadership, MembershipChanged, StoreMemory, Surroundings};
 use mf2c_actors::ports::{AreaNet, AuthorityTransport as _, LinkError, World};
+use mf2c_actors::replicator::{Replicator, ReplicatorCounters, ReplicatorParts, ReplicatorSettings};
 use mf2c_actors::resource_store::ResourceStore;
 use mf2c_actors::supervisor::{DeathNotice, Supervisor};
 use mf2c_domain::area::spiffe::SpiffeId;
@@ -66,6 +67,10 @@ pub struct Running {
     pub standings: watch::Receiver<Standing>,
     /// Who says so.
     pub leadership: Addr<Leadership>,
+    /// Who carries changes.
+    pub replicator: Addr<Replicator>,
+    /// What it has carried.
+    pub counters: Arc<ReplicatorCounters>,
     /// Its links.
     pub links: LinkNet,
 }
@@ -122,6 +127,7 @@ pub fn start(own: &Belongings, slot: &Slot) -> Result<(), mf2c_store::engine::En
     let engine = Arc::clone(&own.engine);
     let (store, writer) = Store::open(engine, options, Arc::clone(&world.clock), &*world.entropy)?;
     let writer = ResourceStore::new(writer, MAILBOX).start();
+    let counters = Arc::<ReplicatorCounters>::default();
     let (tell, standings) = watch::channel(Standing::default());
     let links = LinkNet::with_connector(
         world.clone(),
@@ -150,12 +156,24 @@ pub fn start(own: &Belongings, slot: &Slot) -> Result<(), mf2c_store::engine::En
     })
     .start();
     let categoriser = categoriser(own, &store, &writer, &standings);
-    let service = Peers::new(Ears { leadership: leadership.clone(), categoriser });
+    let replicator = Replicator::new(ReplicatorParts {
+        store: Arc::clone(&store),
+        writer: writer.clone(),
+        net: Arc::new(links.clone()) as Arc<dyn AreaNet>,
+        world: world.clone(),
+        standing: standings.clone(),
+        boot: 0,
+        settings: ReplicatorSettings::default(),
+        counters: Arc::clone(&counters),
+    })
+    .start();
+    let service =
+        Peers::new(Ears { leadership: leadership.clone(), replicator: replicator.clone(), categoriser });
     links.serve(Arc::new(service));
     actix::spawn(accept(Arc::clone(commons), host, links.clone()));
     actix::spawn(follow_leader(links.clone(), standings.clone()));
     actix::spawn(tell_membership(leadership.clone(), membership(&commons.fleet, host)));
-    *slot.borrow_mut() = Some(Running { store, writer, standings, leadership, links });
+    *slot.borrow_mut() = Some(Running { store, writer, standings, leadership, replicator, counters, links });
     Ok(())
 }
 

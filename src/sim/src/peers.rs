@@ -6,6 +6,7 @@ use std::sync::Arc;
 use actix::prelude::*;
 use mf2c_actors::categoriser::Categoriser;
 use mf2c_actors::leadership::{Heard, Leadership, LinkClosed, LinkOpened, PeerChangesRole, PeerProbes};
+use mf2c_actors::replicator::{AnswerProposal, HeardStream, Replicator};
 use mf2c_actors::ports::{LinkReply, LinkService, OpenLink};
 use mf2c_fabric::wire::{Answer, Ask, Code, Notice, WireError};
 use mf2c_pki::area::PeerIdentity;
@@ -27,6 +28,8 @@ enum Word {
 pub struct Ears {
     /// Who leads.
     pub leadership: Addr<Leadership>,
+    /// What is carried.
+    pub replicator: Addr<Replicator>,
     /// What is written of the area.
     pub categoriser: Slotted<Categoriser>,
 }
@@ -34,6 +37,7 @@ pub struct Ears {
 /// See the module.
 pub struct Peers {
     leadership: Addr<Leadership>,
+    replicator: Addr<Replicator>,
     words: mpsc::Sender<Word>,
 }
 
@@ -42,32 +46,37 @@ impl Peers {
     #[must_use]
     pub fn new(ears: Ears) -> Self {
         let (words, heard) = mpsc::channel(WAITING);
-        let leadership = ears.leadership.clone();
+        let (leadership, replicator) = (ears.leadership.clone(), ears.replicator.clone());
         actix::spawn(pass_on(heard, ears));
-        Self { leadership, words }
+        Self { leadership, replicator, words }
     }
 }
 
 /// Passes words on, waiting for actors whose mailbox is full.
 async fn pass_on(mut words: mpsc::Receiver<Word>, ears: Ears) {
-    let Ears { leadership, categoriser } = ears;
+    let Ears { leadership, replicator, categoriser } = ears;
     while let Some(word) = words.recv().await {
         let categoriser = categoriser.lock().clone();
         match word {
             Word::Opened(link) => {
                 let _ = leadership.send(LinkOpened(link.clone())).await;
+                let _ = replicator.send(LinkOpened(link.clone())).await;
                 if let Some(categoriser) = categoriser {
                     let _ = categoriser.send(LinkOpened(link)).await;
                 }
             }
             Word::Closed(number) => {
                 let _ = leadership.send(LinkClosed(number)).await;
+                let _ = replicator.send(LinkClosed(number)).await;
                 if let Some(categoriser) = categoriser {
                     let _ = categoriser.send(LinkClosed(number)).await;
                 }
             }
             Word::Heard(link, Notice::Leadership(message)) => {
                 let _ = leadership.send(Heard { link, message }).await;
+            }
+            Word::Heard(link, Notice::Stream(message)) => {
+                let _ = replicator.send(HeardStream { link, message }).await;
             }
             Word::Heard(..) => {}
         }
@@ -88,6 +97,10 @@ impl LinkService for Peers {
             (Ask::ChangeRole(change), Some(peer)) => {
                 let peer = peer.id.clone();
                 Box::pin(async move { leadership.send(PeerChangesRole { peer, change }).await.map_err(stopping)? })
+            }
+            (Ask::Propose(proposed), Some(link_peer)) => {
+                let replicator = self.replicator.clone();
+                Box::pin(async move { replicator.send(AnswerProposal { link_peer, proposed }).await.map_err(stopping)? })
             }
             (Ask::KeepAuthority(_), Some(_)) => Box::pin(async { Ok(Answer::Done { term: 0 }) }),
             _ => Box::pin(async { Err(WireError::new(Code::Forbidden, "there is no authority in a simulation")) }),

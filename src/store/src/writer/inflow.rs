@@ -289,15 +289,6 @@ impl Stage<'_> {
         count
     }
 
-    /// Stages the removal of one document of another origin.
-    pub(super) fn drop_copy(&mut self, id: &ResourceId) -> Result<(), StoreError> {
-        let missing = || StoreError::NotFound { id: id.to_string() };
-        let old = self.current(id).ok_or_else(missing)?;
-        let life = old.source.life.clone().ok_or_else(missing)?;
-        self.drop_replica(&life, old);
-        Ok(())
-    }
-
     /// The ids of an origin's documents between two keys, with what this batch has staged.
     fn ids(&self, origin: &NodeId, after: Option<&str>, upto: Option<&str>) -> BTreeSet<ResourceId> {
         let inside = |id: &ResourceId| {

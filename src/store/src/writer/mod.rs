@@ -227,18 +227,6 @@ impl Writer {
         self.commit(staged).map(|()| count).map_err(|error| self.fail(error))
     }
 
-    /// Removes the copy of another agent's document. It is logged with the sequence 0 and does not travel.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`], and the failures of the engine.
-    pub fn let_go(&mut self, id: &ResourceId) -> Result<(), StoreError> {
-        self.ready()?;
-        let mut stage = Stage::new(self);
-        stage.drop_copy(id)?;
-        let staged = stage.finish();
-        self.commit(staged).map_err(|error| self.fail(error))
-    }
-
     /// Begins a new life of this store: its history has forked, as after a restore from a backup. Its log goes on, and its
     /// documents and sequences stay; followers need a snapshot.
     ///
