@@ -1,6 +1,6 @@
 //! The actor: what it holds, how it starts, and what wakes it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -91,6 +91,13 @@ pub struct Replicator {
     pub(super) boots: BTreeMap<String, Vec<u64>>,
     /// When the store began a new life; it does so rarely.
     pub(super) renewed: Option<Duration>,
+    /// Proposals on their way through this agent, by their keys: none goes in circles.
+    pub(super) under_way: BTreeSet<String>,
+    /// Proposals that were carried out here lately, with the sequences that came out: none is carried out twice.
+    pub(super) carried_out: VecDeque<(String, u64)>,
+    /// Whether proposals that waited are being sent, and whether another look at them is planned.
+    pub(super) sending: bool,
+    pub(super) looking: bool,
     /// When the next timer fires.
     pub(super) alarm: Option<(Duration, SpawnHandle)>,
 }
@@ -121,6 +128,10 @@ impl Replicator {
             digests: DigestQueue::default(),
             boots: BTreeMap::new(),
             renewed: None,
+            under_way: BTreeSet::new(),
+            carried_out: VecDeque::new(),
+            sending: false,
+            looking: false,
             alarm: None,
         }
     }
@@ -191,6 +202,7 @@ impl Actor for Replicator {
         self.follow_commits(ctx);
         self.follow_standing(ctx);
         self.stand(ctx);
+        self.send_waiting(ctx);
     }
 }
 

@@ -192,7 +192,8 @@ impl Replicator {
             }
         }
         if then.keep.is_empty() && then.forget.is_empty() {
-            return self.sink_step(number, sink::Event::Judged(generation, Ok(verdicts)), ctx);
+            self.sink_step(number, sink::Event::Judged(generation, Ok(verdicts)), ctx);
+            return self.send_waiting(ctx);
         }
         for (_, device) in &then.forget {
             tracing::warn!(%device, "the store of a device was wiped: what the old one had is replaced");
@@ -213,6 +214,7 @@ impl Replicator {
             replicator.sink_step(number, sink::Event::Judged(generation, judged), ctx);
             // What was forgotten is owed to nobody any more.
             replicator.owe_all(false, ctx);
+            replicator.send_waiting(ctx);
         }));
     }
 

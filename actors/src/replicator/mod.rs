@@ -6,6 +6,7 @@
 //! after a restart all goes on from there.
 
 mod actor;
+mod answer;
 mod bindings;
 mod counters;
 mod digests;
@@ -13,8 +14,10 @@ mod drive;
 mod history;
 mod judge;
 mod links;
+mod merge;
 mod notes;
 mod propose;
+mod waiting;
 
 use actix::prelude::*;
 use mf2c_domain::id::ResourceId;

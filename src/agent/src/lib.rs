@@ -8,6 +8,7 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod control;
+mod discovery;
 
 mod discovery_door;
 mod first_admin;

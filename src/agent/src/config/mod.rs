@@ -15,7 +15,6 @@ mod flocker;
 mod fog;
 mod keys;
 mod legacy;
-mod quantity;
 mod settings;
 mod show;
 mod sources;
@@ -27,6 +26,7 @@ mod words;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use mf2c_domain::quantity;
 use toml::Value;
 
 pub use address::{AddressError, ListenAddress};

@@ -132,12 +132,13 @@ impl Stage<'_> {
 
     /// Takes a change over; true if it does not fit.
     fn count(&mut self, flow: &mut Flow, change: Incoming, logged: bool) -> Result<bool, StoreError> {
-        flow.time = flow.time.max(change.time);
+        let time = change.time;
         match self.take_in(&flow.life, change, logged)? {
             Took::Changed => flow.applied.changed += 1,
             Took::Skipped => flow.applied.skipped += 1,
             Took::Misfit => return Ok(true),
         }
+        flow.time = flow.time.max(time);
         Ok(false)
     }
 

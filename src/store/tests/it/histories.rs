@@ -189,7 +189,8 @@ impl Fog {
         if !begin.snapshots.is_empty() || !begin.ahead.is_empty() {
             return;
         }
-        let flow = tail(&self.nodes[from].1.store, have, false);
+        // With whole documents none is a misfit, which would move nothing.
+        let flow = tail(&self.nodes[from].1.store, have, true);
         let nothing = reached(&self.nodes[from].1.store, origin) == have;
         let (engine, world) = &mut self.nodes[to];
         engine.inject(fault);

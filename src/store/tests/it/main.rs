@@ -1,6 +1,8 @@
 //! What the store promises, held against real engines, real files and a small reference model.
 
 #[cfg(test)]
+mod arbitrary;
+#[cfg(test)]
 mod backups;
 #[cfg(test)]
 mod bodies;
@@ -32,5 +34,7 @@ mod repairs;
 mod replicas;
 #[cfg(test)]
 mod secrets;
+#[cfg(test)]
+mod upgrade;
 #[cfg(test)]
 mod world;
