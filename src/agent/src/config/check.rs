@@ -34,6 +34,7 @@ pub(super) fn problems(config: &Config, origins: &BTreeMap<String, Origin>) -> V
     check.link(config);
     check.pki(config);
     check.area(config);
+    check.discovery(config);
     check.flocker(config);
     check.legacy(config);
     if let Err(error) = crate::logging::filter(&config.log.level) {

@@ -9,6 +9,7 @@
 mod address;
 mod area;
 mod check;
+mod discovery;
 mod error;
 mod flocker;
 mod fog;
@@ -31,6 +32,7 @@ use toml::Value;
 pub use address::{AddressError, ListenAddress};
 pub use area::{Link, Pki};
 pub(crate) use check::is_host;
+pub use discovery::Discovery;
 pub use error::{ConfigError, Origin, Problem};
 pub use fog::FogArea;
 pub use keys::environment_name;
@@ -40,7 +42,7 @@ pub use settings::{Api, Auth, Config, Device, Limits, Log, Sensor, Store, Tls};
 pub use sources::Overrides;
 pub use words::{
     AccessLog, AgentType, AuthHeader, CauGeneration, Election, KeyLabel, LogFormat, MailSecurity, MetricsReaders,
-    Profile, Role, UnknownWord,
+    Offer, Profile, Role, UnknownWord, Urgency,
 };
 
 use keys::Keys;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::address::{ListenAddress, empty_is_none};
 use super::area::{Link, Pki};
+use super::discovery::Discovery;
 use super::flocker::Flocker;
 use super::fog::FogArea;
 use super::legacy::Legacy;
@@ -48,6 +49,8 @@ pub struct Config {
     pub pki: Pki,
     /// Who leads the area, and who counts as lost.
     pub area: FogArea,
+    /// How agents nearby are found.
+    pub discovery: Discovery,
     /// The control API of Flocker.
     pub flocker: Flocker,
     /// The doors of the original.
