@@ -12,7 +12,7 @@ use mf2c_tests::{Agent, Start, agent_binary, eventually};
 use serde_json::json;
 
 /// The pages whose links are followed.
-const LINKED: [&str; 11] = [
+const LINKED: [&str; 12] = [
     "README.md",
     "CHANGELOG.md",
     "docs/ARCHITECTURE.md",
@@ -24,6 +24,7 @@ const LINKED: [&str; 11] = [
     "docs/legacy-cau.md",
     "docs/area.md",
     "docs/flocker.md",
+    "docs/discovery.md",
 ];
 
 /// What the README's examples answer; its comments are for people who are in a hurry.
