@@ -123,14 +123,6 @@ impl Area {
         self.numbers = numbers;
     }
 
-    /// Gives up the seat. The vote is not forgotten: the seat may be given to this agent again.
-    pub(super) fn leave(&mut self) {
-        if let Some(group) = self.group.take() {
-            self.voted = (group.term(), group.vote());
-            self.pending.clear();
-        }
-    }
-
     /// Keeps what is known.
     pub(super) fn keep(&mut self) -> Effect {
         self.numbers += 1;

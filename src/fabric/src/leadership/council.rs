@@ -275,8 +275,10 @@ impl Council {
     fn run(&mut self, effects: &mut Vec<Effect>) {
         // Each round can lead to the next: elected, alone, agreed, a backup proposed. More than a few mean a fault.
         for _ in 0..8 {
+            let muted = self.is_passed_over();
             let Some(own) = self.own.as_mut() else { break };
             if let Some(group) = own.area.group.as_mut() {
+                group.muted = muted;
                 group.tick(self.now);
             }
             let outcome = own.area.pump(self.now, effects);
@@ -290,6 +292,15 @@ impl Council {
             }
         }
         self.publish(effects);
+    }
+
+    /// Whether a leader with a majority is there that has given this agent's seat away.
+    fn is_passed_over(&self) -> bool {
+        let Some(own) = &self.own else { return false };
+        let known = &own.area.known;
+        let another = known.leader.as_ref().filter(|leader| known.full && leader.id != own.membership.own);
+        let listed = known.backups.iter().any(|backup| backup.id == own.membership.own);
+        another.is_some_and(|leader| !listed && self.link_to(&leader.id).is_some())
     }
 
     /// Takes over what the consensus knows.

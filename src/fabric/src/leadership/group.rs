@@ -63,6 +63,8 @@ pub(super) struct Group {
     acks: BTreeMap<u64, Duration>,
     next_beat: Duration,
     next_try: Duration,
+    /// A leader is there that does not count on this agent: it does not try.
+    pub(super) muted: bool,
     /// Others that are less behind may go first.
     pub(super) handicap: u32,
     /// When a hand-over was begun: until it is known what came of it there is no lease.
@@ -102,6 +104,7 @@ impl Group {
             acks: BTreeMap::new(),
             next_beat: now,
             next_try: now,
+            muted: false,
             handicap: 0,
             handing_over: None,
         })
@@ -256,7 +259,7 @@ impl Group {
 
     fn may_try(&self) -> bool {
         // The crate takes for granted that a candidate has everything on disk.
-        !self.witness && self.raw.raft.promotable() && self.held.is_empty()
+        !self.witness && !self.muted && self.raw.raft.promotable() && self.held.is_empty()
     }
 
     /// When this voter tries to be elected. The first in line is half a heartbeat more patient than those who vote, who have

@@ -59,6 +59,7 @@ fn under_random_faults_nobody_leads_beside_another_and_one_leads_in_the_end() {
 #[ignore = "takes minutes; run by hand with MANY seeds"]
 fn under_random_faults_of_many_seeds() {
     for seed in 1000..6000 {
+        eprintln!("seed {seed}");
         trial(seed);
     }
 }
