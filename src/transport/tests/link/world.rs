@@ -181,7 +181,7 @@ pub(crate) enum Told {
     Opened(OpenLink),
     Heard(u64, Notice),
     Closed(u64),
-    Cloned(SpiffeId, [SocketAddr; 2]),
+    Cloned([SocketAddr; 2]),
 }
 
 impl LinkService for Answers {
@@ -199,8 +199,8 @@ impl LinkService for Answers {
         if unwelcome { Err(WireError::new(Code::Forbidden, "this is not said here")) } else { Ok(()) }
     }
 
-    fn cloned(&self, id: &SpiffeId, addresses: [SocketAddr; 2]) {
-        self.told.lock().unwrap().push(Told::Cloned(id.clone(), addresses));
+    fn cloned(&self, _: &SpiffeId, addresses: [SocketAddr; 2]) {
+        self.told.lock().unwrap().push(Told::Cloned(addresses));
     }
 
     fn answer(&self, ask: Ask, peer: Option<Arc<PeerIdentity>>, _: IpAddr) -> LinkReply {
@@ -259,7 +259,7 @@ impl Answers {
                     open.retain(|link| link.number != *number);
                     assert_eq!(open.len() + 1, before, "{told:?}");
                 }
-                Told::Cloned(..) => {}
+                Told::Cloned(_) => {}
             }
         }
         open
@@ -275,8 +275,10 @@ impl Answers {
         heard.collect()
     }
 
-    pub(crate) fn clones(&self) -> usize {
-        self.told.lock().unwrap().iter().filter(|told| matches!(told, Told::Cloned(..))).count()
+    /// Where clones were seen.
+    pub(crate) fn clones(&self) -> Vec<[SocketAddr; 2]> {
+        let told = self.told.lock().unwrap();
+        told.iter().filter_map(|told| if let Told::Cloned(at) = told { Some(*at) } else { None }).collect()
     }
 
     fn enrolled(&self, request: &Request, device: &str, role: MemberRole) -> Answer {
