@@ -179,7 +179,7 @@ pub(crate) struct Answers {
 #[derive(Debug, Clone)]
 pub(crate) enum Told {
     Opened(OpenLink),
-    Heard(u64, Notice),
+    Heard(u64, Box<Notice>),
     Closed(u64),
     Cloned([SocketAddr; 2]),
 }
@@ -195,7 +195,7 @@ impl LinkService for Answers {
 
     fn heard(&self, link: u64, notice: Notice) -> Result<(), WireError> {
         let unwelcome = matches!(&notice, Notice::Leadership(LeadershipMessage::Raft { area, .. }) if area == "wrong");
-        self.told.lock().unwrap().push(Told::Heard(link, notice));
+        self.told.lock().unwrap().push(Told::Heard(link, Box::new(notice)));
         if unwelcome { Err(WireError::new(Code::Forbidden, "this is not said here")) } else { Ok(()) }
     }
 
@@ -269,7 +269,7 @@ impl Answers {
     pub(crate) fn words(&self) -> Vec<(u64, Notice)> {
         let told = self.told.lock().unwrap();
         let heard = told.iter().filter_map(|told| match told {
-            Told::Heard(number, notice) => Some((*number, notice.clone())),
+            Told::Heard(number, notice) => Some((*number, Notice::clone(notice))),
             _ => None,
         });
         heard.collect()
