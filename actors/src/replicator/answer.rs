@@ -228,7 +228,7 @@ impl Replicator {
             return;
         }
         let conflict = json!({
-            "resource": { "href": id.as_str() },
+            "resource": id.as_str(),
             "lost": lost,
             "writer": writer,
             "written": written.wall().to_string(),
@@ -239,7 +239,7 @@ impl Replicator {
         let of_it = store.all("conflict").into_iter().filter(|document| {
             let body = store.body(document).ok().flatten();
             let body: Option<Value> = body.and_then(|body| serde_json::from_slice(&body).ok());
-            body.is_some_and(|body| body["resource"]["href"] == id.as_str() && store.origin_of(document.id.as_str()).is_none())
+            body.is_some_and(|body| body["resource"] == id.as_str() && store.origin_of(document.id.as_str()).is_none())
         });
         let mut kept: Vec<_> = of_it.map(|document| (document.born, document.id.clone())).collect();
         kept.sort();
