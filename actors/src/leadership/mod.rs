@@ -4,12 +4,19 @@
 use actix::prelude::*;
 use mf2c_domain::area::spiffe::SpiffeId;
 use mf2c_domain::area::standing::{AreaPeer, AreaRole, Standing};
-use mf2c_fabric::leadership::LeadershipMessage;
-use mf2c_fabric::wire::WireError;
+pub use mf2c_fabric::leadership::{Demand, Memory, RoleError, Settings};
+use mf2c_fabric::leadership::{LeadClaim, LeadershipMessage};
+use mf2c_fabric::wire::{Answer, RoleChange, WireError};
 use thiserror::Error;
 use tokio::sync::watch;
 
+pub use self::actor::{Leadership, Surroundings};
+pub use self::kept::{StoreMemory, state_key};
 use crate::ports::OpenLink;
+
+mod actor;
+mod answers;
+mod kept;
 
 /// The agent's membership has changed: it joined, made an area, was renewed under another role, or left.
 #[derive(Debug, Clone, Message)]
@@ -57,45 +64,6 @@ pub struct ChangeRole {
     pub by: Demand,
 }
 
-/// On whose behalf a role changes.
-#[derive(Debug, Clone)]
-pub enum Demand {
-    /// An administrator of this agent.
-    Operator,
-    /// Another agent, at a term that it knows.
-    Peer {
-        /// Which.
-        id: SpiffeId,
-        /// The term.
-        term: u64,
-    },
-}
-
-/// Why a role does not change.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum RoleError {
-    /// This agent belongs to no area.
-    #[error("this agent belongs to no area: join one with `mf2c join TOKEN`, or make one with `mf2c ca init`")]
-    Alone,
-    /// Only the leader can do it.
-    #[error("only the leader of the area can do this{}", .0.as_ref().map(|leader| format!(": ask {}", leader.id)).unwrap_or_default())]
-    NotLeader(Option<AreaPeer>),
-    /// Nobody of that name is in the area.
-    #[error("there is no `{0}` in this area: `mf2c area` lists its agents")]
-    Unknown(String),
-    /// It cannot be done now.
-    #[error("{0}")]
-    NotNow(String),
-    /// The demand is of an earlier term.
-    #[error("the demand is of term {theirs}, this area is in term {ours}")]
-    Stale {
-        /// The demand's.
-        theirs: u64,
-        /// The present one.
-        ours: u64,
-    },
-}
-
 /// A sign of life of the backup of an old client's kind: `POST /keepalive`. Tells its place in the line of backups, from 1.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "Result<u32, KeepaliveError>")]
@@ -114,6 +82,49 @@ pub enum KeepaliveError {
     #[error("that agent is no backup")]
     NotBackup,
 }
+
+/// A peer asks when this agent has last heard of another one: [`mf2c_fabric::wire::Ask::Probe`].
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "Result<Answer, WireError>")]
+pub struct PeerProbes {
+    /// The other's SPIFFE ID, as it was sent.
+    pub of: String,
+}
+
+/// A peer demands a change of roles: [`mf2c_fabric::wire::Ask::ChangeRole`].
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "Result<Answer, WireError>")]
+pub struct PeerChangesRole {
+    /// Which peer, by its certificate.
+    pub peer: SpiffeId,
+    /// What it demands.
+    pub change: RoleChange,
+}
+
+/// How many changes of the area an agent lacks, as replication knows: those that lack none are chosen, and lead, first.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "()")]
+pub struct LagsBehind {
+    /// Which agent; none means this one.
+    pub agent: Option<SpiffeId>,
+    /// How many.
+    pub changes: u64,
+}
+
+/// Told to who holds the area's authority: a new backup can be reached and needs its keys.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "()")]
+pub struct HandAuthority(pub AreaPeer);
+
+/// Told to who wants to know: the leadership of an area below this agent.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "()")]
+pub struct LedBelow(pub LeadClaim);
+
+/// Told to who wants to know: something about leadership that an operator may want to read.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "()")]
+pub struct LeadershipNews(pub String);
 
 /// Where everybody looks up how the agent stands.
 pub type Standings = watch::Receiver<Standing>;

@@ -185,10 +185,13 @@ impl Replicator {
             ctx.cancel_future(handle);
         }
         let pause = at.saturating_sub(self.now()).max(Duration::from_millis(1));
-        self.alarm = Some((at, ctx.run_later(pause, |replicator, ctx| {
-            replicator.alarm = None;
-            replicator.tick(ctx);
-        })));
+        self.alarm = Some((
+            at,
+            ctx.run_later(pause, |replicator, ctx| {
+                replicator.alarm = None;
+                replicator.tick(ctx);
+            }),
+        ));
     }
 }
 

@@ -75,7 +75,8 @@ impl Replicator {
             }
             source::Effect::Reconsider => {
                 // Not within the step that asked for it.
-                let later = async {}.into_actor(self).map(move |(), replicator, ctx| replicator.owe(number, false, ctx));
+                let later =
+                    async {}.into_actor(self).map(move |(), replicator, ctx| replicator.owe(number, false, ctx));
                 ctx.spawn(later);
             }
             source::Effect::Close(why) => self.net.close(number, why),
@@ -179,10 +180,8 @@ impl Replicator {
         }
         let (link, relation, own) = (&ends.link, ends.relation, self.own);
         let mut then = Consequences::default();
-        let verdicts: Vec<Verdict> = origins
-            .iter()
-            .map(|offered| judge(link, relation, &own, offered, &mut self.bindings, &mut then))
-            .collect();
+        let verdicts: Vec<Verdict> =
+            origins.iter().map(|offered| judge(link, relation, &own, offered, &mut self.bindings, &mut then)).collect();
         let peer = link.peer.id.to_string();
         for (verdict, (origin, ..)) in verdicts.iter().zip(origins) {
             if let Err(why) = verdict
@@ -284,4 +283,3 @@ impl Replicator {
         }));
     }
 }
-

@@ -27,9 +27,9 @@ use mf2c_store::record::NodeId;
 use serde_json::{Map, Value};
 
 pub use crate::leadership::{LinkClosed, LinkOpened};
+use crate::ports::OpenLink;
 pub use actor::{Replicator, ReplicatorParts, ReplicatorSettings};
 pub use counters::ReplicatorCounters;
-use crate::ports::OpenLink;
 
 /// A peer says something on a stream.
 #[derive(Debug, Message)]

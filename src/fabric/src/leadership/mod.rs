@@ -1,6 +1,26 @@
 //! Who leads an area: consensus among its leader, its backups and a witness above, with the `raft` crate's state machine, and
 //! the rules around it. No I/O; time comes in as ticks (`cluster.md` (g.5)).
 
+mod area;
+mod caretaker;
+mod council;
+mod duty;
+mod event;
+mod group;
+mod guard;
+#[cfg(test)]
+mod guard_tests;
+mod hear;
+mod log;
+mod roles;
+mod roster;
+mod settings;
+
+pub use council::Council;
+pub use event::{Demand, Effect, Event, LinkFacts, Membership, Memory, RoleError};
+pub use roster::seat_number;
+pub use settings::Settings;
+
 use mf2c_domain::area::standing::AreaPeer;
 use serde::{Deserialize, Serialize};
 
@@ -16,9 +36,23 @@ pub enum LeadershipMessage {
         area: String,
         /// The encoded message.
         message: Bytes,
+        /// Of a leader: milliseconds of its own clock at which it was sent. Of an answer: the newest of these that the one
+        /// who answers has had, from which the leader knows how long it may lead.
+        #[serde(default)]
+        stamp: u64,
     },
     /// Who leads, told by the leader to everybody in its area and above.
     Lead(LeadClaim),
+    /// What was said is of a term that is over.
+    Stale {
+        /// Which area.
+        area: String,
+        /// The term that it is in now.
+        term: u64,
+        /// Who leads in it, if that is known.
+        #[serde(default)]
+        leader: Option<AreaPeer>,
+    },
 }
 
 /// See [`LeadershipMessage::Lead`].
