@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use mf2c_domain::area::standing::Standing;
+use mf2c_domain::time::HybridTime;
 use mf2c_fabric::replication::source::Event as SourceEvent;
 use mf2c_fabric::replication::{Bounds, Origin};
 use mf2c_store::Store;
@@ -95,6 +96,8 @@ pub struct Replicator {
     pub(super) under_way: BTreeSet<String>,
     /// Proposals that were carried out here lately, with the sequences that came out: none is carried out twice.
     pub(super) carried_out: VecDeque<(String, u64)>,
+    /// Own changes that were late edits of others, by their sequences, and when they were made.
+    pub(super) late: VecDeque<(u64, HybridTime)>,
     /// Whether proposals that waited are being sent, and whether another look at them is planned.
     pub(super) sending: bool,
     pub(super) looking: bool,
@@ -130,6 +133,7 @@ impl Replicator {
             renewed: None,
             under_way: BTreeSet::new(),
             carried_out: VecDeque::new(),
+            late: VecDeque::new(),
             sending: false,
             looking: false,
             alarm: None,
