@@ -171,14 +171,26 @@ impl Fog {
     /// # Panics
     /// If they are not taken.
     pub fn put_many(&self, name: &str, title: &str, count: usize) {
-        let line = |number| json!({ "name": format!("{title}-{number}"), "exec": "x", "exec_type": "docker", "agent_type": "normal" }).to_string();
+        let line = |number| {
+            json!({ "name": format!("{title}-{number}"), "exec": "x", "exec_type": "docker", "agent_type": "normal" })
+                .to_string()
+        };
         let lines: Vec<String> = (0..count).map(line).collect();
         let file = self.folder.path().join(format!("{title}.ndjson"));
         std::fs::write(&file, lines.join("\n")).expect("a file");
         let url = format!("{}/service", self.agent(name).api());
         let (header, data) = ("slipstream-authn-info: internal ADMIN", format!("@{}", file.display()));
         let answer = curl([
-            "-k", "-X", "POST", &url, "-H", header, "-H", "content-type: application/x-ndjson", "--data-binary", &data,
+            "-k",
+            "-X",
+            "POST",
+            &url,
+            "-H",
+            header,
+            "-H",
+            "content-type: application/x-ndjson",
+            "--data-binary",
+            &data,
         ]);
         assert!([200, 201].contains(&answer.status), "{}", answer.text());
     }

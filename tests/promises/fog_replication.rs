@@ -64,8 +64,18 @@ fn an_edit_at_the_leader_of_a_childs_document_is_made_at_the_child_and_answered_
     // An entity tag of the revision before is refused.
     let url = format!("{}/{id}", lead.api());
     let stale = mf2c_tests::curl([
-        "-k", "-X", "PUT", &url, "-H", "slipstream-authn-info: internal ADMIN", "-H", "if-match: \"0-0\"", "-H",
-        "content-type: application/json", "--data-binary", "{}",
+        "-k",
+        "-X",
+        "PUT",
+        &url,
+        "-H",
+        "slipstream-authn-info: internal ADMIN",
+        "-H",
+        "if-match: \"0-0\"",
+        "-H",
+        "content-type: application/json",
+        "--data-binary",
+        "{}",
     ]);
     assert_eq!(stale.status, 412, "{}", stale.text());
     // The child is away: not now, unless it may wait.

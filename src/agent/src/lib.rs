@@ -10,7 +10,6 @@ pub mod config;
 pub mod control;
 mod discovery;
 
-mod discovery_door;
 mod first_admin;
 pub mod flocker_ca;
 mod flocker_door;

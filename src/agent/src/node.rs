@@ -36,7 +36,7 @@ use crate::accounts::{self, Rooms};
 use crate::area::{self, Area, AreaRooms};
 use crate::config::{Config, ListenAddress, Role};
 use crate::control::{AreaDoors, Control};
-use crate::discovery_door;
+use crate::discovery::BoundDoor;
 use crate::first_admin;
 use crate::flocker_door::FlockerDoor;
 use crate::legacy::LegacyDoors;
@@ -92,6 +92,7 @@ impl Node {
         let rooms = AreaRooms { arbiter: &arbiters[1], store: &store, writer: &store_writer, world: &world };
         let area = area::start(config, identity, device, &rooms)?;
         let flocker = FlockerDoor::prepare(config, &world)?;
+        let discovery = BoundDoor::prepare(config, &area)?;
         let mut legacy = LegacyDoors::open(config, &area, &store, &world)?;
         let tokens = Arc::new(TokenKey::load_or_create(&config.data_dir, &*world.entropy)?);
         let hasher = Hasher::new(Arc::clone(&world.entropy));
@@ -146,11 +147,24 @@ impl Node {
         let handle = server.handle();
         actix::spawn(server);
         let flocker = flocker.map(|door| door.open(config)).transpose()?;
-        let discovery = discovery_door::open(config, &area, &doors)?;
+        let discovery = discovery.map(|door| door.open(config, &area.fog.discovery, doors)).transpose()?;
         let control = Control::start(&config.data_dir, store, sessions, area.doors.clone());
         readiness.enter(Stage::Serving);
         let (api, server, _control) = (api_address, handle, control);
-        Ok(Self { api, http, first_admin, server, flocker, discovery, readiness, events, arbiters, area, legacy, _control })
+        Ok(Self {
+            api,
+            http,
+            first_admin,
+            server,
+            flocker,
+            discovery,
+            readiness,
+            events,
+            arbiters,
+            area,
+            legacy,
+            _control,
+        })
     }
 
     /// Stops taking requests and answers those in flight. What is left to do needs no runtime: see [`Stopping::finish`].
