@@ -86,8 +86,9 @@ until_true() {
     fail "$what did not come to be within a minute"
 }
 
-leads() { at "$1" area -o json 2>/dev/null | grep -q '"role": *"leader"'; }
-is_led() { at "$1" area -o json 2>/dev/null | grep -q '"leader": *{'; }
+role() { at "$1" area -o json 2>/dev/null | python3 -c 'import json, sys; print(json.load(sys.stdin)["role"])'; }
+leads() { [ "$(role "$1")" = leader ]; }
+is_led() { at "$1" area -o json 2>/dev/null | python3 -c 'import json, sys; sys.exit(not json.load(sys.stdin)["leader"])'; }
 
 join() {
     at "$2" token create "${@:3}" >"$folder/token.txt" 2>/dev/null
@@ -138,6 +139,8 @@ for round in $(seq "$rounds"); do
         # In the midst of the load.
         sleep 0.3
         kill -9 "${pid[$victim]}"
+        # Its directory is free when it is really gone.
+        while kill -0 "${pid[$victim]}" 2>/dev/null; do sleep 0.05; done
         killed=$SECONDS
         sleep "$pause"
         start "$victim"
@@ -151,7 +154,7 @@ settled=$SECONDS
 until_true "what was acknowledged at the cloud (missing: $(missing_at cloud | head -3 | tr '\n' ' '))" complete_at cloud
 say "the cloud had everything $((SECONDS - settled)) s later"
 for name in $members; do
-    say "$name: $(names_at "$name" | wc -l) documents of the demonstration, $(at "$name" area -o json | sed -n 's/^ *"role": *"\([a-z]*\)".*/\1/p' | head -1)"
+    say "$name: $(names_at "$name" | wc -l) documents of the demonstration, $(role "$name")"
 done
 total=$(wc -l <"$folder/acknowledged")
 twice=$(names_at cloud | uniq -d | wc -l)
