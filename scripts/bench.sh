@@ -26,6 +26,9 @@ Usage: scripts/bench.sh [MEASURE...]
   idle     processor time and memory of an agent that only describes its machine
   events   10,000 readers of the event stream: memory, time until all have a change, time from commit to event
   links    joining, handshakes, certificates issued, memory of links
+  replicate  a change from child to leader: how soon, how many a second; beside PostgreSQL and NATS
+  forward  10,000 changes acknowledged without a leader and after kill -9, beside PostgreSQL
+  takeover kill -9 of the leader: how long until another one leads and the others follow it
   crash    kill -9 at a random moment under 32 writers, 1,000 times: nothing acknowledged may be lost
 
 Knobs, as environment variables:
@@ -73,6 +76,19 @@ need_ceiling() {
     export BENCH_CEILING=$PWD/$cache/ceiling/release/ceiling
 }
 
+need_clients() {
+    local venv=$cache/venv
+    if ! "$venv/bin/python" -c 'import nats, psycopg2' 2>/dev/null; then
+        step "Installing nats-py and psycopg2-binary from PyPI into $venv: they speak to the peers"
+        [[ -x $venv/bin/pip ]] || python3 -m venv "$venv" 2>/dev/null || {
+            install python3-venv && python3 -m venv --clear "$venv"
+        }
+        "$venv/bin/pip" install --quiet nats-py==2.16.0 psycopg2-binary==2.9.13 >&2 || fail "could not install the clients"
+    fi
+    BENCH_SITE=$("$venv/bin/python" -c 'import site; print(site.getsitepackages()[0])')
+    export BENCH_SITE
+}
+
 need_links() {
     step "Building benches/links: members of an area, as many as wanted"
     cargo build --quiet --release --locked --manifest-path benches/links/Cargo.toml \
@@ -109,6 +125,11 @@ prepare() {
     if [[ $named == *" query "* ]]; then
         need /usr/lib/postgresql/15/bin/pgbench postgresql-15 "the peer for filters without HTTP"
     fi
+    if [[ $named == *" replicate "* || $named == *" forward "* ]]; then
+        need /usr/lib/postgresql/15/bin/pgbench postgresql-15 "the peer for replication with a sync"
+        need nats-server nats-server "the peer for replication without one"
+        need_clients
+    fi
     [[ $named != *" get "* ]] || need_ceiling
     [[ $named != *" links "* ]] || need_links
     need_agent
@@ -142,7 +163,7 @@ main() {
             usage
             return
             ;;
-        all) measures=(get query post mixed memory start million idle events sessions cookie links) ;;
+        all) measures=(get query post mixed memory start million idle events sessions cookie links replicate forward takeover) ;;
         quick)
             measures=(get query post memory start)
             export BENCH_SECS=${BENCH_SECS:-2} BENCH_REPS=${BENCH_REPS:-2}
@@ -154,7 +175,7 @@ main() {
         return
     fi
     for measure in "${measures[@]}"; do
-        [[ " get query post mixed memory start million idle events sessions cookie links " == *" $measure "* ]] ||
+        [[ " get query post mixed memory start million idle events sessions cookie links replicate forward takeover " == *" $measure "* ]] ||
             fail "there is no measure \`$measure\`" "scripts/bench.sh --help lists them."
     done
     prepare "${measures[@]}"

@@ -106,23 +106,30 @@ impl Inventory {
 
     fn device(&mut self) -> Map<String, Value> {
         let facts = self.machine.facts();
-        let known = self.stored("device").and_then(|device| device.get("deviceID")?.as_str().map(str::to_owned));
+        let stored = self.stored("device");
+        let known = stored.as_ref().and_then(|device| device.get("deviceID")?.as_str().map(str::to_owned));
         let device_id = known.unwrap_or_else(|| (self.settings.device_id)(&self.name));
-        mf2c_machine::device_attributes(&device_id, &facts, &self.settings.declared)
+        let mut attributes = mf2c_machine::device_attributes(&device_id, &facts, &self.settings.declared);
+        // Who leads is the categoriser's to say.
+        if let Some(leads) = stored.and_then(|mut device| device.remove("isLeader")) {
+            attributes.insert("isLeader".to_owned(), leads);
+        }
+        attributes
     }
 
+    /// What an agent says of its place in the area is the categoriser's; a new document only begins with something.
     fn agent(&self, sample: &Sample) -> Map<String, Value> {
         let address = [InterfaceKind::Ethernet, InterfaceKind::Wifi, InterfaceKind::Other]
             .into_iter()
             .find_map(|kind| primary_interface(&sample.interfaces, kind)?.addresses.first().map(ToString::to_string));
-        let agent = json!({
-            "device_id": self.device_href(),
-            "device_ip": address.unwrap_or_default(),
-            "authenticated": false,
-            "connected": false,
-            "isLeader": self.settings.declared.is_leader,
-        });
-        agent.as_object().cloned().unwrap_or_default()
+        let own = json!({ "device_id": self.device_href(), "device_ip": address.unwrap_or_default() });
+        let mut agent = own.as_object().cloned().unwrap_or_default();
+        if self.stored("agent").is_none() {
+            let leads = self.settings.declared.is_leader;
+            let place = [("authenticated", false), ("connected", false), ("isLeader", leads)];
+            agent.extend(place.map(|(name, value)| (name.to_owned(), value.into())));
+        }
+        agent
     }
 
     /// Adds our document of `kind`, or edits what differs. `whole` means that attributes not given are no more.

@@ -217,6 +217,10 @@ pub trait LinkService: Send + Sync {
     /// A link has ended. Nothing is heard on it any more.
     fn closed(&self, _number: u64) {}
 
+    /// Two processes show one identity at the same time, from these addresses: a copy of an agent runs beside it. Called
+    /// once a minute at most for each.
+    fn cloned(&self, _id: &SpiffeId, _addresses: [SocketAddr; 2]) {}
+
     /// A word on a stream or on who leads. It must not wait.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ import traceback
 
 import events
 import exchange
+import fog
 import links
 import machine
 import place
@@ -17,6 +18,7 @@ MEASURES = {
     "get": exchange.get, "query": exchange.query, "post": exchange.post, "mixed": exchange.mixed,
     "memory": sizes.memory, "start": sizes.start, "million": sizes.million, "idle": sizes.idle,
     "events": events.events, "links": links.links,
+    "replicate": fog.replicate, "forward": fog.forward, "takeover": fog.takeover,
     "sessions": sessions.sessions, "cookie": sessions.cookie,
 }
 

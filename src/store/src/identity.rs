@@ -28,6 +28,13 @@ pub struct Identity {
     pub time: HybridTime,
 }
 
+/// A node as a name in resource ids: a UUID's 32 digits in their usual groups.
+#[must_use]
+pub fn node_name(node: &NodeId) -> String {
+    let digits: String = node.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{}-{}-{}-{}-{}", &digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..])
+}
+
 impl Identity {
     /// A new identity.
     #[must_use]
@@ -37,11 +44,10 @@ impl Identity {
         Self { node, incarnation: random_incarnation(entropy), base: 0, sequence: 0, time: HybridTime::default() }
     }
 
-    /// The node as a name in resource ids: a UUID's 32 digits in their usual groups.
+    /// The node as a name in resource ids, see [`node_name`].
     #[must_use]
     pub fn name(&self) -> String {
-        let digits: String = self.node.iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("{}-{}-{}-{}-{}", &digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..])
+        node_name(&self.node)
     }
 
     /// Reads the identity from the engine, or makes one and stores it if the engine is empty.

@@ -29,7 +29,7 @@ pub use command::{Command, Delete, Edit, IfMatch, MAX_DOCUMENT_BYTES, NewDocumen
 pub use document::Document;
 pub use engine::{Repaired, repair};
 pub use error::StoreError;
-pub use identity::Identity;
+pub use identity::{Identity, node_name};
 pub use measure::{Histogram, Spread};
 pub use record::ChangeKind;
 pub use store::{Change, Changes, Counters, Store, StoreOptions};

@@ -1,6 +1,7 @@
 //! The real network behind the actors' ports.
 
 pub mod cau;
+pub mod discovery;
 pub mod link;
 pub mod smtp;
 pub mod webhook;

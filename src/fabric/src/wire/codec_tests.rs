@@ -216,10 +216,10 @@ fn fields_notices_and_questions_of_later_versions_are_passed_over() {
         trust: TrustNews::default(),
     };
     let frame = encode(&Message::Hello(hello.clone()), MAX).unwrap();
-    // {"hello": {.. 10 fields ..}}: one field more.
+    // {"hello": {.. 13 fields ..}}: one field more.
     let mut value = frame[PREFIX..].to_vec();
-    assert_eq!(value[7], 0x8A);
-    value[7] = 0x8B;
+    assert_eq!(value[7], 0x8D);
+    value[7] = 0x8E;
     value.extend_from_slice(b"\xa5later\x92\x01\x81\xa1a\xc0");
     assert_eq!(decode(&value), Ok(Message::Hello(hello)));
     for notice in [&b"\x81\xa6notice\x81\xa5later\x81\xa1a\x01"[..], b"\x81\xa6notice\x81\xa5later\x07"] {

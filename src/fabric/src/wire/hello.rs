@@ -41,8 +41,10 @@ pub struct OwnFacts<'a> {
 pub enum Scope {
     /// Both belong to one area.
     Area,
-    /// One leads an area below the other's: certificates and trust alone.
+    /// One leads an area below the other's: certificates, trust, and what leaders tell each other.
     Certification,
+    /// The caller holds an area below as a backup, or has just begun to lead it: leadership and streams, no certificates.
+    Backup,
 }
 
 /// What was found in common.
@@ -78,13 +80,18 @@ pub fn agree(hello: &Hello, peer: &PeerFacts<'_>, own: &OwnFacts<'_>) -> Result<
     if peer.id.trust_domain != own.id.trust_domain {
         return Err(WireError::new(Code::Forbidden, "another trust domain than the one of this agent"));
     }
-    let scope = if peer.id.area() == own.id.area() { Scope::Area } else { Scope::Certification };
-    // Who calls has chosen whom; who is called lets in members, and leaders of other areas for their certificates.
-    if scope == Scope::Certification && !own.dialled && peer.unit != "leader" {
-        let area = own.id.area().unwrap_or_default();
-        let text = format!("this agent serves the area `{area}`: call the leader of `{}`", hello.area);
-        return Err(WireError::new(Code::Forbidden, text));
-    }
+    // Who calls has chosen whom; who is called lets in members, and those of other areas who lead or may come to lead.
+    let scope = match (peer.id.area() == own.id.area(), own.dialled || peer.unit == "leader") {
+        (true, _) => Scope::Area,
+        (false, true) => Scope::Certification,
+        // Nothing is granted for these words but to speak of leadership; who believes them decides for himself.
+        (false, false) if matches!(hello.role.as_str(), "backup" | "leader") => Scope::Backup,
+        (false, false) => {
+            let area = own.id.area().unwrap_or_default();
+            let text = format!("this agent serves the area `{area}`: call the leader of `{}`", hello.area);
+            return Err(WireError::new(Code::Forbidden, text));
+        }
+    };
     let skew = Duration::from_millis(own.now.millis().abs_diff(hello.clock));
     if skew > LARGEST_SKEW {
         let text = format!("the clocks differ by {} s, expected at most 600 s: set the clock", skew.as_secs());
@@ -170,6 +177,8 @@ mod tests {
         assert_eq!(judge(&hello(&peer), &peer, "agent", false), Err(Code::Forbidden));
         assert_eq!(judge(&hello(&peer), &peer, "leader", false).unwrap().scope, Scope::Certification);
         assert_eq!(judge(&hello(&peer), &peer, "agent", true).unwrap().scope, Scope::Certification);
+        let backup = Hello { role: "backup".into(), ..hello(&peer) };
+        assert_eq!(judge(&backup, &peer, "agent", false).unwrap().scope, Scope::Backup);
         let stranger: SpiffeId = "spiffe://e/area/a1/agent/c1".parse().unwrap();
         assert_eq!(judge(&hello(&stranger), &stranger, "leader", true), Err(Code::Forbidden));
     }

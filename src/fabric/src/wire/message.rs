@@ -323,7 +323,7 @@ pub enum Notice {
     /// Roots, authorities or revocations have changed.
     Trust(AuthorityTrust),
     /// A word on a stream of changes.
-    Stream(StreamMessage),
+    Stream(#[serde(deserialize_with = "or_unknown")] StreamMessage),
     /// A word on who leads.
     Leadership(LeadershipMessage),
     /// A notice of a later version. It is never sent.

@@ -265,6 +265,15 @@ impl Stage<'_> {
         self.remove(old.id.clone(), Some(old), last, logged);
     }
 
+    /// Removes the copy of one document of another origin.
+    pub(super) fn drop_copy(&mut self, id: &ResourceId) -> Result<(), StoreError> {
+        let missing = || StoreError::NotFound { id: id.to_string() };
+        let old = self.current(id).ok_or_else(missing)?;
+        let life = old.source.life.clone().ok_or_else(missing)?;
+        self.drop_replica(&life, old);
+        Ok(())
+    }
+
     /// Removes all documents of an origin; how many there were.
     pub(super) fn forget(&mut self, origin: &NodeId) -> usize {
         let ids = self.ids(origin, None, None);

@@ -199,6 +199,18 @@ impl Writer {
         done
     }
 
+    /// Removes the copy of another agent's document. It is logged with the sequence 0 and does not travel.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], and the failures of the engine.
+    pub fn let_go(&mut self, id: &ResourceId) -> Result<(), StoreError> {
+        self.ready()?;
+        let mut stage = Stage::new(self);
+        stage.drop_copy(id)?;
+        let staged = stage.finish();
+        self.commit(staged).map_err(|error| self.fail(error))
+    }
+
     /// Removes all documents of another origin and what is known of its progress; the number of documents. It does not
     /// travel.
     ///

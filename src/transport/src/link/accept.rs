@@ -5,9 +5,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mf2c_fabric::wire::hello::{Agreement, Scope};
 use mf2c_fabric::wire::{Code, Decoder, Hello, Message, WireError};
-use mf2c_pki::area::{JOIN_ALPN, LINK_ALPN, PeerIdentity};
-use tokio::io::AsyncWriteExt as _;
+use mf2c_pki::area::{Credentials, JOIN_ALPN, LINK_ALPN, PeerIdentity};
+use rustls::pki_types::CertificateDer;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::{StartHandshake, TlsStream};
@@ -15,6 +17,7 @@ use tracing::{info, warn};
 
 use super::Refusal;
 use super::counters::count;
+use super::ground::LinkStream;
 use super::half_open::Place;
 use super::net::{Net, NoMessage, TLS_BUFFER, lacks, read_message, write_message};
 use super::registry::Peer;
@@ -51,6 +54,7 @@ pub(super) async fn listen(net: Arc<Net>, listener: TcpListener) {
     let mut stopped = net.stopped.subscribe();
     loop {
         let taken = tokio::select! {
+            biased;
             _ = stopped.wait_for(|stopped| *stopped) => return,
             taken = listener.accept() => taken,
         };
@@ -58,7 +62,7 @@ pub(super) async fn listen(net: Arc<Net>, listener: TcpListener) {
             Ok((stream, from)) => {
                 count(&net.base.counting.accepted);
                 let place = net.half_open.enter(from.ip());
-                tokio::spawn(Box::pin(admit(Arc::clone(&net), stream, from, place)));
+                net.tasks.spawn(Box::pin(admit(Arc::clone(&net), stream, from, place)));
             }
             Err(error) => {
                 warn!(%error, "a connection for a link could not be taken");
@@ -77,10 +81,26 @@ async fn admit(net: Arc<Net>, stream: TcpStream, from: SocketAddr, mut place: Pl
         _ = stopped.wait_for(|stopped| *stopped) => return,
         received = receive(&net, stream, from) => received,
     };
+    note(&net, from, refused);
+}
+
+fn note(net: &Net, from: SocketAddr, refused: Result<(), Refused>) {
     if let Err(Refused { reason, detail }) = refused {
         net.base.counting.refuse(reason);
         net.journal.write(reason, from.ip(), &detail, net.base.world.clock.elapsed());
     }
+}
+
+/// A caller whose identity is given.
+pub(super) async fn admit_given(net: Arc<Net>, stream: Box<dyn LinkStream>, peer: Arc<PeerIdentity>, from: SocketAddr) {
+    let mut stopped = net.stopped.subscribe();
+    let caller = Guest { identity: peer, chain: vec![], from, checked_with: net.trust().sequence() };
+    let refused = tokio::select! {
+        biased;
+        _ = stopped.wait_for(|stopped| *stopped) => return,
+        greeted = hello(&net, stream, caller) => greeted,
+    };
+    note(&net, from, refused);
 }
 
 /// What the caller wants, by its ALPN.
@@ -92,15 +112,25 @@ enum Caller {
 async fn receive(net: &Arc<Net>, stream: TcpStream, from: SocketAddr) -> Result<(), Refused> {
     let _ = stream.set_nodelay(true);
     let late = |_| Refused::new(Refusal::Timeout, "the handshake took too long");
-    let checked_with = net.credentials.trust().sequence();
-    let shaken = tokio::time::timeout(net.base.limits.handshake, shake_hands(net, stream));
+    let Some(credentials) = net.credentials() else {
+        return Err(Refused::new(Refusal::NoMembership, "this agent has no certificates"));
+    };
+    let checked_with = net.trust().sequence();
+    let shaken = tokio::time::timeout(net.base.limits.handshake, shake_hands(net, credentials, stream));
     match shaken.await.map_err(late)?? {
-        Caller::Link(stream) => hello(net, stream, from, checked_with).await,
+        Caller::Link(stream) => {
+            let chain = stream.get_ref().1.peer_certificates().unwrap_or_default().to_vec();
+            let identity = chain.first().and_then(|own| PeerIdentity::of(own).ok());
+            let Some(identity) = identity.map(Arc::new) else {
+                return Err(Refused::new(Refusal::NoCertificate, "no certificate that can be read"));
+            };
+            hello(net, stream, Guest { identity, chain, from, checked_with }).await
+        }
         Caller::Joiner(stream) => welcome::serve(net, stream, from).await,
     }
 }
 
-async fn shake_hands(net: &Net, mut stream: TcpStream) -> Result<Caller, Refused> {
+async fn shake_hands(net: &Net, credentials: &Credentials, mut stream: TcpStream) -> Result<Caller, Refused> {
     let mut first = [0; 8];
     let read = stream.peek(&mut first).await.map_err(|error| Refused::of(&error))?;
     match first.get(..read).unwrap_or_default() {
@@ -124,7 +154,7 @@ async fn shake_hands(net: &Net, mut stream: TcpStream) -> Result<Caller, Refused
             return Err(Refused::new(Refusal::NoAlpn, "neither `mf2c/1` nor `mf2c-join/1` was asked for"));
         }
     };
-    let config = if joining { net.credentials.join_server() } else { net.credentials.link_server() };
+    let config = if joining { credentials.join_server() } else { credentials.link_server() };
     let Some(config) = config else {
         alert(net, start, rustls::AlertDescription::InternalError).await;
         return Err(Refused::new(Refusal::NoMembership, "this agent belongs to no area"));
@@ -157,18 +187,21 @@ async fn say(net: &Net, stream: &mut TcpStream, words: &[u8]) {
     let _ = tokio::time::timeout(net.base.limits.linger, last).await;
 }
 
-/// The Hello of a caller with a certificate, and ours in return.
-async fn hello(
-    net: &Arc<Net>,
-    mut stream: TlsStream<TcpStream>,
+/// A caller whose identity is known.
+struct Guest {
+    identity: Arc<PeerIdentity>,
+    chain: Vec<CertificateDer<'static>>,
     from: SocketAddr,
+    /// The sequence number of the trust that was there before its certificate was checked.
     checked_with: u64,
-) -> Result<(), Refused> {
-    let chain = stream.get_ref().1.peer_certificates().unwrap_or_default().to_vec();
-    let identity = chain.first().and_then(|own| PeerIdentity::of(own).ok());
-    let Some(identity) = identity.map(Arc::new) else {
-        return Err(Refused::new(Refusal::NoCertificate, "no certificate that can be read"));
-    };
+}
+
+/// The Hello of a caller, and ours in return.
+async fn hello<T>(net: &Arc<Net>, mut stream: T, guest: Guest) -> Result<(), Refused>
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let Guest { identity, chain, from, checked_with } = guest;
     let mut decoder = Decoder::new(net.base.limits.max_frame);
     let exchanged = tokio::time::timeout(net.base.limits.hello, exchange(net, &mut stream, &mut decoder, &identity));
     let result = match exchanged.await {
@@ -178,15 +211,15 @@ async fn hello(
         Ok(Ok(found)) => Ok(found),
     };
     let opened = result.map(|(hello, agreement)| {
-        let trust = hello.trust;
-        Peer { identity: Arc::clone(&identity), chain, address: from, accepted: true, agreement, trust }
+        let hello = Arc::new(hello);
+        Peer { identity: Arc::clone(&identity), chain, address: from, accepted: true, agreement, hello }
     });
     let (mut stream, error) = match opened {
         Ok(peer) => match net.open(stream, decoder, peer, checked_with) {
             Ok(link) => {
                 info!(peer = %identity.id, source = %from, "a link of a member is open");
-                if lacks(&link.peer.trust, &net.credentials.trust()) {
-                    net.push_trust(&link, link.peer.trust.clone());
+                if link.peer.agreement.scope != Scope::Backup && lacks(&link.peer.hello.trust, &net.trust()) {
+                    net.push_trust(&link, link.peer.hello.trust.clone());
                 }
                 return Ok(());
             }
@@ -203,21 +236,20 @@ async fn hello(
     Err(Refused::new(Refusal::Hello, detail))
 }
 
-async fn exchange(
+async fn exchange<T: AsyncRead + AsyncWrite + Unpin>(
     net: &Net,
-    stream: &mut TlsStream<TcpStream>,
+    stream: &mut T,
     decoder: &mut Decoder,
     peer: &PeerIdentity,
-) -> Result<(Hello, mf2c_fabric::wire::hello::Agreement), NoMessage> {
+) -> Result<(Hello, Agreement), NoMessage> {
     let Message::Hello(hello) = read_message(stream, decoder, &net.base).await? else {
         return Err(NoMessage::Wrong(WireError::new(Code::BadFrame, "expected a Hello as the first frame")));
     };
-    let membership = net.credentials.membership();
-    let Some(membership) = membership else {
+    let Some(id) = net.own() else {
         return Err(NoMessage::Wrong(WireError::new(Code::Busy, "this agent has just left its area")));
     };
-    let agreed = net.agree(&hello, peer, &membership.own.id, false).map_err(NoMessage::Wrong)?;
-    let own = Message::Hello(net.hello(&membership));
+    let agreed = net.agree(&hello, peer, &id, false).map_err(NoMessage::Wrong)?;
+    let own = Message::Hello(net.hello(&id));
     write_message(stream, &own, agreed.max_frame, &net.base).await.map_err(NoMessage::Gone)?;
     Ok((hello, agreed))
 }

@@ -19,11 +19,13 @@ pub(super) struct Base {
     pub(super) limits: LinkLimits,
     pub(super) counting: Counting,
     pub(super) service: OnceLock<Arc<dyn LinkService>>,
+    /// When the links began, for stamps that fit into a number.
+    began: Instant,
 }
 
 impl Base {
     pub(super) fn new(world: World, limits: LinkLimits) -> Self {
-        Self { world, limits, counting: Counting::default(), service: OnceLock::new() }
+        Self { world, limits, counting: Counting::default(), service: OnceLock::new(), began: ahead(Duration::ZERO) }
     }
 
     /// Answers a question of a peer within `within`.
@@ -45,6 +47,11 @@ impl Base {
             let late = |_| WireError::new(Code::Busy, "the answer took too long: come back later");
             tokio::time::timeout(within, reply).await.map_err(late)?
         })
+    }
+
+    /// An instant of the timers as milliseconds since the links began.
+    pub(super) fn stamp(&self, at: Instant) -> u64 {
+        u64::try_from(at.saturating_duration_since(self.began).as_millis()).unwrap_or(u64::MAX)
     }
 
     /// How long until an instant of the wall clock; zero if it has passed.

@@ -1,6 +1,7 @@
 //! Calling another agent: TCP, TLS that believes in one agent alone, and the Hellos.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use mf2c_actors::ports::LinkError;
@@ -8,12 +9,14 @@ use mf2c_domain::area::spiffe::SpiffeId;
 use mf2c_fabric::wire::{Code, Decoder, Message, WireError};
 use mf2c_pki::area::PeerIdentity;
 use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, ServerName};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::ground::{Connected, Ground};
 use super::net::{Net, NoMessage, TLS_BUFFER, read_message, write_message};
 use super::refusal::of_called;
 use super::registry::{Link, Peer};
@@ -51,16 +54,50 @@ pub(super) fn broken(address: &str, error: &io::Error) -> LinkError {
     of_called(address, error)
 }
 
+/// Whom we have called.
+struct Called<'a> {
+    address: &'a str,
+    identity: Arc<PeerIdentity>,
+    chain: Vec<CertificateDer<'static>>,
+    from: SocketAddr,
+    /// The sequence number of the trust that was there before its certificate was checked.
+    checked_with: u64,
+}
+
 /// Opens a link to one agent. It is open only when that agent's Hello has come back.
-pub(super) async fn dial(net: &Arc<Net>, address: &str, leader: &SpiffeId) -> Result<Arc<Link>, LinkError> {
-    let membership = net.credentials.membership().ok_or(LinkError::NoMembership)?;
-    let config = net.credentials.link_client(leader).ok_or(LinkError::NoMembership)?;
-    let checked_with = net.credentials.trust().sequence();
-    let mut stream = connect(net, address, config).await?;
-    let chain = stream.get_ref().1.peer_certificates().unwrap_or_default().to_vec();
-    let identity = chain.first().and_then(|own| PeerIdentity::of(own).ok());
-    let identity = Arc::new(identity.ok_or_else(|| unreachable(address, "it showed no certificate"))?);
-    let own = Message::Hello(net.hello(&membership));
+pub(super) async fn dial(net: &Arc<Net>, address: &str, peer: &SpiffeId) -> Result<Arc<Link>, LinkError> {
+    let checked_with = net.trust().sequence();
+    match &net.ground {
+        Ground::Tls(credentials) => {
+            let config = credentials.link_client(peer).ok_or(LinkError::NoMembership)?;
+            let stream = connect(net, address, config).await?;
+            let chain = stream.get_ref().1.peer_certificates().unwrap_or_default().to_vec();
+            let identity = chain.first().and_then(|own| PeerIdentity::of(own).ok());
+            let identity = Arc::new(identity.ok_or_else(|| unreachable(address, "it showed no certificate"))?);
+            let from = stream.get_ref().0.peer_addr().map_err(|error| unreachable(address, error))?;
+            greet(net, stream, Called { address, identity, chain, from, checked_with }).await
+        }
+        Ground::Given { connector, .. } => {
+            let late = |_| unreachable(address, "no answer in time");
+            let called = timeout(net.base.limits.handshake, connector.connect(address, peer));
+            let Connected { stream, peer: identity, address: from } = called.await.map_err(late)??;
+            if identity.id != *peer {
+                let reason = format!("it is {}, expected {peer}", identity.id);
+                return Err(LinkError::Untrusted { address: address.to_owned(), reason });
+            }
+            greet(net, stream, Called { address, identity, chain: vec![], from, checked_with }).await
+        }
+    }
+}
+
+/// The Hellos with an agent that was called.
+async fn greet<T>(net: &Arc<Net>, mut stream: T, called: Called<'_>) -> Result<Arc<Link>, LinkError>
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let Called { address, identity, chain, from, checked_with } = called;
+    let id = net.own().ok_or(LinkError::NoMembership)?;
+    let own = Message::Hello(net.hello(&id));
     let mut decoder = Decoder::new(net.base.limits.max_frame);
     let greet = async {
         // What goes wrong here is told by the answer.
@@ -82,13 +119,12 @@ pub(super) async fn dial(net: &Arc<Net>, address: &str, leader: &SpiffeId) -> Re
         Err(NoMessage::Gone(error)) => return Err(broken(address, &error)),
         Err(NoMessage::Wrong(error)) => return Err(refuse(net, stream, error).await),
     };
-    let agreement = match net.agree(&hello, &identity, &membership.own.id, true) {
+    let agreement = match net.agree(&hello, &identity, &id, true) {
         Ok(agreement) => agreement,
         Err(error) => return Err(refuse(net, stream, error).await),
     };
-    let from = stream.get_ref().0.peer_addr().map_err(|error| unreachable(address, error))?;
-    let trust = hello.trust;
-    let peer = Peer { identity, chain, address: from, accepted: false, agreement, trust };
+    let hello = Arc::new(hello);
+    let peer = Peer { identity, chain, address: from, accepted: false, agreement, hello };
     match net.open(stream, decoder, peer, checked_with) {
         Ok(link) => Ok(link),
         Err((stream, error)) => Err(refuse(net, stream, error).await),
@@ -96,7 +132,7 @@ pub(super) async fn dial(net: &Arc<Net>, address: &str, leader: &SpiffeId) -> Re
 }
 
 /// Tells the other end why there will be no link.
-async fn refuse(net: &Net, mut stream: TlsStream<TcpStream>, error: WireError) -> LinkError {
+async fn refuse<T: AsyncRead + AsyncWrite + Unpin>(net: &Net, mut stream: T, error: WireError) -> LinkError {
     let last = async {
         write_message(&mut stream, &Message::Close(error.clone()), net.base.limits.max_frame, &net.base).await?;
         linger(&mut stream).await

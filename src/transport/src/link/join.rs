@@ -9,7 +9,7 @@ use mf2c_actors::ports::{EnrolAsk, LinkError};
 use mf2c_domain::area::spiffe::{SpiffeId, Subject};
 use mf2c_domain::area::token::JoinToken;
 use mf2c_fabric::wire::{Answer, Ask, AuthorityTrust, Bytes, Code, Decoder, Enrolled, Message, WireError};
-use mf2c_pki::area::{PeerIdentity, Recorder, Trust, join_client};
+use mf2c_pki::area::{Credentials, PeerIdentity, Recorder, Trust, join_client};
 use rustls::pki_types::CertificateDer;
 use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncWriteExt as _;
@@ -73,7 +73,8 @@ impl<'a> Visit<'a> {
         }
     }
 
-    fn check(&self, trust: &Trust, strict: bool) -> Result<PeerIdentity, LinkError> {
+    fn check(&self, trust: &Trust) -> Result<PeerIdentity, LinkError> {
+        let strict = self.net.credentials().is_some_and(Credentials::strict);
         let chain: Vec<CertificateDer<'_>> = self.recorder.chain();
         let now = self.net.base.world.clock.now();
         trust.check(&chain, true, strict, now).map_err(|error| self.untrusted(error))
@@ -98,7 +99,7 @@ pub(super) async fn enrol(net: &Net, token: JoinToken, ask: EnrolAsk) -> Result<
         // Of all that was sent, that one root is believed; what else is used is signed below it.
         let trust = Trust::new(0, vec![root.0], raw(bundle.intermediates), raw(bundle.lists), now);
         let (trust, _) = trust.map_err(|error| visit.untrusted(error))?;
-        let peer = visit.check(&trust, net.credentials.strict())?;
+        let peer = visit.check(&trust)?;
         if !matches!(peer.id.subject, Subject::Agent { .. }) || peer.unit != "leader" {
             return Err(visit.untrusted(format!("it is {}, which does not lead an area", peer.id)));
         }
@@ -131,7 +132,7 @@ pub(super) async fn renew_expired(
             // They are signed by authorities that are known, or not taken.
             let _ = trust.take_list(&list.0, now);
         }
-        let peer = visit.check(&trust, net.credentials.strict())?;
+        let peer = visit.check(&trust)?;
         if peer.id != *leader {
             return Err(visit.untrusted(format!("it is {}, expected {leader}", peer.id)));
         }

@@ -1,12 +1,14 @@
 //! What the parts of an agent's links have in common, and how a connection becomes a link.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+use mf2c_actors::ports::{Introduction, SendError, World};
 use mf2c_domain::area::spiffe::SpiffeId;
 use mf2c_fabric::wire::hello::{Agreement, OwnFacts, PeerFacts, VERSIONS, agree};
 use mf2c_fabric::wire::{Answer, Ask, Code, Decoder, Hello, Message, Notice, TrustNews, WireError, encode};
-use mf2c_pki::area::{Credentials, Membership, PeerIdentity, Trust};
+use mf2c_pki::area::{Credentials, PeerIdentity, Serial, Trust};
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -14,44 +16,112 @@ use tracing::{debug, info};
 
 use super::LinkSettings;
 use super::base::Base;
+use super::clones::{self, Clones};
 use super::counters::{add, count};
+use super::ground::Ground;
 use super::half_open::HalfOpen;
-use super::leader::Standing;
+use super::hints::Hints;
+use super::kept::Kept;
 use super::refusal::Journal;
-use super::registry::{Command, Link, Peer, Registry};
+use super::registry::{Link, Peer, Registry};
 use super::session::Session;
+use super::tasks::Tasks;
 
 /// Bytes that TLS may hold for a peer that takes nothing.
 pub(super) const TLS_BUFFER: usize = 32 << 10;
 
 /// The links of an agent.
 pub(super) struct Net {
-    pub(super) runtime: Handle,
+    pub(super) tasks: Tasks,
     pub(super) base: Arc<Base>,
-    pub(super) credentials: Credentials,
+    pub(super) ground: Ground,
     pub(super) settings: LinkSettings,
+    /// Random: another one at each start.
+    pub(super) boot: u64,
+    /// What the agent says of itself, once it has said so.
+    pub(super) introduction: Mutex<Option<Introduction>>,
+    /// The port where others are let in.
+    pub(super) port: OnceLock<u16>,
     pub(super) links: Registry,
     pub(super) half_open: Arc<HalfOpen>,
     pub(super) journal: Journal,
-    pub(super) standing: Standing,
+    pub(super) kept: Kept,
+    pub(super) hints: Hints,
+    pub(super) clones: Clones,
     pub(super) stopped: watch::Sender<bool>,
 }
 
 impl Net {
+    pub(super) fn new(world: World, ground: Ground, settings: LinkSettings) -> Self {
+        let limits = settings.limits.clone();
+        let mut random = [0; 16];
+        world.entropy.fill(&mut random);
+        // Zero means that it is not known.
+        let boot = random.chunks(8).fold(0, |sum, part| sum ^ part.try_into().map_or(0, u64::from_be_bytes)).max(1);
+        Self {
+            tasks: Tasks::new(Handle::current()),
+            links: Registry::new(limits.links, limits.links_per_peer),
+            half_open: HalfOpen::new(limits.half_open, limits.half_open_per_source),
+            base: Arc::new(Base::new(world, limits)),
+            ground,
+            settings,
+            boot,
+            introduction: Mutex::default(),
+            port: OnceLock::new(),
+            journal: Journal::default(),
+            kept: Kept::new(),
+            hints: Hints::default(),
+            clones: Clones::default(),
+            stopped: watch::Sender::new(false),
+        }
+    }
+
+    /// The certificates; none where links stand on something else.
+    pub(super) fn credentials(&self) -> Option<&Credentials> {
+        match &self.ground {
+            Ground::Tls(credentials) => Some(credentials),
+            Ground::Given { .. } => None,
+        }
+    }
+
+    /// This agent, if it is a member of an area.
+    pub(super) fn own(&self) -> Option<SpiffeId> {
+        match &self.ground {
+            Ground::Tls(credentials) => credentials.membership().map(|membership| membership.own.id.clone()),
+            Ground::Given { own, .. } => Some(own.id.clone()),
+        }
+    }
+
+    /// The serial number of the own certificate.
+    pub(super) fn own_serial(&self) -> Option<Serial> {
+        match &self.ground {
+            Ground::Tls(credentials) => credentials.membership().map(|membership| membership.own.serial.clone()),
+            Ground::Given { own, .. } => Some(own.serial.clone()),
+        }
+    }
+
+    /// Whom this agent believes.
+    pub(super) fn trust(&self) -> Arc<Trust> {
+        self.credentials().map(Credentials::trust).unwrap_or_default()
+    }
+
     /// What this agent says of itself.
-    pub(super) fn hello(&self, membership: &Membership) -> Hello {
-        let own = &membership.own.id;
-        let trust = self.credentials.trust();
+    pub(super) fn hello(&self, own: &SpiffeId) -> Hello {
+        let trust = self.trust();
+        let introduction = self.introduction.lock().clone();
+        let Introduction { role, term } =
+            introduction.unwrap_or_else(|| Introduction { role: self.settings.role.clone(), term: 0 });
+        let port = || self.port.get().map(u16::to_string);
         Hello {
             v: VERSIONS.to_vec(),
             node: own.to_string(),
             area: own.area().unwrap_or_default().to_owned(),
-            role: self.settings.role.clone(),
-            term: 0,
+            role,
+            term,
             incarnation: self.settings.incarnation,
-            boot: 0,
-            origin: vec![].into(),
-            listen: String::new(),
+            boot: self.boot,
+            origin: self.settings.origin.clone().into(),
+            listen: self.settings.advertise.clone().or_else(port).unwrap_or_default(),
             clock: self.base.world.clock.now().millis(),
             features: vec![],
             max_frame: self.base.limits.max_frame,
@@ -94,18 +164,19 @@ impl Net {
         count(&self.base.counting.opened);
         let session = Session::new(io, decoder, Arc::clone(&link), orders, Arc::clone(&self.base));
         let (net, number) = (Arc::clone(self), link.number);
-        self.runtime.spawn(async move {
+        self.tasks.spawn(async move {
             let end = session.run().await;
             net.links.remove(number);
             debug!(number, ?end, "a link has ended");
         });
         // It may have been revoked, or this agent may stop, between the handshake and the moment when the link was known.
-        if self.credentials.trust().is_revoked(&link.peer.identity) {
+        if self.trust().is_revoked(&link.peer.identity) {
             link.close(revoked());
         } else if *self.stopped.borrow() {
             link.close(stopping());
         }
         debug!(number, peer = %link.peer.identity.id, address = %link.peer.address, "a link is open");
+        clones::look(self, &link);
         Ok(link)
     }
 
@@ -115,7 +186,7 @@ impl Net {
         let within = self.base.limits.answer;
         let answer = self.base.answer(Ask::Trust { have }, Some(Arc::clone(&peer.identity)), peer.address.ip(), within);
         let link = Arc::clone(link);
-        self.runtime.spawn(async move {
+        self.tasks.spawn(async move {
             match answer.await {
                 Ok(Answer::Trust(trust)) => send_notice(&link, &Notice::Trust(trust)),
                 Ok(_) => {}
@@ -135,7 +206,7 @@ pub(super) fn send_notice(link: &Link, notice: &Notice) {
 
 /// The same with a frame that is ready.
 pub(super) fn send_frame(link: &Link, frame: Bytes) {
-    if link.order(Command::Send(frame)).is_err() && !link.has_ended() {
+    if link.queue(frame) == Err(SendError::Full) {
         link.close(WireError::new(Code::Busy, "too much waits for this link: come back later"));
     }
 }

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use bytes::Bytes;
-use mf2c_actors::ports::LinkError;
+use mf2c_actors::ports::{LinkError, OpenLink, SendError};
 use mf2c_domain::time::Timestamp;
 use mf2c_fabric::wire::hello::Agreement;
-use mf2c_fabric::wire::{Answer, Ask, Code, TrustNews, WireError};
+use mf2c_fabric::wire::{Answer, Ask, Code, Hello, WireError};
 use mf2c_pki::area::PeerIdentity;
 use parking_lot::Mutex;
 use rustls::pki_types::CertificateDer;
@@ -27,6 +27,8 @@ pub(super) enum Command {
     Ask(Box<Asking>),
     /// Send a frame that is ready.
     Send(Bytes),
+    /// Look whether there is somebody now who answers peers.
+    Look,
     /// End when the questions that are open have been answered; take no more.
     Finish,
 }
@@ -49,8 +51,8 @@ pub(super) struct Peer {
     /// Whether the peer called.
     pub(super) accepted: bool,
     pub(super) agreement: Agreement,
-    /// What the peer knew of trust when the link was made.
-    pub(super) trust: TrustNews,
+    /// What the peer said of itself when the link was made.
+    pub(super) hello: Arc<Hello>,
 }
 
 /// The handle of an open link.
@@ -61,6 +63,10 @@ pub(super) struct Link {
     pub(super) since: Timestamp,
     /// The sequence number of the trust that its chain was checked with last.
     pub(super) checked_with: AtomicU64,
+    /// When the last frame of the peer came: a stamp of [`super::base::Base::stamp`].
+    pub(super) heard: AtomicU64,
+    /// Bytes of frames that wait for the link's task.
+    waiting: AtomicUsize,
     commands: mpsc::Sender<Command>,
     end: Mutex<Option<oneshot::Sender<WireError>>>,
 }
@@ -77,7 +83,8 @@ impl Link {
         let (commands, orders) = mpsc::channel(COMMANDS);
         let (end, ended) = oneshot::channel();
         let (checked_with, end) = (AtomicU64::new(checked_with), Mutex::new(Some(end)));
-        let link = Self { number, peer, since, checked_with, commands, end };
+        let (heard, waiting) = (AtomicU64::new(0), AtomicUsize::new(0));
+        let link = Self { number, peer, since, checked_with, heard, waiting, commands, end };
         (Arc::new(link), Orders { commands: orders, end: ended })
     }
 
@@ -86,6 +93,39 @@ impl Link {
         if let Some(end) = self.end.lock().take() {
             let _ = end.send(why);
         }
+    }
+
+    /// For those who are told of links.
+    pub(super) fn open_link(&self) -> OpenLink {
+        let Peer { identity, address, accepted, agreement, hello, .. } = &self.peer;
+        OpenLink {
+            number: self.number,
+            peer: Arc::clone(identity),
+            hello: Arc::clone(hello),
+            address: *address,
+            accepted: *accepted,
+            scope: agreement.scope,
+        }
+    }
+
+    /// Whether frames up to `most` bytes wait for the link's task already.
+    pub(super) fn is_full(&self, most: usize) -> bool {
+        self.waiting.load(Ordering::Relaxed) >= most
+    }
+
+    /// Queues a frame that is ready.
+    pub(super) fn queue(&self, frame: Bytes) -> Result<(), SendError> {
+        let length = frame.len();
+        self.waiting.fetch_add(length, Ordering::Relaxed);
+        self.order(Command::Send(frame)).map_err(|_| {
+            self.taken(length);
+            if self.has_ended() { SendError::Gone } else { SendError::Full }
+        })
+    }
+
+    /// The link's task has taken so many bytes.
+    pub(super) fn taken(&self, bytes: usize) {
+        self.waiting.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     /// Hands over a command; gives it back where too many wait or the link has ended.
@@ -107,6 +147,8 @@ impl Link {
 
     fn view(&self) -> LinkView {
         LinkView {
+            number: self.number,
+            role: self.peer.hello.role.clone(),
             peer: self.peer.identity.id.clone(),
             serial: self.peer.identity.serial.to_string(),
             address: self.peer.address,
@@ -166,6 +208,10 @@ impl Registry {
     /// Forgets a link that has ended.
     pub(super) fn remove(&self, number: u64) {
         self.links.lock().remove(&number);
+    }
+
+    pub(super) fn get(&self, number: u64) -> Option<Arc<Link>> {
+        self.links.lock().get(&number).cloned()
     }
 
     pub(super) fn all(&self) -> Vec<Arc<Link>> {

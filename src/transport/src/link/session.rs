@@ -2,31 +2,34 @@
 //!
 //! It is one task with one future, written by hand so that an idle link holds no buffer and its clocks are one timer.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::{FuturesUnordered, Stream as _};
 use mf2c_actors::ports::LinkError;
-use mf2c_fabric::wire::{Answer, Code, Decoder, Message, WireError, encode};
+use mf2c_fabric::wire::{Answer, Code, Decoder, Message, Notice, WireError, encode};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::sync::oneshot;
-use tokio::time::{Instant, Sleep};
 
 use super::base::{Base, ahead};
+use super::clocks::{Clocks, Due};
 use super::counters::{add, count};
 use super::outbox::{Outbox, Written};
 use super::registry::{Asking, Command, Link, Orders};
-use super::rights;
+use super::rights::{self, Heard};
 
 /// Bytes that are read at once.
 const CHUNK: usize = 8192;
 /// Steps after which other tasks of the thread come first.
 const STEPS: usize = 128;
+/// Bytes that are read while nothing is taken up.
+const OVERHEARD: usize = 64 << 10;
 /// Bytes that are thrown away while a refusal travels.
 const LEFTOVERS: usize = 256 << 10;
 
@@ -56,21 +59,6 @@ impl End {
 
 type Served = Pin<Box<dyn Future<Output = (u64, Result<Answer, WireError>)> + Send>>;
 
-/// The instants at which something must have happened.
-struct Clocks {
-    sleep: Pin<Box<Sleep>>,
-    /// The last frame of the peer.
-    heard: Instant,
-    /// When a sign of life is asked for.
-    ping: Instant,
-    /// The frame that is being received must be complete.
-    frame: Option<Instant>,
-    /// The frame that is being sent must be taken.
-    stall: Option<Instant>,
-    /// The questions must be answered, for the link is to end.
-    finish: Option<Instant>,
-}
-
 /// An open link.
 pub(super) struct Session<T> {
     io: T,
@@ -80,35 +68,55 @@ pub(super) struct Session<T> {
     decoder: Decoder,
     outbox: Outbox,
     /// Our open questions.
-    asked: HashMap<u64, oneshot::Sender<Result<Answer, LinkError>>>,
+    asked: BTreeMap<u64, oneshot::Sender<Result<Answer, LinkError>>>,
     next_question: u64,
     /// The peer's open questions.
     serving: FuturesUnordered<Served>,
     served: Vec<u64>,
     notices: u32,
     clocks: Clocks,
+    /// Whether those who are told of links were told of this one.
+    announced: bool,
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
     /// A link whose Hellos have agreed. `decoder` may hold what the peer sent behind its Hello.
     pub(super) fn new(io: T, decoder: Decoder, link: Arc<Link>, orders: Orders, base: Arc<Base>) -> Self {
         let limits = &base.limits;
-        let sleep = Box::pin(tokio::time::sleep(limits.ping.min(base.until(link.peer.identity.not_after))));
-        let heard = ahead(Duration::ZERO);
-        let ping = heard + limits.ping;
-        let clocks = Clocks { sleep, heard, ping, frame: None, stall: None, finish: None };
+        let clocks = Clocks::new(limits, &link.peer, base.until(link.peer.identity.not_after));
+        link.heard.store(base.stamp(clocks.heard), Ordering::Relaxed);
         let outbox = Outbox::new(limits.queue_frames, limits.queue_bytes);
         let serving = FuturesUnordered::new();
-        let asked = HashMap::new();
+        let asked = BTreeMap::new();
         let (next_question, served, notices) = (1, vec![], 0);
-        Self { io, base, link, orders, decoder, outbox, asked, next_question, serving, served, notices, clocks }
+        let announced = false;
+        Self {
+            io,
+            base,
+            link,
+            orders,
+            decoder,
+            outbox,
+            asked,
+            next_question,
+            serving,
+            served,
+            notices,
+            clocks,
+            announced,
+        }
     }
 
     /// Runs until the end, and says why it ended.
     pub(super) async fn run(mut self) -> End {
         let end = std::future::poll_fn(|cx| self.poll(cx)).await;
         self.serving.clear();
-        for (_, reply) in self.asked.drain() {
+        if self.announced
+            && let Some(service) = self.base.service.get()
+        {
+            service.closed(self.link.number);
+        }
+        for (_, reply) in std::mem::take(&mut self.asked) {
             let _ = reply.send(Err(end.to_error(self.link.peer.address.to_string())));
         }
         // What is rare does not make the task of every link larger.
@@ -129,6 +137,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
 
     /// One thing that can be done now.
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        if !self.announced
+            && let Some(service) = self.base.service.get()
+        {
+            self.announced = true;
+            service.opened(self.link.open_link());
+        }
         if let Poll::Ready(Ok(why)) = Pin::new(&mut self.orders.end).poll(cx) {
             return Poll::Ready(Err(End::Refuse(why)));
         }
@@ -147,9 +161,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
             if let Poll::Ready(read) = self.read(cx) {
                 return Poll::Ready(read);
             }
-        } else {
-            // Nothing is read while so much waits, so it is not the peer that is slow in sending.
-            self.clocks.frame = None;
+        } else if let Poll::Ready(read) = self.overhear(cx) {
+            return Poll::Ready(read);
         }
         self.time(cx)
     }
@@ -205,14 +218,39 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
     fn read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
         if let Some(message) = self.decoder.next().map_err(End::Refuse)? {
             count(&self.base.counting.frames_in);
-            self.clocks.heard = ahead(Duration::ZERO);
-            self.clocks.ping = self.clocks.heard + self.base.limits.ping;
+            self.lives();
             self.clocks.frame = None;
             return Poll::Ready(self.take(message));
         }
         if self.decoder.is_inside() {
             self.clocks.frame.get_or_insert_with(|| ahead(self.base.limits.frame));
         }
+        self.fill(cx)
+    }
+
+    /// Takes up nothing while so much waits to be sent: then it is not the peer that is slow in sending. That something
+    /// comes from it is a sign of life all the same; where too much has come, its silence cannot be judged.
+    fn overhear(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        self.clocks.frame = None;
+        if self.decoder.capacity() >= OVERHEARD {
+            self.lives();
+            return Poll::Pending;
+        }
+        let read = self.fill(cx);
+        if matches!(read, Poll::Ready(Ok(()))) {
+            self.lives();
+        }
+        read
+    }
+
+    /// The peer has given a sign of life.
+    fn lives(&mut self) {
+        self.clocks.hear();
+        self.link.heard.store(self.base.stamp(self.clocks.heard), Ordering::Relaxed);
+    }
+
+    /// Reads what has come.
+    fn fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
         let mut chunk = [0; CHUNK];
         let mut chunk = ReadBuf::new(&mut chunk);
         match Pin::new(&mut self.io).poll_read(cx, &mut chunk) {
@@ -246,14 +284,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
                 }
                 Ok(())
             }
-            Message::Notice(notice) => {
-                self.notices = self.notices.saturating_add(1);
-                let notice = rights::notice(&self.link.peer, notice, self.notices);
-                if let (Some(notice), Some(service)) = (notice, self.base.service.get()) {
-                    service.notice(notice, Arc::clone(&self.link.peer.identity));
-                }
-                Ok(())
-            }
+            Message::Notice(notice) => self.hear(notice),
             Message::Request { id, deadline, ask } => {
                 if self.served.contains(&id) {
                     let text = "a question with the number of one that is open, expected a new number";
@@ -275,14 +306,33 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
         }
     }
 
+    /// Passes a notice on to who shall hear it.
+    fn hear(&mut self, notice: Notice) -> Result<(), End> {
+        if matches!(notice, Notice::Trust(_)) {
+            if self.clocks.count_anew() {
+                self.notices = 0;
+            }
+            self.notices = self.notices.saturating_add(1);
+        }
+        let Some(service) = self.base.service.get() else { return Ok(()) };
+        match rights::notice(&self.link.peer, notice, self.notices) {
+            Heard::Trust(notice) => service.notice(notice, Arc::clone(&self.link.peer.identity)),
+            Heard::Word(notice) => return service.heard(self.link.number, notice).map_err(End::Refuse),
+            Heard::Nothing => {}
+        }
+        Ok(())
+    }
+
     /// Does what the agent wants.
     fn obey(&mut self, command: Command) -> Result<(), End> {
         match command {
             Command::Ask(asking) => self.ask(*asking),
             Command::Send(frame) => {
+                self.link.taken(frame.len());
                 self.outbox.push(frame);
                 Ok(())
             }
+            Command::Look => Ok(()),
             Command::Finish => {
                 self.orders.commands.close();
                 self.clocks.finish = Some(ahead(self.base.limits.answer));
@@ -329,51 +379,25 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
         Ok(())
     }
 
-    /// Looks at the clocks, and sets the timer to the next thing that must happen.
+    /// Looks at the clocks.
     fn time(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
-        let limits = &self.base.limits;
-        let due = |clock: Option<Instant>, now: Instant| clock.is_some_and(|clock| clock <= now);
         let left = self.base.until(self.link.peer.identity.not_after);
-        let clocks = &mut self.clocks;
-        let others = [clocks.frame, clocks.stall, clocks.finish].into_iter().flatten();
-        let next = others.fold(clocks.ping, Instant::min);
-        // The wall clock may be set, so the end of the certificate is looked at with every ping, and then again.
-        let next = if left < limits.ping { next.min(ahead(left)) } else { next };
-        // A timer that is early costs one look more; setting it anew with every frame would cost more.
-        if next < clocks.sleep.deadline() && !clocks.sleep.is_elapsed() {
-            clocks.sleep.as_mut().reset(next);
-        }
-        if clocks.sleep.as_mut().poll(cx).is_pending() {
-            return Poll::Pending;
-        }
-        let now = ahead(Duration::ZERO);
         let end = |code, text: &str| Poll::Ready(Err(End::Refuse(WireError::new(code, text))));
-        if left.is_zero() {
-            return end(Code::Auth, "the certificate of this link has expired: come back with a new one");
+        match ready!(self.clocks.poll(cx, left)) {
+            Due::Look => Poll::Ready(Ok(())),
+            Due::Ping => Poll::Ready(self.send(&Message::Ping(0))),
+            Due::Expired => end(Code::Auth, "the certificate of this link has expired: come back with a new one"),
+            Due::Stalled => {
+                count(&self.base.counting.stalled);
+                end(Code::Busy, "a frame was not taken in time: read faster, or come back later")
+            }
+            Due::Dribbled => end(Code::BadFrame, "a frame did not arrive whole in time"),
+            Due::Finished => Poll::Ready(Err(End::Done)),
+            Due::Dead(silence) => {
+                count(&self.base.counting.stalled);
+                Poll::Ready(Err(End::Gone(format!("no sign of life for {} s", silence.as_secs()))))
+            }
         }
-        if due(clocks.stall, now) {
-            count(&self.base.counting.stalled);
-            return end(Code::Busy, "a frame was not taken in time: read faster, or come back later");
-        }
-        if due(clocks.frame, now) {
-            return end(Code::BadFrame, "a frame did not arrive whole in time");
-        }
-        if due(clocks.finish, now) {
-            return Poll::Ready(Err(End::Done));
-        }
-        if now >= clocks.heard + limits.dead {
-            count(&self.base.counting.stalled);
-            return Poll::Ready(Err(End::Gone(format!("no sign of life for {} s", limits.dead.as_secs()))));
-        }
-        if now >= clocks.ping {
-            clocks.ping = now + limits.ping;
-            self.notices = 0;
-            clocks.sleep.as_mut().reset(clocks.ping);
-            return Poll::Ready(self.send(&Message::Ping(0)));
-        }
-        // Timers are as fine as a millisecond: without a step ahead this would never come to rest.
-        clocks.sleep.as_mut().reset(next.max(now + Duration::from_millis(1)));
-        Poll::Ready(Ok(()))
     }
 
     /// Tells the peer why, if it is told anything, and leaves so that this can arrive.

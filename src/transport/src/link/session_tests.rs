@@ -7,11 +7,12 @@ use mf2c_actors::ports::{LinkReply, LinkService, World};
 use mf2c_domain::entropy::Entropy;
 use mf2c_domain::time::{Clock, Timestamp};
 use mf2c_fabric::wire::hello::{Agreement, Scope};
-use mf2c_fabric::wire::{Ask, AuthorityTrust, Notice, TrustNews};
+use mf2c_fabric::wire::{Ask, AuthorityTrust, Hello, Notice, Succession, TrustNews};
 use mf2c_pki::area::{PeerIdentity, Serial};
 use proptest::prelude::*;
 use tokio::io::DuplexStream;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::*;
 use crate::link::LinkLimits;
@@ -94,8 +95,32 @@ fn peer(not_after: Timestamp, accepted: bool, scope: Scope) -> Peer {
         address: ([127, 0, 0, 1], 1).into(),
         accepted,
         agreement: Agreement { version: 1, max_frame: MAX, scope, skew: None },
+        hello: Arc::new(hello()),
+    }
+}
+
+fn hello() -> Hello {
+    Hello {
+        v: vec![1],
+        node: "spiffe://d/area/a/agent/c1".into(),
+        area: "a".into(),
+        role: "agent".into(),
+        term: 0,
+        incarnation: 0,
+        boot: 1,
+        origin: vec![].into(),
+        listen: String::new(),
+        clock: 0,
+        features: vec![],
+        max_frame: MAX,
         trust: TrustNews::default(),
     }
+}
+
+/// Signs of life as between areas, so that other clocks are seen.
+fn patient() -> LinkLimits {
+    let limits = LinkLimits::default();
+    LinkLimits { ping: limits.far_ping, dead: limits.far_dead, ..limits }
 }
 
 impl Far {
@@ -200,7 +225,7 @@ async fn what_is_no_frame_is_refused_with_its_reason_and_the_link_closed() {
 
 #[tokio::test(start_paused = true)]
 async fn a_frame_that_is_dribbled_ends_the_link_after_ten_seconds() {
-    let mut far = Far::new(LinkLimits::default());
+    let mut far = Far::new(patient());
     let frame = encode(&Message::Ping(1), MAX).unwrap();
     far.io.write_all(&frame[..4]).await.unwrap();
     assert!(tokio::time::timeout(Duration::from_millis(9900), far.next()).await.is_err());
@@ -211,26 +236,37 @@ async fn a_frame_that_is_dribbled_ends_the_link_after_ten_seconds() {
 
 #[tokio::test(start_paused = true)]
 async fn a_silent_peer_is_asked_for_signs_of_life_and_then_given_up() {
-    let mut far = Far::new(LinkLimits::default());
-    for at in [15, 30, 45] {
-        assert_eq!(far.next().await, Some(Message::Ping(0)));
-        assert_eq!(far.age().as_secs(), at);
+    // Of both ends the caller asks first; between areas it is all slower.
+    for (accepted, scope, asked, given_up) in [
+        (false, Scope::Area, &[2000, 4000][..], 5000),
+        (true, Scope::Area, &[2500], 5000),
+        (false, Scope::Certification, &[15_000, 30_000, 45_000], 60_000),
+        (true, Scope::Backup, &[18_750, 37_500, 56_250], 60_000),
+    ] {
+        let end = Timestamp::parse("2026-11-23T00:00:00Z").unwrap();
+        let mut far = Far::with(LinkLimits::default(), peer(end, accepted, scope));
+        let mut begun = 0;
+        for _ in 0..2 {
+            for at in asked {
+                assert_eq!(far.next().await, Some(Message::Ping(0)));
+                assert!((begun + at..begun + at + 3).contains(&far.age().as_millis()), "{:?}", far.age());
+            }
+            if begun == 0 {
+                // The clock of silence begins anew.
+                begun = far.age().as_millis();
+                far.send(&Message::Pong(0)).await;
+            }
+        }
+        assert_eq!(far.next().await, None);
+        assert!((begun + given_up..begun + given_up + 3).contains(&far.age().as_millis()), "{:?}", far.age());
+        assert!(matches!(far.task.await.unwrap(), End::Gone(_)));
     }
-    far.send(&Message::Pong(0)).await;
-    // The clock of silence begins anew.
-    for at in [60, 75, 90] {
-        assert_eq!(far.next().await, Some(Message::Ping(0)));
-        assert_eq!(far.age().as_secs(), at);
-    }
-    assert_eq!(far.next().await, None);
-    assert_eq!(far.age().as_secs(), 105);
-    assert!(matches!(far.task.await.unwrap(), End::Gone(_)));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_link_ends_with_the_certificate_of_its_peer() {
     let end = Timestamp::parse("2026-11-22T00:00:20Z").unwrap();
-    let mut far = Far::with(LinkLimits::default(), peer(end, true, Scope::Area));
+    let mut far = Far::with(patient(), peer(end, true, Scope::Area));
     assert_eq!(far.next().await, Some(Message::Ping(0)));
     assert_eq!(far.closed().await, Code::Auth);
     assert_eq!(far.age().as_secs(), 20);
@@ -238,7 +274,7 @@ async fn a_link_ends_with_the_certificate_of_its_peer() {
 
 #[tokio::test(start_paused = true)]
 async fn a_reader_that_takes_nothing_is_sent_a_bounded_number_of_bytes_and_closed_after_thirty_seconds() {
-    let mut far = Far::new(LinkLimits::default());
+    let mut far = Far::new(patient());
     for id in 0..64 {
         far.request(id, news(200_000)).await;
     }
@@ -366,24 +402,56 @@ async fn what_peers_may_ask_and_tell_depends_on_where_they_stand() {
         area: None,
         names: vec![],
     };
-    let mut far = Far::with(LinkLimits::default(), peer(end, true, Scope::Certification));
-    for (id, ask) in [(1, user), (2, expired)] {
-        far.request(id, ask).await;
-        let Some(Message::Reply { result: Err(error), .. }) = far.next().await else { panic!("no refusal") };
-        assert_eq!(error.code, Code::Forbidden);
+    let keep = Ask::KeepAuthority(Succession {
+        term: 1,
+        key: vec![].into(),
+        certificates: vec![].into(),
+        state: vec![].into(),
+    });
+    let probe = Ask::Probe { of: String::new() };
+    let area = Ask::CertifyArea { request: vec![].into() };
+    let leader = |accepted, scope| {
+        let mut peer = peer(end, accepted, scope);
+        Arc::get_mut(&mut peer.identity).unwrap().unit = "leader".into();
+        peer
+    };
+    let member = peer(end, true, Scope::Area);
+    let (own_leader, below) = (leader(false, Scope::Area), leader(true, Scope::Certification));
+    let (above, backup) = (leader(false, Scope::Certification), peer(end, true, Scope::Backup));
+    for (peer, may, may_not) in [
+        (&member, vec![&user, &probe], vec![&expired, &keep]),
+        (&own_leader, vec![&user, &probe, &keep], vec![&expired]),
+        (&below, vec![&probe, &area], vec![&user, &expired, &keep]),
+        (&above, vec![&probe], vec![&user, &keep]),
+        (&backup, vec![&probe], vec![&user, &expired, &keep, &area]),
+    ] {
+        for ask in may {
+            assert_eq!(rights::may_ask(peer, ask), Ok(()), "{peer:?} {ask:?}");
+        }
+        for ask in may_not {
+            assert_eq!(rights::may_ask(peer, ask).unwrap_err().code, Code::Forbidden, "{peer:?} {ask:?}");
+        }
     }
+    let mut far = Far::with(LinkLimits::default(), below);
+    far.request(1, user).await;
+    let Some(Message::Reply { re: 1, result: Err(error) }) = far.next().await else { panic!("no refusal") };
+    assert_eq!(error.code, Code::Forbidden);
     far.request(3, news(1)).await;
     assert!(matches!(far.next().await, Some(Message::Reply { re: 3, result: Ok(_) })));
 
     let whole =
         AuthorityTrust { sequence: 9, roots: vec![vec![1].into()], intermediates: vec![], lists: vec![vec![2].into()] };
     let lists = AuthorityTrust { sequence: 0, roots: vec![], ..whole.clone() };
-    for (accepted, expected) in [(true, lists), (false, whole.clone())] {
-        let mut far = Far::with(LinkLimits::default(), peer(end, accepted, Scope::Area));
+    let mut dialled = member.clone();
+    dialled.accepted = false;
+    for (peer, expected) in
+        [(member, Some(&lists)), (dialled, Some(&lists)), (own_leader, Some(&whole)), (backup, None)]
+    {
+        let mut far = Far::with(LinkLimits::default(), peer);
         far.send(&Message::Notice(Notice::Trust(whole.clone()))).await;
         far.send(&Message::Ping(1)).await;
         assert_eq!(far.next().await, Some(Message::Pong(1)));
-        assert_eq!(*far.service.0.lock().unwrap(), [Notice::Trust(expected)]);
+        assert_eq!(*far.service.0.lock().unwrap(), Vec::from_iter(expected.cloned().map(Notice::Trust)));
     }
 }
 

@@ -9,6 +9,10 @@ pub struct LinkSettings {
     pub role: String,
     /// Changes when the agent's store is lost.
     pub incarnation: u64,
+    /// The node of its store: 16 bytes.
+    pub origin: Vec<u8>,
+    /// Where others find its listener, as `host:port`; none: at the address that they see, and the port that is bound.
+    pub advertise: Option<String>,
     /// The bounds.
     pub limits: LinkLimits,
 }
@@ -17,7 +21,7 @@ impl LinkSettings {
     /// The usual bounds.
     #[must_use]
     pub fn new(role: &str) -> Self {
-        Self { role: role.to_owned(), incarnation: 0, limits: LinkLimits::default() }
+        Self { role: role.to_owned(), incarnation: 0, origin: vec![], advertise: None, limits: LinkLimits::default() }
     }
 }
 
@@ -32,10 +36,19 @@ pub struct LinkLimits {
     pub frame: Duration,
     /// For the peer to take one whole frame from us.
     pub write_stall: Duration,
-    /// After so long without a frame from the peer, it is asked for a sign of life.
+    /// After so long without a frame from a peer of the same area, it is asked for a sign of life; the one who was called
+    /// waits a quarter longer, so that one of both asks.
     pub ping: Duration,
-    /// After so long without a frame from the peer, the link is given up.
+    /// After so long without a frame from a peer of the same area, the link is given up.
     pub dead: Duration,
+    /// The same as `ping`, for peers of other areas.
+    pub far_ping: Duration,
+    /// The same as `dead`, for peers of other areas.
+    pub far_dead: Duration,
+    /// The pause after the first attempt to open a standing link that failed; it doubles from one to the next.
+    pub first_pause: Duration,
+    /// The longest pause between such attempts. Who refuses is asked again later than that.
+    pub longest_pause: Duration,
     /// How long an answer is waited for, and how long one may be in the making.
     pub answer: Duration,
     /// How long a connection of one who has no certificate yet may last in all.
@@ -56,6 +69,8 @@ pub struct LinkLimits {
     pub half_open: usize,
     /// Of them, from one address.
     pub half_open_per_source: usize,
+    /// Agents to which links are kept besides the one that leads.
+    pub kept: usize,
     /// Links in all.
     pub links: usize,
     /// Links of one peer; a newer one takes the place of the oldest.
@@ -70,8 +85,12 @@ impl Default for LinkLimits {
             hello: seconds(5),
             frame: seconds(10),
             write_stall: seconds(30),
-            ping: seconds(15),
-            dead: seconds(60),
+            ping: seconds(2),
+            dead: seconds(5),
+            far_ping: seconds(15),
+            far_dead: seconds(60),
+            first_pause: Duration::from_millis(200),
+            longest_pause: seconds(5),
             answer: seconds(30),
             join: seconds(30),
             linger: seconds(1),
@@ -82,6 +101,7 @@ impl Default for LinkLimits {
             queue_bytes: 512 << 10,
             half_open: 64,
             half_open_per_source: 16,
+            kept: 64,
             links: 4096,
             links_per_peer: 4,
         }

@@ -3,7 +3,8 @@
 use crate::resource::kind::{Field, any_text, boolean, nat, one_of, text, timestamp};
 use crate::resource::spec::{Names, TypeSpec, USERS_VIEW, USERS_VIEW_RULES, Verbs};
 
-/// The description of the type. The leader alone adds members; the name of one begins the `deviceID`.
+/// The description of the type. The leader alone adds members; the name of one begins as the
+/// `deviceID` does. It also writes the events about them: a link that comes and goes must not fill the store with those.
 pub static SPEC: TypeSpec = TypeSpec::new(
     Names {
         name: "area-member",
@@ -17,7 +18,6 @@ pub static SPEC: TypeSpec = TypeSpec::new(
 )
 .verbs(Verbs { add: false, edit: false, delete: true })
 .default_rules(USERS_VIEW_RULES)
-.state_is_logged("status")
 .travels();
 
 const FIELDS: &[Field] = &[
@@ -27,6 +27,7 @@ const FIELDS: &[Field] = &[
     any_text("node").optional("the name in the ids of its own documents"),
     any_text("address").optional("where it takes links from others, as host:port"),
     one_of("role", &["agent", "backup", "leader"]).required("what it is in the area"),
+    nat("term").optional("of which term its leadership is, where it leads"),
     one_of("status", &["connected", "disconnected", "unavailable"]).required("whether the leader is in touch with it"),
     timestamp("lastContact").optional("when it was last heard of, where it is not connected"),
     timestamp("staleSince").optional("since when its documents here may be behind its own"),

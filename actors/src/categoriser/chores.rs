@@ -1,0 +1,145 @@
+//! What is to be written: ids whose documents may have to be changed, and when.
+//!
+//! A document is looked at when its turn comes, so however often something changes meanwhile, it is written once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use actix::prelude::*;
+use mf2c_domain::id::ResourceId;
+use mf2c_store::StoreError;
+
+use super::Categoriser;
+use super::plan::Step;
+use crate::resource_store::{AddResource, DeleteResource, EditResource, LetGo, Observe, ResourceStore};
+
+/// The most writes on their way at a time.
+const IN_FLIGHT: usize = 64;
+/// Pause after the store has failed.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
+/// The documents that sum up are written once in this time at most.
+const PACE: Duration = Duration::from_secs(1);
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct Chores {
+    due: BTreeSet<ResourceId>,
+    in_flight: BTreeSet<ResourceId>,
+    /// Deletions of our own that the log has not told of yet.
+    deleting: BTreeSet<ResourceId>,
+    /// When the documents that sum up were last looked at.
+    paced: BTreeMap<ResourceId, Duration>,
+    /// Nothing is written before; the store has failed.
+    not_before: Option<Duration>,
+    failing: bool,
+}
+
+/// Whether a document sums up what many others say.
+fn is_paced(id: &ResourceId) -> bool {
+    matches!(id.kind(), "fog-area" | "agent")
+}
+
+impl Chores {
+    /// A document may have to be changed.
+    pub(super) fn add(&mut self, id: &str) {
+        if let Ok(id) = ResourceId::parse(id) {
+            self.due.insert(id);
+        }
+    }
+
+    /// A document is gone. Whether that was our own doing.
+    pub(super) fn is_own_deletion(&mut self, id: &ResourceId) -> bool {
+        self.deleting.remove(id)
+    }
+
+    /// The next one whose turn has come.
+    fn next(&mut self, now: Duration) -> Option<ResourceId> {
+        if self.in_flight.len() >= IN_FLIGHT || self.not_before.is_some_and(|then| now < then) {
+            return None;
+        }
+        let free = |id: &&ResourceId| !self.in_flight.contains(*id) && self.turn(id).is_none_or(|turn| turn <= now);
+        let id = self.due.iter().find(free)?.clone();
+        self.due.remove(&id);
+        if is_paced(&id) {
+            self.paced.insert(id.clone(), now);
+        }
+        Some(id)
+    }
+
+    fn turn(&self, id: &ResourceId) -> Option<Duration> {
+        self.paced.get(id).map(|last| *last + PACE)
+    }
+
+    /// When the next turn comes, if that is known.
+    pub(super) fn next_turn(&self) -> Option<Duration> {
+        if self.due.is_empty() {
+            return None;
+        }
+        let paced = self.due.iter().filter(|id| !self.in_flight.contains(*id)).filter_map(|id| self.turn(id)).min();
+        self.not_before.or(paced)
+    }
+}
+
+impl Categoriser {
+    /// Writes what differs, as far as it may now.
+    pub(super) fn work(&mut self, ctx: &mut Context<Self>) {
+        let now = self.world.clock.elapsed();
+        if self.chores.not_before.is_some_and(|then| then <= now) {
+            self.chores.not_before = None;
+        }
+        while let Some(id) = self.chores.next(now) {
+            let Some(step) = self.plan(&id) else { continue };
+            if let Step::Delete(id) = &step {
+                self.chores.deleting.insert(id.clone());
+            }
+            self.chores.in_flight.insert(id.clone());
+            let written = carry_out(step, self.writer.clone());
+            ctx.spawn(
+                written.into_actor(self).map(move |outcome, categoriser, ctx| categoriser.written(id, outcome, ctx)),
+            );
+        }
+    }
+
+    fn written(&mut self, id: ResourceId, outcome: Result<(), StoreError>, ctx: &mut Context<Self>) {
+        self.chores.in_flight.remove(&id);
+        if outcome.is_err() {
+            self.chores.deleting.remove(&id);
+        }
+        match outcome {
+            Ok(()) => self.chores.failing = false,
+            // Somebody else was quicker: it is looked at again.
+            Err(StoreError::NotFound { .. } | StoreError::Conflict { .. } | StoreError::Elsewhere { .. }) => {}
+            Err(StoreError::Stopping) => return,
+            Err(error @ StoreError::Schema(_)) => {
+                tracing::error!(%id, %error, "a document of the area cannot be written")
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut self.chores.failing, true) {
+                    tracing::warn!(%id, %error, "what is known of the area could not be written; it is tried again");
+                }
+                self.chores.not_before = Some(self.world.clock.elapsed() + STORE_PAUSE);
+                self.chores.due.insert(id);
+            }
+        }
+        self.go_on(ctx);
+    }
+}
+
+fn carry_out(step: Step, writer: Addr<ResourceStore>) -> ResponseFuture<Result<(), StoreError>> {
+    use mf2c_domain::caller::Caller;
+    let by = Caller::agent();
+    let if_match = None;
+    Box::pin(async move {
+        match step {
+            Step::Add(new) => writer.send(AddResource(new)).await.map(|outcome| outcome.map(drop)),
+            Step::Edit { id, changes, removed } => {
+                let edit = EditResource { id, changes, removed, if_match, by };
+                writer.send(edit).await.map(|outcome| outcome.map(drop))
+            }
+            Step::Delete(id) => writer.send(DeleteResource { id, if_match, by }).await.map(|outcome| outcome.map(drop)),
+            Step::Observe { id, seen } => writer.send(Observe { id, seen }).await,
+            Step::LetGo(id) => writer.send(LetGo(id)).await,
+        }
+        .unwrap_or(Err(StoreError::Stopping))
+    })
+}

@@ -1,0 +1,505 @@
+//! The end of a stream that has changes: it offers, sends what the sink lacks as far as the credit goes, and compares.
+//!
+//! It reads nothing without credit, so its memory is bounded by the window however slow the sink is.
+
+mod check;
+mod pump;
+
+pub(super) use pump::sum_of;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use mf2c_domain::id::ResourceId;
+
+use super::bounds::{Bounds, MOST_ORIGINS, ORIGINS_A_MESSAGE};
+use super::cost::{Cost, Window};
+use super::dictionary::Speaker;
+use super::pack::Entry;
+use super::words::{End, Follow, Have, Offer, Offered, StreamMessage};
+use super::{Digest, Origin, Point};
+use crate::wire::{Code, WireError};
+
+/// What a store cannot read now.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the store cannot be read: {0}")]
+pub struct Fault(pub String);
+
+/// Where somebody who lacks something must begin to read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Beginning {
+    /// He has all that he wants up to this position of the log.
+    pub position: u64,
+    /// Origins of which the log does not hold all that he lacks.
+    pub snapshots: Vec<Origin>,
+    /// Origins of which he has more than is here.
+    pub ahead: Vec<Origin>,
+}
+
+/// A page of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Page {
+    /// The entries behind a position.
+    Entries(Vec<Entry>),
+    /// The log begins only later.
+    Trimmed,
+}
+
+/// A document of an origin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// Its id.
+    pub id: ResourceId,
+    /// The origin's change that made it so.
+    pub sequence: u64,
+    /// When: a hybrid time.
+    pub time: u64,
+    /// The document.
+    pub body: Vec<u8>,
+}
+
+/// What a source reads.
+pub trait History {
+    /// How far it has come with an origin.
+    fn progress_of(&self, origin: &Origin) -> Option<Point>;
+    /// Where somebody who has this must begin.
+    ///
+    /// # Errors
+    /// [`Fault`]
+    fn start_for(&self, have: &[(Origin, Point)]) -> Result<Beginning, Fault>;
+    /// The log behind a position: at most so many entries, and bytes of documents but for a first one that is larger.
+    ///
+    /// # Errors
+    /// [`Fault`]
+    fn page(&self, after: u64, limit: usize, bytes: usize) -> Result<Page, Fault>;
+    /// Documents of an origin in the order of their ids, about so many bytes, and whether they are the last.
+    ///
+    /// # Errors
+    /// [`Fault`]
+    fn held(&self, origin: &Origin, after: Option<&str>, bytes: usize) -> Result<(Vec<Held>, bool), Fault>;
+    /// The documents of an origin in one bucket.
+    ///
+    /// # Errors
+    /// [`Fault`]
+    fn held_in(&self, origin: &Origin, bucket: u8) -> Result<Vec<Held>, Fault>;
+    /// What a document comes to.
+    fn sum(&self, id: &ResourceId, body: &[u8]) -> u64;
+}
+
+/// An origin that is owed to the peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owed {
+    /// Whose changes.
+    pub origin: Origin,
+    /// What there is of them.
+    pub at: Point,
+    /// The `deviceID` of its agent, as far as it is known.
+    pub device: String,
+}
+
+/// What happens to a source.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// What is owed to the peer from now on: all of it.
+    Owe(Vec<Owed>),
+    /// The same, with a new offer also where nothing is new: the store has begun a new life.
+    OweAnew(Vec<Owed>),
+    /// The log has come to this position.
+    Committed(u64),
+    /// The peer says something.
+    Heard(StreamMessage),
+    /// What [`Effect::Digest`] asked for.
+    Digests(BTreeMap<Origin, Digest>),
+    /// The time that [`Source::wake`] told.
+    Tick,
+}
+
+/// What a source wants done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Say this to the peer.
+    Send(StreamMessage),
+    /// Find out what the documents of these origins come to.
+    Digest(Vec<Origin>),
+    /// The peer has more of this origin, of its present life, than there is: where it is the own one, the store has gone
+    /// back in time and must begin a new life.
+    Behind(Origin),
+    /// The peer does not take an origin, or one document of it.
+    Refused {
+        /// Which origin.
+        origin: Origin,
+        /// Which document; none for all.
+        id: Option<String>,
+        /// Why.
+        why: WireError,
+    },
+    /// An origin came to a life or a point that was not offered: owe anew.
+    Reconsider,
+    /// Close the link.
+    Close(WireError),
+}
+
+/// An origin in the offer.
+#[derive(Debug, Clone)]
+struct Line {
+    origin: Origin,
+    device: String,
+    /// The life that was offered.
+    incarnation: u64,
+    /// What the sink has, or will have when it has applied what was sent.
+    sent: Point,
+    /// What the sink is known to have on its disk.
+    acked: u64,
+    /// Whether the sink wants it.
+    wanted: bool,
+    /// Whether it must be given as a snapshot before anything else of it.
+    lost: bool,
+}
+
+/// A snapshot under way.
+#[derive(Debug, Clone)]
+struct Snapshot {
+    line: usize,
+    at: Point,
+    after: Option<String>,
+}
+
+/// Something sent and not acknowledged.
+#[derive(Debug)]
+struct Unacked {
+    number: u32,
+    cost: Cost,
+    /// What the sink has of which line when it acknowledges this.
+    upto: Vec<(usize, u64)>,
+    /// The time of its oldest change.
+    oldest: Option<u64>,
+}
+
+/// What has gone over a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Traffic {
+    /// Changes and documents.
+    pub changes: u64,
+    /// About their bytes.
+    pub bytes: u64,
+    /// Snapshots begun.
+    pub snapshots: u64,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Source {
+    bounds: Bounds,
+    boot: u64,
+    /// For the time between checks.
+    random: u64,
+    generation: u32,
+    lines: Vec<Line>,
+    index: BTreeMap<Origin, usize>,
+    /// Whether there is an offer that was not answered, and since when.
+    offered_at: Option<Duration>,
+    gathering: Vec<Have>,
+    stream: Option<u32>,
+    number: u32,
+    words: Speaker,
+    window: Window,
+    unacked: VecDeque<Unacked>,
+    /// The last time at which the peer acknowledged something, or had nothing to acknowledge.
+    progress_at: Duration,
+    held_until: Option<Duration>,
+    /// Where it reads, and where the log ends.
+    position: u64,
+    newest: u64,
+    snapshot: Option<Snapshot>,
+    whole: BTreeSet<String>,
+    all_whole: bool,
+    /// Lines of which something came in that the log does not tell.
+    suspects: BTreeSet<usize>,
+    repairs: VecDeque<(usize, u64, u8)>,
+    check_at: Option<Duration>,
+    checking: bool,
+    /// What the sink has of lines that differ.
+    asked: BTreeMap<usize, (Point, Vec<u64>)>,
+    traffic: Traffic,
+}
+
+impl Source {
+    /// A source that owes nothing yet. `seed` spreads its checks over time.
+    #[must_use]
+    pub fn new(bounds: Bounds, boot: u64, seed: u64, newest: u64) -> Self {
+        Self {
+            bounds,
+            boot,
+            random: seed,
+            generation: 0,
+            lines: Vec::new(),
+            index: BTreeMap::new(),
+            offered_at: None,
+            gathering: Vec::new(),
+            stream: None,
+            number: 0,
+            words: Speaker::default(),
+            window: Window::new(bounds.window_changes, bounds.window_bytes),
+            unacked: VecDeque::new(),
+            progress_at: Duration::ZERO,
+            held_until: None,
+            position: newest,
+            newest,
+            snapshot: None,
+            whole: BTreeSet::new(),
+            all_whole: false,
+            suspects: BTreeSet::new(),
+            repairs: VecDeque::new(),
+            check_at: None,
+            checking: false,
+            asked: BTreeMap::new(),
+            traffic: Traffic::default(),
+        }
+    }
+
+    /// Takes an event and says what shall be done, in this order.
+    pub fn step(&mut self, event: Event, now: Duration, history: &dyn History) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        match event {
+            Event::Owe(owed) => self.owe(owed, now, &mut effects),
+            Event::OweAnew(owed) => {
+                self.forget();
+                self.owe(owed, now, &mut effects);
+            }
+            Event::Committed(position) => self.newest = self.newest.max(position),
+            Event::Heard(message) => self.heard(message, now, history, &mut effects),
+            Event::Digests(digests) => self.compare(&digests, &mut effects),
+            Event::Tick => {}
+        }
+        self.pump(now, history, &mut effects);
+        self.time(now, &mut effects);
+        effects
+    }
+
+    /// When it wants a [`Event::Tick`].
+    #[must_use]
+    pub fn wake(&self) -> Option<Duration> {
+        let patience = self.bounds.patience;
+        let stalled = (!self.unacked.is_empty()).then(|| self.progress_at + patience);
+        let unanswered = self.offered_at.map(|at| at + patience);
+        let check = if self.checking || self.stream.is_none() || !self.is_even() { None } else { self.check_at };
+        [stalled, unanswered, self.held_until, check].into_iter().flatten().min()
+    }
+
+    /// What has gone over it.
+    #[must_use]
+    pub const fn traffic(&self) -> Traffic {
+        self.traffic
+    }
+
+    /// Changes that are not acknowledged, as far as is known, and the hybrid time of the oldest that was sent.
+    #[must_use]
+    pub fn behind(&self) -> (u64, Option<u64>) {
+        let sent: u64 = self.unacked.iter().map(|sent| sent.cost.changes).sum();
+        let unread = if self.lines.is_empty() { 0 } else { self.newest.saturating_sub(self.position) };
+        (sent.saturating_add(unread), self.unacked.iter().find_map(|sent| sent.oldest))
+    }
+
+    /// Whether a snapshot is under way.
+    #[must_use]
+    pub fn is_in_snapshot(&self) -> bool {
+        self.snapshot.is_some() || self.lines.iter().any(|line| line.wanted && line.lost)
+    }
+
+    /// Whether the sink has everything that is owed to it.
+    #[must_use]
+    pub fn is_even(&self) -> bool {
+        self.stream.is_some()
+            && self.unacked.is_empty()
+            && self.position >= self.newest
+            && self.repairs.is_empty()
+            && !self.is_in_snapshot()
+    }
+
+    /// Bytes on their way, which is what it keeps in mind besides the dictionary.
+    #[must_use]
+    pub const fn on_the_way(&self) -> u64 {
+        self.window.used.bytes
+    }
+
+    fn owe(&mut self, mut owed: Vec<Owed>, now: Duration, effects: &mut Vec<Effect>) {
+        owed.truncate(MOST_ORIGINS);
+        if owed.is_empty() {
+            if !self.lines.is_empty() {
+                let why = WireError::new(Code::NotLeader, "nothing is owed to this agent any more");
+                effects.push(Effect::Send(StreamMessage::End(End { generation: self.generation, why })));
+                self.forget();
+            }
+            return;
+        }
+        let gone = self.lines.iter().any(|line| !owed.iter().any(|owed| owed.origin == line.origin));
+        if self.lines.is_empty() || gone {
+            self.forget();
+            self.generation = self.generation.wrapping_add(1);
+        }
+        let (even, mut missed) = (self.is_even(), Vec::new());
+        let first = self.lines.len();
+        for owed in owed {
+            let known = self.index.get(&owed.origin).and_then(|at| self.lines.get(*at));
+            if let Some(known) = known {
+                // Something came in by a snapshot from elsewhere, of which the log does not tell.
+                if even && known.sent != owed.at {
+                    missed.push(owed.origin);
+                }
+                continue;
+            }
+            self.index.insert(owed.origin, self.lines.len());
+            let sent = owed.at;
+            let Owed { origin, device, at: Point { incarnation, .. } } = owed;
+            self.lines.push(Line { origin, device, incarnation, sent, acked: 0, wanted: false, lost: false });
+        }
+        for origin in missed {
+            if let Some(line) = self.index.get(&origin).and_then(|at| self.lines.get_mut(*at)) {
+                line.lost |= line.wanted;
+            }
+        }
+        self.offer(first, now, effects);
+    }
+
+    fn offer(&mut self, first: usize, now: Duration, effects: &mut Vec<Effect>) {
+        let new = self.lines.get(first..).unwrap_or_default();
+        if new.is_empty() {
+            return;
+        }
+        let parts = new.chunks(ORIGINS_A_MESSAGE.min(self.bounds.max_frame as usize / 256).max(16));
+        let last = parts.len() - 1;
+        let mut at = first;
+        for (part, lines) in parts.enumerate() {
+            let origins = lines.iter().map(|line| Offered {
+                origin: line.origin.to_vec().into(),
+                incarnation: line.sent.incarnation,
+                sequence: line.sent.sequence,
+                device: line.device.clone(),
+            });
+            effects.push(Effect::Send(StreamMessage::Offer(Offer {
+                boot: self.boot,
+                generation: self.generation,
+                first: u32::try_from(at).unwrap_or(u32::MAX),
+                origins: origins.collect(),
+                more: part < last,
+            })));
+            at += lines.len();
+        }
+        self.offered_at = Some(now);
+    }
+
+    /// Begins with an offer anew. What was sent counts no more.
+    fn forget(&mut self) {
+        self.lines.clear();
+        self.index.clear();
+        self.offered_at = None;
+        self.held_until = None;
+        self.gathering.clear();
+        self.stop();
+    }
+
+    fn stop(&mut self) {
+        self.stream = None;
+        self.unacked.clear();
+        self.window.used = Cost::default();
+        self.snapshot = None;
+        self.suspects.clear();
+        self.repairs.clear();
+        self.checking = false;
+        self.asked.clear();
+    }
+
+    fn heard(&mut self, message: StreamMessage, now: Duration, history: &dyn History, effects: &mut Vec<Effect>) {
+        match message {
+            StreamMessage::Follow(follow) => self.follow(follow, now, history, effects),
+            StreamMessage::Ack(ack) if Some(ack.stream) == self.stream => self.acknowledged(ack.number, now),
+            StreamMessage::Hold(hold) => {
+                self.stop();
+                let pause = Duration::from_millis(hold.retry_after.min(600_000).into());
+                self.offered_at = None;
+                self.held_until = Some(now + pause + self.bounds.patience);
+            }
+            StreamMessage::Buckets(theirs) if Some(theirs.stream) == self.stream => {
+                self.repair(&theirs, effects);
+            }
+            StreamMessage::Refused(refused) if refused.generation == self.generation => {
+                let line = usize::try_from(refused.origin).ok().and_then(|at| self.lines.get_mut(at));
+                let Some(line) = line else { return };
+                line.wanted &= refused.id.is_some();
+                let (origin, id) = (line.origin, refused.id);
+                effects.push(Effect::Refused { origin, id, why: refused.why });
+                if self.lines.iter().all(|line| !line.wanted) {
+                    // Nothing is taken: it may be otherwise when roles have changed.
+                    self.offered_at = None;
+                }
+            }
+            // Of a stream of before, or of a later version.
+            _ => {}
+        }
+    }
+
+    fn follow(&mut self, follow: Follow, now: Duration, history: &dyn History, effects: &mut Vec<Effect>) {
+        if follow.generation != self.generation || self.lines.is_empty() {
+            return;
+        }
+        self.gathering.extend(follow.have);
+        if self.gathering.len() > self.lines.len() {
+            self.gathering.clear();
+            let text = "more origins are followed than were offered";
+            effects.push(Effect::Close(WireError::new(Code::BadFrame, text)));
+            return;
+        }
+        if follow.more {
+            return;
+        }
+        self.offered_at = None;
+        self.held_until = None;
+        let have = std::mem::take(&mut self.gathering);
+        if self.stream != Some(follow.stream) {
+            self.stop();
+            self.stream = Some(follow.stream);
+            self.number = 0;
+            self.words = Speaker::default();
+            let most = |theirs: u32, ours: u32| theirs.clamp(1, ours);
+            self.window = Window::new(
+                most(follow.window_changes, self.bounds.window_changes),
+                most(follow.window_bytes, self.bounds.window_bytes),
+            );
+            self.progress_at = now;
+            self.check_at = Some(now);
+            self.all_whole = follow.whole.iter().any(|id| id == "*");
+            self.whole = follow.whole.into_iter().collect();
+            self.lines.iter_mut().for_each(|line| (line.wanted, line.lost) = (false, false));
+            self.begin(have, history, effects);
+        } else {
+            self.add(&have, history);
+        }
+    }
+
+    fn acknowledged(&mut self, number: u32, now: Duration) {
+        while self.unacked.front().is_some_and(|sent| sent.number <= number) {
+            let Some(sent) = self.unacked.pop_front() else { break };
+            self.window.give(sent.cost);
+            self.progress_at = now;
+            for (line, upto) in sent.upto {
+                if let Some(line) = self.lines.get_mut(line) {
+                    line.acked = upto;
+                }
+            }
+        }
+        if self.unacked.is_empty() {
+            self.window.used = Cost::default();
+        }
+    }
+
+    fn time(&mut self, now: Duration, effects: &mut Vec<Effect>) {
+        let patience = self.bounds.patience;
+        let stalled = !self.unacked.is_empty() && now >= self.progress_at + patience;
+        let unanswered = self.offered_at.is_some_and(|at| now >= at + patience);
+        if stalled || unanswered || self.held_until.is_some_and(|until| now >= until) {
+            let text = format!("nothing was acknowledged for {} s: come back and go on from there", patience.as_secs());
+            effects.push(Effect::Close(WireError::new(Code::Busy, text)));
+            self.forget();
+        }
+    }
+}
