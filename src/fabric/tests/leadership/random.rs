@@ -39,7 +39,7 @@ fn trial(seed: u64) {
         world.resume(name);
         world.restart(name);
     }
-    world.run(SECOND * 45);
+    world.run(SECOND * 75);
     let leaders: Vec<&&str> = NAMES[..4].iter().filter(|name| leads(&world, name)).collect();
     assert_eq!(leaders.len(), 1, "seed {seed}: {}", world.describe());
     let leader = world.standing(leaders[0]).leader.clone();
