@@ -18,6 +18,10 @@ use super::{LeadClaim, LeadershipMessage};
 
 /// The most links that are looked after; agents beyond are served, but are told nothing of leadership.
 const MOST_LINKS: usize = 16 << 10;
+/// How often a claim to lead is said again: what did not fit into a link is lost.
+const REPEAT: Duration = Duration::from_secs(30);
+/// How often an agent that led says that another does.
+const CORRECTIONS: u32 = 10;
 /// The most agents whose last contact is remembered.
 const MOST_GONE: usize = 1024;
 
@@ -56,6 +60,10 @@ pub(super) struct Own {
     /// Backups that were given the authority's keys in this term.
     pub(super) handed: BTreeSet<u64>,
     claim: Option<LeadClaim>,
+    /// How often it is still said that another leads.
+    corrections: u32,
+    /// When either is said again.
+    repeat_at: Duration,
 }
 
 /// See the module.
@@ -127,7 +135,13 @@ impl Council {
         let own = self.own.as_ref()?;
         let group = own.area.group.as_ref();
         let lease = group.filter(|group| group.has_mandate(self.now)).and_then(super::group::Group::lease_end);
-        let wakes = [group.and_then(super::group::Group::next_wake), lease, self.duty_wake(), self.suspicion_wake()];
+        let wakes = [
+            group.and_then(super::group::Group::next_wake),
+            lease,
+            self.duty_wake(),
+            self.suspicion_wake(),
+            self.repeat_wake(),
+        ];
         wakes.into_iter().flatten().min().map(|wake| wake.max(self.now + Duration::from_millis(1)))
     }
 
@@ -187,6 +201,8 @@ impl Council {
             proposed: None,
             handed: BTreeSet::new(),
             claim: None,
+            corrections: 0,
+            repeat_at: Duration::ZERO,
         });
     }
 
@@ -275,8 +291,10 @@ impl Council {
     fn run(&mut self, effects: &mut Vec<Effect>) {
         // Each round can lead to the next: elected, alone, agreed, a backup proposed. More than a few mean a fault.
         for _ in 0..8 {
+            let muted = self.is_passed_over();
             let Some(own) = self.own.as_mut() else { break };
             if let Some(group) = own.area.group.as_mut() {
+                group.muted = muted;
                 group.tick(self.now);
             }
             let outcome = own.area.pump(self.now, effects);
@@ -290,6 +308,15 @@ impl Council {
             }
         }
         self.publish(effects);
+    }
+
+    /// Whether a leader with a majority is there that has given this agent's seat away.
+    fn is_passed_over(&self) -> bool {
+        let Some(own) = &self.own else { return false };
+        let known = &own.area.known;
+        let another = known.leader.as_ref().filter(|leader| known.full && leader.id != own.membership.own);
+        let listed = known.backups.iter().any(|backup| backup.id == own.membership.own);
+        another.is_some_and(|leader| !listed && self.link_to(&leader.id).is_some())
     }
 
     /// Takes over what the consensus knows.
@@ -412,27 +439,40 @@ impl Council {
                 upper: standing.upper.clone(),
             })
         });
+        let due = self.now + REPEAT;
         let Some(own) = &mut self.own else { return };
-        if own.claim == claim {
+        if own.claim == claim && self.now < own.repeat_at {
             return;
         }
-        // Those who still follow this agent are told when it knows whom to follow instead.
-        let corrects = claim.is_none() && self.standing.leader.is_some();
-        if claim.is_some() || corrects {
-            own.claim.clone_from(&claim);
-        }
         let Some(claim) = claim else {
-            let area = self.links.iter().filter(|(_, link)| corrects && self.is_of_area(&link.facts));
+            if own.claim.take_if(|_| self.standing.leader.is_some()).is_some() {
+                own.corrections = CORRECTIONS;
+            } else if own.corrections == 0 || self.now < own.repeat_at {
+                return;
+            }
+            own.corrections -= 1;
+            own.repeat_at = due;
+            // Those who still follow this agent are told whom to follow instead.
+            let area = self.links.iter().filter(|(_, link)| self.is_of_area(&link.facts));
             let sent = area.filter_map(|(link, _)| Some(Effect::Send { link: *link, message: self.correction()? }));
             effects.extend(sent);
             return;
         };
+        own.claim = Some(claim.clone());
+        own.repeat_at = due;
         let upper = self.upper().map(|upper| upper.id);
         for (number, link) in &self.links {
             if self.is_of_area(&link.facts) || upper.as_ref() == Some(&link.facts.peer) {
                 effects.push(Effect::Send { link: *number, message: LeadershipMessage::Lead(claim.clone()) });
             }
         }
+    }
+
+    /// When the claim, or that it is over, is said again.
+    fn repeat_wake(&self) -> Option<Duration> {
+        let own = self.own.as_ref()?;
+        let speaks = own.corrections > 0 || (own.claim.is_some() && self.standing.leads());
+        (speaks && !self.links.is_empty()).then_some(own.repeat_at)
     }
 
     pub(super) fn upper(&self) -> Option<AreaPeer> {
