@@ -47,7 +47,7 @@ async fn r16_a_device_posted_again_unchanged_costs_little_and_is_no_second_devic
     let text = "flags : fpu vme de pse tsc ".repeat(400);
     let mut device = map(json!({"deviceID": "c1", "isLeader": false, "os": "linux", "arch": "x86_64",
         "cpuManufacturer": "x", "physicalCores": 4, "logicalCores": 8, "cpuClockSpeed": "2 GHz", "memory": 1024.0,
-        "storage": 2048.0, "powerPlugged": true, "agentType": "Fog Area", "networkingStandards": "eth0"}));
+        "storage": 2048.0, "agentType": "Fog Area", "networkingStandards": "eth0"}));
     device.insert("cpuinfo".into(), json!(text));
     device.insert("hwloc".into(), json!(text));
     let id = child.add("device", serde_json::Value::Object(device.clone())).await;
@@ -104,7 +104,7 @@ async fn r19_a_cloud_that_was_away_for_an_hour_catches_up_from_the_log() {
 #[actix::test]
 async fn r20_a_loop_in_the_topology_echoes_nothing() {
     let wire = wire();
-    let mut area = Area::new(&wire).await;
+    let area = Area::new(&wire).await;
     let leader = peer(&area.leader.id);
     area.cloud.stands(|standing| standing.upper = Some(leader));
     let back = area.cloud.link(&area.leader).await;
@@ -147,7 +147,7 @@ async fn r23_a_child_cannot_offer_what_belongs_to_another_nor_overwrite_it() {
 #[actix::test]
 async fn r24_a_child_that_moves_to_another_leader_is_one_copy_at_the_cloud() {
     let wire = wire();
-    let mut area = Area::new(&wire).await;
+    let area = Area::new(&wire).await;
     let first = area.child.service("first").await;
     eventually("all have it", SOON, || area.everywhere(&first)).await;
     let mut other = Node::new(&wire, "a2", "leader2");
@@ -216,8 +216,14 @@ async fn a_document_of_megabytes_comes_in_pieces_all_the_way() {
     let area = Area::new(&wire).await;
     *wire.tap.lock() = Some(vec![]);
     let text = "a large thing ".repeat(150_000);
-    let id = area.child.add("service", json!({"name": "large", "description": text, "exec": "x",
-        "exec_type": "docker", "agent_type": "normal"})).await;
+    let id = area
+        .child
+        .add(
+            "service",
+            json!({"name": "large", "description": text, "exec": "x",
+        "exec_type": "docker", "agent_type": "normal"}),
+        )
+        .await;
     let small = area.child.service("small").await;
     eventually("all have both", SOON, || area.everywhere(&id) && area.everywhere(&small)).await;
     assert_eq!(area.cloud.body(&id), area.child.body(&id));
@@ -254,6 +260,7 @@ async fn r14_a_clock_that_jumps_back_changes_no_order() {
     child.edit(&made, json!({"num_agents": 1})).await.unwrap();
     child.set_clock(-3_600_000);
     child.edit(&made, json!({"num_agents": 2})).await.unwrap();
-    eventually("the later one counts", SOON, || leader.has(&made) && leader.body(&made).unwrap()["num_agents"] == 2).await;
+    eventually("the later one counts", SOON, || leader.has(&made) && leader.body(&made).unwrap()["num_agents"] == 2)
+        .await;
     assert!(leader.equals(&child));
 }
