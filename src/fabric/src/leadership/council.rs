@@ -365,7 +365,13 @@ impl Council {
         let standing = self.stand();
         let targets = self.targets(&standing);
         if standing != self.standing {
+            let moved = standing.term > self.standing.term && standing.leader.is_some() && !standing.leads();
             self.standing = standing;
+            if let Some(own) = self.own.as_mut().filter(|_| moved) {
+                // Not everybody who has to know it can be reached by the new leader, or believes it.
+                own.corrections = own.corrections.max(2);
+                own.repeat_at = self.now;
+            }
             effects.push(Effect::Publish(Box::new(self.standing.clone())));
         }
         if self.kept_links.as_ref() != Some(&targets) {
@@ -452,8 +458,8 @@ impl Council {
             }
             own.corrections -= 1;
             own.repeat_at = due;
-            // Those who still follow this agent are told whom to follow instead.
-            let area = self.links.iter().filter(|(_, link)| self.is_of_area(&link.facts));
+            let others = |link: &Link| self.is_of_area(&link.facts) && !self.standing.is_led_by(&link.facts.peer);
+            let area = self.links.iter().filter(|(_, link)| others(link));
             let sent = area.filter_map(|(link, _)| Some(Effect::Send { link: *link, message: self.correction()? }));
             effects.extend(sent);
             return;
