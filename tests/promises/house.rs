@@ -10,7 +10,7 @@ use mf2c_tests::run;
 use toml::{Table, Value};
 
 /// Each room and its floor: a room uses only rooms on floors below its own.
-const FLOORS: [(&str, u32); 11] = [
+const FLOORS: [(&str, u32); 12] = [
     ("mf2c-domain", 0),
     ("mf2c-store", 1),
     ("mf2c-fabric", 1),
@@ -21,7 +21,8 @@ const FLOORS: [(&str, u32); 11] = [
     ("mf2c-facade", 3),
     ("mf2c-client", 3),
     ("mf2c-transport", 3),
-    ("mf2c-agent", 4),
+    ("mf2c-sim", 4),
+    ("mf2c-agent", 5),
 ];
 /// More lines than this are not read at one sitting.
 const LONGEST_FILE: usize = 500;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
+use mf2c_domain::area::standing::AreaPeer;
 use mf2c_domain::area::upkeep::{LOOK_EVERY, Pace, Step};
 use mf2c_fabric::wire::Answer;
 use mf2c_pki::area::{Credentials, MemberFiles};
@@ -21,6 +22,9 @@ use crate::resource_store::ResourceStore;
 
 /// The pause between two looks for what needs no clock of its own.
 const USUAL: Duration = LOOK_EVERY;
+
+/// The same while a certificate is to be exchanged.
+const SOON: Duration = Duration::from_secs(5);
 
 /// What the client is told at start.
 #[derive(Clone)]
@@ -72,6 +76,14 @@ pub struct CaClient {
     /// Whether what is believed is being written down, and whether it has changed since.
     pub(super) saving: bool,
     pub(super) unsaved: bool,
+    /// Who leads, as the agent was told by those who know; none before they spoke.
+    pub(super) pinned: Option<AreaPeer>,
+    /// Whether who leads is being written down, and whether it has changed since.
+    pub(super) keeping: bool,
+    pub(super) unkept: bool,
+    /// Whether the certificate shall be exchanged for one that says what this agent is now, and when that is tried.
+    pub(super) redress: bool,
+    pub(super) dressing: Pace,
     /// Who waits for the first certificate.
     pub(super) waiting: Vec<oneshot::Sender<()>>,
     timer: Option<SpawnHandle>,
@@ -98,6 +110,11 @@ impl CaClient {
             news: Pace::default(),
             saving: false,
             unsaved: false,
+            pinned: None,
+            keeping: false,
+            unkept: false,
+            redress: false,
+            dressing: Pace::default(),
             waiting: Vec::new(),
             timer: None,
         }
@@ -110,6 +127,7 @@ impl CaClient {
             // On its way, or nothing to do.
             _ => USUAL,
         };
+        let wait = if self.redress { wait.min(SOON) } else { wait };
         if let Some(timer) = self.timer.take() {
             ctx.cancel_future(timer);
         }
@@ -164,7 +182,8 @@ impl Handler<Tick> for CaClient {
             None if self.is_without() => self.renew(false),
             _ => Box::pin(actix::fut::ready(())),
         };
-        let tended = renewed.then(|(), client, _| client.tend_area()).then(|(), client, _| client.ask_news());
+        let dressed = renewed.then(|(), client, _| client.dress());
+        let tended = dressed.then(|(), client, _| client.tend_area()).then(|(), client, _| client.ask_news());
         Box::pin(tended.map(|(), client: &mut Self, ctx| client.plan(ctx)))
     }
 }

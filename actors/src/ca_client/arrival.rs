@@ -94,7 +94,8 @@ impl CaClient {
 
     /// Checks, keeps and shows a certificate. Links to whom it does not concern stay open.
     pub(super) fn accept(&mut self, arrival: Arrival) -> ResponseActFuture<Self, Result<(), CaClientError>> {
-        let (role, address) = (arrival.role, arrival.address.clone());
+        let (role, address, is_join) = (arrival.role, arrival.address.clone(), arrival.is_join);
+        let pinned = self.pinned.clone();
         let (membership, trust) = match self.check(arrival) {
             Ok(checked) => checked,
             Err(error) => return Box::pin(actix::fut::err(error)),
@@ -116,7 +117,14 @@ impl CaClient {
                 tracing::error!(%error, "the new certificate could not be kept; after a restart the old one is shown");
             }
             let known = client.credentials.trust();
+            if is_join {
+                client.pinned = None;
+            }
+            let has_moved = client.pinned != pinned;
             client.show(membership, trust, role, address)?;
+            if has_moved && !is_join {
+                client.keep_member(ctx);
+            }
             if !Arc::ptr_eq(&before, &known) {
                 // What was revoked while the disk was busy stays revoked: that has been taken over, and is kept too.
                 client.save_trust(ctx);
@@ -166,6 +174,11 @@ impl CaClient {
         self.credentials.install(membership, trust).map_err(failed)?;
         let upkeep = Upkeep::new(not_before, not_after, self.world.clock.elapsed(), &*self.world.entropy);
         tracing::info!(%id, %serial, until = %not_after, renews = %upkeep.renews(), "showing a new certificate");
+        // Whom it follows may have changed while the certificate was on its way.
+        let (role, leader, address) = match (&self.pinned, &self.member) {
+            (Some(above), Some(member)) => (member.role, above.id.clone(), above.address.clone()),
+            _ => (role, leader, address),
+        };
         let member = Member { role, leader, address, upkeep, trouble: None, is_unwelcome: false };
         let was_led = self.above();
         self.member = Some(member);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use actix::prelude::*;
 use mf2c_domain::area::role::MemberRole;
+use mf2c_domain::area::standing::AreaPeer;
 use mf2c_domain::area::token::JoinToken;
 use mf2c_domain::time::Timestamp;
 use mf2c_fabric::wire::AuthorityTrust;
@@ -17,6 +18,7 @@ pub use member::Member;
 
 mod actor;
 mod arrival;
+mod leadership;
 mod member;
 mod own_area;
 mod renewing;
@@ -53,6 +55,28 @@ pub struct HearTrust {
     /// Whom the certificate of the link names.
     pub peer: Arc<PeerIdentity>,
 }
+
+/// Another agent leads the area of this one, which leads none itself: it is asked for certificates from now on, and its roots
+/// are believed. The same one twice changes nothing. Sent by who looks at how the agent stands.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "Result<(), CaClientError>")]
+pub struct LeaderMoved(pub AreaPeer);
+
+/// This agent leads its area from now on, or who is above has changed: it takes the seat of the authority whose keys it keeps,
+/// and gets a certificate that says so. Fails where no keys are kept; then it is to be sent again when that may have changed.
+/// Twice is no harm. Sent by who looks at how the agent stands, at its start too.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "Result<(), CaClientError>")]
+pub struct TakeSeat {
+    /// The agent above the area, if there is one.
+    pub upper: Option<AreaPeer>,
+}
+
+/// This agent does not lead its area, but another one does: it leaves the seat, if it has it, and is an ordinary member of
+/// that one from now on. Twice is no harm.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "Result<(), CaClientError>")]
+pub struct LeaveSeat(pub AreaPeer);
 
 /// Looks at the clocks and does what is due; answered when it is done. Sent by a timer, once a minute at least.
 #[derive(Debug, Clone, Copy, Message)]

@@ -20,7 +20,7 @@ impl CaClient {
         let Some(member) = self.member.as_ref().filter(|_| self.area.is_due(elapsed) && !self.busy) else {
             return Box::pin(actix::fut::ready(()));
         };
-        if self.above().is_none() || member.role != MemberRole::Leader {
+        if self.above().is_none() || (member.role != MemberRole::Leader && !self.leads) {
             return Box::pin(actix::fut::ready(()));
         }
         self.area.begin(elapsed, LOOK_EVERY);

@@ -46,6 +46,7 @@ impl CaClient {
         };
         // An own authority names this agent as the leader; who is above it stays who it was.
         let leader = self.above().map(|(_, leader)| leader).filter(|_| self.leads);
+        let leader = self.pinned.as_ref().map(|pinned| pinned.id.clone()).or(leader);
         let arrived = asked.into_actor(self).then(move |enrolled, client, _| match enrolled {
             Ok(enrolled) => client.accept(Arrival { key, enrolled, role, address, leader, is_join: false }),
             Err(error) => Box::pin(actix::fut::err(error)),

@@ -12,7 +12,7 @@ use mf2c_pki::area::{ListError, PeerIdentity, Trust};
 use super::actor::expected;
 use super::member::Member;
 use super::{CaClient, CaClientError};
-use crate::certificate_authority::{HearRevoked, TakeUpper};
+use crate::certificate_authority::{HearOwnList, HearRevoked, TakeUpper};
 
 /// The pause between two questions for news. What is urgent is told without being asked for, but not to an agent that has
 /// been shut out: that one learns it by asking.
@@ -153,6 +153,10 @@ impl CaClient {
             tracing::info!(sequence = trust.sequence(), roots = trust.roots().len(), "believing other roots");
         }
         let notice = self.leads.then(|| Notice::Trust(whole(&trust)));
+        if self.leads {
+            let heard = self.authority.send(HearOwnList(whole(&trust))).into_actor(self);
+            ctx.spawn(heard.map(|_, _, _| ()));
+        }
         self.credentials.set_trust(trust).map_err(super::arrival::failed)?;
         self.transport.close_unbelieved();
         self.tell_revoked(ctx);

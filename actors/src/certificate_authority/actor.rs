@@ -41,9 +41,14 @@ pub struct CertificateAuthority {
     pub(super) files: AuthorityFiles,
     pub(super) members: MemberFiles,
     pub(super) seat: Option<Seat>,
+    /// The keys that are kept while another agent leads the area.
+    pub(super) kept: Option<Seat>,
     pub(super) register: Register,
     pub(super) tokens: Tokens,
     followers: Vec<Recipient<TakeTrust>>,
+    /// To whom the keys were handed, and whether there is more to tell them.
+    pub(super) heirs: Vec<HandAuthority>,
+    pub(super) has_news: bool,
 }
 
 impl CertificateAuthority {
@@ -60,9 +65,26 @@ impl CertificateAuthority {
         world: World,
     ) -> Result<Self, AuthorityError> {
         let (files, members) = (AuthorityFiles::new(data_dir), MemberFiles::new(data_dir));
-        let seat = Seat::load(&files)?;
+        let (seat, kept) = match Seat::load(&files)? {
+            Some(seat) if seat.state.kept => (None, Some(seat)),
+            seat => (seat, None),
+        };
         let (register, tokens) = (Register::default(), Tokens::new());
-        Ok(Self { settings, store, writer, world, files, members, seat, register, tokens, followers: Vec::new() })
+        Ok(Self {
+            settings,
+            store,
+            writer,
+            world,
+            files,
+            members,
+            seat,
+            kept,
+            register,
+            tokens,
+            followers: Vec::new(),
+            heirs: Vec::new(),
+            has_news: false,
+        })
     }
 
     /// Whether there is an authority here, as its files say.
@@ -78,6 +100,7 @@ impl CertificateAuthority {
 
     /// Tells everybody what to believe from now on.
     pub(super) fn announce(&mut self, ctx: &mut Context<Self>) {
+        self.has_news = true;
         self.followers.retain(Recipient::connected);
         for follower in &self.followers {
             self.tell(follower, ctx);
@@ -120,6 +143,9 @@ impl CertificateAuthority {
         ctx.wait(reading.into_actor(self).map(|loaded, authority, ctx| {
             let Loaded { register, used, open, unmarked } = loaded;
             authority.register = register;
+            if let Some(seat) = &authority.seat {
+                seat.state.heritage.teach(&mut authority.register, authority.world.clock.now());
+            }
             used.into_iter().for_each(|(id, used)| authority.tokens.release(&id, Some(used)));
             open.iter().for_each(|(id, device)| authority.tokens.opened(id, device));
             unmarked.iter().for_each(|(id, serial)| authority.mark_used(id, serial));
@@ -135,6 +161,7 @@ impl CertificateAuthority {
         {
             tracing::error!(%error, "the old root could not be dropped; it is tried again");
         }
+        self.hand_news(ctx);
         let Some(seat) = &self.seat else { return };
         let renew = !seat.roots.is_empty() && seat.needs_certificate(now);
         if seat.lists_are_due(elapsed, &self.settings)

@@ -14,6 +14,7 @@ use mf2c_pki::area::{PeerIdentity, Request, verify_proof};
 
 use super::issue::{Order, Pending, busy, is_revoked, later, no_authority, role_of, unit_of};
 use super::names::{allowed, besides, shown};
+use super::succession::renewed_as;
 use super::tokens::{Stored, Unusable};
 use super::{CertificateAuthority, record};
 
@@ -48,8 +49,11 @@ impl CertificateAuthority {
         peer: Option<Arc<PeerIdentity>>,
         source: IpAddr,
     ) -> Result<Outcome, WireError> {
-        let seat = self.seat.as_ref().ok_or_else(no_authority)?;
         let member = || peer.as_deref().ok_or_else(anonymous);
+        if let Ask::KeepAuthority(given) = &ask {
+            return self.keep(member()?, given);
+        }
+        let seat = self.seat.as_ref().ok_or_else(no_authority)?;
         match ask {
             Ask::Bundle | Ask::Trust { .. } => Ok(Outcome::Now(Answer::Trust(seat.trust()))),
             Ask::Enrol { token, secret, request, role, device, area, names } => {
@@ -180,7 +184,7 @@ impl CertificateAuthority {
     }
 
     /// The certificate in a document, in DER.
-    fn stored_certificate(&self, serial: &str) -> Option<Vec<u8>> {
+    pub(super) fn stored_certificate(&self, serial: &str) -> Option<Vec<u8>> {
         let document = self.store.get(&format!("{}/{serial}", record::KIND))?;
         let body = self.store.body(&document).ok()??;
         let found: record::Pem = serde_json::from_slice(&body).ok()?;
@@ -199,10 +203,16 @@ impl CertificateAuthority {
         let request = read_request(request)?;
         let standing = self.register.standing(device);
         let bound = standing.map(|standing| standing.names.as_slice()).unwrap_or_default();
-        let names =
-            allowed(names, &peer.id, source, [bound, &[]]).map_err(|text| WireError::new(Code::Forbidden, text))?;
-        let unit = unit_of(role_of(&peer.unit));
-        let leads = standing.and_then(|standing| standing.leads.clone()).filter(|_| unit == "leader");
+        let allow = |names: &[String]| allowed(names, &peer.id, source, [bound, &[]]);
+        let names = match standing {
+            Some(_) => allow(names).map_err(|text| WireError::new(Code::Forbidden, text))?,
+            // Admitted by an earlier leader, and it is not known with which names.
+            None => names.iter().flat_map(|name| allow(std::slice::from_ref(name)).unwrap_or_default()).collect(),
+        };
+        let leads = standing.and_then(|standing| standing.leads.clone());
+        let seat = self.seat.as_ref().ok_or_else(no_authority)?;
+        let unit = unit_of(renewed_as(role_of(&peer.unit), leads.as_deref(), seat.area_name()));
+        let leads = leads.filter(|_| unit == "leader");
         let (id, life) = (peer.id.clone(), self.settings.leaf_life);
         let order = Order { request, id, unit, names, life, token: None, leads };
         self.sign(order).map(|pending| Outcome::Write(Box::new(pending)))
@@ -224,8 +234,10 @@ impl CertificateAuthority {
         self.tokens.admit(source, self.world.clock.elapsed()).map_err(|wait| wait_for(&wait))?;
         let peer = verify_proof(&proof.certificate.0, &proof.signature.0, &request.0)
             .map_err(|error| WireError::new(Code::Auth, error.to_string()))?;
-        // Its document shows that the certificate is ours; whoever has its key has proved it.
-        if self.stored_certificate(&peer.serial.to_string()).as_ref() != Some(&proof.certificate.0) {
+        // Its document shows that the certificate is ours, or a signature of ours that it is one of those that an earlier
+        // leader has issued; whoever has its key has proved it.
+        let stored = self.stored_certificate(&peer.serial.to_string());
+        if stored.as_ref() != Some(&proof.certificate.0) && !self.is_inherited(&peer, &proof.certificate.0) {
             return Err(WireError::new(Code::Auth, "the expired certificate is not known here: join with a new token"));
         }
         self.tokens.settle(source);
@@ -272,13 +284,18 @@ impl CertificateAuthority {
                 && peer.id.trust_domain == seat.id().trust_domain
                 && matches!(&peer.id.subject, Subject::Agent { area: shown, .. } if shown == seat.area_name() || shown == area)
         });
-        let Some(area) = area else {
+        // Or he has taken the seat of a leader who is gone, and shows it by that authority's key and certificate.
+        let request = read_request(request)?;
+        let own = peer.id.area().filter(|own| *own != seat.area_name() && peer.unit == "leader");
+        let successor = own.filter(|own| self.is_successor(own, &request.key_hash()));
+        let is_successor = successor.is_some();
+        let Some(area) = successor.map(str::to_owned).or(area) else {
             return Err(forbidden(format!(
                 "{} was not admitted as the leader of an area: make a token with `--role leader`",
                 peer.id
             )));
         };
-        if self.register.valid_of_device(&device, self.now()).is_empty() {
+        if !is_successor && self.register.valid_of_device(&device, self.now()).is_empty() {
             return Err(is_revoked(&peer.serial));
         }
         if seat.roots.is_empty() {
@@ -286,9 +303,10 @@ impl CertificateAuthority {
                 "the key of the root is not on this machine, so no area can be certified here".to_owned(),
             ));
         }
-        self.check_led(&area, &device).map_err(forbidden)?;
+        if !is_successor {
+            self.check_led(&area, &device).map_err(forbidden)?;
+        }
         let id = SpiffeId { trust_domain: seat.id().trust_domain.clone(), subject: Subject::Area { area } };
-        let request = read_request(request)?;
         if let Some(name) = request.names().iter().find(|name| **name != id.to_string()) {
             return Err(forbidden(format!("the certificate request names `{}`, expected {id}", shown(name))));
         }
@@ -350,7 +368,7 @@ impl CertificateAuthority {
                 tracing::warn!(token = shown(id), %source, "somebody showed a join token that is not known, or a wrong secret");
                 WireError::new(
                     Code::TokenInvalid,
-                    "there is no such join token, or its secret is wrong: copy the whole line, or ask for a new token",
+                    "there is no such join token, or its secret is wrong: copy the whole line, or ask for a new token; those that an earlier leader of the area has made count no longer",
                 )
             }
             Unusable::Wait(wait) => wait_for(&wait),

@@ -162,7 +162,7 @@ impl CertificateAuthority {
     /// Becomes the authority of an area whose root is elsewhere.
     pub(super) fn adopt(&mut self, adopt: AdoptArea, ctx: &mut Context<Self>) -> Result<AuthorityView, AuthorityError> {
         let AdoptArea { authority, device, trust } = adopt;
-        if self.seat.is_some() {
+        if self.seat.is_some() || self.kept.is_some() {
             return Err(AuthorityError::Exists);
         }
         check_device(&device).map_err(|error| AuthorityError::Refused(error.to_string()))?;

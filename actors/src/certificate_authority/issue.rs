@@ -177,6 +177,7 @@ impl CertificateAuthority {
             }
             self.tokens.release(&id, Some(used));
         }
+        self.has_news = true;
         if let Some((device, standing)) = standing {
             self.register.admit(&device, standing);
         }

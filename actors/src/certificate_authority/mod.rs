@@ -22,12 +22,14 @@ pub use actor::CertificateAuthority;
 pub use record::document_of_user;
 
 use crate::ca_client::TakeTrust;
+use crate::ports::{AreaNet, OpenLink};
 
 mod actor;
 mod answer;
 mod audit;
 mod change;
 mod foreign;
+mod heritage;
 mod issue;
 mod load;
 mod names;
@@ -36,6 +38,7 @@ mod register;
 mod revoke;
 mod seat;
 mod state;
+mod succession;
 mod sweep;
 mod token;
 mod tokens;
@@ -187,6 +190,37 @@ pub struct Revoke {
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct HearRevoked(pub Vec<Serial>);
+
+/// Takes the seat of the area's authority, whose keys the leader before has handed over; nothing happens where it is taken
+/// already. With what this agent believes. Sent by who cares for this agent's certificate, when the agent leads its area.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<AuthorityView, AuthorityError>")]
+pub struct TakeSeat(pub AuthorityTrust);
+
+/// Leaves that seat: another agent leads the area. The keys are kept; nothing happens where there is no authority here.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "Result<(), AuthorityError>")]
+pub struct LeaveSeat;
+
+/// What this agent believes has changed. If a list of its own authority with a higher number is in it, another agent has signed
+/// that: what it revokes is taken over, and a list with a higher number signed.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct HearOwnList(pub AuthorityTrust);
+
+/// Hands the keys of the area's authority to a member that is to be a backup, never those of the root. Answered when it keeps
+/// them. To be sent for each backup when it is appointed, and when a link to it has opened anew; over that link the authority
+/// tells it of later certificates and revocations by itself.
+#[derive(Clone, Message)]
+#[rtype(result = "Result<(), AuthorityError>")]
+pub struct HandAuthority {
+    /// The link to it, as [`crate::ports::LinkService::opened`] has told of it.
+    pub to: OpenLink,
+    /// The term of leadership.
+    pub term: u64,
+    /// The way.
+    pub net: Arc<dyn AreaNet>,
+}
 
 /// What to revoke.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -94,6 +94,16 @@ impl Register {
         self.entries.len()
     }
 
+    /// All that are remembered, in no order.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&Serial, &Entry)> {
+        self.entries.iter()
+    }
+
+    /// All devices by name, and what they were admitted as.
+    pub(super) fn admitted(&self) -> impl Iterator<Item = (&str, Option<&Standing>)> {
+        self.devices.iter().map(|(name, device)| (&**name, device.standing.as_ref()))
+    }
+
     /// Remembers what a device was admitted as, unless something newer is known.
     pub(super) fn admit(&mut self, device: &str, standing: Standing) {
         let Some(known) = self.devices.get_mut(device) else { return };

@@ -42,6 +42,7 @@ impl CertificateAuthority {
         }
         for serial in &serials {
             self.register.set_revoked(serial, Some(now));
+            self.note_heritage(serial, Some(now));
         }
         Ok(serials)
     }
@@ -203,6 +204,7 @@ impl CertificateAuthority {
     pub(super) fn restore(&mut self, failed: &[(Serial, StoreError)]) -> Result<(), AuthorityError> {
         for (serial, _) in failed {
             self.register.set_revoked(serial, None);
+            self.note_heritage(serial, None);
         }
         match failed.first() {
             None => Ok(()),

@@ -9,8 +9,9 @@ use mf2c_domain::time::Timestamp;
 use mf2c_fabric::wire::{AuthorityTrust, Bytes};
 use mf2c_pki::area::{Authority, AuthorityFiles, PeerIdentity, Rank, Serial, certificate_pem};
 
+use super::heritage::Heritage;
 use super::register::{Issuer, Register};
-use super::state::State;
+use super::state::{Base64, State};
 use super::{AuthorityError, AuthoritySettings, AuthorityView};
 use crate::ports::World;
 
@@ -33,6 +34,46 @@ impl Seat {
     /// A new one, whose files are not yet written.
     pub(super) fn new(files: AuthorityFiles, area: Authority, roots: Vec<Authority>, state: State) -> Self {
         Self { files, area, roots, away: Vec::new(), state, lists: Vec::new(), listed: None }
+    }
+
+    /// One with the keys that a leader has handed over. Where the root is here too, it stays.
+    pub(super) fn successor(files: &AuthorityFiles, area: Authority, state: State, before: Option<Self>) -> Self {
+        let mut seat = Self::new(files.clone(), area, Vec::new(), state);
+        if let Some(before) = before.filter(|before| before.state.root.is_some()) {
+            let State { root, changing_since, domains, .. } = before.state;
+            seat.state = State { root, changing_since, domains, ..seat.state };
+            (seat.roots, seat.away) = (before.roots, before.away);
+        }
+        seat
+    }
+
+    /// What a successor needs besides the keys. It learns nothing of a root's key; lists above `most` bytes it asks for.
+    pub(super) fn state_for_successor(&self, term: u64, heritage: Heritage, most: usize) -> State {
+        let mut left = most;
+        let own = self.lists.iter().skip(1).cloned().map(Base64);
+        let lists = own.chain(self.state.upper_lists.iter().cloned());
+        let upper_lists = lists.filter(|list| {
+            let fits = list.0.len() <= left;
+            left -= if fits { list.0.len() } else { 0 };
+            fits
+        });
+        State {
+            sequence: self.state.sequence,
+            list_number: self.state.list_number,
+            upper_roots: self.root_certificates().into_iter().map(Base64).collect(),
+            upper_lists: upper_lists.collect(),
+            kept: true,
+            term,
+            heritage,
+            ..State::default()
+        }
+    }
+
+    /// Another state from now on.
+    pub(super) fn adopt_state(&mut self, next: State) -> Result<(), AuthorityError> {
+        self.files.save_state(&next.write())?;
+        self.state = next;
+        Ok(())
     }
 
     /// The one whose files are there, if they are. A change that a crash has interrupted is undone or completed.
@@ -203,6 +244,7 @@ impl Seat {
             lists.push(root.revocation_list(number, &register.revoked(Issuer::Root, now), now, end).map_err(failed)?);
         }
         self.state.list_number = number;
+        self.state.heritage.forget_ended(now);
         self.save_state()?;
         self.lists = lists;
         self.listed = Some(world.clock.elapsed());

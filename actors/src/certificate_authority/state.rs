@@ -8,6 +8,7 @@ use mf2c_pki::area::Trust;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::AuthorityError;
+use super::heritage::Heritage;
 
 /// See the module.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +35,15 @@ pub(super) struct State {
     /// The lists of the authorities above, where there are any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) upper_lists: Vec<Base64>,
+    /// Whether the keys are only kept here, for another agent that leads the area.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) kept: bool,
+    /// The term of leadership in which the keys were handed over last.
+    #[serde(default)]
+    pub(super) term: u64,
+    /// What earlier leaders have left.
+    #[serde(default, skip_serializing_if = "Heritage::is_empty")]
+    pub(super) heritage: Heritage,
 }
 
 impl State {
@@ -43,6 +53,11 @@ impl State {
 
     pub(super) fn write(&self) -> Vec<u8> {
         serde_json::to_vec_pretty(self).unwrap_or_default()
+    }
+
+    /// The same without line breaks, for a successor.
+    pub(super) fn to_wire(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default()
     }
 
     /// The same below these roots. Of the lists, those of the roots count: the others are for who is in those areas.

@@ -1,5 +1,23 @@
 //! `Replicator`: carries changes from child to leader to cloud and to backups. It gives the state machines of
 //! `mf2c_fabric::replication` their links, their store and their time.
+//!
+//! Who owes what to whom follows from how the agent stands ([`crate::leadership::Standings`]): a child its own changes to the
+//! leader, a leader everything to its backups and to the agent above. Nothing of it is kept here that the store does not hold:
+//! after a restart all goes on from there.
+
+mod actor;
+mod answer;
+mod bindings;
+mod counters;
+mod digests;
+mod drive;
+mod history;
+mod judge;
+mod links;
+mod merge;
+mod notes;
+mod propose;
+mod waiting;
 
 use actix::prelude::*;
 use mf2c_domain::id::ResourceId;
@@ -10,6 +28,8 @@ use serde_json::{Map, Value};
 
 pub use crate::leadership::{LinkClosed, LinkOpened};
 use crate::ports::OpenLink;
+pub use actor::{Replicator, ReplicatorParts, ReplicatorSettings};
+pub use counters::ReplicatorCounters;
 
 /// A peer says something on a stream.
 #[derive(Debug, Message)]

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so by panicking")]
 
 mod area;
+mod leadership;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;

@@ -16,3 +16,4 @@ mod revoking;
 mod room;
 mod roots;
 mod speed;
+mod succession;

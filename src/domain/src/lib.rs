@@ -14,6 +14,7 @@ pub mod legacy;
 pub mod nearest;
 pub mod path;
 pub mod people;
+pub mod quantity;
 pub mod query;
 pub mod resource;
 pub mod scalar;

@@ -9,11 +9,12 @@
 mod address;
 mod area;
 mod check;
+mod discovery;
 mod error;
 mod flocker;
+mod fog;
 mod keys;
 mod legacy;
-mod quantity;
 mod settings;
 mod show;
 mod sources;
@@ -25,20 +26,23 @@ mod words;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use mf2c_domain::quantity;
 use toml::Value;
 
 pub use address::{AddressError, ListenAddress};
 pub use area::{Link, Pki};
 pub(crate) use check::is_host;
+pub use discovery::Discovery;
 pub use error::{ConfigError, Origin, Problem};
+pub use fog::FogArea;
 pub use keys::environment_name;
 pub use legacy::Legacy;
 pub use quantity::{HumanDuration, HumanSize, QuantityError};
 pub use settings::{Api, Auth, Config, Device, Limits, Log, Sensor, Store, Tls};
 pub use sources::Overrides;
 pub use words::{
-    AccessLog, AgentType, AuthHeader, CauGeneration, KeyLabel, LogFormat, MailSecurity, MetricsReaders, Role,
-    UnknownWord,
+    AccessLog, AgentType, AuthHeader, CauGeneration, Election, KeyLabel, LogFormat, MailSecurity, MetricsReaders,
+    Offer, Profile, Role, UnknownWord, Urgency,
 };
 
 use keys::Keys;

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::address::{ListenAddress, empty_is_none};
 use super::area::{Link, Pki};
+use super::discovery::Discovery;
 use super::flocker::Flocker;
+use super::fog::FogArea;
 use super::legacy::Legacy;
 use super::quantity::{HumanDuration, HumanSize};
 use super::words::{AccessLog, AgentType, AuthHeader, LogFormat, MailSecurity, MetricsReaders, Role};
@@ -45,6 +47,10 @@ pub struct Config {
     pub link: Link,
     /// Certificates of the area.
     pub pki: Pki,
+    /// Who leads the area, and who counts as lost.
+    pub area: FogArea,
+    /// How agents nearby are found.
+    pub discovery: Discovery,
     /// The control API of Flocker.
     pub flocker: Flocker,
     /// The doors of the original.

@@ -85,6 +85,30 @@ words! {
 }
 
 words! {
+    /// How quickly the loss of a leader is noticed.
+    Profile {
+        /// Within 3 s: for agents of one local network.
+        #[default]
+        Lan = "lan",
+        /// Within 1 s: for a quiet local network.
+        Fast = "fast",
+        /// Within 15 s: for agents far apart.
+        Wan = "wan",
+    }
+}
+
+words! {
+    /// What happens where nobody leads and no backup is left.
+    Election {
+        /// Somebody chooses with `mf2c area lead`.
+        #[default]
+        Manual = "manual",
+        /// The agents that are left choose among themselves.
+        Automatic = "automatic",
+    }
+}
+
+words! {
     /// Who may act as somebody else by the header `slipstream-authn-info`.
     AuthHeader {
         /// Nobody: the header is ignored.
@@ -164,6 +188,44 @@ words! {
         Original = "original",
         /// `PUBLIC KEY`, as RFC 7468 has it.
         Standard = "standard",
+    }
+}
+
+words! {
+    /// What a leader says in its beacons that it offers.
+    Offer {
+        /// Much room on disks.
+        #[default]
+        HighStorage = "high-storage",
+        /// Some room on disks.
+        MediumStorage = "medium-storage",
+        /// Little room on disks.
+        LowStorage = "low-storage",
+        /// A fast network.
+        HighBandwidth = "high-bandwidth",
+        /// A network.
+        MediumBandwidth = "medium-bandwidth",
+        /// A slow network.
+        LowBandwidth = "low-bandwidth",
+        /// Fast processors.
+        HighProcessing = "high-processing",
+        /// Processors.
+        MediumProcessing = "medium-processing",
+        /// Slow processors.
+        LowProcessing = "low-processing",
+    }
+}
+
+words! {
+    /// How much a leader says that it wants others to come.
+    Urgency {
+        /// Much: it has much room left.
+        High = "high",
+        /// Some.
+        #[default]
+        Medium = "medium",
+        /// Little: it is loaded.
+        Low = "low",
     }
 }
 

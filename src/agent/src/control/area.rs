@@ -1,7 +1,7 @@
 //! Carries out what commands about areas want, by asking the actors.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use actix::dev::ToEnvelope;
@@ -11,6 +11,7 @@ use mf2c_actors::certificate_authority::{
     AuthorityError, AuthorityView, CreateToken, InitAuthority, RevocationList, Revoke, RevokeTarget, Rotate,
     ShowAuthority,
 };
+use mf2c_actors::discovery::Sightings;
 use mf2c_actors::ports::LinkError;
 use mf2c_actors::resource_store::{DeleteResource, ResourceStore};
 use mf2c_domain::area::role::MemberRole;
@@ -23,6 +24,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::exit;
+use super::fog::FogDoors;
 use super::wire::{Answer, NewToken, Refusal, Request};
 use crate::config::{Config, Role};
 
@@ -50,6 +52,8 @@ pub struct AreaDoors {
     advertise: String,
     role: MemberRole,
     bound: Bound,
+    near: Arc<OnceLock<Recipient<Sightings>>>,
+    fog: FogDoors,
 }
 
 /// What the area's actors work beside.
@@ -60,6 +64,8 @@ pub struct AreaParts {
     pub store: Arc<Store>,
     /// Where links of others are taken.
     pub bound: Bound,
+    /// Who leads, and how far replicas are.
+    pub fog: FogDoors,
 }
 
 impl AreaDoors {
@@ -95,7 +101,15 @@ impl AreaDoors {
             advertise: config.link.advertise.clone(),
             role: if config.role == Role::Leader { MemberRole::Leader } else { MemberRole::Agent },
             bound: parts.bound,
+            near: Arc::default(),
+            fog: parts.fog,
         }
+    }
+
+    /// Who tells which agents are near, once he is there.
+    pub(crate) fn ask_of_nearby(&self, sightings: Recipient<Sightings>) {
+        // It is set once, at the start.
+        let _ = self.near.set(sightings);
     }
 
     /// What this agent is a member of.
@@ -140,6 +154,10 @@ impl AreaDoors {
                 Err(AuthorityError::None) => self.shown(None).await,
                 Err(error) => Err(of_authority(&error)),
             },
+            Request::ShowNear => match self.near.get() {
+                Some(near) => value(&ask(near, Sightings).await?),
+                None => Err(Refusal::new(exit::FAILED, "the agent is starting: ask again in a moment")),
+            },
             Request::Revoke { serial, device, user, reason } => {
                 let target = match (serial, device, user) {
                     (Some(serial), None, None) => RevokeTarget::Serial(serial),
@@ -170,6 +188,9 @@ impl AreaDoors {
             Request::CreateToken(new) => self.create(new).await,
             Request::ListTokens => self.tokens(),
             Request::DeleteToken { id } => self.delete(&id).await,
+            Request::ShowAgents => self.fog.show().await,
+            Request::ChangeRole { device, role } => self.fog.change(device, &role).await,
+            Request::ForgetAgent { device } => self.fog.forget(&device).await,
             Request::Join { token, role } => {
                 let token = token.parse().map_err(|error| Refusal::new(exit::USAGE, format!("{error}")))?;
                 let view = self.join(token, role).await?;
@@ -300,7 +321,7 @@ impl AreaDoors {
 }
 
 /// Asks an actor, and waits for it no longer than commands do.
-async fn ask<M>(actor: &Recipient<M>, message: M) -> Result<M::Result, Refusal>
+pub(super) async fn ask<M>(actor: &Recipient<M>, message: M) -> Result<M::Result, Refusal>
 where
     M: Message + Send,
     M::Result: Send,

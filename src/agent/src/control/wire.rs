@@ -36,6 +36,8 @@ pub(crate) enum Request {
     },
     /// `mf2c ca show`
     ShowArea,
+    /// `mf2c discover`
+    ShowNear,
     /// `mf2c ca revoke`; one of the three.
     Revoke {
         /// A serial number.
@@ -62,6 +64,20 @@ pub(crate) enum Request {
     DeleteToken {
         /// Its id, without the type.
         id: String,
+    },
+    /// `mf2c area`
+    ShowAgents,
+    /// `mf2c area lead` and `mf2c area backup`
+    ChangeRole {
+        /// Whose: a device, or its beginning.
+        device: String,
+        /// `leader` or `backup`.
+        role: String,
+    },
+    /// `mf2c area forget`
+    ForgetAgent {
+        /// A device, or its beginning.
+        device: String,
     },
     /// `mf2c join`
     Join {

@@ -211,6 +211,11 @@ impl Trust {
         self.lists.values().flat_map(|list| &list.serials)
     }
 
+    /// The serial numbers in the list of one issuer, by its key identifier.
+    pub fn revoked_by(&self, issuer: &str) -> impl Iterator<Item = &Serial> {
+        self.lists.get(issuer).into_iter().flat_map(|list| &list.serials)
+    }
+
     /// Reads a list and compares it with the one that is known.
     fn read_list(&self, der: &[u8]) -> Result<(String, List), ListError> {
         let (issuer, list) = List::read(der, self.signers.iter())?;

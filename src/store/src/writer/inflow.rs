@@ -132,12 +132,13 @@ impl Stage<'_> {
 
     /// Takes a change over; true if it does not fit.
     fn count(&mut self, flow: &mut Flow, change: Incoming, logged: bool) -> Result<bool, StoreError> {
-        flow.time = flow.time.max(change.time);
+        let time = change.time;
         match self.take_in(&flow.life, change, logged)? {
             Took::Changed => flow.applied.changed += 1,
             Took::Skipped => flow.applied.skipped += 1,
             Took::Misfit => return Ok(true),
         }
+        flow.time = flow.time.max(time);
         Ok(false)
     }
 
@@ -162,12 +163,14 @@ impl Stage<'_> {
         let incarnation = flow.life.incarnation;
         let here =
             flow.known.reached.filter(|reached| reached.incarnation == incarnation).map(|reached| reached.sequence);
-        if here.is_some_and(|here| at < here) {
+        let matches = |partial: &Partial| partial.incarnation == incarnation && partial.at == at;
+        let ended = here == Some(at) && after_key.is_some() && !flow.known.partial.as_ref().is_some_and(matches);
+        if ended || here.is_some_and(|here| at < here) {
             // What came later is here already; an old snapshot must not bring back what was deleted since.
             flow.applied.skipped = changes.len();
             return Ok(());
         }
-        let before = flow.known.partial.take().filter(|partial| partial.incarnation == incarnation && partial.at == at);
+        let before = flow.known.partial.take().filter(matches);
         if let Some(after) = &after_key
             && before.as_ref().is_none_or(|partial| partial.key < *after)
         {
@@ -262,15 +265,6 @@ impl Stage<'_> {
         self.remove(old.id.clone(), Some(old), last, logged);
     }
 
-    /// Removes the copy of one document of another origin.
-    pub(super) fn drop_copy(&mut self, id: &ResourceId) -> Result<(), StoreError> {
-        let missing = || StoreError::NotFound { id: id.to_string() };
-        let old = self.current(id).ok_or_else(missing)?;
-        let life = old.source.life.clone().ok_or_else(missing)?;
-        self.drop_replica(&life, old);
-        Ok(())
-    }
-
     /// Removes all documents of an origin; how many there were.
     pub(super) fn forget(&mut self, origin: &NodeId) -> usize {
         let ids = self.ids(origin, None, None);
@@ -295,6 +289,14 @@ impl Stage<'_> {
         let staged = self.touched.keys().filter(|id| inside(id)).cloned();
         let is_of = |id: &ResourceId| self.current(id).is_some_and(|found| found.origin() == Some(*origin));
         stored.chain(staged).filter(is_of).collect()
+    }
+
+    /// Stages the removal of one replica. Whether there was one.
+    pub(super) fn let_replica_go(&mut self, id: &ResourceId) -> bool {
+        let old = self.current(id).and_then(|old| Some((old.source.life.clone()?, old)));
+        let Some((life, old)) = old else { return false };
+        self.drop_replica(&life, old);
+        true
     }
 
     /// Stages what this agent observes of another's document.

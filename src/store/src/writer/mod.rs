@@ -26,7 +26,7 @@ use crate::identity::random_incarnation;
 use crate::load::Loaded;
 use crate::origins::{self, Known, Origins, Reached};
 use crate::record::NodeId;
-use crate::replica::{Applied, Inflow};
+use crate::replica::{Applied, Incoming, Inflow};
 use crate::store::{Counters, StoreOptions};
 use crate::{cursors, state};
 use heal::Failed;
@@ -89,6 +89,16 @@ pub enum Done {
 }
 
 impl Work {
+    /// About how many bytes of documents it brings.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Command(Command::Add(new)) => new.tail.len(),
+            Self::Inflow(flow) => flow.changes.iter().map(Incoming::size).sum(),
+            Self::Command(_) | Self::Observe { .. } => 0,
+        }
+    }
+
     fn refused(&self, error: StoreError) -> Done {
         match self {
             Self::Command(_) => Done::Written(Err(error)),
@@ -199,14 +209,16 @@ impl Writer {
         done
     }
 
-    /// Removes the copy of another agent's document. It is logged with the sequence 0 and does not travel.
+    /// Removes one replica, which its origin may still have: it is out of date. It does not travel.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], and the failures of the engine.
+    /// [`StoreError::NotFound`] if there is no such replica, and the failures of the engine.
     pub fn let_go(&mut self, id: &ResourceId) -> Result<(), StoreError> {
         self.ready()?;
         let mut stage = Stage::new(self);
-        stage.drop_copy(id)?;
+        if !stage.let_replica_go(id) {
+            return Err(StoreError::NotFound { id: id.to_string() });
+        }
         let staged = stage.finish();
         self.commit(staged).map_err(|error| self.fail(error))
     }

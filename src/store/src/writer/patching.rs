@@ -113,8 +113,12 @@ impl Stage<'_> {
 
     /// A change that a snapshot has brought before its turn: those who follow this store's log get it in its turn.
     fn log_again(&mut self, life: &Arc<Life>, old: &Arc<Document>, time: HybridTime) -> Result<(), StoreError> {
-        let (id, acl, source) = (old.id.clone(), Arc::clone(&old.acl), old.source.clone());
-        let body = self.json(old)?.into_owned();
+        let (id, acl, mut source) = (old.id.clone(), Arc::clone(&old.acl), old.source.clone());
+        let mut body = self.json(old)?.into_owned();
+        // What was observed here meanwhile goes to nobody.
+        if let Some(theirs) = source.theirs.take() {
+            body = top_level::as_at_origin(&id, &body, &theirs).unwrap_or(body);
+        }
         let logged = Logged { life: Some(Arc::clone(life)), sequence: source.sequence, time, differs: None };
         self.push(Revision { id, old: Some(Arc::clone(old)), acl, body, source, logged });
         Ok(())

@@ -85,3 +85,11 @@ impl Source {
         mixed ^ (mixed >> 31)
     }
 }
+
+impl Source {
+    /// Whether it offers this origin.
+    #[must_use]
+    pub fn offers(&self, origin: &Origin) -> bool {
+        self.index.contains_key(origin)
+    }
+}

@@ -494,12 +494,16 @@ impl Source {
 
     fn time(&mut self, now: Duration, effects: &mut Vec<Effect>) {
         let patience = self.bounds.patience;
-        let stalled = !self.unacked.is_empty() && now >= self.progress_at + patience;
-        let unanswered = self.offered_at.is_some_and(|at| now >= at + patience);
-        if stalled || unanswered || self.held_until.is_some_and(|until| now >= until) {
+        if !self.unacked.is_empty() && now >= self.progress_at + patience {
             let text = format!("nothing was acknowledged for {} s: come back and go on from there", patience.as_secs());
             effects.push(Effect::Close(WireError::new(Code::Busy, text)));
             self.forget();
+        } else if self.offered_at.is_some_and(|at| now >= at + patience)
+            || self.held_until.is_some_and(|until| now >= until)
+        {
+            // The link serves others too: it is offered anew.
+            self.forget();
+            effects.push(Effect::Reconsider);
         }
     }
 }

@@ -1,0 +1,326 @@
+//! Links: what is owed over which, what their peers are, and what waits to be sent.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
+
+use actix::prelude::*;
+use mf2c_domain::time::HybridTime;
+use mf2c_fabric::replication::Bounds;
+use mf2c_fabric::replication::sink::{Event as SinkEvent, Sink};
+use mf2c_fabric::replication::source::{Event as SourceEvent, Owed, Source};
+use mf2c_fabric::wire::Notice;
+
+use super::actor::Replicator;
+use super::counters::add;
+use super::history::point;
+use super::judge::{Due, Relation, device_of};
+use super::{Flow, Flows, HeardStream, LinkClosed, LinkOpened};
+use crate::ports::OpenLink;
+
+/// Starts of a process that are remembered of each device.
+const BOOTS: usize = 4;
+/// Devices of which starts are remembered.
+const DEVICES: usize = 65_536;
+
+/// What belongs to a link.
+pub(super) struct Ends {
+    pub(super) link: OpenLink,
+    pub(super) source: Option<Source>,
+    pub(super) sink: Sink,
+    pub(super) relation: Relation,
+    pub(super) due: Due,
+    /// What the link did not take yet. No more is made while something waits here, but for what was made already.
+    pub(super) unsent: VecDeque<Notice>,
+    /// Documents repaired here.
+    pub(super) repaired: u64,
+    /// Whether a clock was found to be wrong.
+    pub(super) skewed: bool,
+}
+
+impl Replicator {
+    /// Looks how the agent stands, and begins and ends streams accordingly.
+    pub(super) fn stand(&mut self, ctx: &mut Context<Self>) {
+        self.standing = self.standings.borrow_and_update().clone();
+        let numbers: Vec<u64> = self.links.keys().copied().collect();
+        for number in numbers {
+            let Some(ends) = self.links.get_mut(&number) else { continue };
+            let relation = Relation::of(&ends.link, &self.standing);
+            if std::mem::replace(&mut ends.relation, relation) != relation {
+                self.sink_step(number, SinkEvent::Rejudge, ctx);
+            }
+            self.owe(number, false, ctx);
+        }
+    }
+
+    /// Tells the source of a link what it owes now. Of several links to one peer the first one counts.
+    pub(super) fn owe(&mut self, number: u64, anew: bool, ctx: &mut Context<Self>) {
+        let Some(ends) = self.links.get(&number) else { return };
+        let peer = &ends.link.peer.id;
+        let first = self.links.values().find(|other| other.link.peer.id == *peer);
+        let due = match first {
+            Some(first) if first.link.number == number => Due::of(&ends.link, &self.standing),
+            _ => Due::Nothing,
+        };
+        if due == Due::Nothing && ends.source.is_none() {
+            return;
+        }
+        let theirs = ends.link.hello.origin.0.clone();
+        let max_frame = ends.link.hello.max_frame;
+        // Read before the position, so that everything in it is behind the position in the log.
+        let owed = self.owed(due, &theirs);
+        let position = *self.feed.borrow();
+        let bounds = Bounds { max_frame, ..self.settings.bounds };
+        let begun = self.links.get(&number).is_some_and(|ends| ends.source.is_some());
+        if !begun {
+            let mut seed = [0; 8];
+            self.world.entropy.fill(&mut seed);
+            let source = Source::new(bounds, self.boot, u64::from_le_bytes(seed), position);
+            if let Some(ends) = self.links.get_mut(&number) {
+                ends.source = Some(source);
+            }
+        }
+        if let Some(ends) = self.links.get_mut(&number) {
+            ends.due = due;
+        }
+        self.source_step(number, SourceEvent::Committed(position), ctx);
+        let event = if anew { SourceEvent::OweAnew(owed) } else { SourceEvent::Owe(owed) };
+        self.source_step(number, event, ctx);
+        if due == Due::Nothing
+            && let Some(ends) = self.links.get_mut(&number)
+        {
+            ends.source = None;
+        }
+    }
+
+    fn owed(&mut self, due: Due, theirs: &[u8]) -> Vec<Owed> {
+        let own = self.own;
+        let device = self.standing.own.as_ref().and_then(|id| match &id.subject {
+            mf2c_domain::area::spiffe::Subject::Agent { device, .. } => Some(device.clone()),
+            _ => None,
+        });
+        let ours = || {
+            let at = self.store.progress_of(&own).map(point).unwrap_or_default();
+            let incarnation = self.store.identity().incarnation;
+            Owed {
+                origin: own,
+                at: mf2c_fabric::replication::Point { incarnation, ..at },
+                device: device.clone().unwrap_or_default(),
+            }
+        };
+        match due {
+            Due::Nothing => vec![],
+            Due::Own => vec![ours()],
+            Due::All => {
+                let mut owed = vec![ours()];
+                for progress in self.store.progress() {
+                    if progress.origin != own && progress.origin != *theirs {
+                        let device = self.bindings.owner_of(&progress.origin).unwrap_or_default();
+                        owed.push(Owed { origin: progress.origin, at: point(progress), device });
+                    }
+                }
+                owed
+            }
+        }
+    }
+
+    /// Owes again to everybody: an origin came in that was not offered yet, or the store began a new life.
+    pub(super) fn owe_all(&mut self, anew: bool, ctx: &mut Context<Self>) {
+        for number in self.sources() {
+            self.owe(number, anew, ctx);
+        }
+    }
+
+    /// Queues a notice, and sends what the link takes.
+    pub(super) fn say(&mut self, number: u64, notice: Notice, ctx: &mut Context<Self>) {
+        if let Some(ends) = self.links.get_mut(&number) {
+            ends.unsent.push_back(notice);
+            self.flush(number, ctx);
+        }
+    }
+
+    pub(super) fn flush(&mut self, number: u64, ctx: &mut Context<Self>) {
+        use crate::ports::SendError;
+        use mf2c_fabric::wire::{Code, WireError};
+        while let Some(ends) = self.links.get_mut(&number)
+            && let Some(notice) = ends.unsent.front()
+        {
+            match self.net.send(number, notice) {
+                Ok(()) => drop(ends.unsent.pop_front()),
+                Err(SendError::Full) => {
+                    let at = self.now() + Duration::from_millis(5);
+                    return self.wake_at(at, ctx);
+                }
+                Err(SendError::Gone) => ends.unsent.clear(),
+                Err(SendError::TooLarge(bytes)) => {
+                    tracing::error!(
+                        bytes,
+                        "a word of a stream does not fit into a frame of the peer; the link is closed"
+                    );
+                    ends.unsent.clear();
+                    self.net.close(number, WireError::new(Code::Internal, "a word that fits into no frame"));
+                }
+            }
+        }
+    }
+
+    /// Whether this device was seen to start so before the last time: then there are two of it, in turn.
+    fn is_clone(&mut self, link: &OpenLink) -> bool {
+        let boot = link.hello.boot;
+        if boot == 0 || self.boots.len() >= DEVICES {
+            return false;
+        }
+        let at_once = self.links.values().any(|other| {
+            other.link.peer.id == link.peer.id && other.link.hello.boot != boot && other.link.hello.boot != 0
+        });
+        let known = self.boots.entry(device_of(link).to_owned()).or_default();
+        let alternates = known.contains(&boot) && known.last() != Some(&boot);
+        known.retain(|other| *other != boot);
+        known.push(boot);
+        if known.len() > BOOTS {
+            known.remove(0);
+        }
+        // A link of a process that has just died may be open a little longer: once is no proof.
+        alternates || at_once && known.len() > 2
+    }
+
+    fn open(&mut self, link: OpenLink, ctx: &mut Context<Self>) {
+        if self.is_clone(&link) {
+            tracing::error!(peer = %link.peer.id, "two agents run under one identity: stop one, and give it an identity of its own");
+            add(&self.counters.clones, 1);
+            self.note_clone(&link, ctx);
+        }
+        let number = link.number;
+        let bounds = Bounds { max_frame: link.hello.max_frame, ..self.settings.bounds };
+        let ends = Ends {
+            relation: Relation::of(&link, &self.standing),
+            due: Due::Nothing,
+            link,
+            source: None,
+            sink: Sink::new(bounds),
+            unsent: VecDeque::new(),
+            repaired: 0,
+            skewed: false,
+        };
+        self.links.insert(number, ends);
+        self.owe(number, false, ctx);
+    }
+
+    fn close(&mut self, number: u64, ctx: &mut Context<Self>) {
+        let Some(ends) = self.links.remove(&number) else { return };
+        self.digests.closed(number);
+        // Another link to the same peer takes over.
+        let others: BTreeSet<u64> = self
+            .links
+            .iter()
+            .filter(|(_, other)| other.link.peer.id == ends.link.peer.id)
+            .map(|(number, _)| *number)
+            .collect();
+        for other in others {
+            self.owe(other, false, ctx);
+        }
+    }
+
+    pub(super) fn tick(&mut self, ctx: &mut Context<Self>) {
+        let now = self.now();
+        let numbers: Vec<u64> = self.links.keys().copied().collect();
+        for number in numbers {
+            self.flush(number, ctx);
+            let Some(ends) = self.links.get(&number) else { continue };
+            let due = |at: Option<Duration>| at.is_some_and(|at| now >= at);
+            let (source, sink) = (due(ends.source.as_ref().and_then(Source::wake)), due(ends.sink.wake()));
+            if source {
+                self.source_step(number, SourceEvent::Tick, ctx);
+            }
+            if sink {
+                self.sink_step(number, SinkEvent::Tick, ctx);
+            }
+        }
+        self.plan(ctx);
+    }
+
+    /// Plans the next alarm of all.
+    pub(super) fn plan(&mut self, ctx: &mut Context<Self>) {
+        let wakes =
+            self.links.values().flat_map(|ends| [ends.source.as_ref().and_then(Source::wake), ends.sink.wake()]);
+        if let Some(at) = wakes.flatten().min() {
+            self.wake_at(at, ctx);
+        }
+    }
+
+    fn flows(&self) -> Vec<Flow> {
+        let mut flows = Vec::new();
+        let now = self.world.clock.now().millis();
+        for ends in self.links.values() {
+            let peer = ends.link.peer.id.to_string();
+            if let Some(source) = &ends.source {
+                let (behind, oldest) = source.behind();
+                let since = oldest.map_or(0, |time| now.saturating_sub(HybridTime::from_bits(time).wall().millis()));
+                let traffic = source.traffic();
+                flows.push(Flow {
+                    peer: peer.clone(),
+                    outgoing: true,
+                    behind,
+                    behind_millis: since,
+                    changes: traffic.changes,
+                    bytes: traffic.bytes,
+                    repaired: 0,
+                    snapshot: source.is_in_snapshot(),
+                });
+            }
+            if ends.sink.origins().next().is_some() {
+                let behind = ends.sink.origins().map(|(origin, offered)| {
+                    let here = self.store.progress_of(&origin).map(point).unwrap_or_default();
+                    offered.sequence.saturating_sub(if here.incarnation == offered.incarnation {
+                        here.sequence
+                    } else {
+                        0
+                    })
+                });
+                let received = ends.sink.received();
+                flows.push(Flow {
+                    peer,
+                    outgoing: false,
+                    behind: behind.sum(),
+                    behind_millis: 0,
+                    changes: received.changes,
+                    bytes: received.bytes,
+                    repaired: ends.repaired,
+                    snapshot: ends.sink.is_in_snapshot(),
+                });
+            }
+        }
+        flows
+    }
+}
+
+impl Handler<LinkOpened> for Replicator {
+    type Result = ();
+
+    fn handle(&mut self, LinkOpened(link): LinkOpened, ctx: &mut Context<Self>) {
+        self.open(link, ctx);
+    }
+}
+
+impl Handler<LinkClosed> for Replicator {
+    type Result = ();
+
+    fn handle(&mut self, LinkClosed(number): LinkClosed, ctx: &mut Context<Self>) {
+        self.close(number, ctx);
+    }
+}
+
+impl Handler<HeardStream> for Replicator {
+    type Result = ();
+
+    fn handle(&mut self, HeardStream { link, message }: HeardStream, ctx: &mut Context<Self>) {
+        self.heard(link, message, ctx);
+    }
+}
+
+impl Handler<Flows> for Replicator {
+    type Result = MessageResult<Flows>;
+
+    fn handle(&mut self, Flows: Flows, _: &mut Context<Self>) -> Self::Result {
+        MessageResult(self.flows())
+    }
+}

@@ -1,0 +1,295 @@
+//! One whole agent: the real actors over the real store and the real links, given a simulated machine, disk, clock and network.
+
+use std::cell::RefCell;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use actix::prelude::*;
+use mf2c_actors::categoriser::{Categoriser, CategoriserSettings};
+use mf2c_actors::inventory::{Inventory, InventorySettings};
+use mf2c_actors::leadership::{Leadership, MembershipChanged, StoreMemory, Surroundings};
+use mf2c_actors::ports::{AreaNet, AuthorityTransport as _, LinkError, World};
+use mf2c_actors::replicator::{Replicator, ReplicatorCounters, ReplicatorParts, ReplicatorSettings};
+use mf2c_actors::resource_store::ResourceStore;
+use mf2c_actors::supervisor::{DeathNotice, Supervisor};
+use mf2c_domain::area::spiffe::SpiffeId;
+use mf2c_domain::area::standing::Standing;
+use mf2c_domain::time::Timestamp;
+use mf2c_machine::{Declared, Publisher};
+use mf2c_pki::area::{PeerIdentity, Serial};
+use mf2c_store::engine::MemoryEngine;
+use mf2c_store::{Store, StoreOptions};
+use mf2c_transport::link::{Connected, Connecting, Connector, LinkNet, LinkSettings};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use crate::fleet::Fleet;
+use crate::machine::MadeUpMachine;
+use crate::net::Network;
+use crate::peers::{Ears, Peers};
+use crate::scenario::Scenario;
+
+/// Writes that may wait for the store.
+const MAILBOX: usize = 1024;
+
+/// What all agents of a run share.
+pub struct Commons {
+    /// What is simulated.
+    pub scenario: Scenario,
+    /// Who is there.
+    pub fleet: Fleet,
+    /// The lines.
+    pub network: Network,
+    /// Which hosts would show a leader's certificate.
+    pub leaders: Mutex<Vec<bool>>,
+}
+
+/// What an agent keeps between two lives of its process.
+pub struct Belongings {
+    /// Its number.
+    pub host: usize,
+    /// What all share.
+    pub commons: Arc<Commons>,
+    /// Its time and chance.
+    pub world: World,
+    /// Its disk.
+    pub engine: Arc<MemoryEngine>,
+}
+
+/// A running agent, as others than agents see it.
+pub struct Running {
+    /// Its documents.
+    pub store: Arc<Store>,
+    /// Who writes them.
+    pub writer: Addr<ResourceStore>,
+    /// How it stands.
+    pub standings: watch::Receiver<Standing>,
+    /// Who says so.
+    pub leadership: Addr<Leadership>,
+    /// Who carries changes.
+    pub replicator: Addr<Replicator>,
+    /// What it has carried.
+    pub counters: Arc<ReplicatorCounters>,
+    /// Its links.
+    pub links: LinkNet,
+}
+
+/// Where a running agent is put, once it runs.
+pub type Slot = Rc<RefCell<Option<Running>>>;
+
+/// Calls other hosts over the simulated network.
+struct Caller {
+    host: usize,
+    commons: Arc<Commons>,
+}
+
+impl Connector for Caller {
+    fn connect(&self, address: &str, expected: &SpiffeId) -> Connecting {
+        let (host, commons, expected) = (self.host, Arc::clone(&self.commons), expected.clone());
+        let address = address.to_owned();
+        Box::pin(async move {
+            let unreachable = |reason: String| LinkError::Unreachable { address: address.clone(), reason };
+            let socket: SocketAddr = address.parse().map_err(|_| unreachable("no address".to_owned()))?;
+            let stream = commons.network.dial(host, socket).await.map_err(|error| unreachable(error.to_string()))?;
+            let peer = identity(&commons, stream.peer());
+            if peer.id != expected {
+                return Err(LinkError::Untrusted { address, reason: format!("it is {}", peer.id) });
+            }
+            Ok(Connected { stream: Box::new(stream), peer, address: socket })
+        })
+    }
+}
+
+/// Whom the certificate of a host would name now.
+pub fn identity(commons: &Commons, host: usize) -> Arc<PeerIdentity> {
+    let leads = commons.leaders.lock().get(host).copied().unwrap_or_default();
+    let far = Timestamp::from_millis(4_000_000_000_000);
+    Arc::new(PeerIdentity {
+        id: commons.fleet.id(host),
+        unit: if leads { "leader" } else { "agent" }.to_owned(),
+        serial: Serial::from_bytes(&(host as u64 + 1).to_be_bytes()),
+        issuer: "00".repeat(20),
+        authority: None,
+        not_before: Timestamp::default(),
+        not_after: far,
+        key: [0; 32],
+    })
+}
+
+/// Starts the agent in the present set of tasks, and puts it into its slot. The store must be readable.
+///
+/// # Errors
+/// What the store says.
+pub fn start(own: &Belongings, slot: &Slot) -> Result<(), mf2c_store::engine::EngineError> {
+    let (commons, world, host) = (&own.commons, &own.world, own.host);
+    let options = StoreOptions { name: format!("store of agent {host}").into(), log_entries: 4000, ..StoreOptions::default() };
+    let engine = Arc::clone(&own.engine);
+    let (store, writer) = Store::open(engine, options, Arc::clone(&world.clock), &*world.entropy)?;
+    let writer = ResourceStore::new(writer, MAILBOX).start();
+    let counters = Arc::<ReplicatorCounters>::default();
+    let (tell, standings) = watch::channel(Standing::default());
+    let links = LinkNet::with_connector(
+        world.clone(),
+        identity(commons, host),
+        link_settings(own, &store),
+        Arc::new(Caller { host, commons: Arc::clone(commons) }),
+    );
+    inventory(own, &store, &writer);
+    let area = &commons.scenario.area;
+    let leadership = Leadership::new(Surroundings {
+        settings: mf2c_actors::leadership::Settings {
+            heartbeat: area.heartbeat.get(),
+            election: area.election.get(),
+            ..mf2c_actors::leadership::Settings::default()
+        },
+        incarnation: store.identity().incarnation,
+        cloud: commons.fleet.cloud() == Some(host),
+        clock: Arc::clone(&world.clock),
+        net: Arc::new(links.clone()) as Arc<dyn AreaNet>,
+        memory: Arc::new(StoreMemory(Arc::clone(&store))),
+        keep: writer.clone().recipient(),
+        standings: tell,
+        authority: None,
+        below: None,
+        news: None,
+    })
+    .start();
+    let categoriser = categoriser(own, &store, &writer, &standings);
+    let replicator = Replicator::new(ReplicatorParts {
+        store: Arc::clone(&store),
+        writer: writer.clone(),
+        net: Arc::new(links.clone()) as Arc<dyn AreaNet>,
+        world: world.clone(),
+        standing: standings.clone(),
+        boot: 0,
+        settings: ReplicatorSettings::default(),
+        counters: Arc::clone(&counters),
+    })
+    .start();
+    let service =
+        Peers::new(Ears { leadership: leadership.clone(), replicator: replicator.clone(), categoriser });
+    links.serve(Arc::new(service));
+    actix::spawn(accept(Arc::clone(commons), host, links.clone()));
+    actix::spawn(follow_leader(links.clone(), standings.clone()));
+    actix::spawn(tell_membership(leadership.clone(), membership(&commons.fleet, host)));
+    *slot.borrow_mut() = Some(Running { store, writer, standings, leadership, replicator, counters, links });
+    Ok(())
+}
+
+fn link_settings(own: &Belongings, store: &Store) -> LinkSettings {
+    let (fleet, host) = (&own.commons.fleet, own.host);
+    let identity = store.identity();
+    let role = match fleet.cloud() == Some(host) {
+        true => "cloud",
+        false if fleet.first_leader_of(host) == host => "leader",
+        false => "agent",
+    };
+    LinkSettings {
+        incarnation: identity.incarnation,
+        origin: identity.node.to_vec(),
+        advertise: Some(fleet.address(host).to_string()),
+        ..LinkSettings::new(role)
+    }
+}
+
+/// Where the present worker of a supervisor is.
+pub type Slotted<W> = Arc<Mutex<Option<Addr<W>>>>;
+
+/// Stands in for a worker whose address others need: the supervisor keeps its own to itself.
+struct Stand;
+
+impl Actor for Stand {
+    type Context = Context<Self>;
+}
+
+/// A worker that is built anew when it fails.
+fn supervised<W: Actor<Context = Context<W>>>(
+    name: &'static str,
+    own: &Belongings,
+    build: impl Fn(DeathNotice) -> W + Send + 'static,
+) -> Slotted<W> {
+    let slot = Slotted::default();
+    let place = Arc::clone(&slot);
+    let build = move |notice| {
+        *place.lock() = Some(build(notice).start());
+        Stand
+    };
+    Supervisor::new(name, Arc::clone(&own.world.clock), Box::new(build)).start();
+    slot
+}
+
+fn inventory(own: &Belongings, store: &Arc<Store>, writer: &Addr<ResourceStore>) {
+    let (world, host, commons) = (own.world.clone(), own.host, Arc::clone(&own.commons));
+    let (store, writer) = (Arc::clone(store), writer.clone());
+    supervised("inventory", own, move |notice| {
+        let load = &commons.scenario.load;
+        let device = commons.fleet.device(host);
+        let settings = InventorySettings {
+            sample_every: load.sample.get(),
+            publisher: Publisher::new(load.publish.get(), mf2c_machine::DEFAULT_THRESHOLD_PERCENT),
+            declared: Declared { is_leader: commons.fleet.first_leader_of(host) == host, ..Declared::default() },
+            device_id: Box::new(move |_| device.clone()),
+        };
+        let address: IpAddr = commons.fleet.address(host).ip();
+        let machine = MadeUpMachine::new(host, address, Arc::clone(&world.clock), Arc::clone(&world.entropy));
+        Inventory::new(Box::new(machine), settings, Arc::clone(&store), writer.clone(), world.clone(), notice)
+    });
+}
+
+fn categoriser(
+    own: &Belongings,
+    store: &Arc<Store>,
+    writer: &Addr<ResourceStore>,
+    standings: &watch::Receiver<Standing>,
+) -> Slotted<Categoriser> {
+    let (world, store, writer, standings) = (own.world.clone(), Arc::clone(store), writer.clone(), standings.clone());
+    let declared_leader = own.commons.fleet.first_leader_of(own.host) == own.host;
+    supervised("categoriser", own, move |notice| {
+        let settings = CategoriserSettings { declared_leader, ..CategoriserSettings::default() };
+        Categoriser::new(settings, Arc::clone(&store), writer.clone(), standings.clone(), world.clone(), notice)
+    })
+}
+
+fn membership(fleet: &Fleet, host: usize) -> MembershipChanged {
+    let first = fleet.first_leader_of(host);
+    let above = if first == host { fleet.cloud().filter(|cloud| *cloud != host) } else { Some(first) };
+    MembershipChanged {
+        own: Some(fleet.id(host)),
+        admitted_by: above.map(|above| fleet.peer(above)),
+        has_authority: first == host,
+        address: Some(fleet.address(host).to_string()),
+    }
+}
+
+async fn tell_membership(leadership: Addr<Leadership>, membership: MembershipChanged) {
+    let _ = leadership.send(membership).await;
+}
+
+/// Lets callers in.
+async fn accept(commons: Arc<Commons>, host: usize, links: LinkNet) {
+    let mut listener = commons.network.listen(host, commons.fleet.address(host));
+    loop {
+        let (stream, from) = listener.accept().await;
+        let peer = identity(&commons, stream.peer());
+        links.admit(Box::new(stream), peer, from);
+    }
+}
+
+/// What the certificate's keeper does in a real agent: it keeps the link to whoever leads, or to the agent above.
+async fn follow_leader(links: LinkNet, mut standings: watch::Receiver<Standing>) {
+    let mut known = None;
+    loop {
+        let wanted = {
+            let standing = standings.borrow_and_update();
+            if standing.leads() { standing.upper.clone() } else { standing.leader.clone() }
+        };
+        if wanted != known {
+            links.lead_to(wanted.clone().map(|peer| (peer.address, peer.id)));
+            known = wanted;
+        }
+        if standings.changed().await.is_err() {
+            return;
+        }
+    }
+}
