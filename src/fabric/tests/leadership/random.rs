@@ -25,7 +25,7 @@ fn misfortune(world: &mut World, names: &[&str]) {
 }
 
 fn trial(seed: u64) {
-    let cloud = seed % 3 != 0;
+    let cloud = !seed.is_multiple_of(3);
     let mut world = settled(seed, cloud, &["B", "C1", "C2"]);
     let names = if cloud { &NAMES[..] } else { &NAMES[..4] };
     for _ in 0..40 {
