@@ -1,7 +1,7 @@
 //! The actor: speaks when it is time, keeps the table of who is near, and passes hints on.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use mf2c_domain::area::sighting::Sighting;
 use mf2c_domain::area::sightings;
 use mf2c_domain::area::spiffe::SpiffeId;
 use mf2c_domain::area::standing::{AreaRole, Standing};
-use mf2c_domain::time::HybridTime;
+use mf2c_domain::time::{HybridTime, Timestamp};
 use tokio::sync::watch;
 
 use super::ports::{HeardDatagram, HeardService};
@@ -20,6 +20,8 @@ use super::{CALM, DiscoverySettings, HeardWifi, Near, OwnBeacon, Sightings, Surr
 
 /// The longest time that a beacon may ask to be remembered.
 const LONGEST: Duration = Duration::from_secs(120);
+/// How long one holds that does not say.
+const UNTOLD: Duration = Duration::from_secs(4);
 /// How long a scan of Wi-Fi is remembered.
 const SCANNED: Duration = Duration::from_secs(120);
 /// The pause before a network that could not be opened is tried again.
@@ -290,11 +292,31 @@ impl Discovery {
         self.near.send_replace(Arc::new(self.list()));
     }
 
-    fn is_own(&self, said: &Beacon) -> bool {
+    fn is_own(&self, device: &str) -> bool {
         let standing = self.around.standing.borrow();
-        let own = standing.own.as_ref().and_then(|own| own.device());
-        said.device().is_some_and(|device| own.is_some_and(|own| own.eq_ignore_ascii_case(&device)))
+        standing.own.as_ref().and_then(|own| own.device()).is_some_and(|own| own.eq_ignore_ascii_case(device))
     }
+}
+
+/// What a datagram says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Read {
+    /// Who, and what he says.
+    pub sighting: Sighting,
+    /// Where it seems to come from.
+    pub source: IpAddr,
+    /// For how long it holds; nothing is a farewell.
+    pub holds: Duration,
+}
+
+/// Reads a datagram heard now; none where it is no beacon, or names nobody.
+#[must_use]
+pub fn read(heard: &HeardDatagram, now: Timestamp) -> Option<Read> {
+    let said = Beacon::from_datagram(&heard.bytes).ok()?;
+    let source = heard.source.ip().to_canonical();
+    let address = said.port.map(|port| SocketAddr::new(source, port).to_string());
+    let holds = said.holds.map_or(UNTOLD, |holds| Duration::from_secs(holds.into())).min(LONGEST);
+    Some(Read { sighting: Sighting::of(&said, address, "beacon", now)?, source, holds })
 }
 
 /// Three missed beacons and a second more, in whole seconds.
@@ -341,15 +363,12 @@ impl Handler<HeardDatagram> for Discovery {
     type Result = ();
 
     fn handle(&mut self, heard: HeardDatagram, context: &mut Self::Context) {
-        let Ok(said) = Beacon::from_datagram(&heard.bytes) else { return };
-        if !self.is_open || self.is_own(&said) {
+        let now = self.around.world.clock.now();
+        let Some(read) = read(&heard, now).filter(|_| self.is_open) else { return };
+        let Read { sighting, source, holds } = read;
+        if self.is_own(&sighting.device) {
             return;
         }
-        let source = heard.source.ip().to_canonical();
-        let address = said.port.map(|port| SocketAddr::new(source, port).to_string());
-        let now = self.around.world.clock.now();
-        let Some(sighting) = Sighting::of(&said, address, "beacon", now) else { return };
-        let holds = said.holds.map_or(Duration::from_secs(4), |holds| Duration::from_secs(holds.into())).min(LONGEST);
         if holds.is_zero() {
             if self.table.farewell(&sighting.device, "beacon", sighting.address.as_deref()) {
                 self.news(context);
@@ -370,7 +389,9 @@ impl Handler<HeardService> for Discovery {
                     self.news(context);
                 }
             }
-            HeardService::Found { said, addresses } if self.is_open && !self.is_own(&said) => {
+            HeardService::Found { said, addresses }
+                if self.is_open && !self.is_own(&said.device().unwrap_or_default()) =>
+            {
                 let now = self.around.world.clock.now();
                 for address in addresses.into_iter().take(MOST_HINTS) {
                     let source = address.rsplit_once(':').map_or(String::new(), |(host, _)| host.to_owned());
@@ -389,7 +410,9 @@ impl Handler<HeardWifi> for Discovery {
 
     fn handle(&mut self, heard: HeardWifi, context: &mut Self::Context) {
         let now = self.around.world.clock.now();
-        for said in heard.leaders.iter().filter(|said| !self.is_own(said)).collect::<Vec<_>>() {
+        for said in
+            heard.leaders.iter().filter(|said| !self.is_own(&said.device().unwrap_or_default())).collect::<Vec<_>>()
+        {
             let role = said.role.or(Some(Role::Leader));
             let address = said.port.map(|port| format!("{}:{port}", mf2c_domain::area::wifi::LEADER_ADDRESS));
             if let Some(sighting) = Sighting::of(&Beacon { role, ..said.clone() }, address, "wifi", now) {

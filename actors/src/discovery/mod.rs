@@ -18,7 +18,7 @@ use mf2c_domain::area::sighting::Sighting;
 use mf2c_domain::area::standing::Standing;
 use tokio::sync::watch;
 
-pub use actor::Discovery;
+pub use actor::{Discovery, Read, read};
 
 use crate::ports::{AreaNet, World};
 use ports::{Beacons, Mdns};

@@ -11,8 +11,9 @@ use clap::builder::{NonEmptyStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
 use mf2c_client::ClientCommand;
+use mf2c_client::args::Format;
 
-use crate::config::{ListenAddress, LogFormat, Overrides, Role};
+use crate::config::{HumanDuration, ListenAddress, LogFormat, Overrides, Role};
 use crate::logging;
 
 pub use area::{
@@ -47,6 +48,7 @@ Make an area of several agents:
   ca             Make the authority of an area, show it, revoke certificates, change the root
   token          Make, list and take back tokens, each of which lets one machine in
   join           Join the area of a token
+  discover       List the agents that say they are near
 
 Configuration:
   config check   Check the configuration and name every problem in it
@@ -104,6 +106,14 @@ Examples:
   mf2c restore monday.backup --data-dir ./restored
   mf2c restore monday.backup --config /etc/mf2c/agent.toml";
 
+const DISCOVER_EXAMPLES: &str = "\
+What is heard is a hint: anybody can say anything. Who is to be trusted, certificates tell.
+
+Examples:
+  mf2c discover                         what the agent of this machine has heard
+  mf2c discover --listen 10s            listen now, without an agent
+  MF2C_DISCOVERY_INTERFACE=10.0.0.5 mf2c discover --listen 5s -o json";
+
 const REPAIR_EXAMPLES: &str = "\
 Stop the agent first. Copy the data directory if what would be lost matters.
 
@@ -135,6 +145,9 @@ pub enum Command {
     /// Join the area of a token
     #[command(after_help = area::JOIN_EXAMPLES)]
     Join(JoinArgs),
+    /// List the agents that say they are near
+    #[command(after_help = DISCOVER_EXAMPLES)]
+    Discover(DiscoverArgs),
     /// Check or show the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -156,6 +169,20 @@ pub enum Command {
     /// A command of the client
     #[command(flatten)]
     Client(ClientCommand),
+}
+
+/// How to find agents nearby.
+#[derive(Debug, Clone, Args)]
+pub struct DiscoverArgs {
+    /// Listen for so long, instead of asking the agent of this machine [default without an agent: 3s]
+    #[arg(long, value_name = "DURATION")]
+    pub listen: Option<HumanDuration>,
+    /// Write as table, json, yaml or csv
+    #[arg(short, long, value_name = "FORMAT", default_value = "table", hide_possible_values = true)]
+    pub output: Format,
+    /// Whose data.
+    #[command(flatten)]
+    pub place: PlaceArgs,
 }
 
 /// What to do with the configuration.

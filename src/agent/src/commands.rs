@@ -1,6 +1,7 @@
 //! What each command does.
 
 mod area;
+mod discover;
 
 use std::fs::File;
 use std::io::{self, BufReader, Seek as _, Write as _};
@@ -71,6 +72,7 @@ pub fn run(command: Command) -> Result<(), Failure> {
         Command::Ca(command) => area::ca(command, &surroundings()),
         Command::Token(command) => area::token(command, &surroundings()),
         Command::Join(args) => area::join(&args, &surroundings()),
+        Command::Discover(args) => discover::run(&args, &surroundings()),
         Command::Config(ConfigCommand::Check(args)) => {
             let loaded = load(args.config.as_deref(), config::Overrides::default())?;
             check_certificate(&loaded)?;

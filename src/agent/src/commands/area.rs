@@ -65,7 +65,7 @@ pub(super) fn token(command: TokenCommand, around: &Surroundings) -> Result<(), 
 }
 
 /// Asks the agent; what it has to show.
-fn ask(place: &PlaceArgs, request: Request, otherwise: &str) -> Result<Value, Failure> {
+pub(super) fn ask(place: &PlaceArgs, request: Request, otherwise: &str) -> Result<Value, Failure> {
     let data_dir = load_place(place)?.config.data_dir;
     let denied = |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;
     match wire::ask(&data_dir, request) {
@@ -80,7 +80,7 @@ fn ask(place: &PlaceArgs, request: Request, otherwise: &str) -> Result<Value, Fa
 }
 
 /// Tells people something on standard error. That nobody hears it is no failure.
-fn beside(line: &str) {
+pub(super) fn beside(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 

@@ -33,6 +33,7 @@ pub(super) fn problems(config: &Config, origins: &BTreeMap<String, Origin>) -> V
     check.webhooks(config);
     check.link(config);
     check.pki(config);
+    check.discovery(config);
     check.flocker(config);
     check.legacy(config);
     if let Err(error) = crate::logging::filter(&config.log.level) {

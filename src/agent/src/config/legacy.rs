@@ -10,8 +10,13 @@ use super::check::Check;
 use super::settings::Config;
 use super::words::{CauGeneration, KeyLabel};
 
-/// The names that the original gave two of the keys in its `docker-compose.yml`; `MF2C_*` wins over them.
-pub(super) const OLD_NAMES: [(&str, &str); 2] = [("CAU_URL", "legacy.cau_url"), ("LCAU_URL", "legacy.lcau_url")];
+/// The names that the original gave some of the keys in its `docker-compose.yml` and `.env`; `MF2C_*` wins over them.
+pub(super) const OLD_NAMES: [(&str, &str); 4] = [
+    ("CAU_URL", "legacy.cau_url"),
+    ("LCAU_URL", "legacy.lcau_url"),
+    ("LEADER_DC", "discovery.leader"),
+    ("CHILDREN_DC", "discovery.children"),
+];
 
 /// `[legacy]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

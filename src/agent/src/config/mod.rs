@@ -9,6 +9,7 @@
 mod address;
 mod area;
 mod check;
+mod discovery;
 mod error;
 mod flocker;
 mod keys;
@@ -30,6 +31,7 @@ use toml::Value;
 pub use address::{AddressError, ListenAddress};
 pub use area::{Link, Pki};
 pub(crate) use check::is_host;
+pub use discovery::Discovery;
 pub use error::{ConfigError, Origin, Problem};
 pub use keys::environment_name;
 pub use legacy::Legacy;
@@ -37,8 +39,8 @@ pub use quantity::{HumanDuration, HumanSize, QuantityError};
 pub use settings::{Api, Auth, Config, Device, Limits, Log, Sensor, Store, Tls};
 pub use sources::Overrides;
 pub use words::{
-    AccessLog, AgentType, AuthHeader, CauGeneration, KeyLabel, LogFormat, MailSecurity, MetricsReaders, Role,
-    UnknownWord,
+    AccessLog, AgentType, AuthHeader, CauGeneration, KeyLabel, LogFormat, MailSecurity, MetricsReaders, Offer, Role,
+    UnknownWord, Urgency,
 };
 
 use keys::Keys;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::address::{ListenAddress, empty_is_none};
 use super::area::{Link, Pki};
+use super::discovery::Discovery;
 use super::flocker::Flocker;
 use super::legacy::Legacy;
 use super::quantity::{HumanDuration, HumanSize};
@@ -45,6 +46,8 @@ pub struct Config {
     pub link: Link,
     /// Certificates of the area.
     pub pki: Pki,
+    /// How agents nearby are found.
+    pub discovery: Discovery,
     /// The control API of Flocker.
     pub flocker: Flocker,
     /// The doors of the original.

@@ -168,6 +168,44 @@ words! {
 }
 
 words! {
+    /// What a leader says in its beacons that it offers.
+    Offer {
+        /// Much room on disks.
+        #[default]
+        HighStorage = "high-storage",
+        /// Some room on disks.
+        MediumStorage = "medium-storage",
+        /// Little room on disks.
+        LowStorage = "low-storage",
+        /// A fast network.
+        HighBandwidth = "high-bandwidth",
+        /// A network.
+        MediumBandwidth = "medium-bandwidth",
+        /// A slow network.
+        LowBandwidth = "low-bandwidth",
+        /// Fast processors.
+        HighProcessing = "high-processing",
+        /// Processors.
+        MediumProcessing = "medium-processing",
+        /// Slow processors.
+        LowProcessing = "low-processing",
+    }
+}
+
+words! {
+    /// How much a leader says that it wants others to come.
+    Urgency {
+        /// Much: it has much room left.
+        High = "high",
+        /// Some.
+        #[default]
+        Medium = "medium",
+        /// Little: it is loaded.
+        Low = "low",
+    }
+}
+
+words! {
     /// Who may read `/metrics`.
     MetricsReaders {
         /// Programs on this machine, and administrators.

@@ -1,7 +1,7 @@
 //! Carries out what commands about areas want, by asking the actors.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use actix::dev::ToEnvelope;
@@ -11,6 +11,7 @@ use mf2c_actors::certificate_authority::{
     AuthorityError, AuthorityView, CreateToken, InitAuthority, RevocationList, Revoke, RevokeTarget, Rotate,
     ShowAuthority,
 };
+use mf2c_actors::discovery::Sightings;
 use mf2c_actors::ports::LinkError;
 use mf2c_actors::resource_store::{DeleteResource, ResourceStore};
 use mf2c_domain::area::role::MemberRole;
@@ -50,6 +51,7 @@ pub struct AreaDoors {
     advertise: String,
     role: MemberRole,
     bound: Bound,
+    near: Arc<OnceLock<Recipient<Sightings>>>,
 }
 
 /// What the area's actors work beside.
@@ -95,7 +97,14 @@ impl AreaDoors {
             advertise: config.link.advertise.clone(),
             role: if config.role == Role::Leader { MemberRole::Leader } else { MemberRole::Agent },
             bound: parts.bound,
+            near: Arc::default(),
         }
+    }
+
+    /// Who tells which agents are near, once he is there.
+    pub(crate) fn ask_of_nearby(&self, sightings: Recipient<Sightings>) {
+        // It is set once, at the start.
+        let _ = self.near.set(sightings);
     }
 
     /// What this agent is a member of.
@@ -139,6 +148,10 @@ impl AreaDoors {
                 Ok(view) => self.shown(Some(view)).await,
                 Err(AuthorityError::None) => self.shown(None).await,
                 Err(error) => Err(of_authority(&error)),
+            },
+            Request::ShowNear => match self.near.get() {
+                Some(near) => value(&ask(near, Sightings).await?),
+                None => Err(Refusal::new(exit::FAILED, "the agent is starting: ask again in a moment")),
             },
             Request::Revoke { serial, device, user, reason } => {
                 let target = match (serial, device, user) {

@@ -36,6 +36,8 @@ pub(crate) enum Request {
     },
     /// `mf2c ca show`
     ShowArea,
+    /// `mf2c discover`
+    ShowNear,
     /// `mf2c ca revoke`; one of the three.
     Revoke {
         /// A serial number.

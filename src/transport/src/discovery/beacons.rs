@@ -63,7 +63,8 @@ impl UdpBeacons {
         socket.set_multicast_all_v4(false)?;
         socket.join_multicast_v4(group.ip(), &interface)?;
         socket.set_multicast_if_v4(&interface)?;
-        socket.set_multicast_ttl_v4(1)?;
+        // On this machine's own card they need no step at all.
+        socket.set_multicast_ttl_v4(u32::from(!interface.is_loopback()))?;
         socket.set_multicast_loop_v4(true)?;
         UdpSocket::from_std(socket.into())
     }
