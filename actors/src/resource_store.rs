@@ -265,8 +265,11 @@ impl Handler<Observe> for ResourceStore {
 impl Handler<LetGo> for ResourceStore {
     type Result = Result<(), StoreError>;
 
-    fn handle(&mut self, LetGo(id): LetGo, _: &mut Context<Self>) -> Self::Result {
-        self.writer.let_go(&id)
+    fn handle(&mut self, LetGo(id): LetGo, ctx: &mut Context<Self>) -> Self::Result {
+        self.commit(ctx);
+        let gone = self.writer.let_go(&id);
+        self.watch_failure(ctx);
+        gone
     }
 }
 

@@ -12,7 +12,7 @@ use mf2c_tests::{Agent, Start, agent_binary, eventually};
 use serde_json::json;
 
 /// The pages whose links are followed.
-const LINKED: [&str; 11] = [
+const LINKED: [&str; 12] = [
     "README.md",
     "CHANGELOG.md",
     "docs/ARCHITECTURE.md",
@@ -22,6 +22,7 @@ const LINKED: [&str; 11] = [
     "docs/certauths.md",
     "docs/client.md",
     "docs/legacy-cau.md",
+    "docs/policies.md",
     "docs/area.md",
     "docs/flocker.md",
 ];

@@ -50,10 +50,30 @@ impl Categoriser {
         let address = if new.address.is_empty() { address } else { new.address.clone() };
         self.has_come(&new);
         self.enter(&name, Member { trouble, address, ..new });
-        if self.roll.opened(&name, link.number) || joined {
-            self.changed_status(&name, if joined { "joined" } else { "connected" }, ctx);
+        if joined {
+            self.newcomers.insert(name.clone());
         }
+        if self.roll.opened(&name, link.number) && !joined {
+            self.changed_status(&name, "connected", ctx);
+        }
+        self.greet(ctx);
         self.review(&name);
+    }
+
+    /// Tells of those who have joined, where this agent leads. Who is in the records of a leader has joined before.
+    fn greet(&mut self, ctx: &mut Context<Self>) {
+        if !self.standing.leads() {
+            return;
+        }
+        for name in std::mem::take(&mut self.newcomers) {
+            let Some(id) = self.members.get(&name).map(|member| member.id.to_string()) else { continue };
+            let is = |record: &super::records::Record| record.agent == id;
+            let known =
+                self.standing.area().is_some_and(|area| self.records.of_area(area).any(|(_, record)| is(record)));
+            if !known {
+                self.changed_status(&name, "joined", ctx);
+            }
+        }
     }
 
     /// Puts an agent on the list, in place of what was known of it.
@@ -149,6 +169,7 @@ impl Categoriser {
             if !before.leads() {
                 self.take_over();
             }
+            self.greet(ctx);
             self.enter_self();
             self.tell_of_leadership(ctx);
         } else if before.leads() {
@@ -178,6 +199,7 @@ impl Categoriser {
             self.roll.forget(&name);
         }
         self.nodes.clear();
+        self.newcomers.clear();
     }
 
     /// Takes the agents over that the former leader, or this agent in an earlier life, has written of.

@@ -102,6 +102,8 @@ pub struct Categoriser {
     /// Which of them has which node.
     nodes: BTreeMap<Node, String>,
     roll: Roll,
+    /// Those of whom no leader has told yet that they have joined.
+    newcomers: BTreeSet<String>,
     /// The leaders of areas below, by their nodes.
     leaders: Roll,
     links: BTreeMap<u64, Link>,
@@ -113,7 +115,7 @@ pub struct Categoriser {
     told_term: Option<u64>,
     chores: Chores,
     wake: Option<(Duration, SpawnHandle)>,
-    _notice: DeathNotice,
+    _notice: Option<DeathNotice>,
 }
 
 /// A link that is open.
@@ -123,7 +125,8 @@ struct Link {
 }
 
 impl Categoriser {
-    /// A categoriser of the documents in `store`.
+    /// A categoriser of the documents in `store`. Whoever builds another one after a failure, on `notice`, tells it of the links
+    /// that are open.
     #[must_use]
     pub fn new(
         settings: CategoriserSettings,
@@ -131,7 +134,7 @@ impl Categoriser {
         writer: Addr<ResourceStore>,
         standings: Standings,
         world: World,
-        notice: DeathNotice,
+        notice: impl Into<Option<DeathNotice>>,
     ) -> Self {
         let own = store.identity().name();
         Self {
@@ -151,6 +154,7 @@ impl Categoriser {
             members: BTreeMap::new(),
             nodes: BTreeMap::new(),
             roll: Roll::new(settings.patience),
+            newcomers: BTreeSet::new(),
             leaders: Roll::new(settings.patience),
             links: BTreeMap::new(),
             expected: BTreeSet::new(),
@@ -159,7 +163,7 @@ impl Categoriser {
             told_term: None,
             chores: Chores::default(),
             wake: None,
-            _notice: notice,
+            _notice: notice.into(),
         }
     }
 

@@ -1,11 +1,12 @@
 //! The actor: what it holds, how it starts, and what wakes it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
 use mf2c_domain::area::standing::Standing;
+use mf2c_domain::time::HybridTime;
 use mf2c_fabric::replication::source::Event as SourceEvent;
 use mf2c_fabric::replication::{Bounds, Origin};
 use mf2c_store::Store;
@@ -88,6 +89,15 @@ pub struct Replicator {
     pub(super) boots: BTreeMap<String, Vec<u64>>,
     /// When the store began a new life; it does so rarely.
     pub(super) renewed: Option<Duration>,
+    /// Proposals on their way through this agent, by their keys: none goes in circles.
+    pub(super) under_way: BTreeSet<String>,
+    /// Proposals that were carried out here lately, with the sequences that came out: none is carried out twice.
+    pub(super) carried_out: VecDeque<(String, u64)>,
+    /// Own changes that were late edits of others, by their sequences, and when they were made.
+    pub(super) late: VecDeque<(u64, HybridTime)>,
+    /// Whether proposals that waited are being sent, and whether another look at them is planned.
+    pub(super) sending: bool,
+    pub(super) looking: bool,
     /// When the next timer fires.
     pub(super) alarm: Option<(Duration, SpawnHandle)>,
 }
@@ -118,6 +128,11 @@ impl Replicator {
             digests: DigestQueue::default(),
             boots: BTreeMap::new(),
             renewed: None,
+            under_way: BTreeSet::new(),
+            carried_out: VecDeque::new(),
+            late: VecDeque::new(),
+            sending: false,
+            looking: false,
             alarm: None,
         }
     }
@@ -170,10 +185,13 @@ impl Replicator {
             ctx.cancel_future(handle);
         }
         let pause = at.saturating_sub(self.now()).max(Duration::from_millis(1));
-        self.alarm = Some((at, ctx.run_later(pause, |replicator, ctx| {
-            replicator.alarm = None;
-            replicator.tick(ctx);
-        })));
+        self.alarm = Some((
+            at,
+            ctx.run_later(pause, |replicator, ctx| {
+                replicator.alarm = None;
+                replicator.tick(ctx);
+            }),
+        ));
     }
 }
 
@@ -184,5 +202,6 @@ impl Actor for Replicator {
         self.follow_commits(ctx);
         self.follow_standing(ctx);
         self.stand(ctx);
+        self.send_waiting(ctx);
     }
 }

@@ -75,7 +75,8 @@ impl Replicator {
             }
             source::Effect::Reconsider => {
                 // Not within the step that asked for it.
-                let later = async {}.into_actor(self).map(move |(), replicator, ctx| replicator.owe(number, false, ctx));
+                let later =
+                    async {}.into_actor(self).map(move |(), replicator, ctx| replicator.owe(number, false, ctx));
                 ctx.spawn(later);
             }
             source::Effect::Close(why) => self.net.close(number, why),
@@ -179,10 +180,8 @@ impl Replicator {
         }
         let (link, relation, own) = (&ends.link, ends.relation, self.own);
         let mut then = Consequences::default();
-        let verdicts: Vec<Verdict> = origins
-            .iter()
-            .map(|offered| judge(link, relation, &own, offered, &mut self.bindings, &mut then))
-            .collect();
+        let verdicts: Vec<Verdict> =
+            origins.iter().map(|offered| judge(link, relation, &own, offered, &mut self.bindings, &mut then)).collect();
         let peer = link.peer.id.to_string();
         for (verdict, (origin, ..)) in verdicts.iter().zip(origins) {
             if let Err(why) = verdict
@@ -193,7 +192,8 @@ impl Replicator {
             }
         }
         if then.keep.is_empty() && then.forget.is_empty() {
-            return self.sink_step(number, sink::Event::Judged(generation, Ok(verdicts)), ctx);
+            self.sink_step(number, sink::Event::Judged(generation, Ok(verdicts)), ctx);
+            return self.send_waiting(ctx);
         }
         for (_, device) in &then.forget {
             tracing::warn!(%device, "the store of a device was wiped: what the old one had is replaced");
@@ -214,6 +214,7 @@ impl Replicator {
             replicator.sink_step(number, sink::Event::Judged(generation, judged), ctx);
             // What was forgotten is owed to nobody any more.
             replicator.owe_all(false, ctx);
+            replicator.send_waiting(ctx);
         }));
     }
 
@@ -282,4 +283,3 @@ impl Replicator {
         }));
     }
 }
-

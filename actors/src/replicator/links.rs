@@ -152,7 +152,10 @@ impl Replicator {
                 }
                 Err(SendError::Gone) => ends.unsent.clear(),
                 Err(SendError::TooLarge(bytes)) => {
-                    tracing::error!(bytes, "a word of a stream does not fit into a frame of the peer; the link is closed");
+                    tracing::error!(
+                        bytes,
+                        "a word of a stream does not fit into a frame of the peer; the link is closed"
+                    );
                     ends.unsent.clear();
                     self.net.close(number, WireError::new(Code::Internal, "a word that fits into no frame"));
                 }
@@ -237,7 +240,8 @@ impl Replicator {
 
     /// Plans the next alarm of all.
     pub(super) fn plan(&mut self, ctx: &mut Context<Self>) {
-        let wakes = self.links.values().flat_map(|ends| [ends.source.as_ref().and_then(Source::wake), ends.sink.wake()]);
+        let wakes =
+            self.links.values().flat_map(|ends| [ends.source.as_ref().and_then(Source::wake), ends.sink.wake()]);
         if let Some(at) = wakes.flatten().min() {
             self.wake_at(at, ctx);
         }
@@ -266,7 +270,11 @@ impl Replicator {
             if ends.sink.origins().next().is_some() {
                 let behind = ends.sink.origins().map(|(origin, offered)| {
                     let here = self.store.progress_of(&origin).map(point).unwrap_or_default();
-                    offered.sequence.saturating_sub(if here.incarnation == offered.incarnation { here.sequence } else { 0 })
+                    offered.sequence.saturating_sub(if here.incarnation == offered.incarnation {
+                        here.sequence
+                    } else {
+                        0
+                    })
                 });
                 let received = ends.sink.received();
                 flows.push(Flow {

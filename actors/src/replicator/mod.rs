@@ -6,6 +6,7 @@
 //! after a restart all goes on from there.
 
 mod actor;
+mod answer;
 mod bindings;
 mod counters;
 mod digests;
@@ -13,8 +14,10 @@ mod drive;
 mod history;
 mod judge;
 mod links;
+mod merge;
 mod notes;
 mod propose;
+mod waiting;
 
 use actix::prelude::*;
 use mf2c_domain::id::ResourceId;
@@ -24,9 +27,9 @@ use mf2c_store::record::NodeId;
 use serde_json::{Map, Value};
 
 pub use crate::leadership::{LinkClosed, LinkOpened};
+use crate::ports::OpenLink;
 pub use actor::{Replicator, ReplicatorParts, ReplicatorSettings};
 pub use counters::ReplicatorCounters;
-use crate::ports::OpenLink;
 
 /// A peer says something on a stream.
 #[derive(Debug, Message)]

@@ -49,7 +49,12 @@ impl Replicator {
 
     pub(super) fn note_wiped(&mut self, device: &str, ctx: &mut Context<Self>) {
         let short: String = device.chars().take(32).collect();
-        self.note(&format!("area-member/{short}"), "high", "its store was wiped, and its old documents are replaced", ctx);
+        self.note(
+            &format!("area-member/{short}"),
+            "high",
+            "its store was wiped, and its old documents are replaced",
+            ctx,
+        );
     }
 
     pub(super) fn note_restored(&mut self, ctx: &mut Context<Self>) {

@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
+mod area;
 mod basics;
+mod losses;
 mod net;
+mod proposals;
 mod world;

@@ -155,6 +155,14 @@ impl Node {
         Self { unit, ..Self::start(&wire, id, engine, options, hands, entropy, standing, boot + 1) }
     }
 
+    /// The same agent and store as a member of another area.
+    pub(crate) fn moved(self, area: &str) -> Self {
+        let Subject::Agent { device, .. } = &self.id.subject else { unreachable!("all are agents") };
+        let (id, engine) = (spiffe(area, device), Arc::clone(&self.engine));
+        let (standing, _) = watch::channel(Standing { own: Some(id.clone()), ..Standing::default() });
+        Self { id, standing, ..self }.started_with(engine)
+    }
+
     /// Sets the wall clock forward or back.
     pub(crate) fn set_clock(&self, millis: i64) {
         self.hands.off.store(millis, Ordering::SeqCst);
@@ -270,6 +278,12 @@ impl Node {
         let node = origin.store.identity().node;
         let theirs = origin.store.digests(&[node]).unwrap().remove(&node);
         let ours = self.store.digests(&[node]).unwrap().remove(&node);
+        if theirs != ours {
+            let short = |digest: &Option<mf2c_store::replica::Digest>| {
+                digest.as_ref().map(|digest| (digest.progress, digest.buckets.iter().filter(|sum| **sum != 0).count()))
+            };
+            eprintln!("{:?} {:?}", short(&theirs), short(&ours));
+        }
         theirs.is_some() && theirs == ours
     }
 }
@@ -303,4 +317,70 @@ pub(crate) async fn pair(wire: &Arc<Wire>) -> (Node, Node, (u64, u64)) {
     child.follows(&leader, AreaRole::Agent);
     let link = child.link(&leader).await;
     (leader, child, link)
+}
+
+/// A sample of a machine whose numbers are all the same, so that a mixture shows.
+pub(crate) fn dynamic(round: u32) -> Value {
+    let number = f64::from(round);
+    json!({"device": {"href": "device/c1"}, "ramFree": number, "ramFreePercent": number, "storageFree": number,
+        "storageFreePercent": number, "cpuFreePercent": number, "powerRemainingStatus": "unlimited",
+        "powerRemainingStatusSeconds": "unlimited", "powerPlugged": true, "ethernetAddress": "a", "wifiAddress": "b",
+        "ethernetThroughputInfo": [], "wifiThroughputInfo": [], "actuatorInfo": "none"})
+}
+
+/// Damages a replica on the disk, unseen by the store.
+pub(crate) fn damage(node: &Node, id: &ResourceId) {
+    use mf2c_store::engine::{Batch, Engine as _, Space};
+    let key = id.as_str().as_bytes();
+    let mut value = node.engine.get(Space::Documents, key).unwrap().unwrap();
+    let last = value.len() - 20;
+    value[last] ^= 1;
+    let mut batch = Batch::default();
+    batch.put(Space::Documents, key, value);
+    batch.position = node.store.counters().position.load(Ordering::SeqCst);
+    node.engine.commit(batch).unwrap();
+}
+
+/// A cloud, a leader below it, a backup and a child.
+pub(crate) struct Area {
+    pub(crate) cloud: Node,
+    pub(crate) leader: Node,
+    pub(crate) backup: Node,
+    pub(crate) child: Node,
+    pub(crate) child_link: (u64, u64),
+    pub(crate) cloud_link: (u64, u64),
+    wire: Arc<Wire>,
+}
+
+impl Area {
+    pub(crate) async fn new(wire: &Arc<Wire>) -> Self {
+        let mut cloud = Node::new(wire, "z", "cloud");
+        let mut leader = Node::new(wire, "a1", "leader");
+        let mut backup = Node::new(wire, "a1", "b1");
+        let mut child = Node::new(wire, "a1", "c1");
+        cloud.leads(&[], None);
+        leader.leads(&[&backup], Some(&cloud));
+        backup.follows(&leader, AreaRole::Backup);
+        child.follows(&leader, AreaRole::Agent);
+        let cloud_link = leader.link(&cloud).await;
+        backup.link(&leader).await;
+        let child_link = child.link(&leader).await;
+        Self { cloud, leader, backup, child, child_link, cloud_link, wire: Arc::clone(wire) }
+    }
+
+    pub(crate) fn cut_child(&self) {
+        self.wire.cut(self.child_link.0);
+    }
+
+    pub(crate) fn cut_cloud(&self) {
+        self.wire.cut(self.cloud_link.0);
+    }
+
+    pub(crate) fn everywhere(&self, id: &ResourceId) -> bool {
+        [&self.cloud, &self.leader, &self.backup, &self.child].iter().all(|node| node.has(id))
+    }
+
+    pub(crate) fn nowhere(&self, id: &ResourceId) -> bool {
+        [&self.cloud, &self.leader, &self.backup, &self.child].iter().all(|node| !node.has(id))
+    }
 }

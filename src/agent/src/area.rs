@@ -13,7 +13,7 @@ use mf2c_actors::ports::{AuthorityTransport, World};
 use mf2c_actors::resource_store::ResourceStore;
 use mf2c_domain::area::spiffe::check_device;
 use mf2c_facade::certificates::Authorities;
-use mf2c_facade::front::{CertifiedUser, ReadCertificate, TlsSettings};
+use mf2c_facade::front::{Certified, ReadCertificate, TlsSettings};
 use mf2c_facade::monitor::AreaFigures;
 use mf2c_machine::Roots;
 use mf2c_pki::ServerIdentity;
@@ -21,7 +21,7 @@ use mf2c_pki::area::{ApiIdentity, Credentials, MemberFiles};
 use mf2c_store::Store;
 use mf2c_transport::link::LinkSettings;
 
-use crate::certified::certified_user;
+use crate::certified::certified;
 use crate::config::Config;
 use crate::control::{AreaDoors, AreaParts};
 use crate::node::StartError;
@@ -175,7 +175,7 @@ impl Area {
     /// Who a client of the API is by its certificate.
     pub(crate) fn users(&self) -> ReadCertificate {
         let credentials = self.credentials.clone();
-        Arc::new(move |der| -> Option<CertifiedUser> { certified_user(der, &credentials.membership()?.own.id) })
+        Arc::new(move |der| -> Option<Certified> { certified(der, &credentials.membership()?.own.id) })
     }
 
     /// The way of the API to the actors.

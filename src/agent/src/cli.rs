@@ -3,6 +3,7 @@
 //! The commands of the client are defined by the client. Exit codes: [`exit`].
 
 mod area;
+mod fog;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ pub use area::{
     CaCommand, CreateTokenArgs, DeleteTokensArgs, InitArgs, JoinArgs, ListTokensArgs, RevokeArgs, RotateArgs, ShowArgs,
     TokenCommand,
 };
+pub use fog::{AreaArgs, AreaCommand, OneArgs};
 pub use mf2c_client::exit;
 
 const TEMPLATE: &str = "\
@@ -49,6 +51,7 @@ Make an area of several agents:
   token          Make, list and take back tokens, each of which lets one machine in
   join           Join the area of a token
   discover       List the agents that say they are near
+  area           Show who is in the area and who leads it, or change that
 
 Configuration:
   config check   Check the configuration and name every problem in it
@@ -148,6 +151,9 @@ pub enum Command {
     /// List the agents that say they are near
     #[command(after_help = DISCOVER_EXAMPLES)]
     Discover(DiscoverArgs),
+    /// Show who is in the area and who leads it, or change that
+    #[command(after_help = fog::AREA_EXAMPLES)]
+    Area(AreaArgs),
     /// Check or show the configuration
     #[command(subcommand)]
     Config(ConfigCommand),

@@ -2,6 +2,7 @@
 
 mod area;
 mod discover;
+mod fog;
 
 use std::fs::File;
 use std::io::{self, BufReader, Seek as _, Write as _};
@@ -73,6 +74,7 @@ pub fn run(command: Command) -> Result<(), Failure> {
         Command::Token(command) => area::token(command, &surroundings()),
         Command::Join(args) => area::join(&args, &surroundings()),
         Command::Discover(args) => discover::run(&args, &surroundings()),
+        Command::Area(args) => fog::area(&args, &surroundings()),
         Command::Config(ConfigCommand::Check(args)) => {
             let loaded = load(args.config.as_deref(), config::Overrides::default())?;
             check_certificate(&loaded)?;

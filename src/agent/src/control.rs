@@ -5,6 +5,7 @@
 //! their answers: see [`wire`].
 
 mod area;
+mod fog;
 pub(crate) mod wire;
 
 use std::io::{self, Read as _, Write as _};
@@ -21,6 +22,7 @@ use mf2c_store::{Store, write_backup};
 use tokio::runtime::Handle;
 
 pub use area::{AreaDoors, AreaParts, Bound};
+pub use fog::FogDoors;
 
 /// How long a command may keep the socket waiting for its line, or a reader may pause.
 const PATIENCE: Duration = Duration::from_secs(30);

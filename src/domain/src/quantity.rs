@@ -226,6 +226,14 @@ impl FromStr for HumanSize {
     }
 }
 
+impl TryFrom<String> for HumanDuration {
+    type Error = QuantityError;
+
+    fn try_from(text: String) -> Result<Self, QuantityError> {
+        text.parse()
+    }
+}
+
 impl Serialize for HumanDuration {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         to.collect_str(self)

@@ -12,5 +12,6 @@ pub mod front;
 pub mod identification;
 pub mod monitor;
 mod people;
+pub mod policies;
 mod proxy;
 pub mod recognizer;

@@ -33,6 +33,7 @@ pub(super) fn problems(config: &Config, origins: &BTreeMap<String, Origin>) -> V
     check.webhooks(config);
     check.link(config);
     check.pki(config);
+    check.area(config);
     check.discovery(config);
     check.flocker(config);
     check.legacy(config);
@@ -53,7 +54,7 @@ impl Check<'_> {
         self.problems.push(Problem::Refused { origin, key: key.to_owned(), reason });
     }
 
-    fn range<T: PartialOrd + Display>(&mut self, key: &str, value: T, least: T, most: T) {
+    pub(super) fn range<T: PartialOrd + Display>(&mut self, key: &str, value: T, least: T, most: T) {
         // `contains` is false for NaN as well.
         if !(&least..=&most).contains(&&value) {
             self.refuse(key, format!("{value} is out of range; expected {least} to {most}"));

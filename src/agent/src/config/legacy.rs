@@ -36,7 +36,13 @@ pub struct Legacy {
     /// Where identification answers, if at all.
     #[serde(with = "empty_is_none")]
     pub identification: Option<ListenAddress>,
-    /// Whether the two doors without any authentication may listen on a network.
+    /// Where policies answer besides at the API's address, if anywhere.
+    #[serde(with = "empty_is_none")]
+    pub policies: Option<ListenAddress>,
+    /// Where categorisation answers, if at all.
+    #[serde(with = "empty_is_none")]
+    pub categorisation: Option<ListenAddress>,
+    /// Whether the doors without authentication or encryption may listen on a network.
     pub open: bool,
     /// The regional CAU that cau-client asks, `host:port`.
     pub cau_url: String,
@@ -69,6 +75,8 @@ impl Default for Legacy {
             leader_cau: None,
             trigger: None,
             identification: None,
+            policies: None,
+            categorisation: None,
             open: false,
             cau_url: String::new(),
             lcau_url: String::new(),
@@ -91,6 +99,8 @@ impl Legacy {
             ("legacy.leader_cau", self.leader_cau),
             ("legacy.trigger", self.trigger),
             ("legacy.identification", self.identification),
+            ("legacy.policies", self.policies),
+            ("legacy.categorisation", self.categorisation),
         ];
         doors.into_iter().filter_map(|(key, address)| Some((key, address?)))
     }
@@ -111,10 +121,9 @@ impl Check<'_> {
                 self.refuse(key, format!("{address} is taken by `{other}`; choose another port"));
             }
             taken.push((key, address));
-            let bare = matches!(key, "legacy.trigger" | "legacy.identification");
-            if bare && !legacy.open && !address.is_loopback() {
+            if let Some(fault) = fault(key).filter(|_| !legacy.open && !address.is_loopback()) {
                 let reason = format!(
-                    "this door asks nobody who they are, and {address} can be reached from outside; listen on \
+                    "this door {fault}, and {address} can be reached from outside; listen on \
                      127.0.0.1, or set `legacy.open = true` where a firewall keeps others away"
                 );
                 self.refuse(key, reason);
@@ -130,6 +139,15 @@ impl Check<'_> {
             let reason = "is empty; `legacy.trigger` keeps its key and certificate there: \"/pkidata\"";
             self.refuse("legacy.pkidata", reason.to_owned());
         }
+    }
+}
+
+/// Why a door should not be reached from outside.
+fn fault(key: &str) -> Option<&'static str> {
+    match key {
+        "legacy.trigger" | "legacy.identification" => Some("asks nobody who they are"),
+        "legacy.policies" | "legacy.categorisation" => Some("takes passwords in clear text"),
+        _ => None,
     }
 }
 
@@ -151,8 +169,8 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
         );
     }
     for (key, address) in legacy.doors().filter(|(_, address)| legacy.open && !address.is_loopback()) {
-        if matches!(key, "legacy.trigger" | "legacy.identification") {
-            warnings.push(format!("`{key}` on {address} asks nobody who they are: keep others away with a firewall"));
+        if let Some(fault) = fault(key) {
+            warnings.push(format!("`{key}` on {address} {fault}: keep others away with a firewall"));
         }
     }
     warnings
@@ -190,6 +208,10 @@ mod tests {
             assert!(said.contains(&format!("`legacy.{key}`")) && said.contains("legacy.open"), "{said}");
             let (_, warnings) = loaded(&format!("[legacy]\n{key} = '0.0.0.0:46065'\nopen = true"), &[]).unwrap();
             assert!(warnings.contains("asks nobody who they are"), "{warnings}");
+        }
+        for key in ["policies", "categorisation"] {
+            let said = refused(&format!("{key} = '0.0.0.0:46050'"));
+            assert!(said.contains(&format!("`legacy.{key}`")) && said.contains("in clear text"), "{said}");
         }
         assert!(loaded("[legacy]\ncau = '0.0.0.0:46400'\nleader_cau = '0.0.0.0:46410'", &[]).is_ok());
     }

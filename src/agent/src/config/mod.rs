@@ -12,6 +12,7 @@ mod check;
 mod discovery;
 mod error;
 mod flocker;
+mod fog;
 mod keys;
 mod legacy;
 mod settings;
@@ -33,14 +34,15 @@ pub use area::{Link, Pki};
 pub(crate) use check::is_host;
 pub use discovery::Discovery;
 pub use error::{ConfigError, Origin, Problem};
+pub use fog::FogArea;
 pub use keys::environment_name;
 pub use legacy::Legacy;
 pub use quantity::{HumanDuration, HumanSize, QuantityError};
 pub use settings::{Api, Auth, Config, Device, Limits, Log, Sensor, Store, Tls};
 pub use sources::Overrides;
 pub use words::{
-    AccessLog, AgentType, AuthHeader, CauGeneration, KeyLabel, LogFormat, MailSecurity, MetricsReaders, Offer, Role,
-    UnknownWord, Urgency,
+    AccessLog, AgentType, AuthHeader, CauGeneration, Election, KeyLabel, LogFormat, MailSecurity, MetricsReaders,
+    Offer, Profile, Role, UnknownWord, Urgency,
 };
 
 use keys::Keys;

@@ -10,6 +10,7 @@ use super::address::{ListenAddress, empty_is_none};
 use super::area::{Link, Pki};
 use super::discovery::Discovery;
 use super::flocker::Flocker;
+use super::fog::FogArea;
 use super::legacy::Legacy;
 use super::quantity::{HumanDuration, HumanSize};
 use super::words::{AccessLog, AgentType, AuthHeader, LogFormat, MailSecurity, MetricsReaders, Role};
@@ -46,6 +47,8 @@ pub struct Config {
     pub link: Link,
     /// Certificates of the area.
     pub pki: Pki,
+    /// Who leads the area, and who counts as lost.
+    pub area: FogArea,
     /// How agents nearby are found.
     pub discovery: Discovery,
     /// The control API of Flocker.

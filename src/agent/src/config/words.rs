@@ -85,6 +85,30 @@ words! {
 }
 
 words! {
+    /// How quickly the loss of a leader is noticed.
+    Profile {
+        /// Within 3 s: for agents of one local network.
+        #[default]
+        Lan = "lan",
+        /// Within 1 s: for a quiet local network.
+        Fast = "fast",
+        /// Within 15 s: for agents far apart.
+        Wan = "wan",
+    }
+}
+
+words! {
+    /// What happens where nobody leads and no backup is left.
+    Election {
+        /// Somebody chooses with `mf2c area lead`.
+        #[default]
+        Manual = "manual",
+        /// The agents that are left choose among themselves.
+        Automatic = "automatic",
+    }
+}
+
+words! {
     /// Who may act as somebody else by the header `slipstream-authn-info`.
     AuthHeader {
         /// Nobody: the header is ignored.

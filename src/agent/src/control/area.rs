@@ -24,6 +24,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::exit;
+use super::fog::FogDoors;
 use super::wire::{Answer, NewToken, Refusal, Request};
 use crate::config::{Config, Role};
 
@@ -52,6 +53,7 @@ pub struct AreaDoors {
     role: MemberRole,
     bound: Bound,
     near: Arc<OnceLock<Recipient<Sightings>>>,
+    fog: FogDoors,
 }
 
 /// What the area's actors work beside.
@@ -62,6 +64,8 @@ pub struct AreaParts {
     pub store: Arc<Store>,
     /// Where links of others are taken.
     pub bound: Bound,
+    /// Who leads, and how far replicas are.
+    pub fog: FogDoors,
 }
 
 impl AreaDoors {
@@ -98,6 +102,7 @@ impl AreaDoors {
             role: if config.role == Role::Leader { MemberRole::Leader } else { MemberRole::Agent },
             bound: parts.bound,
             near: Arc::default(),
+            fog: parts.fog,
         }
     }
 
@@ -183,6 +188,9 @@ impl AreaDoors {
             Request::CreateToken(new) => self.create(new).await,
             Request::ListTokens => self.tokens(),
             Request::DeleteToken { id } => self.delete(&id).await,
+            Request::ShowAgents => self.fog.show().await,
+            Request::ChangeRole { device, role } => self.fog.change(device, &role).await,
+            Request::ForgetAgent { device } => self.fog.forget(&device).await,
             Request::Join { token, role } => {
                 let token = token.parse().map_err(|error| Refusal::new(exit::USAGE, format!("{error}")))?;
                 let view = self.join(token, role).await?;
@@ -313,7 +321,7 @@ impl AreaDoors {
 }
 
 /// Asks an actor, and waits for it no longer than commands do.
-async fn ask<M>(actor: &Recipient<M>, message: M) -> Result<M::Result, Refusal>
+pub(super) async fn ask<M>(actor: &Recipient<M>, message: M) -> Result<M::Result, Refusal>
 where
     M: Message + Send,
     M::Result: Send,

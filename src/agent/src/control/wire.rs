@@ -65,6 +65,20 @@ pub(crate) enum Request {
         /// Its id, without the type.
         id: String,
     },
+    /// `mf2c area`
+    ShowAgents,
+    /// `mf2c area lead` and `mf2c area backup`
+    ChangeRole {
+        /// Whose: a device, or its beginning.
+        device: String,
+        /// `leader` or `backup`.
+        role: String,
+    },
+    /// `mf2c area forget`
+    ForgetAgent {
+        /// A device, or its beginning.
+        device: String,
+    },
     /// `mf2c join`
     Join {
         /// The whole token.

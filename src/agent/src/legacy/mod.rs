@@ -2,19 +2,18 @@
 
 mod cau;
 mod certificates;
+mod pages;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
-use actix_web::App;
 use actix_web::dev::ServerHandle;
 use actix_web::web::Data;
 use mf2c_actors::ports::World;
 use mf2c_facade::certauths::{CertAuths, shared};
-use mf2c_facade::front::{self, Listener};
-use mf2c_facade::identification::{self, Identification};
+use mf2c_facade::cimi::Api;
+use mf2c_facade::policies::Policies;
 use mf2c_pki::area::Credentials;
 use mf2c_pki::cau::{Anchors, CauError, Revoked, leader_config, regional_config};
 use mf2c_store::Store;
@@ -32,14 +31,11 @@ use crate::node::StartError;
 use cau::Cau;
 use certificates::Certificates;
 
-/// Identification is for programs on this machine, a few at a time.
-const IDENTIFICATION_CONNECTIONS: usize = 64;
-
 /// The doors that are open. Dropping this shuts them.
 pub(crate) struct LegacyDoors {
     doors: Vec<JoinHandle<()>>,
     authorities: LegacyAuthorities,
-    identification: Option<ServerHandle>,
+    servers: Vec<ServerHandle>,
 }
 
 impl LegacyDoors {
@@ -66,8 +62,23 @@ impl LegacyDoors {
             let client = CauClient::new(client_settings(legacy), vouching, cau, clock);
             doors.push(tokio::spawn(serve_trigger(listener, Arc::new(client))));
         }
-        let identification = identification(config, store, credentials)?;
-        Ok(Self { doors, authorities, identification })
+        let servers = pages::identification(config, store, credentials)?.into_iter().collect();
+        Ok(Self { doors, authorities, servers })
+    }
+
+    /// Opens policies and categorisation at addresses of their own, as far as they have some.
+    ///
+    /// # Errors
+    /// [`StartError`] where a port is taken.
+    pub(crate) fn open_policies(
+        &mut self,
+        config: &Config,
+        api: &Data<Api>,
+        policies: &Data<Policies>,
+    ) -> Result<(), StartError> {
+        self.servers.extend(pages::policies(config, api, policies)?);
+        self.servers.extend(pages::categorisation(config, api, policies)?);
+        Ok(())
     }
 
     /// The authorities, where the configuration opens the door to them in the API.
@@ -79,7 +90,7 @@ impl LegacyDoors {
 impl Drop for LegacyDoors {
     fn drop(&mut self) {
         self.doors.iter().for_each(JoinHandle::abort);
-        if let Some(server) = self.identification.take() {
+        for server in self.servers.drain(..) {
             // The answer to the last request goes out while the agent waits for its own listeners.
             drop(server.stop(false));
         }
@@ -173,38 +184,4 @@ fn client_settings(legacy: &Legacy) -> CauClientSettings {
         token_file: legacy.cau_token_file.clone(),
         pkidata: legacy.pkidata.clone(),
     }
-}
-
-fn identification(
-    config: &Config,
-    store: &Arc<Store>,
-    credentials: &Credentials,
-) -> Result<Option<ServerHandle>, StartError> {
-    let key = "legacy.identification";
-    let Some(ListenAddress(address)) = config.legacy.identification else { return Ok(None) };
-    let error = |source| StartError::Listen { address, flag: key, source };
-    let socket = std::net::TcpListener::bind(address).map_err(error)?;
-    tracing::info!(door = key, address = %socket.local_addr().map_err(error)?, "identification listens");
-    let (of_store, credentials) = (Arc::clone(store), credentials.clone());
-    let identification = Data::new(Identification {
-        store: Arc::clone(store),
-        user: Some(config.legacy.user.clone()).filter(|user| !user.is_empty()),
-        file: config.data_dir.join("IDs.f2c"),
-        device: Arc::new(move || certificates::own_device(&of_store, &credentials)),
-        names: crate::accounts::names(config),
-    });
-    let settings = front::Settings {
-        workers: 1,
-        connections_per_worker: IDENTIFICATION_CONNECTIONS,
-        keep_alive: Duration::from_secs(15),
-        stop_within: Duration::from_secs(1),
-        ..front::Settings::default()
-    };
-    let server = front::serve(vec![Listener { socket, tls: None, users: None }], &settings, move || {
-        App::new().configure(|services| identification::configure(services, &identification))
-    })
-    .map_err(|source| StartError::Start { what: "identification", source })?;
-    let handle = server.handle();
-    actix::spawn(server);
-    Ok(Some(handle))
 }

@@ -32,6 +32,7 @@ pub(super) async fn status(session: &Session<'_>, args: &ShownArgs) -> Result<()
     report.insert("agent".to_owned(), agent(session, &entry_point, metrics, &mut warnings).await);
     report.insert("store".to_owned(), store(metrics, &mut warnings));
     report.insert("links".to_owned(), links(session.around.clock.now(), metrics, &mut warnings));
+    report.insert("area".to_owned(), area(metrics, &mut warnings));
     report.insert("services".to_owned(), services(session).await);
     report.insert("agreements".to_owned(), count(session, "agreement").await);
     warnings.extend(trust(session));
@@ -152,6 +153,18 @@ fn links(now: Timestamp, metrics: Option<&str>, warnings: &mut Vec<String>) -> V
     json!({"open": open.round() as u64, "memberUntil": until.to_string()})
 }
 
+/// What the agent is in its area, and who leads. The metrics tell it.
+fn area(metrics: Option<&str>, warnings: &mut Vec<String>) -> Value {
+    let of = |name: &str| metrics.and_then(|metrics| label(metrics, "mf2c_area_role", name));
+    let Some(role) = of("role").filter(|role| role != "alone") else { return Value::Null };
+    let [mandate, leader] = ["mandate", "leader"].map(|name| of(name).filter(|value| !value.is_empty()));
+    if leader.is_none() {
+        warnings.push("nobody leads the area: `mf2c area --data-dir DIR` on the agent's machine says more".to_owned());
+    }
+    let term = metrics.and_then(|metrics| metric(metrics, "mf2c_area_term")).map(|term| term.round() as u64);
+    json!({"name": of("area"), "role": role, "mandate": mandate, "leader": leader, "term": term})
+}
+
 /// The value of a metric without labels.
 fn metric(metrics: &str, name: &str) -> Option<f64> {
     metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
@@ -266,6 +279,24 @@ fn screen(report: &Value, colour: bool) -> String {
         Some(_) => format!("{} open, member of an area until {}", text("/links/open"), text("/links/memberUntil")),
         None => text("/links"),
     };
+    let area = match report.pointer("/area/role").and_then(Value::as_str) {
+        None => None,
+        Some("leader") => Some(format!(
+            "leads {}, {} mandate, term {}",
+            text("/area/name"),
+            text("/area/mandate"),
+            text("/area/term")
+        )),
+        Some(role) if known("/area/leader") => Some(format!(
+            "{role} in {}, led by {}, term {}",
+            text("/area/name"),
+            text("/area/leader"),
+            text("/area/term")
+        )),
+        Some(role) => {
+            Some(format!("{role} in {}, which nobody leads, term {}", text("/area/name"), text("/area/term")))
+        }
+    };
     let services = match report.pointer("/services/by status").and_then(Value::as_object) {
         None => "unknown".to_owned(),
         Some(by) if by.is_empty() => text("/services/count"),
@@ -283,7 +314,8 @@ fn screen(report: &Value, colour: bool) -> String {
         ("services", services),
         ("agreements", text("/agreements")),
     ];
-    let mut screen: String = lines.iter().map(|(name, value)| format!("{name:<12}{value}\n")).collect();
+    let lines = lines.into_iter().chain(area.map(|area| ("area", area)));
+    let mut screen: String = lines.map(|(name, value)| format!("{name:<12}{value}\n")).collect();
     for warning in report.get("warnings").and_then(Value::as_array).into_iter().flatten() {
         let line = format!("{:<12}{}", "warning", output::cell(Some(warning)));
         screen.push_str(&if colour { format!("\u{1b}[33m{line}\u{1b}[0m\n") } else { format!("{line}\n") });
@@ -332,6 +364,26 @@ mod tests {
         assert!(report.contains("links       2 open, member of an area until 1970-01-01T00:01:40.000Z\n"), "{report}");
         assert_eq!(told(0, Some("mf2c_links 0\n")), (json!("no area joined"), 0));
         assert_eq!((told(0, None).0, told(0, Some("x 1\n")).0), (json!("unknown"), json!("unknown")));
+    }
+
+    #[test]
+    fn a_member_tells_what_it_is_and_who_leads() {
+        let told = |labels: &str| {
+            let mut warnings = vec![];
+            let metrics = format!("mf2c_area_role{{area=\"pier\",{labels}}} 1\nmf2c_area_term 3\n");
+            let shown = area(Some(&metrics), &mut warnings);
+            let screen = screen(&json!({"area": shown}), false);
+            let line = screen.lines().find_map(|line| line.strip_prefix("area        ")).map(str::to_owned);
+            (line, warnings.len())
+        };
+        let line = |text: &str, warnings| (Some(text.to_owned()), warnings);
+        let leads = "role=\"leader\",mandate=\"full\",leader=\"4f\"";
+        assert_eq!(told(leads), line("leads pier, full mandate, term 3", 0));
+        let child = "role=\"agent\",mandate=\"none\",leader=\"4f\"";
+        assert_eq!(told(child), line("agent in pier, led by 4f, term 3", 0));
+        let orphan = "role=\"backup\",mandate=\"none\",leader=\"\"";
+        assert_eq!(told(orphan), line("backup in pier, which nobody leads, term 3", 1));
+        assert_eq!(told("role=\"alone\",mandate=\"none\",leader=\"\""), (None, 0));
     }
 
     #[test]

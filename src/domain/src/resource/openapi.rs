@@ -128,6 +128,7 @@ fn member(spec: &TypeSpec) -> Value {
             "parameters".to_owned(),
             json!([reference("parameters", "remove"), reference("parameters", "ifMatch")]),
         );
+        elsewhere(spec, &mut put);
         put.insert("requestBody".to_owned(), body(true, json_content(&format!("{}Attributes", spec.title))));
         path.insert("put".to_owned(), put.into());
     }
@@ -136,9 +137,23 @@ fn member(spec: &TypeSpec) -> Value {
         let refused = ["400", "403", "404", "405", "412", "503", "507"];
         let mut delete = operation(spec, "delete", "deletes one".to_owned(), answers(("200", gone), &refused));
         delete.insert("parameters".to_owned(), json!([reference("parameters", "ifMatch")]));
+        elsewhere(spec, &mut delete);
         path.insert("delete".to_owned(), delete.into());
     }
     path.into()
+}
+
+/// What a change can come to where the document may belong to another agent.
+fn elsewhere(spec: &TypeSpec, operation: &mut Map<String, Value>) {
+    if !spec.travels {
+        return;
+    }
+    if let Some(parameters) = operation.get_mut("parameters").and_then(Value::as_array_mut) {
+        parameters.push(reference("parameters", "override"));
+    }
+    if let Some(answers) = operation.get_mut("responses").and_then(Value::as_object_mut) {
+        answers.insert("202".to_owned(), reference("responses", "Waiting"));
+    }
 }
 
 /// The path of an action.

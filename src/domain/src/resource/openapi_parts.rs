@@ -121,6 +121,7 @@ pub(super) fn parameters() -> Value {
         "aggregation": query("$aggregation", &text, "sums over all matches, such as `avg:memory`"),
         "expand": query("$expand", &text, "attributes whose links are filled with what they lead to; `*` for all"),
         "format": query("$format", &text, "accepted and ignored: answers are JSON"),
+        "override": query("override", &json!({ "type": "boolean" }), "whether a change of another agent's document may wait while that agent is away"),
         "ifMatch": {
             "name": "If-Match", "in": "header", "required": false, "schema": text,
             "description": "the revision that the caller has read; another one is answered with 412",
@@ -138,7 +139,12 @@ pub(super) fn parameters() -> Value {
 }
 
 /// The answers other than plain success, with the names under which they are described once.
-const REFUSALS: [(&str, &str, &str); 14] = [
+const REFUSALS: [(&str, &str, &str); 15] = [
+    (
+        "202",
+        "Waiting",
+        "the document belongs to an agent that is away; the change waits for it as the `proposal` in `Location`",
+    ),
     ("303", "Elsewhere", "done or refused, and the form named where to go then; a refusal is told in `error`"),
     ("304", "NotModified", "the caller has the present revision"),
     ("400", "BadRequest", "the body or a parameter is wrong; the message names each fault"),

@@ -196,12 +196,23 @@ impl Council {
         }
         let (number, seat) = (facts.number, seat_number(&facts.peer, facts.incarnation));
         self.gone.remove(&facts.peer);
-        let claim = self.own.as_ref().and_then(|own| own.claim.clone());
+        let claim = self.own.as_ref().and_then(|own| own.claim.clone()).filter(|_| self.standing.leads());
+        let stale = self.correction().filter(|_| self.is_of_area(&facts) && facts.term < self.standing.term);
         let wants = self.is_of_area(&facts) || self.upper().is_some_and(|upper| upper.id == facts.peer);
         self.links.insert(number, Link { facts, seat, since: self.now });
         if let Some(claim) = claim.filter(|_| wants) {
             effects.push(Effect::Send { link: number, message: LeadershipMessage::Lead(claim) });
+        } else if let Some(message) = stale {
+            effects.push(Effect::Send { link: number, message });
         }
+    }
+
+    /// What to tell those who follow a leader of the past: that it is over, and who leads now.
+    fn correction(&self) -> Option<LeadershipMessage> {
+        let standing = &self.standing;
+        let leader = standing.leader.clone().filter(|_| !standing.leads())?;
+        let area = standing.area()?.to_owned();
+        Some(LeadershipMessage::Stale { area, term: standing.term, leader: Some(leader) })
     }
 
     fn link_down(&mut self, number: u64) {
@@ -405,8 +416,17 @@ impl Council {
         if own.claim == claim {
             return;
         }
-        own.claim.clone_from(&claim);
-        let Some(claim) = claim else { return };
+        // Those who still follow this agent are told when it knows whom to follow instead.
+        let corrects = claim.is_none() && self.standing.leader.is_some();
+        if claim.is_some() || corrects {
+            own.claim.clone_from(&claim);
+        }
+        let Some(claim) = claim else {
+            let area = self.links.iter().filter(|(_, link)| corrects && self.is_of_area(&link.facts));
+            let sent = area.filter_map(|(link, _)| Some(Effect::Send { link: *link, message: self.correction()? }));
+            effects.extend(sent);
+            return;
+        };
         let upper = self.upper().map(|upper| upper.id);
         for (number, link) in &self.links {
             if self.is_of_area(&link.facts) || upper.as_ref() == Some(&link.facts.peer) {

@@ -54,6 +54,9 @@ impl Council {
     fn propose(&mut self, change: Option<ConfChangeV2>, roster: Roster) -> bool {
         let (now, patience) = (self.now, self.settings.patience());
         let Some(own) = &mut self.own else { return false };
+        let witness = |roster: &Roster| roster.seats.iter().any(|seat| seat.kind == SeatKind::Witness);
+        let had = own.area.group.as_ref().is_some_and(|group| witness(group.roster()));
+        own.witness_lost |= had && !witness(&roster);
         let again = own.proposed.as_ref().is_some_and(|(before, at)| *before == roster && now < *at + patience);
         if again && change.is_none() {
             return false;
@@ -178,7 +181,7 @@ impl Council {
                 line.push(seat);
             }
         }
-        let bound = target.max(line.iter().filter(|seat| asked_for(seat)).count());
+        let bound = target + line.iter().filter(|seat| asked_for(seat)).count();
         line.truncate(bound.min(MOST_BACKUPS));
         line
     }

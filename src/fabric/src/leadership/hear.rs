@@ -4,6 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use mf2c_domain::area::spiffe::SpiffeId;
+use mf2c_domain::area::standing::AreaPeer;
 
 use super::area::{Area, Known};
 use super::council::Council;
@@ -23,8 +24,11 @@ impl Council {
         let heard = match message {
             LeadershipMessage::Raft { area, message, stamp } => self.hear_raft(link, &area, &message, stamp, effects),
             LeadershipMessage::Lead(claim) => self.hear_lead(link, claim, effects),
-            LeadershipMessage::Stale { area, term } => {
-                self.hear_stale(link, &area, term, effects);
+            LeadershipMessage::Stale { area, term, leader } => {
+                let leader = leader.filter(|leader| {
+                    leader.address.len() <= LONGEST_ADDRESS && leader.id.area() == Some(area.as_str())
+                });
+                self.hear_stale(link, &area, term, leader, effects);
                 Ok(())
             }
         };
@@ -60,7 +64,8 @@ impl Council {
                 return Ok(());
             }
             if message.term < area.known.term {
-                let stale = LeadershipMessage::Stale { area: name.to_owned(), term: area.known.term };
+                let (term, leader) = (area.known.term, area.known.leader.clone());
+                let stale = LeadershipMessage::Stale { area: name.to_owned(), term, leader };
                 effects.push(Effect::Send { link, message: stale });
                 return Ok(());
             }
@@ -155,7 +160,7 @@ impl Council {
             return Ok(());
         }
         if claim.term < known.term {
-            let stale = LeadershipMessage::Stale { area: claim.area, term: known.term };
+            let stale = LeadershipMessage::Stale { area: claim.area, term: known.term, leader: known.leader };
             effects.push(Effect::Send { link, message: stale });
             return Ok(());
         }
@@ -231,7 +236,8 @@ impl Council {
             return;
         }
         if claim.term < term {
-            effects.push(Effect::Send { link, message: LeadershipMessage::Stale { area: claim.area, term } });
+            let leader = before.map(|before| before.leader.clone());
+            effects.push(Effect::Send { link, message: LeadershipMessage::Stale { area: claim.area, term, leader } });
             return;
         }
         let other = before.is_some_and(|before| before.full && before.leader.id != claim.leader.id);
@@ -245,7 +251,7 @@ impl Council {
     }
 
     /// Somebody knows of a later term. Who leads with a majority knows better; who does not, leads no more.
-    fn hear_stale(&mut self, link: u64, area: &str, term: u64, effects: &mut Vec<Effect>) {
+    fn hear_stale(&mut self, link: u64, area: &str, term: u64, leader: Option<AreaPeer>, effects: &mut Vec<Effect>) {
         let Some(from) = self.links.get(&link) else { return };
         let (peer, leads) = (from.facts.peer.clone(), from.facts.leader);
         let upper = self.upper().is_some_and(|upper| upper.id == peer);
@@ -255,15 +261,20 @@ impl Council {
         if term <= own.area.known.term || full || !(own.area.knows(&peer) || leads || upper) {
             return;
         }
+        let other = leader.filter(|leader| leader.id != own.membership.own);
         if own.caretaker || own.led {
             effects.push(Effect::Tell(format!("`{area}` is in term {term} already: this agent leads it no more")));
             own.caretaker = false;
             own.led = false;
             own.area.known.leader = None;
-            own.area.known.full = false;
             if let Some(group) = &mut own.area.group {
                 group.step_down(0, now);
             }
+        }
+        if let Some(other) = other {
+            // It is believed when it says so itself; until then it is called.
+            own.area.known.leader = Some(other);
+            own.area.known.full = false;
         }
     }
 }

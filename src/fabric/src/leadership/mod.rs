@@ -8,6 +8,8 @@ mod duty;
 mod event;
 mod group;
 mod guard;
+#[cfg(test)]
+mod guard_tests;
 mod hear;
 mod log;
 mod roles;
@@ -47,6 +49,9 @@ pub enum LeadershipMessage {
         area: String,
         /// The term that it is in now.
         term: u64,
+        /// Who leads in it, if that is known.
+        #[serde(default)]
+        leader: Option<AreaPeer>,
     },
 }
 

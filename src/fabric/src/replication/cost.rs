@@ -33,7 +33,9 @@ pub fn of_value(value: &Value) -> u64 {
         Value::Number(_) => 9,
         Value::String(text) => 3 + text.len() as u64,
         Value::Array(values) => 3 + values.iter().map(of_value).sum::<u64>(),
-        Value::Object(values) => 3 + values.iter().map(|(name, value)| 3 + name.len() as u64 + of_value(value)).sum::<u64>(),
+        Value::Object(values) => {
+            3 + values.iter().map(|(name, value)| 3 + name.len() as u64 + of_value(value)).sum::<u64>()
+        }
     }
 }
 

@@ -60,7 +60,11 @@ pub enum Code {
     Compacted,
     /// Based on another revision.
     Conflict,
-    /// Too much to do: later.
+    /// There is no such document.
+    NotFound,
+    /// What shall be written does not satisfy its type.
+    Invalid,
+    /// Too much to do, or somebody who is needed is away: later.
     Busy,
     /// A fault of the one who answers.
     Internal,
@@ -87,6 +91,8 @@ impl fmt::Display for Code {
             Self::Gap => "gap",
             Self::Compacted => "compacted",
             Self::Conflict => "conflict",
+            Self::NotFound => "not_found",
+            Self::Invalid => "invalid",
             Self::Busy => "busy",
             Self::Internal => "internal",
             Self::Unknown => "unknown",

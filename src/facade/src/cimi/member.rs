@@ -1,7 +1,7 @@
 //! `/api/<type>/<name>`: read, edit, delete.
 
 use actix_web::HttpResponse;
-use actix_web::http::header::{self, HeaderName};
+use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::Payload;
 use mf2c_actors::resource_store::{DeleteResource, EditResource};
@@ -12,6 +12,7 @@ use mf2c_store::{Document, IfMatch, StoreError};
 use serde_json::Map;
 
 use super::body::{Kind, object, unsupported};
+use super::elsewhere::{self, Change};
 use super::view::View;
 use super::{Exchange, body, webhook};
 use crate::error::{ApiError, message};
@@ -101,6 +102,14 @@ async fn edit(
     };
     webhook::check_edit(exchange, &document, &changes)?;
     let if_match = if_match(exchange);
+    if let Some(origin) = exchange.api.store.origin_of(id.as_str()) {
+        let change = Change { id: id.clone(), origin, changes: Some(changes), removed, if_match };
+        if let Some(waits) = elsewhere::propose(exchange, change).await? {
+            return Ok(waits);
+        }
+        let document = exchange.api.store.get(id.as_str()).ok_or_else(|| ApiError::not_found(id.as_str()))?;
+        return shown(exchange, spec, &document, &Query::everything());
+    }
     let by = exchange.caller.clone();
     let held = people::before_edit(exchange, spec, &id, &mut changes).await?;
     let written = exchange.api.writer.send(EditResource { id: id.clone(), changes, removed, if_match, by }).await;
@@ -116,17 +125,30 @@ async fn delete(exchange: &Exchange<'_>, id: ResourceId) -> Result<HttpResponse,
         not_if_known(exchange, &exchange.api.store.tag(&document))?;
     }
     let if_match = if_match(exchange);
+    if let Some(origin) = exchange.api.store.origin_of(id.as_str()) {
+        let found = exchange.api.store.get(id.as_str()).ok_or_else(|| ApiError::not_found(id.as_str()))?;
+        if !found.acl.can_modify(&exchange.caller) {
+            return Err(ApiError::forbidden(id.as_str()));
+        }
+        let change = Change { id: id.clone(), origin, changes: None, removed: vec![], if_match };
+        return Ok(elsewhere::propose(exchange, change).await?.unwrap_or_else(|| deleted(&id)));
+    }
     let by = exchange.caller.clone();
     let held = people::before_delete(exchange, &id).await?;
-    let deleted = exchange.api.writer.send(DeleteResource { id: id.clone(), if_match, by }).await;
-    deleted.map_err(|_| StoreError::Stopping)??;
+    let written = exchange.api.writer.send(DeleteResource { id: id.clone(), if_match, by }).await;
+    written.map_err(|_| StoreError::Stopping)??;
     drop(held);
     people::after_delete(exchange, &id).await?;
-    let mut response = HttpResponse::Ok();
-    if let Some(cookie) = people::farewell(exchange, &id) {
-        response.insert_header((header::SET_COOKIE, cookie));
+    let mut response = deleted(&id);
+    if let Some(cookie) = people::farewell(exchange, &id).and_then(|cookie| HeaderValue::try_from(cookie).ok()) {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
     }
-    Ok(response.json(message(StatusCode::OK, &format!("{id} deleted"), Some(id.as_str()))))
+    Ok(response)
+}
+
+/// 200 for what is gone.
+fn deleted(id: &ResourceId) -> HttpResponse {
+    HttpResponse::Ok().json(message(StatusCode::OK, &format!("{id} deleted"), Some(id.as_str())))
 }
 
 /// The condition of `If-Match`, which compares strongly: a weak tag matches nothing (RFC 9110, 13.1.1).

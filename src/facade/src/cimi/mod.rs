@@ -4,6 +4,7 @@ mod action;
 pub(crate) mod body;
 mod bulk;
 mod collection;
+mod elsewhere;
 mod entry_point;
 mod expand;
 mod member;
@@ -19,13 +20,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::Addr;
+use actix::{Addr, Recipient};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::{Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, web};
 use mf2c_actors::account_manager::AccountManager;
 use mf2c_actors::ports::World;
+use mf2c_actors::replicator::Propose;
 use mf2c_actors::session_manager::SessionManager;
 use mf2c_actors::webhook_dispatcher::WebhookCounters;
 use mf2c_domain::caller::Caller;
@@ -81,6 +83,8 @@ pub struct Api {
     pub sessions: Addr<SessionManager>,
     /// The way to certificates; none where the agent has nothing to do with them.
     pub authorities: Option<Authorities>,
+    /// The way to documents of other agents; none where the agent takes part in no area.
+    pub elsewhere: Option<Recipient<Propose>>,
     /// What the tokens of sessions are recognized by.
     pub tokens: Recognizer,
     /// Held while an administrator's account is changed or deleted, so that no two take the rights of each other.

@@ -24,7 +24,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::{
     boundary::{Limits, RequestLines},
-    certified::ReadCertificate,
+    certified::{Certified, CertifiedAgent, ReadCertificate},
     refusal::Refusal,
 };
 use crate::certificates::Bearer;
@@ -48,6 +48,8 @@ pub struct Peer {
     pub secure: bool,
     /// The user whom the client's certificate names, where it showed one.
     pub user: Option<Arc<Bearer>>,
+    /// The agent of the area that the client's certificate names, where it showed such a one.
+    pub agent: Option<CertifiedAgent>,
     /// Whether the client has left.
     pub departure: Departure,
 }
@@ -89,8 +91,12 @@ impl Transport {
             Self::Plain(_) => None,
             Self::Tls(tls) => tls.get_ref().1.peer_certificates().and_then(|chain| chain.first()),
         };
-        let user = certificate.zip(users).and_then(|(der, read)| read(der)).map(|user| Arc::new(Bearer::new(user)));
-        Peer { address, secure: matches!(self, Self::Tls(_)), user, departure: Departure::default() }
+        let (user, agent) = match certificate.zip(users).and_then(|(der, read)| read(der)) {
+            Some(Certified::User(user)) => (Some(Arc::new(Bearer::new(user))), None),
+            Some(Certified::Agent(agent)) => (None, Some(agent)),
+            None => (None, None),
+        };
+        Peer { address, secure: matches!(self, Self::Tls(_)), user, agent, departure: Departure::default() }
     }
 }
 

@@ -17,6 +17,7 @@ use mf2c_store::Store;
 use serde::Deserialize;
 use serde_json::json;
 
+pub(crate) use page::is_of_a_page;
 use record::Record;
 
 /// Where all of it is.
@@ -147,7 +148,7 @@ impl Identification {
 fn refuse_pages(request: &HttpRequest, identification: &Identification) -> Option<HttpResponse> {
     let reason =
         "pages in browsers are not served here, nor who calls this machine by a name that is not in `tls.names`";
-    page::is_of_a_page(request, &identification.names).then(|| said(Word::Page, reason))
+    is_of_a_page(request, &identification.names).then(|| said(Word::Page, reason))
 }
 
 async fn register(request: HttpRequest, identification: Data<Identification>) -> HttpResponse {

@@ -10,7 +10,7 @@ use crate::people::links;
 
 /// Whether it was a page of whoever: it comes with an origin or says that it is one's, or it calls this machine by a name
 /// that a stranger can have given it. `names` are those of this machine that its operator knows.
-pub(super) fn is_of_a_page(request: &HttpRequest, names: &[String]) -> bool {
+pub(crate) fn is_of_a_page(request: &HttpRequest, names: &[String]) -> bool {
     let host = request.uri().authority().map(|authority| authority.as_str());
     let host = host.or_else(|| request.headers().get(header::HOST)?.to_str().ok());
     has_page(request.headers()) || host.is_some_and(|host| !is_called_by_its_name(links::split(host).0, names))

@@ -9,7 +9,7 @@ use mf2c_domain::time::Timestamp;
 use mf2c_store::{Counters, StoreError};
 
 use super::exposition::{CONTENT_TYPE, Exposition};
-use super::{AreaFigures, MetricsFor, Monitor, ProcessFigures, is_near};
+use super::{AreaFigures, MetricsFor, Monitor, ProcessFigures, area, is_near};
 use crate::caller::caller_of;
 use crate::cimi::Api;
 use crate::error::ApiError;
@@ -35,16 +35,17 @@ pub(super) async fn answer(
     }
     let process = Arc::clone(&monitor.settings.process);
     // It reads the data directory and the store, which may take a while.
-    match web::block(move || page(&monitor, &api, events.counters(), &process())).await {
+    let area = (monitor.settings.area)().await;
+    match web::block(move || page(&monitor, &api, events.counters(), &process(), &area)).await {
         Ok(page) => HttpResponse::Ok().content_type(CONTENT_TYPE).body(page),
         Err(_) => ApiError::from(StoreError::Stopping).into_response(),
     }
 }
 
-fn page(monitor: &Monitor, api: &Api, events: &EventCounters, process: &ProcessFigures) -> String {
+fn page(monitor: &Monitor, api: &Api, events: &EventCounters, process: &ProcessFigures, area: &AreaFigures) -> String {
     let mut page = Exposition::new();
     build(&mut page, monitor);
-    area(&mut page, monitor);
+    area::write(&mut page, area);
     sign_in(&mut page, monitor, api);
     requests(&mut page, monitor);
     writes(&mut page, api);
@@ -61,19 +62,6 @@ fn build(page: &mut Exposition, monitor: &Monitor) {
     page.sample("mf2c_build_info", &format!("version=\"{}\",role=\"{}\"", settings.version, settings.role), 1);
     let (name, ends) = ("mf2c_certificate_expiry_timestamp_seconds", (settings.certificate_ends)());
     page.gauge(name, "The end of the served certificate, in seconds since 1970.", seconds(ends));
-}
-
-/// Where the agent belongs.
-fn area(page: &mut Exposition, monitor: &Monitor) {
-    let AreaFigures { member_until, revoked, links, links_total } = (monitor.settings.area)();
-    let name = "mf2c_member_expiry_timestamp_seconds";
-    page.family(name, "gauge", "The end of the agent's certificate in its area, in seconds since 1970.");
-    if let Some(until) = member_until {
-        page.sample(name, "", seconds(until));
-    }
-    page.gauge("mf2c_certificates_revoked", "Certificates that are known to be revoked.", revoked);
-    page.gauge("mf2c_links", "Open links to other agents.", links);
-    page.counter("mf2c_links_total", "Links to other agents that were opened since start.", links_total);
 }
 
 /// What an operator should not forget about who may come in.
@@ -172,7 +160,7 @@ fn of_process(page: &mut Exposition, monitor: &Monitor, process: &ProcessFigures
     }
 }
 
-fn seconds(at: Timestamp) -> String {
+pub(super) fn seconds(at: Timestamp) -> String {
     let millis = at.millis();
     format!("{}.{:03}", millis / 1000, millis % 1000)
 }

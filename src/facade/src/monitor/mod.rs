@@ -1,6 +1,7 @@
 //! For those who watch over the agent: whether it lives, whether it takes requests, what it has done, and who asked.
 
 mod access;
+mod area;
 mod cors;
 mod exposition;
 mod figures;
@@ -21,6 +22,7 @@ use mf2c_domain::time::{Clock, Timestamp};
 use crate::caller::is_forwarded;
 use crate::front::{Connections, Peer};
 pub use access::Access;
+pub use area::{AreaFigures, Flowed, LookAtArea};
 use cors::Cors;
 use figures::Figures;
 pub use health::{Readiness, Stage};
@@ -53,19 +55,6 @@ pub struct ProcessFigures {
     pub free: Option<u64>,
 }
 
-/// What is told of the agent's area.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct AreaFigures {
-    /// The end of the agent's certificate in its area; none where it belongs to none.
-    pub member_until: Option<Timestamp>,
-    /// Certificates that are known to be revoked.
-    pub revoked: u64,
-    /// Links to other agents that are open now.
-    pub links: u64,
-    /// Links to other agents that were opened since start.
-    pub links_total: u64,
-}
-
 /// What the monitor is told at the start.
 pub struct MonitorSettings {
     /// Pages in browsers that may use the API: exact origins, or `*`.
@@ -79,7 +68,7 @@ pub struct MonitorSettings {
     /// The end of the certificate that is served at this moment.
     pub certificate_ends: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     /// What the agent's area looks like at this moment.
-    pub area: Arc<dyn Fn() -> AreaFigures + Send + Sync>,
+    pub area: LookAtArea,
     /// Whether a mail server is configured.
     pub has_mail: bool,
     /// The version of the program.

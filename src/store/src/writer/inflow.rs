@@ -265,15 +265,6 @@ impl Stage<'_> {
         self.remove(old.id.clone(), Some(old), last, logged);
     }
 
-    /// Removes the copy of one document of another origin.
-    pub(super) fn drop_copy(&mut self, id: &ResourceId) -> Result<(), StoreError> {
-        let missing = || StoreError::NotFound { id: id.to_string() };
-        let old = self.current(id).ok_or_else(missing)?;
-        let life = old.source.life.clone().ok_or_else(missing)?;
-        self.drop_replica(&life, old);
-        Ok(())
-    }
-
     /// Removes all documents of an origin; how many there were.
     pub(super) fn forget(&mut self, origin: &NodeId) -> usize {
         let ids = self.ids(origin, None, None);
@@ -298,6 +289,14 @@ impl Stage<'_> {
         let staged = self.touched.keys().filter(|id| inside(id)).cloned();
         let is_of = |id: &ResourceId| self.current(id).is_some_and(|found| found.origin() == Some(*origin));
         stored.chain(staged).filter(is_of).collect()
+    }
+
+    /// Stages the removal of one replica. Whether there was one.
+    pub(super) fn let_replica_go(&mut self, id: &ResourceId) -> bool {
+        let old = self.current(id).and_then(|old| Some((old.source.life.clone()?, old)));
+        let Some((life, old)) = old else { return false };
+        self.drop_replica(&life, old);
+        true
     }
 
     /// Stages what this agent observes of another's document.

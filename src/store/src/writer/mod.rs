@@ -209,14 +209,16 @@ impl Writer {
         done
     }
 
-    /// Removes the copy of another agent's document. It is logged with the sequence 0 and does not travel.
+    /// Removes one replica, which its origin may still have: it is out of date. It does not travel.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], and the failures of the engine.
+    /// [`StoreError::NotFound`] if there is no such replica, and the failures of the engine.
     pub fn let_go(&mut self, id: &ResourceId) -> Result<(), StoreError> {
         self.ready()?;
         let mut stage = Stage::new(self);
-        stage.drop_copy(id)?;
+        if !stage.let_replica_go(id) {
+            return Err(StoreError::NotFound { id: id.to_string() });
+        }
         let staged = stage.finish();
         self.commit(staged).map_err(|error| self.fail(error))
     }

@@ -464,7 +464,12 @@ impl Sink {
             .map(|(at, line)| {
                 let point = here.progress_of(&line.origin).unwrap_or_default();
                 let partial = here.partial_of(&line.origin).filter(|_| anew);
-                line.incarnation = partial.as_ref().map_or(point, |partial| partial.at).incarnation;
+                // Who has nothing begins with the life that is offered.
+                line.incarnation = match (&partial, point.incarnation) {
+                    (Some(partial), _) => partial.at.incarnation,
+                    (None, 0) => line.offered.incarnation,
+                    (None, here) => here,
+                };
                 Have {
                     origin: u32::try_from(at).unwrap_or(u32::MAX),
                     incarnation: point.incarnation,

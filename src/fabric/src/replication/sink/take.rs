@@ -6,10 +6,10 @@ use std::time::Duration;
 use mf2c_domain::id::ResourceId;
 use serde_json::Map;
 
+use super::super::Origin;
 use super::super::cost::Cost;
 use super::super::source::sum_of;
 use super::super::words::{Batch, Content, Copy, Item, Part, Refused, Repair, Run, StreamMessage};
-use super::super::Origin;
 use super::{Body, Change, Effect, Flow, Here, LARGEST_DOCUMENT, MOST_REFUSED, Open, Sink};
 use crate::wire::{Code, WireError};
 

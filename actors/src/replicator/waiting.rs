@@ -1,0 +1,194 @@
+//! Proposals that wait for an agent that is away: documents of the type `proposal`, sent in their order when it is back.
+
+use std::time::Duration;
+
+use actix::prelude::*;
+use mf2c_domain::caller::Caller;
+use mf2c_domain::id::ResourceId;
+use mf2c_domain::time::{HybridTime, Timestamp};
+use mf2c_fabric::replication::Origin;
+use mf2c_fabric::wire::{Answer, Code, Proposed, WireError};
+use mf2c_store::StoreError;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::actor::Replicator;
+use super::answer::refusal;
+use super::propose::node_name;
+use super::{Proposal, Propose};
+use crate::ports::LinkError;
+use crate::resource_store::{AddResource, DeleteResource, EditResource};
+
+/// Pause between two looks at what waits, where nothing else gives a reason to look.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+
+/// What is read of a `proposal`.
+#[derive(Debug, Deserialize)]
+struct Waiting {
+    id: ResourceId,
+    resource: String,
+    origin: String,
+    operation: String,
+    #[serde(default)]
+    changes: Map<String, Value>,
+    #[serde(default)]
+    removed: Vec<String>,
+    by: String,
+    time: String,
+    base: u64,
+    state: String,
+    #[serde(default)]
+    expires: Option<String>,
+}
+
+/// How a sent proposal ended.
+enum Sent {
+    Done,
+    Refused(WireError),
+    Later,
+}
+
+impl Waiting {
+    fn node(&self) -> Option<Origin> {
+        u128::from_str_radix(&self.origin.replace('-', ""), 16).ok().map(u128::to_be_bytes)
+    }
+
+    fn has_expired(&self, now: Timestamp) -> bool {
+        self.expires.as_deref().and_then(Timestamp::parse).is_some_and(|end| end <= now)
+    }
+}
+
+impl Replicator {
+    fn waiting(&self) -> Vec<Waiting> {
+        let documents = self.store.all("proposal");
+        let read = |document: &std::sync::Arc<mf2c_store::Document>| {
+            let body = self.store.body(document).ok()??;
+            serde_json::from_slice::<Waiting>(&body).ok()
+        };
+        let mut waiting: Vec<Waiting> = documents.iter().filter_map(read).collect();
+        waiting.sort_by_cached_key(|waiting| (waiting.time.parse::<u64>().unwrap_or(0), waiting.id.clone()));
+        waiting
+    }
+
+    /// Keeps an edit until the agent that it is for is back.
+    pub(super) fn let_wait(
+        &mut self,
+        propose: &Propose,
+        ctx: &mut Context<Self>,
+    ) -> ResponseActFuture<Self, Result<Proposal, WireError>> {
+        let refused = |why| -> ResponseActFuture<Self, Result<Proposal, WireError>> {
+            Box::pin(actix::fut::ready(Err(why)))
+        };
+        let waiting = self.waiting();
+        let same = waiting.iter().filter(|waiting| waiting.resource == propose.id.as_str()).count();
+        if waiting.len() >= self.settings.proposals || same >= self.settings.a_document {
+            let text = "too many edits wait for that agent, or for this document: delete some of `proposal`, or try again later";
+            return refused(WireError { retry_after: Some(60_000), ..WireError::new(Code::Busy, text) });
+        }
+        let now = self.world.clock.now();
+        let life = i128::try_from(self.settings.proposal_life.as_nanos()).unwrap_or(i128::MAX);
+        let (name, admin) = &propose.by;
+        let mut body = json!({
+            "resource": propose.id.as_str(),
+            "origin": node_name(&propose.origin),
+            "operation": if propose.changes.is_some() { "edit" } else { "delete" },
+            "removed": propose.removed,
+            "by": format!("{}:{name}", if *admin { "admin" } else { "user" }),
+            "time": HybridTime::default().next(now).bits().to_string(),
+            "base": self.store.progress_of(&propose.origin).map_or(0, |progress| progress.sequence),
+            "expires": Timestamp::from_nanos(now.nanos().saturating_add(life)).to_string(),
+        });
+        if let (Some(changes), Some(body)) = (&propose.changes, body.as_object_mut()) {
+            body.insert("changes".into(), Value::Object(changes.clone()));
+        }
+        let Some(new) = self.document("proposal", body) else {
+            return refused(WireError::new(Code::Invalid, "the edit cannot be kept"));
+        };
+        self.look_later(ctx);
+        let added = self.writer.send(AddResource(new));
+        Box::pin(added.into_actor(self).map(|added, _, _| match added.unwrap_or(Err(StoreError::Stopping)) {
+            Ok(written) => Ok(Proposal::Waiting(written.id)),
+            Err(error) => Err(refusal(&error)),
+        }))
+    }
+
+    fn look_later(&mut self, ctx: &mut Context<Self>) {
+        if !std::mem::replace(&mut self.looking, true) {
+            ctx.run_later(LOOK_EVERY, |replicator, ctx| {
+                replicator.looking = false;
+                replicator.send_waiting(ctx);
+            });
+        }
+    }
+
+    /// Sends what waits for agents that are back, one after the other, and gives up what waited too long.
+    pub(super) fn send_waiting(&mut self, ctx: &mut Context<Self>) {
+        if self.sending || self.store.count("proposal") == 0 {
+            return;
+        }
+        self.look_later(ctx);
+        let now = self.world.clock.now();
+        let waiting = self.waiting();
+        if let Some(old) = waiting.iter().find(|waiting| waiting.has_expired(now)) {
+            return self.settle_waiting(old.id.clone(), Sent::Done, ctx);
+        }
+        let next = waiting.into_iter().filter(|waiting| waiting.state == "WAITING").find_map(|waiting| {
+            let link = self.route(&waiting.node()?)?;
+            Some((link, waiting))
+        });
+        let Some((link, waiting)) = next else { return };
+        let Some(origin) = waiting.node() else { return };
+        let (rank, name) = waiting.by.split_once(':').unwrap_or(("user", &waiting.by));
+        let changes = serde_json::to_vec(&waiting.changes).unwrap_or_default();
+        let proposed = Proposed {
+            term: self.standing.term,
+            id: waiting.resource.clone(),
+            origin: origin.to_vec().into(),
+            changes: (waiting.operation == "edit").then(|| changes.into()),
+            removed: waiting.removed.clone(),
+            if_match: None,
+            by: (name.to_owned(), rank == "admin"),
+            made: Some((waiting.time.parse().unwrap_or(0), waiting.base)),
+            key: format!("{}/{}", node_name(&self.own), waiting.id.name()),
+        };
+        self.sending = true;
+        let asked = self.ask(link, proposed);
+        ctx.spawn(asked.into_actor(self).map(move |answer, replicator, ctx| {
+            replicator.sending = false;
+            let sent = match answer {
+                Ok(Answer::Proposed { .. }) => Sent::Done,
+                Ok(_) => Sent::Later,
+                Err(LinkError::Refused(why)) if matches!(why.code, Code::Busy | Code::StaleTerm | Code::NotLeader) => {
+                    Sent::Later
+                }
+                Err(LinkError::Refused(why)) => Sent::Refused(why),
+                Err(_) => Sent::Later,
+            };
+            replicator.settle_waiting(waiting.id, sent, ctx);
+        }));
+    }
+
+    fn settle_waiting(&mut self, id: ResourceId, sent: Sent, ctx: &mut Context<Self>) {
+        let by = Caller::agent();
+        let writer = self.writer.clone();
+        self.sending = true;
+        let settled = async move {
+            let settled = match sent {
+                Sent::Later => return false,
+                Sent::Done => writer.send(DeleteResource { id, if_match: None, by }).await,
+                Sent::Refused(why) => {
+                    let text: String = why.to_string().chars().take(400).collect();
+                    let changes = json!({"state": "REFUSED", "reason": text}).as_object().cloned().unwrap_or_default();
+                    writer.send(EditResource { id, changes, removed: vec![], if_match: None, by }).await
+                }
+            };
+            matches!(settled, Ok(Ok(_)))
+        };
+        ctx.spawn(settled.into_actor(self).map(|go_on, replicator, ctx| {
+            replicator.sending = false;
+            if go_on {
+                replicator.send_waiting(ctx);
+            }
+        }));
+    }
+}

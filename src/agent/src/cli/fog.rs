@@ -1,0 +1,117 @@
+//! `mf2c area`: who is in the area, who leads it, and how to change that.
+
+use clap::{Args, Subcommand};
+use mf2c_client::args::Format;
+use mf2c_domain::area::spiffe::check_device;
+
+use super::PlaceArgs;
+
+pub(super) const AREA_EXAMPLES: &str = "\
+Shows what the agent of this machine knows: a leader knows its whole area, a child itself and who leads it. `behind` is
+what one of the two does not have yet of the other's changes.
+
+Examples:
+  mf2c area                       who is in the area, who leads, how far each replica is behind
+  mf2c area -o json               the same for programs
+  mf2c area lead 8256             let the agent whose device begins with 8256 lead
+  mf2c area backup 8256           let it hold the whole area, to take over when the leader is lost
+  mf2c area forget 8256           remove what is known of an agent that does not come back";
+
+const LEAD_EXAMPLES: &str = "\
+The leader brings the other one up to date and hands the area over; nothing is lost, and agents follow within seconds.
+Ask at the leader. Where nobody leads, ask at the agent that shall lead.
+
+Examples:
+  mf2c area lead 8256f3a0";
+
+const BACKUP_EXAMPLES: &str = "\
+A backup holds the whole area. Ask at the leader; it appoints backups by itself too, see `area.backups`.
+
+Examples:
+  mf2c area backup 8256f3a0";
+
+const FORGET_EXAMPLES: &str = "\
+Removes this agent's copies of another one's documents, and its place in the list of members. The other keeps its own:
+if it comes back, its documents come back with it, unless its certificate was revoked (`mf2c ca revoke --device ID`).
+An agent above has copies of its own: forget it there too.
+
+Examples:
+  mf2c area forget 8256f3a0";
+
+/// What to do with the area.
+#[derive(Debug, Clone, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct AreaArgs {
+    /// What to change; none: show it.
+    #[command(subcommand)]
+    pub change: Option<AreaCommand>,
+    /// Write as table, json, yaml or csv
+    #[arg(short, long, value_name = "FORMAT", default_value = "table", hide_possible_values = true)]
+    pub output: Format,
+    /// Whose data.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+/// A change of the area.
+#[derive(Debug, Clone, Subcommand)]
+pub enum AreaCommand {
+    /// Hand the area over to another agent
+    #[command(after_help = LEAD_EXAMPLES)]
+    Lead(OneArgs),
+    /// Make an agent a backup, which takes over when the leader is lost
+    #[command(after_help = BACKUP_EXAMPLES)]
+    Backup(OneArgs),
+    /// Remove what is known of an agent that does not come back
+    #[command(after_help = FORGET_EXAMPLES)]
+    Forget(OneArgs),
+}
+
+/// Which agent.
+#[derive(Debug, Clone, Args)]
+pub struct OneArgs {
+    /// Its device, or the beginning of it
+    #[arg(value_name = "DEVICE", value_parser = beginning)]
+    pub device: String,
+    /// Whose data.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+fn beginning(text: &str) -> Result<String, String> {
+    let bare = text.rsplit('/').next().unwrap_or(text);
+    check_device(bare).map(|()| bare.to_owned()).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    fn parsed(line: &str) -> AreaArgs {
+        match Cli::try_parse_from(line.split(' ')).unwrap().command {
+            Command::Area(args) => args,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn without_a_change_the_area_is_shown() {
+        assert!(parsed("mf2c area").change.is_none());
+        assert_eq!(parsed("mf2c area -o json --data-dir d").output, Format::Json);
+    }
+
+    #[test]
+    fn an_agent_is_named_by_its_device_its_id_or_a_beginning() {
+        for line in ["mf2c area lead 8256", "mf2c area lead device/8256", "mf2c area lead spiffe://x/area/a/agent/8256"]
+        {
+            let Some(AreaCommand::Lead(args)) = parsed(line).change else { panic!("{line}") };
+            assert_eq!(args.device, "8256");
+        }
+        for line in ["mf2c area lead", "mf2c area lead a b", "mf2c area forget", "mf2c area rule 8256"] {
+            assert_eq!(Cli::try_parse_from(line.split(' ')).unwrap_err().exit_code(), 2, "{line}");
+        }
+    }
+}
