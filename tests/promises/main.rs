@@ -41,6 +41,7 @@ mod metrics;
 mod openapi;
 mod operators;
 mod original_client;
+mod policies;
 mod process_agent;
 mod process_config;
 mod protocol;

@@ -21,6 +21,9 @@ use crate::leadership::Standings;
 use crate::ports::{AreaNet, World};
 use crate::resource_store::ResourceStore;
 
+/// How many words of peers may wait. A link that has more is closed and goes on later; streams are bounded by themselves.
+const MAILBOX: usize = 4096;
+
 /// What the replicator is told at start.
 #[derive(Debug, Clone, Copy)]
 pub struct ReplicatorSettings {
@@ -199,9 +202,20 @@ impl Actor for Replicator {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(MAILBOX);
         self.follow_commits(ctx);
         self.follow_standing(ctx);
         self.stand(ctx);
         self.send_waiting(ctx);
+    }
+}
+
+impl Drop for Replicator {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            // Everybody holds its address, and without it nothing that is written here would ever leave this machine.
+            tracing::error!("replication has failed; ending the process, the next start goes on from what is stored");
+            std::process::abort();
+        }
     }
 }

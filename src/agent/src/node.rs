@@ -25,6 +25,7 @@ use mf2c_facade::cimi::{self, Api, OpenApi, Repeats, Writes};
 use mf2c_facade::events::{self, Events};
 use mf2c_facade::front::{self, Connections, Listener};
 use mf2c_facade::monitor::{self, Monitor, Readiness, Stage};
+use mf2c_facade::policies::{self, Policies};
 use mf2c_facade::recognizer::Recognizer;
 use mf2c_pki::{Origin, PkiError, ServerIdentity};
 use mf2c_store::engine::{EmbeddedEngine, EmbeddedOptions};
@@ -33,7 +34,7 @@ use mf2c_transport::webhook::HttpWebhooks;
 
 use crate::accounts::{self, Rooms};
 use crate::area::{self, Area, AreaRooms};
-use crate::config::{Config, ListenAddress};
+use crate::config::{Config, ListenAddress, Role};
 use crate::control::{AreaDoors, Control};
 use crate::first_admin;
 use crate::flocker_door::FlockerDoor;
@@ -105,6 +106,7 @@ impl Node {
             accounts,
             sessions: sessions.clone(),
             authorities: Some(area.authorities()),
+            elsewhere: Some(area.fog.replicator.clone().recipient()),
             tokens: Recognizer::new(tokens),
             resigning: Arc::default(),
             world: world.clone(),
@@ -116,6 +118,7 @@ impl Node {
         store_entry_point(&api).await;
         let events = Events::start(Arc::clone(&store), Arc::clone(&world.clock), event_settings(config));
         let certauths = legacy.certauths(config);
+        let policies = Data::new(policies(config, &area, &world));
         let stream = Data::from(Arc::clone(&events));
         let (plain, http) = plain.unzip();
         let listeners = listeners(&area, secure, plain);
@@ -131,6 +134,8 @@ impl Node {
                 .configure(|services| monitor::configure(services, &monitor))
                 .configure(|services| events::configure(services, &stream))
                 .configure(|services| certauths::configure(services, certauths.as_ref()))
+                .configure(|services| policies::configure(services, Some(&policies)))
+                .configure(|services| policies::configure_categorisation(services, &policies))
                 .configure(|services| cimi::configure(services, &api))
         })
         .map_err(|source| StartError::Start { what: "the server", source })?;
@@ -172,6 +177,17 @@ impl Stopping {
                 tracing::error!("an actor thread ended in a panic");
             }
         }
+    }
+}
+
+/// Who leads the area, and how the agent is, as the original's programs ask for it.
+fn policies(config: &Config, area: &Area, world: &World) -> Policies {
+    Policies {
+        standings: area.fog.standings.clone(),
+        change: area.fog.leadership.clone().recipient(),
+        keepalive: area.fog.leadership.clone().recipient(),
+        is_cloud: config.role == Role::Cloud,
+        started: world.clock.elapsed(),
     }
 }
 
