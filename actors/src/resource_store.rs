@@ -22,6 +22,9 @@ use tokio::sync::oneshot;
 /// The most writes that share one sync.
 const MAX_BATCH: usize = 1024;
 
+/// The most bytes of documents that share one sync, but for the last write: a batch is held in memory several times.
+const MAX_BATCH_BYTES: usize = 8 << 20;
+
 /// Pause between two attempts to mend a writer that has failed.
 const MEND_PAUSE: Duration = Duration::from_secs(1);
 
@@ -111,6 +114,8 @@ pub struct ResourceStore {
     mailbox: usize,
     waiting: Vec<Work>,
     answers: Vec<oneshot::Sender<Done>>,
+    /// About how many bytes wait.
+    bytes: usize,
     /// Whether the next attempt to mend the writer is planned.
     mending: bool,
 }
@@ -119,7 +124,7 @@ impl ResourceStore {
     /// An actor that commits through `writer`. When `mailbox` writes wait, their senders wait too.
     #[must_use]
     pub fn new(writer: Writer, mailbox: usize) -> Self {
-        Self { writer, mailbox, waiting: Vec::new(), answers: Vec::new(), mending: false }
+        Self { writer, mailbox, waiting: Vec::new(), answers: Vec::new(), bytes: 0, mending: false }
     }
 
     /// Puts work into the next batch, which is committed as soon as the mailbox is empty. None if the agent stops before.
@@ -129,9 +134,10 @@ impl ResourceStore {
             // The context runs spawned futures only when it has taken every message.
             ctx.spawn(async {}.into_actor(self).map(|(), store, ctx| store.commit(ctx)));
         }
+        self.bytes += work.size();
         self.waiting.push(work);
         self.answers.push(answer);
-        if self.waiting.len() >= MAX_BATCH {
+        if self.waiting.len() >= MAX_BATCH || self.bytes >= MAX_BATCH_BYTES {
             self.commit(ctx);
         }
         async move { answered.await.ok() }
@@ -148,6 +154,7 @@ impl ResourceStore {
     }
 
     fn commit(&mut self, ctx: &mut Context<Self>) {
+        self.bytes = 0;
         let done = self.writer.carry_out(std::mem::take(&mut self.waiting));
         for (answer, done) in self.answers.drain(..).zip(done) {
             // A caller that has gone away does not undo its write.

@@ -8,12 +8,16 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
-use mf2c_actors::resource_store::{AddResource, EditResource, ResourceStore};
+use mf2c_actors::resource_store::{
+    AddResource, ApplyInflow, EditResource, ForgetOrigin, KeepState, Observe, RenewIncarnation, ResourceStore,
+};
 use mf2c_domain::caller::Caller;
 use mf2c_domain::entropy::Entropy;
+use mf2c_domain::id::ResourceId;
 use mf2c_domain::resource;
-use mf2c_domain::time::{Clock, Timestamp};
+use mf2c_domain::time::{Clock, HybridTime, Timestamp};
 use mf2c_store::engine::{EmbeddedEngine, EmbeddedOptions, Engine, Fault, MemoryEngine};
+use mf2c_store::replica::{Content, Incoming, Inflow, InflowKind};
 use mf2c_store::{NewDocument, Store, StoreError, StoreOptions};
 use serde_json::json;
 
@@ -131,4 +135,47 @@ async fn a_store_that_could_not_write_comes_back_although_nobody_writes() {
     });
     healed.await.unwrap();
     writer.send(AddResource(service("b", &entropy))).await.unwrap().unwrap();
+}
+
+/// A change of another agent, in the order of its number.
+fn flow(number: u64, id: &ResourceId) -> Inflow {
+    let acl = r#"{"owner":{"principal":"ADMIN","type":"ROLE"}}"#;
+    let time = "2019-06-14T18:06:24.203Z";
+    let uri = "http://schemas.dmtf.org/cimi/2/DeviceDynamic";
+    let body = format!(
+        r#"{{"id":"{id}","resourceURI":"{uri}","created":"{time}","updated":"{time}","acl":{acl},"n":{number},"status":"connected"}}"#
+    );
+    let content = Content::Whole(body.into_bytes());
+    let change = Incoming { sequence: number, time: HybridTime::default(), id: id.clone(), content };
+    let kind = InflowKind::Tail { after: number - 1, upto: number };
+    Inflow { origin: [7; 16], incarnation: 1, kind, changes: vec![change] }
+}
+
+#[actix::test]
+async fn changes_of_others_share_syncs_with_own_writes_and_keep_their_order() {
+    let (store, writer, entropy) = open(Arc::new(MemoryEngine::new()), 1024);
+    let id = ResourceId::new("device-dynamic", "d").unwrap();
+    // The mailbox has its size once the actor has begun.
+    writer.send(AddResource(service("first", &entropy))).await.unwrap().unwrap();
+    let flows: Vec<_> = (1..=100).map(|number| writer.send(ApplyInflow(flow(number, &id)))).collect();
+    let adds: Vec<_> =
+        (0..100).map(|number| writer.send(AddResource(service(&format!("s{number}"), &entropy)))).collect();
+    for (flow, add) in flows.into_iter().zip(adds) {
+        assert_eq!(flow.await.unwrap().unwrap().changed, 1);
+        add.await.unwrap().unwrap();
+    }
+    let commits = store.counters().commits.load(Ordering::Relaxed);
+    assert!(commits <= 10, "{commits} commits");
+    let seen = json!({"status": "disconnected"}).as_object().unwrap().clone();
+    writer.send(Observe { id: id.clone(), seen }).await.unwrap().unwrap();
+    let document = store.get(id.as_str()).unwrap();
+    let body: serde_json::Value = serde_json::from_slice(&store.body(&document).unwrap().unwrap()).unwrap();
+    assert_eq!((&body["n"], &body["status"]), (&json!(100), &json!("disconnected")));
+
+    writer.send(KeepState { key: "raft/a".to_owned(), value: Some(vec![7]) }).await.unwrap().unwrap();
+    assert_eq!(store.state("raft/a").unwrap(), Some(vec![7]));
+    let renewed = writer.send(RenewIncarnation(Arc::new(entropy))).await.unwrap().unwrap();
+    assert_eq!((store.identity().incarnation, store.progress()[0].sequence), (renewed, 101));
+    assert_eq!(writer.send(ForgetOrigin([7; 16])).await.unwrap().unwrap(), 1);
+    assert_eq!((store.len(), store.progress().len()), (101, 1));
 }

@@ -16,6 +16,7 @@ use mf2c_actors::supervisor::{DeathNotice, Supervisor};
 use mf2c_domain::area::spiffe::SpiffeId;
 use mf2c_domain::area::standing::Standing;
 use mf2c_domain::time::Timestamp;
+use mf2c_fabric::wire::{Code, WireError};
 use mf2c_machine::{Declared, Publisher};
 use mf2c_pki::area::{PeerIdentity, Serial};
 use mf2c_store::engine::MemoryEngine;
@@ -276,14 +277,22 @@ async fn accept(commons: Arc<Commons>, host: usize, links: LinkNet) {
     }
 }
 
-/// What the certificate's keeper does in a real agent: it keeps the link to whoever leads, or to the agent above.
+/// What the certificate's keeper does in a real agent: it keeps the link to whoever leads, or to the agent above. Who begins to
+/// lead gets a leader's certificate, and its links to others move to that.
 async fn follow_leader(links: LinkNet, mut standings: watch::Receiver<Standing>) {
-    let mut known = None;
+    let (mut known, mut led) = (None, false);
     loop {
-        let wanted = {
+        let (wanted, leads) = {
             let standing = standings.borrow_and_update();
-            if standing.leads() { standing.upper.clone() } else { standing.leader.clone() }
+            let leads = standing.leads();
+            (if leads { standing.upper.clone() } else { standing.leader.clone() }, leads)
         };
+        if leads && !led {
+            for link in links.links().into_iter().filter(|link| !link.accepted) {
+                links.close(link.number, WireError::new(Code::Busy, "this agent shows another certificate now"));
+            }
+        }
+        led = leads;
         if wanted != known {
             links.lead_to(wanted.clone().map(|peer| (peer.address, peer.id)));
             known = wanted;

@@ -117,11 +117,12 @@ impl Origins {
         found.take_while(|id| upto.is_none_or(|upto| id.as_str() <= upto)).cloned().collect()
     }
 
-    /// How far an origin is, if no commit under way may have changed its documents.
+    /// How far an origin is, if no commit under way may have changed its documents and no snapshot has brought newer ones.
     pub(crate) fn at_rest(&self, origin: &NodeId) -> Option<Progress> {
         let state = self.state.read();
-        let reached = state.known.get(origin)?.reached?;
-        (!state.moving.contains(origin)).then(|| reached.progress(*origin))
+        let known = state.known.get(origin).filter(|known| known.partial.is_none())?;
+        let reached = known.reached.filter(|_| !state.moving.contains(origin))?;
+        Some(reached.progress(*origin))
     }
 
     /// Called before a batch is committed that changes documents of these origins.

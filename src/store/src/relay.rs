@@ -53,7 +53,8 @@ impl Store {
     }
 
     /// Where somebody who has come so far with these origins must begin to read this store's log. Sequence 0 stands for
-    /// nothing, of whichever life. Origins that this store has not come to the end of a snapshot of are passed over.
+    /// nothing, of whichever life. Origins of which this store has nothing whole yet, or is taking another life over, are
+    /// passed over.
     ///
     /// What is in the log of an origin and is of another life, has the sequence 0, or is at or before what the follower has,
     /// is not for the follower.
@@ -66,7 +67,12 @@ impl Store {
         let mut start = Start { position: newest, snapshots: Vec::new(), ahead: Vec::new() };
         let mut wanted = BTreeMap::new();
         for Progress { origin, incarnation, sequence } in have.iter().copied() {
-            let Some(reached) = self.origins.known(&origin).and_then(|known| known.reached) else { continue };
+            let Some(known) = self.origins.known(&origin) else { continue };
+            let Some(reached) = known.reached else { continue };
+            // Its documents are of two lives until the snapshot is whole.
+            if known.partial.is_some_and(|partial| partial.incarnation != reached.incarnation) {
+                continue;
+            }
             if sequence > 0 && incarnation != reached.incarnation {
                 start.snapshots.push(origin);
             } else if sequence > reached.sequence {
@@ -152,7 +158,7 @@ impl Store {
     }
 
     /// What the documents of these origins come to, each at its present sequence. It reads every document once. Origins
-    /// whose documents change meanwhile are left out.
+    /// whose documents change meanwhile, or of which a snapshot is under way, are left out.
     ///
     /// Replicas are read from the disk, so that damage there shows; a document that cannot be read counts as none.
     ///

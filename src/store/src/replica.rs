@@ -47,6 +47,20 @@ pub struct Incoming {
     pub content: Content,
 }
 
+impl Incoming {
+    /// About how many bytes of documents it makes; what a patch leaves as it is, is not known.
+    pub(crate) fn size(&self) -> usize {
+        match &self.content {
+            Content::Whole(body) => body.len(),
+            Content::Patch(_) => USUAL_DOCUMENT,
+            Content::Deleted => 0,
+        }
+    }
+}
+
+/// The size of a document that is patched often, in bytes.
+const USUAL_DOCUMENT: usize = 1024;
+
 /// What a change of another agent did.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Content {

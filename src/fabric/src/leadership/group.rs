@@ -57,6 +57,8 @@ pub(super) struct Group {
     keeps: u64,
     /// When the leader was last heard of, or the start.
     contact: Duration,
+    /// Whether one was heard of since the start: it may count on this agent's patience.
+    heard: bool,
     /// The newest time of the leader's clock that it has sent.
     leader_stamp: u64,
     /// When what each seat has answered was sent.
@@ -100,6 +102,7 @@ impl Group {
             held: VecDeque::new(),
             keeps: 0,
             contact: now,
+            heard: false,
             leader_stamp: 0,
             acks: BTreeMap::new(),
             next_beat: now,
@@ -112,10 +115,6 @@ impl Group {
 
     pub(super) fn term(&self) -> u64 {
         self.raw.raft.term
-    }
-
-    pub(super) fn vote(&self) -> u64 {
-        self.raw.raft.vote
     }
 
     pub(super) fn roster(&self) -> &Roster {
@@ -189,6 +188,7 @@ impl Group {
     pub(super) fn has_mandate(&self, now: Duration) -> bool {
         self.leads()
             && self.handing_over.is_none()
+            && self.is_voter(self.raw.raft.id)
             && self.lease_end().map_or_else(|| self.voters() == [self.raw.raft.id], |end| now < end)
     }
 
@@ -215,6 +215,7 @@ impl Group {
         let _ = self.raw.step(message);
         if leads && self.leader() == Some(from) && term == self.term() {
             self.contact = now;
+            self.heard = true;
             self.leader_stamp = stamp;
         }
         if answers && self.elected() && term == self.term() {
@@ -266,7 +267,8 @@ impl Group {
     /// heard of the leader a little later; each one further back leaves it the time for its try.
     fn try_at(&self) -> Duration {
         if self.voters() == [self.raw.raft.id] && !is_joint(&self.raw.store().conf) {
-            return self.next_try.max(self.contact);
+            let wait = if self.heard { self.settings.patience() } else { Duration::ZERO };
+            return self.next_try.max(self.contact + wait);
         }
         let rank = u32::try_from(self.rank()).unwrap_or(0) + self.handicap.min(4);
         let wait = self.settings.patience() + self.settings.heartbeat / 2 + self.settings.heartbeat * rank * 3 / 4;
@@ -360,6 +362,10 @@ impl Group {
             let held = self.post(held, now);
             self.hold(number, must, held, &mut outcome);
             outcome.reseated |= self.apply(&agreed);
+            if self.elected() && !self.is_voter(self.raw.raft.id) {
+                // It was elected by those before, and what they had agreed on gives its vote away.
+                self.step_down(0, now);
+            }
         }
         outcome
     }

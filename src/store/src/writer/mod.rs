@@ -26,7 +26,7 @@ use crate::identity::random_incarnation;
 use crate::load::Loaded;
 use crate::origins::{self, Known, Origins, Reached};
 use crate::record::NodeId;
-use crate::replica::{Applied, Inflow};
+use crate::replica::{Applied, Incoming, Inflow};
 use crate::store::{Counters, StoreOptions};
 use crate::{cursors, state};
 use heal::Failed;
@@ -89,6 +89,16 @@ pub enum Done {
 }
 
 impl Work {
+    /// About how many bytes of documents it brings.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Command(Command::Add(new)) => new.tail.len(),
+            Self::Inflow(flow) => flow.changes.iter().map(Incoming::size).sum(),
+            Self::Command(_) | Self::Observe { .. } => 0,
+        }
+    }
+
     fn refused(&self, error: StoreError) -> Done {
         match self {
             Self::Command(_) => Done::Written(Err(error)),

@@ -65,7 +65,7 @@ fn bend(flow: &mut Inflow, seed: &Seed) {
             InflowKind::Repair { gone, .. } => gone.push(ResourceId::parse("user/x").unwrap()),
         },
         (3, Some(change)) => change.sequence = number,
-        (4, Some(change)) => change.time = HybridTime::from_bits(number << 16 | seed.next() % 9),
+        (4, Some(change)) => change.time = HybridTime::from_bits((number << 16) | (seed.next() % 9)),
         (5, Some(change)) => {
             let patch = json!({"ramFree": odd(seed), "acl": odd(seed), "name\"": odd(seed)});
             let removed = vec!["description".to_owned(), "a\\".to_owned()];
