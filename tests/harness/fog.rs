@@ -107,7 +107,10 @@ impl Fog {
     }
 
     /// A command for the agent, which succeeds: what it prints.
-    #[must_use]
+    ///
+    /// # Panics
+    /// If it fails.
+    #[expect(clippy::must_use_candidate, reason = "some commands are for what they do")]
     pub fn told(&self, name: &str, words: &[&str]) -> String {
         let data_dir = self.data_dir(name);
         let place = ["--data-dir", data_dir.to_str().expect("a plain path")];
