@@ -40,6 +40,8 @@ pub(super) struct Own {
     /// Since when it leads in this term.
     pub(super) leads_since: Duration,
     pub(super) began: Duration,
+    /// When a claim to lead was followed last: what the consensus heard before is older.
+    pub(super) claimed: Duration,
     pub(super) suspicion: Suspicion,
     pub(super) wish: Option<Wish>,
     /// Agents that an operator wants as backups, or not.
@@ -187,6 +189,7 @@ impl Council {
             led: false,
             leads_since: self.now,
             began: self.now,
+            claimed: Duration::ZERO,
             suspicion: Suspicion::default(),
             wish: None,
             wanted: BTreeSet::new(),
@@ -340,6 +343,7 @@ impl Council {
             effects
                 .push(Effect::Tell(format!("no majority of `{}` answers: its lead is a degraded one", own.area.name)));
         } else if let Some(leader) = group.leader().filter(|leader| *leader != me && group.term() >= before.term)
+            && (group.contact() > own.claimed || group.term() > before.term)
             && let Some(seat) = group.roster().seat(leader)
         {
             own.caretaker = false;

@@ -207,6 +207,7 @@ impl Council {
         let Some(own) = &mut self.own else { return };
         own.caretaker = false;
         own.led = false;
+        own.claimed = now;
         if let Some(group) = own.area.group.as_mut().filter(|group| claim.term > group.term()) {
             group.step_down(claim.term, now);
         }
