@@ -95,6 +95,8 @@ struct Run {
     agreements: u64,
     slowest: Duration,
     lying: Option<Vec<MemoryEngine>>,
+    /// Hosts that go on after they stood still, and when: what they believe counts again once they had time to think.
+    thawed: BTreeMap<usize, Duration>,
 }
 
 /// Runs a scenario that was checked.
@@ -139,6 +141,7 @@ async fn go(scenario: &Scenario, seed: u64, options: Options, watch: Watch<'_>) 
         agreements: 0,
         slowest: Duration::ZERO,
         lying: None,
+        thawed: BTreeMap::new(),
         commons,
     };
     run.hosts.iter_mut().for_each(Host::start);
@@ -230,6 +233,12 @@ impl Run {
 
     fn look(&mut self, at: Duration) {
         let mut judge = self.judge.borrow_mut();
+        let awake = self.thawed.extract_if(.., |_, since| at >= *since + LOOK);
+        for (host, _) in awake {
+            let standing = self.hosts.get(host).filter(|host| !host.is_stopped());
+            let standing = standing.and_then(|host| host.with(|running| running.standings.borrow().clone()));
+            standing.into_iter().for_each(|standing| judge.stands(at, host, &standing));
+        }
         for host in &self.hosts {
             host.with(|running| {
                 judge.follow(at, host.number, &running.store);
@@ -306,6 +315,7 @@ impl Run {
             What::Full(_) | What::BadSync(_) | What::BadRead(_) => self.each(&who, |host| host.disk().mend()),
             What::Pause(_) => {
                 self.each(&who, |host| host.stop(false));
+                self.thawed.extend(who.iter().map(|host| (*host, fault.until)));
             }
             _ => self.commons.network.calm(fault.number),
         }
