@@ -25,6 +25,7 @@ const LINKED: [&str; 12] = [
     "docs/policies.md",
     "docs/area.md",
     "docs/flocker.md",
+    "docs/discovery.md",
 ];
 
 /// What the README's examples answer; its comments are for people who are in a hurry.

@@ -266,7 +266,12 @@ impl Replicator {
                 tracing::warn!(%error, "what lost in a conflict could not be kept");
             }
         }));
-        self.note(id.as_str(), "medium", "two agents had changed the same attribute; what lost is kept as a conflict", ctx);
+        self.note(
+            id.as_str(),
+            "medium",
+            "two agents had changed the same attribute; what lost is kept as a conflict",
+            ctx,
+        );
     }
 }
 
@@ -282,14 +287,16 @@ fn ours_at(settled: &Settled, since: &Since) -> HybridTime {
 impl Handler<AnswerProposal> for Replicator {
     type Result = ResponseActFuture<Self, Answered>;
 
-    fn handle(&mut self, AnswerProposal { link_peer, proposed }: AnswerProposal, ctx: &mut Context<Self>) -> Self::Result {
+    fn handle(
+        &mut self,
+        AnswerProposal { link_peer, proposed }: AnswerProposal,
+        ctx: &mut Context<Self>,
+    ) -> Self::Result {
         let allowed = self.may_propose(&link_peer, &proposed);
         let origin = Origin::try_from(proposed.origin.0.as_slice());
         match (allowed, origin) {
             (Err(why), _) => Box::pin(actix::fut::ready(Err(why))),
-            (_, Err(_)) => {
-                Box::pin(actix::fut::ready(Err(WireError::new(Code::BadFrame, "an origin has 16 bytes"))))
-            }
+            (_, Err(_)) => Box::pin(actix::fut::ready(Err(WireError::new(Code::BadFrame, "an origin has 16 bytes")))),
             (Ok(()), Ok(origin)) if origin == self.own => self.carry_out(proposed, ctx),
             (Ok(()), Ok(origin)) => self.hand_on(proposed, &origin),
         }

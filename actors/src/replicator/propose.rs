@@ -28,7 +28,8 @@ pub(super) fn tag_of(sequence: u64) -> String {
 
 /// The agent that orders the edits is away.
 pub(super) fn away() -> WireError {
-    let text = "the agent that the document belongs to is away: try again later, or with `override=true` to let the edit wait";
+    let text =
+        "the agent that the document belongs to is away: try again later, or with `override=true` to let the edit wait";
     WireError { retry_after: Some(5000), ..WireError::new(Code::Busy, text) }
 }
 
@@ -37,7 +38,9 @@ impl Replicator {
     pub(super) fn route(&self, origin: &Origin) -> Option<u64> {
         let known = |relation: &[Relation]| {
             let mut links = self.links.iter().filter(|(_, ends)| relation.contains(&ends.relation));
-            links.find(|(_, ends)| ends.sink.origins().any(|(offered, _)| offered == *origin)).map(|(number, _)| *number)
+            links
+                .find(|(_, ends)| ends.sink.origins().any(|(offered, _)| offered == *origin))
+                .map(|(number, _)| *number)
         };
         let to_leader = || {
             let mut links = self.links.iter();

@@ -76,9 +76,8 @@ impl Replicator {
         propose: &Propose,
         ctx: &mut Context<Self>,
     ) -> ResponseActFuture<Self, Result<Proposal, WireError>> {
-        let refused = |why| -> ResponseActFuture<Self, Result<Proposal, WireError>> {
-            Box::pin(actix::fut::ready(Err(why)))
-        };
+        let refused =
+            |why| -> ResponseActFuture<Self, Result<Proposal, WireError>> { Box::pin(actix::fut::ready(Err(why))) };
         let waiting = self.waiting();
         let same = waiting.iter().filter(|waiting| waiting.resource == propose.id.as_str()).count();
         if waiting.len() >= self.settings.proposals || same >= self.settings.a_document {

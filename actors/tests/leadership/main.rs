@@ -44,7 +44,8 @@ async fn p1_a_backup_leads_within_three_seconds_of_a_crash_with_a_later_term_and
     assert!(fog.standing("C2").term > term);
     let at = fog.index("B");
     assert_eq!(fog.lock().agents[at].introduced.role, "leader");
-    assert_eq!(fog.lock().agents[at].introduced.term, fog.standing("B").term);
+    let introduced = fog.lock().agents[at].introduced.term;
+    assert_eq!(introduced, fog.standing("B").term);
 }
 
 #[actix::test]

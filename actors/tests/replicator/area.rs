@@ -216,8 +216,14 @@ async fn a_document_of_megabytes_comes_in_pieces_all_the_way() {
     let area = Area::new(&wire).await;
     *wire.tap.lock() = Some(vec![]);
     let text = "a large thing ".repeat(150_000);
-    let id = area.child.add("service", json!({"name": "large", "description": text, "exec": "x",
-        "exec_type": "docker", "agent_type": "normal"})).await;
+    let id = area
+        .child
+        .add(
+            "service",
+            json!({"name": "large", "description": text, "exec": "x",
+        "exec_type": "docker", "agent_type": "normal"}),
+        )
+        .await;
     let small = area.child.service("small").await;
     eventually("all have both", SOON, || area.everywhere(&id) && area.everywhere(&small)).await;
     assert_eq!(area.cloud.body(&id), area.child.body(&id));
@@ -254,6 +260,7 @@ async fn r14_a_clock_that_jumps_back_changes_no_order() {
     child.edit(&made, json!({"num_agents": 1})).await.unwrap();
     child.set_clock(-3_600_000);
     child.edit(&made, json!({"num_agents": 2})).await.unwrap();
-    eventually("the later one counts", SOON, || leader.has(&made) && leader.body(&made).unwrap()["num_agents"] == 2).await;
+    eventually("the later one counts", SOON, || leader.has(&made) && leader.body(&made).unwrap()["num_agents"] == 2)
+        .await;
     assert!(leader.equals(&child));
 }

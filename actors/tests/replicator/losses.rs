@@ -89,8 +89,13 @@ async fn r6_a_snapshot_goes_on_where_it_was_when_the_leader_died() {
     let mut child = Node::with(&wire, "a1", "c1", options);
     let text = "x".repeat(20_000);
     for number in 0..60 {
-        child.add("service", json!({"name": format!("s{number}"), "description": text, "exec": "x",
-            "exec_type": "docker", "agent_type": "normal"})).await;
+        child
+            .add(
+                "service",
+                json!({"name": format!("s{number}"), "description": text, "exec": "x",
+            "exec_type": "docker", "agent_type": "normal"}),
+            )
+            .await;
     }
     leader.leads(&[], None);
     child.follows(&leader, AreaRole::Agent);

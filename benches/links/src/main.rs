@@ -6,11 +6,13 @@
 //! links idle TOKENS           joins with each token, holds the links, prints `ready`, and ends with standard input
 //! links issue TOKENS COUNT    renews COUNT times over the link of each member: certificates a second, and whose they are
 //! links handshakes TOKENS SECONDS   opens and closes links as one member: handshakes a second
+//! links children TOKENS PERIOD   joins with each token, and lets each child change its device-dynamic once in PERIOD seconds
 //! links bare SECONDS          the same between two ends of rustls with nothing behind them, in this process
 //! links spread COUNT          when COUNT agents that were admitted at the same moment renew
 //! ```
 
 mod bare;
+mod children;
 mod handshakes;
 mod member;
 mod spread;
@@ -37,17 +39,18 @@ fn main() -> Outcome<()> {
         ["idle", tokens] => member::run(idle(read(tokens)?)),
         ["issue", tokens, count] => member::run(issue(read(tokens)?, count.parse()?)),
         ["handshakes", tokens, seconds] => handshakes::run(read(tokens)?, Duration::from_secs_f64(seconds.parse()?)),
+        ["children", tokens, period] => children::run(tokens, Duration::from_secs_f64(period.parse()?)),
         ["bare", seconds] => bare::run(Duration::from_secs_f64(seconds.parse()?)),
         ["spread", count] => spread::run(count.parse()?),
         _ => Err(
-            "usage: links join|idle TOKENS, issue TOKENS COUNT, handshakes TOKENS SECONDS, bare SECONDS, spread COUNT"
+            "usage: links join|idle TOKENS, issue TOKENS COUNT, children TOKENS PERIOD, handshakes TOKENS SECONDS, bare SECONDS, spread COUNT"
                 .into(),
         ),
     }
 }
 
 /// One token a line.
-fn read(file: &str) -> Outcome<Vec<String>> {
+pub(crate) fn read(file: &str) -> Outcome<Vec<String>> {
     Ok(std::fs::read_to_string(file)?.lines().map(str::to_owned).collect())
 }
 

@@ -69,12 +69,22 @@ pub(crate) struct Member {
     pub(crate) leader: SpiffeId,
     pub(crate) address: String,
     pub(crate) device: String,
-    links: LinkNet,
+    pub(crate) links: LinkNet,
 }
 
 impl Member {
     /// Joins with a token as a device of its own, and opens the link.
     pub(crate) async fn join(token: &str) -> Outcome<Self> {
+        Self::join_as(token, LinkSettings::new("agent"), Arc::new(Nobody), true).await
+    }
+
+    /// The same with what its links say and hear; the link is opened now, or by [`Member::lead`].
+    pub(crate) async fn join_as(
+        token: &str,
+        settings: LinkSettings,
+        service: Arc<dyn LinkService>,
+        lead: bool,
+    ) -> Outcome<Self> {
         let token: JoinToken = token.parse()?;
         let world = world();
         let now = world.clock.now();
@@ -82,8 +92,8 @@ impl Member {
         let (own, _) = mf2c_pki::load_or_create(folder.path(), &[], now)?;
         let credentials = Credentials::new(ApiIdentity::SelfMade(own), Arc::clone(&world.clock), false)?;
         let device = uuid_v4(&*world.entropy).replace('-', "");
-        let links = LinkNet::start(world, credentials.clone(), LinkSettings::new("agent"));
-        links.serve(Arc::new(Nobody));
+        let links = LinkNet::start(world, credentials.clone(), settings);
+        links.serve(service);
         let key = AgentKey::generate()?;
         let request = key.request(None, "links")?;
         let address = token.address.clone();
@@ -97,8 +107,16 @@ impl Member {
         let certificate = enrolled.certificate.0;
         let own = PeerIdentity::of(&certificate)?;
         credentials.install(Membership { key, certificate, own, leader: leader.clone() }, trust)?;
-        links.lead_to(Some((address.clone(), leader.clone())));
-        Ok(Self { credentials, leader, address, device, links })
+        let member = Self { credentials, leader, address, device, links };
+        if lead {
+            member.lead();
+        }
+        Ok(member)
+    }
+
+    /// Opens the link to the leader.
+    pub(crate) fn lead(&self) {
+        self.links.lead_to(Some((self.address.clone(), self.leader.clone())));
     }
 
     pub(crate) fn ask(&self, ask: Ask) -> Asked {

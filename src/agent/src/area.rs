@@ -97,7 +97,7 @@ pub(crate) fn start(
         config.area.backup,
     ));
     // Who becomes a member later has its own thread from the next start on.
-    let thread = if member.is_some() || has_authority { links.thread() } else { rooms.arbiter.handle() };
+    let thread = if member.is_some() || has_authority { links.start_for_actors() } else { rooms.arbiter.handle() };
     let client = start_client(
         config,
         device,

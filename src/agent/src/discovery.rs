@@ -87,7 +87,8 @@ fn networks(config: &Config, world: &World) -> (Option<Arc<dyn Beacons>>, Option
     (beacons, mdns)
 }
 
-fn settings(config: &Config) -> DiscoverySettings {
+/// What discovery is told.
+pub(crate) fn settings(config: &Config) -> DiscoverySettings {
     let discovery = &config.discovery;
     let listed = discovery.env_file.as_deref().map(read_listed).unwrap_or_default();
     let given = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());

@@ -36,6 +36,7 @@ use crate::accounts::{self, Rooms};
 use crate::area::{self, Area, AreaRooms};
 use crate::config::{Config, ListenAddress, Role};
 use crate::control::{AreaDoors, Control};
+use crate::discovery::BoundDoor;
 use crate::first_admin;
 use crate::flocker_door::FlockerDoor;
 use crate::legacy::LegacyDoors;
@@ -54,6 +55,7 @@ pub struct Node {
     pub first_admin: Option<String>,
     server: ServerHandle,
     flocker: Option<ServerHandle>,
+    discovery: Option<ServerHandle>,
     readiness: Arc<Readiness>,
     events: Arc<Events>,
     arbiters: Vec<Arbiter>,
@@ -90,7 +92,8 @@ impl Node {
         let rooms = AreaRooms { arbiter: &arbiters[1], store: &store, writer: &store_writer, world: &world };
         let area = area::start(config, identity, device, &rooms)?;
         let flocker = FlockerDoor::prepare(config, &world)?;
-        let legacy = LegacyDoors::open(config, &area, &store, &world)?;
+        let discovery = BoundDoor::prepare(config, &area)?;
+        let mut legacy = LegacyDoors::open(config, &area, &store, &world)?;
         let tokens = Arc::new(TokenKey::load_or_create(&config.data_dir, &*world.entropy)?);
         let hasher = Hasher::new(Arc::clone(&world.entropy));
         let password_file = config.auth.admin_password_file.as_deref();
@@ -119,6 +122,7 @@ impl Node {
         let events = Events::start(Arc::clone(&store), Arc::clone(&world.clock), event_settings(config));
         let certauths = legacy.certauths(config);
         let policies = Data::new(policies(config, &area, &world));
+        legacy.open_policies(config, &api, &policies)?;
         let stream = Data::from(Arc::clone(&events));
         let (plain, http) = plain.unzip();
         let listeners = listeners(&area, secure, plain);
@@ -126,6 +130,7 @@ impl Node {
         let monitor = Monitor::new(monitor_settings(config, &area), connections.clone(), &world);
         let readiness = monitor.readiness();
         let settings = front::Settings { connections, ..front_settings(config) };
+        let doors = Data::clone(&api);
         let server = front::serve(listeners, &settings, move || {
             let seat = monitor.seat();
             App::new()
@@ -142,10 +147,24 @@ impl Node {
         let handle = server.handle();
         actix::spawn(server);
         let flocker = flocker.map(|door| door.open(config)).transpose()?;
+        let discovery = discovery.map(|door| door.open(config, &area.fog.discovery, doors)).transpose()?;
         let control = Control::start(&config.data_dir, store, sessions, area.doors.clone());
         readiness.enter(Stage::Serving);
         let (api, server, _control) = (api_address, handle, control);
-        Ok(Self { api, http, first_admin, server, flocker, readiness, events, arbiters, area, legacy, _control })
+        Ok(Self {
+            api,
+            http,
+            first_admin,
+            server,
+            flocker,
+            discovery,
+            readiness,
+            events,
+            arbiters,
+            area,
+            legacy,
+            _control,
+        })
     }
 
     /// Stops taking requests and answers those in flight. What is left to do needs no runtime: see [`Stopping::finish`].
@@ -153,9 +172,9 @@ impl Node {
         self.readiness.enter(Stage::Stopping);
         self.events.close();
         drop(self.legacy);
-        let flocker = self.flocker.as_ref().map(|door| door.stop(true));
+        let others: Vec<_> = self.flocker.iter().chain(&self.discovery).map(|door| door.stop(true)).collect();
         self.server.stop(true).await;
-        if let Some(closed) = flocker {
+        for closed in others {
             closed.await;
         }
         // Documents are written until the end.

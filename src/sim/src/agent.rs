@@ -124,7 +124,8 @@ pub fn identity(commons: &Commons, host: usize) -> Arc<PeerIdentity> {
 /// What the store says.
 pub fn start(own: &Belongings, slot: &Slot) -> Result<(), mf2c_store::engine::EngineError> {
     let (commons, world, host) = (&own.commons, &own.world, own.host);
-    let options = StoreOptions { name: format!("store of agent {host}").into(), log_entries: 4000, ..StoreOptions::default() };
+    let options =
+        StoreOptions { name: format!("store of agent {host}").into(), log_entries: 4000, ..StoreOptions::default() };
     let engine = Arc::clone(&own.engine);
     let (store, writer) = Store::open(engine, options, Arc::clone(&world.clock), &*world.entropy)?;
     let writer = ResourceStore::new(writer, MAILBOX).start();
@@ -168,8 +169,7 @@ pub fn start(own: &Belongings, slot: &Slot) -> Result<(), mf2c_store::engine::En
         counters: Arc::clone(&counters),
     })
     .start();
-    let service =
-        Peers::new(Ears { leadership: leadership.clone(), replicator: replicator.clone(), categoriser });
+    let service = Peers::new(Ears { leadership: leadership.clone(), replicator: replicator.clone(), categoriser });
     links.serve(Arc::new(service));
     actix::spawn(accept(Arc::clone(commons), host, links.clone()));
     actix::spawn(follow_leader(links.clone(), standings.clone()));

@@ -38,7 +38,9 @@ pub fn is_reached(fleet: &Fleet, hosts: &[Host], judge: &Judge) -> bool {
 fn missing(fleet: &Fleet, hosts: &[Host], judge: &Judge) -> Option<(&'static str, String)> {
     for area in 0..fleet.areas() {
         let name = format!("area {}", area + 1);
-        let Some(leader) = judge.leader(area) else { return Some(("one leader after a storm", format!("nobody leads {name}"))) };
+        let Some(leader) = judge.leader(area) else {
+            return Some(("one leader after a storm", format!("nobody leads {name}")));
+        };
         let term = judge.standing(leader).map_or(0, |standing| standing.term);
         for host in fleet.hosts_of(area) {
             let Some(standing) = judge.standing(host) else { continue };
@@ -63,7 +65,8 @@ fn missing(fleet: &Fleet, hosts: &[Host], judge: &Judge) -> Option<(&'static str
             // What was written a moment ago may be on its way.
             let near = there.is_some_and(|it| it.incarnation == incarnation && it.sequence + 2 >= sequence);
             if !same && !near {
-                let here = there.map_or("nothing".to_owned(), |it| format!("{} of life {:x}", it.sequence, it.incarnation));
+                let here =
+                    there.map_or("nothing".to_owned(), |it| format!("{} of life {:x}", it.sequence, it.incarnation));
                 let what = format!(
                     "agent {} has written {sequence} changes in life {incarnation:x}, and agent {holder} has {here}",
                     host.number
@@ -93,7 +96,10 @@ fn acknowledged(host: &Host) -> Option<(&'static str, String)> {
             !known.leaving && here.is_none_or(|document| document.revision < known.revision)
         });
         if let Some(known) = lost {
-            let what = format!("agent {} acknowledged change {} of {}, which it does not have", host.number, known.revision, known.id);
+            let what = format!(
+                "agent {} acknowledged change {} of {}, which it does not have",
+                host.number, known.revision, known.id
+            );
             return Some(("acknowledged writes survive", what));
         }
         let back = ledger.gone.iter().find(|id| running.store.get(id.as_str()).is_some())?;
@@ -123,7 +129,10 @@ fn same_documents(fleet: &Fleet, hosts: &[Host], judge: &Judge) -> Option<(&'sta
             let Some(right) = own.get(&origin) else { continue };
             if right.progress == digest.progress && right.buckets != digest.buckets {
                 let host = origins.iter().position(|it| *it == Some(origin)).unwrap_or_default();
-                let what = format!("agent {holder} has other documents of agent {host} than that agent itself, at the same change {}", digest.progress.sequence);
+                let what = format!(
+                    "agent {holder} has other documents of agent {host} than that agent itself, at the same change {}",
+                    digest.progress.sequence
+                );
                 return Some(("all copies are the same", what));
             }
         }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use actix::prelude::*;
 use mf2c_actors::categoriser::Categoriser;
 use mf2c_actors::leadership::{Heard, Leadership, LinkClosed, LinkOpened, PeerChangesRole, PeerProbes};
-use mf2c_actors::replicator::{AnswerProposal, HeardStream, Replicator};
 use mf2c_actors::ports::{LinkReply, LinkService, OpenLink};
+use mf2c_actors::replicator::{AnswerProposal, HeardStream, Replicator};
 use mf2c_fabric::wire::{Answer, Ask, Code, Notice, WireError};
 use mf2c_pki::area::PeerIdentity;
 use tokio::sync::mpsc;
@@ -100,7 +100,9 @@ impl LinkService for Peers {
             }
             (Ask::Propose(proposed), Some(link_peer)) => {
                 let replicator = self.replicator.clone();
-                Box::pin(async move { replicator.send(AnswerProposal { link_peer, proposed }).await.map_err(stopping)? })
+                Box::pin(
+                    async move { replicator.send(AnswerProposal { link_peer, proposed }).await.map_err(stopping)? },
+                )
             }
             (Ask::KeepAuthority(_), Some(_)) => Box::pin(async { Ok(Answer::Done { term: 0 }) }),
             _ => Box::pin(async { Err(WireError::new(Code::Forbidden, "there is no authority in a simulation")) }),

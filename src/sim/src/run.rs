@@ -124,8 +124,12 @@ async fn go(scenario: &Scenario, seed: u64, options: Options, watch: Watch<'_>) 
         network.place(host, fleet.address(host));
     }
     let leaders = (0..fleet.len()).map(|host| fleet.first_leader_of(host) == host).collect();
-    let commons =
-        Arc::new(Commons { scenario: scenario.clone(), fleet: fleet.clone(), network, leaders: parking_lot::Mutex::new(leaders) });
+    let commons = Arc::new(Commons {
+        scenario: scenario.clone(),
+        fleet: fleet.clone(),
+        network,
+        leaders: parking_lot::Mutex::new(leaders),
+    });
     let judge = Rc::new(RefCell::new(Judge::new(fleet.clone())));
     let witness = witness(start, &commons, &judge, &trace);
     let hosts = (0..fleet.len()).map(|host| Host::new(host, seed, start, Arc::clone(&commons), Rc::clone(&witness)));
@@ -347,9 +351,7 @@ impl Run {
             | What::LazyReader(who, _)
             | What::Pause(who) => vec![match who {
                 Victim::Host(host) => *host,
-                Victim::Leader(area) => {
-                    self.judge.borrow().leader(*area).unwrap_or(fleet.hosts_of(*area).start)
-                }
+                Victim::Leader(area) => self.judge.borrow().leader(*area).unwrap_or(fleet.hosts_of(*area).start),
             }],
         }
     }
@@ -373,9 +375,10 @@ impl Run {
     /// Starts an agent again, unless another fault still keeps its machine dark.
     fn revive(&mut self, host: usize) {
         let still = self.met.iter().any(|(fault, who)| {
-            let keeps = self.plan.get(*fault).is_some_and(|fault| {
-                matches!(fault.what, What::Kill(_) | What::PowerOff(_) | What::Blackout(_))
-            });
+            let keeps = self
+                .plan
+                .get(*fault)
+                .is_some_and(|fault| matches!(fault.what, What::Kill(_) | What::PowerOff(_) | What::Blackout(_)));
             keeps && who.contains(&host)
         });
         if still {

@@ -274,10 +274,9 @@ impl Scenario {
         if self.duration.get() < Duration::from_secs(1) || self.duration.get() > LONGEST {
             return wrong("duration", self.duration.to_string(), "expected `1s` to `366d`");
         }
-        for (key, line) in [
-            ("network.near.loss_percent", &self.network.near),
-            ("network.far.loss_percent", &self.network.far),
-        ] {
+        for (key, line) in
+            [("network.near.loss_percent", &self.network.near), ("network.far.loss_percent", &self.network.far)]
+        {
             if !(0.0..=50.0).contains(&line.loss_percent) {
                 return wrong(key, line.loss_percent.to_string(), "expected 0 to 50");
             }
@@ -296,11 +295,21 @@ impl Scenario {
                 return wrong(key, value.to_string(), "expected `100ms` or more");
             }
         }
-        if self.area.heartbeat.get() < Duration::from_millis(10) || self.area.heartbeat.get() * 3 > self.area.election.get() {
-            return wrong("area.heartbeat", self.area.heartbeat.to_string(), "expected `10ms` to a third of `area.election`");
+        if self.area.heartbeat.get() < Duration::from_millis(10)
+            || self.area.heartbeat.get() * 3 > self.area.election.get()
+        {
+            return wrong(
+                "area.heartbeat",
+                self.area.heartbeat.to_string(),
+                "expected `10ms` to a third of `area.election`",
+            );
         }
         if self.faults.calm.get() < Duration::from_secs(30) {
-            return wrong("faults.calm", self.faults.calm.to_string(), "expected `30s` or more: agents must find together");
+            return wrong(
+                "faults.calm",
+                self.faults.calm.to_string(),
+                "expected `30s` or more: agents must find together",
+            );
         }
         Ok(())
     }

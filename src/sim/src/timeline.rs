@@ -74,7 +74,12 @@ impl Timeline {
             return;
         }
         self.at.push(at);
-        self.rows.push(hosts.iter().map(|host| sample(host, hosts, judge, self.areas.get(host.number).copied().flatten())).collect());
+        self.rows.push(
+            hosts
+                .iter()
+                .map(|host| sample(host, hosts, judge, self.areas.get(host.number).copied().flatten()))
+                .collect(),
+        );
     }
 
     /// The largest lag of any agent.
@@ -102,7 +107,9 @@ fn sample(host: &Host, hosts: &[Host], judge: &Judge, area: Option<usize>) -> Sa
     let leader = area.and_then(|area| judge.leader(area)).filter(|leader| *leader != host.number);
     let there = own.and_then(|own| hosts.get(leader?)?.with(|it| it.store.progress_of(&own.origin))?);
     let lag = match (own, leader, there) {
-        (Some(own), Some(_), Some(there)) if there.incarnation == own.incarnation => own.sequence.saturating_sub(there.sequence),
+        (Some(own), Some(_), Some(there)) if there.incarnation == own.incarnation => {
+            own.sequence.saturating_sub(there.sequence)
+        }
         (Some(own), Some(_), _) => own.sequence,
         _ => 0,
     };

@@ -11,7 +11,7 @@ use mf2c_domain::resource;
 use mf2c_domain::time::{HybridTime, Timestamp};
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::{RawValue, to_raw_value};
-use xxhash_rust::xxh3::Xxh3Default;
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::replica::Patch;
 
@@ -228,25 +228,25 @@ pub(crate) fn as_at_origin(id: &ResourceId, body: &[u8], theirs: &[u8]) -> Optio
 
 /// What two copies of a document must agree on.
 pub(crate) fn sum(id: &ResourceId, body: &[u8]) -> u64 {
-    let mut hash = Xxh3Default::new();
-    hash.update(id.as_str().as_bytes());
     let observed = observed(id);
     let top = if observed.is_empty() { None } else { TopLevel::read(body) };
+    let mut text = Vec::with_capacity(id.as_str().len() + body.len() + 64);
+    text.extend_from_slice(id.as_str().as_bytes());
     match top {
         None => {
-            hash.update(&[0]);
-            hash.update(body);
+            text.push(0);
+            text.extend_from_slice(body);
         }
         Some(top) => {
             for (name, value) in top.0.iter().filter(|(name, _)| !observed.contains(&&***name)) {
-                hash.update(&[1]);
-                hash.update(name.as_bytes());
-                hash.update(&[2]);
-                hash.update(value.get().as_bytes());
+                text.push(1);
+                text.extend_from_slice(name.as_bytes());
+                text.push(2);
+                text.extend_from_slice(value.get().as_bytes());
             }
         }
     }
-    hash.digest()
+    xxh3_64(&text)
 }
 
 /// The top-level attributes that differ between two revisions, but for those that follow from the change itself.

@@ -1,6 +1,5 @@
 //! Starts those who keep an area together: leadership, replication, the area's documents, and discovery.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -8,19 +7,14 @@ use actix::{Actor as _, Addr, ArbiterHandle};
 use mf2c_actors::ca_client::CaClient;
 use mf2c_actors::categoriser::{Categoriser, CategoriserSettings, ExpectChildren};
 use mf2c_actors::certificate_authority::CertificateAuthority;
-use mf2c_actors::discovery::ports::{Beacons, Mdns};
-use mf2c_actors::discovery::{Discovery, DiscoverySettings};
 use mf2c_actors::leadership::{self, Leadership, Settings, Standings, StoreMemory};
 use mf2c_actors::ports::AreaNet;
 use mf2c_actors::replicator::{Replicator, ReplicatorCounters, ReplicatorParts, ReplicatorSettings};
 use mf2c_actors::supervisor::Supervisor;
-use mf2c_domain::area::addresses::addresses;
 use mf2c_domain::area::presence::Patience;
 use mf2c_domain::area::standing::Standing;
 use mf2c_facade::monitor::Flowed;
 use mf2c_pki::area::Credentials;
-use mf2c_transport::discovery::{BeaconSettings, MdnsServices, UdpBeacons};
-use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 
 use super::AreaRooms;
@@ -28,6 +22,7 @@ use super::links::Links;
 use super::peers::{Crew, Current, OpenLinks, publish};
 use super::steward::{Household, Steward};
 use crate::config::{Config, Election, Profile, Role};
+use crate::discovery::{self, Discovered, DiscoveryRooms};
 
 /// Those who keep the area together, for everybody else.
 #[derive(Clone)]
@@ -35,7 +30,7 @@ pub(crate) struct Fog {
     pub(crate) standings: Standings,
     pub(crate) leadership: Addr<Leadership>,
     pub(crate) replicator: Addr<Replicator>,
-    pub(crate) discovery: Addr<Discovery>,
+    pub(crate) discovery: Arc<Discovered>,
     counters: Arc<ReplicatorCounters>,
     leaders: Arc<AtomicU64>,
 }
@@ -157,7 +152,7 @@ fn start_categoriser(
     };
     let current = Current::default();
     let (shared, open) = (Arc::clone(&current), Arc::clone(near.open));
-    let children = addresses(&config.discovery.children).unwrap_or_default();
+    let children = discovery::settings(config).children;
     let tell = move |worker: Addr<Categoriser>| {
         if !children.is_empty() {
             let _ = worker.try_send(ExpectChildren(children.clone()));
@@ -174,34 +169,17 @@ fn start_discovery(
     rooms: &AreaRooms<'_>,
     near: &Neighbours<'_>,
     standings: &Standings,
-) -> Addr<Discovery> {
-    let wanted = &config.discovery;
-    let settings = DiscoverySettings {
-        interval: wanted.interval.get(),
-        is_cloud: config.role == Role::Cloud,
-        service: Some(wanted.offer()),
-        reward: Some(wanted.reward),
-        urgency: Some(wanted.level()),
-        leader: Some(wanted.leader.clone()).filter(|leader| !leader.is_empty()),
-        children: addresses(&wanted.children).unwrap_or_default(),
-    };
-    let interface = wanted.card(config.link.listen);
-    let group = wanted.group().filter(|_| wanted.beacon);
-    let clock = Arc::clone(&rooms.world.clock);
-    let beacons = group.map(|group| Arc::new(UdpBeacons::new(BeaconSettings { group, interface }, clock)));
-    let mdns = wanted.mdns.then(|| Arc::new(MdnsServices::new(interface)));
-    let (credentials, bound) = (near.credentials.clone(), Arc::clone(near.links));
-    let around = mf2c_actors::discovery::Surroundings {
-        world: rooms.world.clone(),
+) -> Arc<Discovered> {
+    let bound = Arc::clone(near.links);
+    let around = DiscoveryRooms {
+        arbiter: rooms.arbiter,
+        world: rooms.world,
+        credentials: near.credentials,
         standing: standings.clone(),
-        roots: Arc::new(move || credentials.trust().roots().iter().map(|root| Sha256::digest(root).into()).collect()),
-        bound: Arc::new(move || -> Option<SocketAddr> { bound.bound() }),
         net: Arc::clone(near.links) as Arc<dyn AreaNet>,
-        beacons: beacons.map(|beacons| beacons as Arc<dyn Beacons>),
-        mdns: mdns.map(|mdns| mdns as Arc<dyn Mdns>),
+        bound: Arc::new(move || bound.bound()),
     };
-    let (discovery, _) = Discovery::new(settings, around);
-    Discovery::start_in_arbiter(&rooms.arbiter.handle(), move |_| discovery)
+    Arc::new(discovery::start(config, around))
 }
 
 impl Fog {

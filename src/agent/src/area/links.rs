@@ -54,8 +54,14 @@ impl Links {
         self.turns.subscribe()
     }
 
+    /// Starts the network, for actors that will run on its thread: they could not wait there for its start.
+    pub(crate) fn start_for_actors(&self) -> ArbiterHandle {
+        self.net();
+        self.thread()
+    }
+
     /// The thread of the links, started if there is none yet.
-    pub(crate) fn thread(&self) -> ArbiterHandle {
+    fn thread(&self) -> ArbiterHandle {
         self.arbiter.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(Arbiter::new).handle()
     }
 

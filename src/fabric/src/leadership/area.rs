@@ -36,8 +36,6 @@ struct Kept {
     /// The number of the own seat: that of another life of the store is not taken up.
     seat: u64,
     known: Known,
-    /// The term, and the vote in it, of a seat that was given up.
-    voted: (u64, u64),
     log: Option<KeptLog>,
 }
 
@@ -47,7 +45,6 @@ pub(super) struct Area {
     pub(super) seat: u64,
     pub(super) known: Known,
     pub(super) group: Option<Group>,
-    voted: (u64, u64),
     numbers: u64,
     /// The numbers under which the group's states were kept, as area's number and group's number.
     pending: Vec<(u64, u64)>,
@@ -73,7 +70,6 @@ impl Area {
             seat,
             known: Known::default(),
             group: None,
-            voted: (0, 0),
             numbers: 0,
             pending: vec![],
             settings: settings.clone(),
@@ -85,11 +81,12 @@ impl Area {
             return Err(format!("it is of form {}, this program reads form {FORMAT}", kept.format));
         }
         area.known = kept.known;
-        if kept.seat == seat {
-            area.voted = kept.voted;
-            if let Some(log) = kept.log {
+        if let Some(log) = kept.log {
+            if kept.seat == seat {
                 let log = Log::restore(&log).ok_or("the log of the consensus contradicts itself")?;
                 area.group = Some(area.take_part(log, now)?);
+            } else {
+                area.known.term = area.known.term.max(log.term());
             }
         }
         Ok(area)
@@ -101,7 +98,7 @@ impl Area {
 
     /// Begins the consensus with this agent alone, in a term above all that is known.
     pub(super) fn begin(&mut self, own: AreaPeer, upper: Option<AreaPeer>, above: u64, now: Duration) {
-        let term = self.known.term.max(above).max(self.voted.0) + 1;
+        let term = self.known.term.max(above) + 1;
         let seat = Seat { number: self.seat, peer: own, kind: SeatKind::Agent };
         let roster = Roster { seats: vec![seat], upper, retired: vec![] };
         let log = Log::begin(term << LIFE, term, vec![self.seat], roster);
@@ -111,7 +108,7 @@ impl Area {
     /// The consensus, which begins without knowledge where there is none yet.
     pub(super) fn joined(&mut self, now: Duration) -> Option<&mut Group> {
         if self.group.is_none() {
-            self.group = self.take_part(Log::empty(self.voted.0, self.voted.1), now).ok();
+            self.group = self.take_part(Log::empty(), now).ok();
         }
         self.group.as_mut()
     }
@@ -123,14 +120,6 @@ impl Area {
         self.numbers = numbers;
     }
 
-    /// Gives up the seat. The vote is not forgotten: the seat may be given to this agent again.
-    pub(super) fn leave(&mut self) {
-        if let Some(group) = self.group.take() {
-            self.voted = (group.term(), group.vote());
-            self.pending.clear();
-        }
-    }
-
     /// Keeps what is known.
     pub(super) fn keep(&mut self) -> Effect {
         self.numbers += 1;
@@ -138,7 +127,6 @@ impl Area {
             format: FORMAT,
             seat: self.seat,
             known: self.known.clone(),
-            voted: self.voted,
             log: self.group.as_ref().map(Group::to_keep),
         };
         let state = rmp_serde::to_vec_named(&kept).unwrap_or_default();

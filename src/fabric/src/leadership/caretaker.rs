@@ -78,7 +78,11 @@ impl Council {
     fn suspicion_due(&self) -> Option<Duration> {
         let own = self.own.as_ref()?;
         let group = own.area.group.as_ref()?;
-        own.area.known.leader.as_ref()?;
+        let leader = own.area.known.leader.as_ref()?;
+        let mine = leader.id == own.membership.own;
+        if !mine && !own.area.known.backups.iter().any(|backup| backup.id == own.membership.own) {
+            return None;
+        }
         let rank = group.roster().rank(own.area.seat)?;
         if own.caretaker || group.elected() {
             return None;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use mf2c_domain::area::spiffe::SpiffeId;
-use mf2c_domain::area::standing::{AreaPeer, AreaRole, Mandate, Standing};
+use mf2c_domain::area::standing::{AreaPeer, Standing};
 
 use super::area::Area;
 use super::caretaker::Suspicion;
@@ -55,7 +55,11 @@ pub(super) struct Own {
     pub(super) proposed: Option<(Roster, Duration)>,
     /// Backups that were given the authority's keys in this term.
     pub(super) handed: BTreeSet<u64>,
-    claim: Option<LeadClaim>,
+    pub(super) claim: Option<LeadClaim>,
+    /// How often it is still said that another leads.
+    pub(super) corrections: u32,
+    /// When either is said again.
+    pub(super) repeat_at: Duration,
 }
 
 /// See the module.
@@ -73,7 +77,7 @@ pub struct Council {
     /// The newest leadership of areas below.
     pub(super) below: BTreeMap<String, LeadClaim>,
     pub(super) standing: Standing,
-    kept_links: Option<Vec<AreaPeer>>,
+    pub(super) kept_links: Option<Vec<AreaPeer>>,
 }
 
 impl Council {
@@ -127,7 +131,13 @@ impl Council {
         let own = self.own.as_ref()?;
         let group = own.area.group.as_ref();
         let lease = group.filter(|group| group.has_mandate(self.now)).and_then(super::group::Group::lease_end);
-        let wakes = [group.and_then(super::group::Group::next_wake), lease, self.duty_wake(), self.suspicion_wake()];
+        let wakes = [
+            group.and_then(super::group::Group::next_wake),
+            lease,
+            self.duty_wake(),
+            self.suspicion_wake(),
+            self.repeat_wake(),
+        ];
         wakes.into_iter().flatten().min().map(|wake| wake.max(self.now + Duration::from_millis(1)))
     }
 
@@ -187,6 +197,8 @@ impl Council {
             proposed: None,
             handed: BTreeSet::new(),
             claim: None,
+            corrections: 0,
+            repeat_at: Duration::ZERO,
         });
     }
 
@@ -208,7 +220,7 @@ impl Council {
     }
 
     /// What to tell those who follow a leader of the past: that it is over, and who leads now.
-    fn correction(&self) -> Option<LeadershipMessage> {
+    pub(super) fn correction(&self) -> Option<LeadershipMessage> {
         let standing = &self.standing;
         let leader = standing.leader.clone().filter(|_| !standing.leads())?;
         let area = standing.area()?.to_owned();
@@ -275,8 +287,10 @@ impl Council {
     fn run(&mut self, effects: &mut Vec<Effect>) {
         // Each round can lead to the next: elected, alone, agreed, a backup proposed. More than a few mean a fault.
         for _ in 0..8 {
+            let muted = self.is_passed_over();
             let Some(own) = self.own.as_mut() else { break };
             if let Some(group) = own.area.group.as_mut() {
+                group.muted = muted;
                 group.tick(self.now);
             }
             let outcome = own.area.pump(self.now, effects);
@@ -290,6 +304,15 @@ impl Council {
             }
         }
         self.publish(effects);
+    }
+
+    /// Whether a leader with a majority is there that has given this agent's seat away.
+    fn is_passed_over(&self) -> bool {
+        let Some(own) = &self.own else { return false };
+        let known = &own.area.known;
+        let another = known.leader.as_ref().filter(|leader| known.full && leader.id != own.membership.own);
+        let listed = known.backups.iter().any(|backup| backup.id == own.membership.own);
+        another.is_some_and(|leader| !listed && self.link_to(&leader.id).is_some())
     }
 
     /// Takes over what the consensus knows.
@@ -330,108 +353,6 @@ impl Council {
         if before != own.area.known {
             let keep = own.area.keep();
             effects.push(keep);
-        }
-    }
-
-    /// Tells how the agent stands, if that has changed.
-    fn publish(&mut self, effects: &mut Vec<Effect>) {
-        let standing = self.stand();
-        let targets = self.targets(&standing);
-        if standing != self.standing {
-            self.standing = standing;
-            effects.push(Effect::Publish(Box::new(self.standing.clone())));
-        }
-        if self.kept_links.as_ref() != Some(&targets) {
-            self.kept_links = Some(targets.clone());
-            effects.push(Effect::KeepLinks(targets));
-        }
-        self.claim(effects);
-        self.answer(effects);
-    }
-
-    fn stand(&self) -> Standing {
-        let Some(own) = &self.own else { return Standing::default() };
-        let known = &own.area.known;
-        let mut standing = Standing {
-            own: Some(own.membership.own.clone()),
-            term: known.term,
-            leader: known.leader.clone(),
-            backups: known.backups.clone(),
-            upper: known.upper.clone(),
-            ..Standing::default()
-        };
-        let group = own.area.group.as_ref();
-        if group.is_some_and(super::group::Group::leads) || own.caretaker {
-            standing.role = AreaRole::Leader;
-            let full = !own.caretaker && group.is_some_and(|group| group.has_mandate(self.now));
-            standing.mandate = if full { Mandate::Full } else { Mandate::Degraded };
-            standing.leader = Some(own.me());
-            standing.upper = group.map_or_else(|| own.upper(), |group| group.roster().upper.clone());
-            standing.backups = group.map(|group| group.roster().backups(own.area.seat)).unwrap_or_default();
-        } else if known.backups.iter().any(|peer| peer.id == own.membership.own) {
-            standing.role = AreaRole::Backup;
-        } else if known.leader.is_some() {
-            standing.role = AreaRole::Agent;
-        }
-        if !standing.leads() {
-            // It led, and has not found out yet who does now.
-            standing.leader = standing.leader.filter(|leader| leader.id != own.membership.own);
-        }
-        standing.backups.retain(|peer| standing.leader.as_ref() != Some(peer));
-        standing
-    }
-
-    /// To whom links must be kept: everybody to the backups; leader and backups to each other and to the one above.
-    fn targets(&self, standing: &Standing) -> Vec<AreaPeer> {
-        let Some(own) = &self.own else { return vec![] };
-        let mut targets = standing.backups.clone();
-        if matches!(standing.role, AreaRole::Leader | AreaRole::Backup) {
-            let seated = own.area.group.iter().flat_map(|group| group.roster().agents());
-            targets.extend(seated.map(|seat| seat.peer.clone()));
-            targets.extend(standing.upper.clone());
-        }
-        targets.retain(|peer| {
-            let leads = standing.leader.as_ref().is_some_and(|leader| leader.id == peer.id);
-            peer.id != own.membership.own && !leads && !peer.address.is_empty()
-        });
-        targets.sort_by(|a, b| a.id.cmp(&b.id).then_with(|| a.address.cmp(&b.address)));
-        targets.dedup_by(|a, b| a.id == b.id);
-        targets
-    }
-
-    /// Makes a lead known to the area and above.
-    fn claim(&mut self, effects: &mut Vec<Effect>) {
-        let standing = &self.standing;
-        let claim = standing.leader.clone().filter(|_| standing.leads()).and_then(|leader| {
-            Some(LeadClaim {
-                area: standing.area()?.to_owned(),
-                term: standing.term,
-                leader,
-                full: standing.mandate == Mandate::Full,
-                backups: standing.backups.clone(),
-                upper: standing.upper.clone(),
-            })
-        });
-        let Some(own) = &mut self.own else { return };
-        if own.claim == claim {
-            return;
-        }
-        // Those who still follow this agent are told when it knows whom to follow instead.
-        let corrects = claim.is_none() && self.standing.leader.is_some();
-        if claim.is_some() || corrects {
-            own.claim.clone_from(&claim);
-        }
-        let Some(claim) = claim else {
-            let area = self.links.iter().filter(|(_, link)| corrects && self.is_of_area(&link.facts));
-            let sent = area.filter_map(|(link, _)| Some(Effect::Send { link: *link, message: self.correction()? }));
-            effects.extend(sent);
-            return;
-        };
-        let upper = self.upper().map(|upper| upper.id);
-        for (number, link) in &self.links {
-            if self.is_of_area(&link.facts) || upper.as_ref() == Some(&link.facts.peer) {
-                effects.push(Effect::Send { link: *number, message: LeadershipMessage::Lead(claim.clone()) });
-            }
         }
     }
 

@@ -129,7 +129,7 @@ impl Council {
                 // As long as somebody new is catching up, nobody leaves.
                 voters.clone_from(&voting);
                 leaving = voting.iter().chain(&learning).copied().collect();
-            } else if voters.len() % 2 == 0 {
+            } else if voters.len().is_multiple_of(2) {
                 voters.pop();
             }
         }

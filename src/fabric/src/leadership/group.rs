@@ -57,12 +57,16 @@ pub(super) struct Group {
     keeps: u64,
     /// When the leader was last heard of, or the start.
     contact: Duration,
+    /// Whether one was heard of since the start: it may count on this agent's patience.
+    heard: bool,
     /// The newest time of the leader's clock that it has sent.
     leader_stamp: u64,
     /// When what each seat has answered was sent.
     acks: BTreeMap<u64, Duration>,
     next_beat: Duration,
     next_try: Duration,
+    /// A leader is there that does not count on this agent: it does not try.
+    pub(super) muted: bool,
     /// Others that are less behind may go first.
     pub(super) handicap: u32,
     /// When a hand-over was begun: until it is known what came of it there is no lease.
@@ -98,10 +102,12 @@ impl Group {
             held: VecDeque::new(),
             keeps: 0,
             contact: now,
+            heard: false,
             leader_stamp: 0,
             acks: BTreeMap::new(),
             next_beat: now,
             next_try: now,
+            muted: false,
             handicap: 0,
             handing_over: None,
         })
@@ -109,10 +115,6 @@ impl Group {
 
     pub(super) fn term(&self) -> u64 {
         self.raw.raft.term
-    }
-
-    pub(super) fn vote(&self) -> u64 {
-        self.raw.raft.vote
     }
 
     pub(super) fn roster(&self) -> &Roster {
@@ -186,6 +188,7 @@ impl Group {
     pub(super) fn has_mandate(&self, now: Duration) -> bool {
         self.leads()
             && self.handing_over.is_none()
+            && self.is_voter(self.raw.raft.id)
             && self.lease_end().map_or_else(|| self.voters() == [self.raw.raft.id], |end| now < end)
     }
 
@@ -212,6 +215,7 @@ impl Group {
         let _ = self.raw.step(message);
         if leads && self.leader() == Some(from) && term == self.term() {
             self.contact = now;
+            self.heard = true;
             self.leader_stamp = stamp;
         }
         if answers && self.elected() && term == self.term() {
@@ -256,14 +260,15 @@ impl Group {
 
     fn may_try(&self) -> bool {
         // The crate takes for granted that a candidate has everything on disk.
-        !self.witness && self.raw.raft.promotable() && self.held.is_empty()
+        !self.witness && !self.muted && self.raw.raft.promotable() && self.held.is_empty()
     }
 
     /// When this voter tries to be elected. The first in line is half a heartbeat more patient than those who vote, who have
     /// heard of the leader a little later; each one further back leaves it the time for its try.
     fn try_at(&self) -> Duration {
         if self.voters() == [self.raw.raft.id] && !is_joint(&self.raw.store().conf) {
-            return self.next_try.max(self.contact);
+            let wait = if self.heard { self.settings.patience() } else { Duration::ZERO };
+            return self.next_try.max(self.contact + wait);
         }
         let rank = u32::try_from(self.rank()).unwrap_or(0) + self.handicap.min(4);
         let wait = self.settings.patience() + self.settings.heartbeat / 2 + self.settings.heartbeat * rank * 3 / 4;
@@ -357,6 +362,10 @@ impl Group {
             let held = self.post(held, now);
             self.hold(number, must, held, &mut outcome);
             outcome.reseated |= self.apply(&agreed);
+            if self.elected() && !self.is_voter(self.raw.raft.id) {
+                // It was elected by those before, and what they had agreed on gives its vote away.
+                self.step_down(0, now);
+            }
         }
         outcome
     }

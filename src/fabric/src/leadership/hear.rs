@@ -205,16 +205,13 @@ impl Council {
     fn follow(&mut self, claim: LeadClaim, effects: &mut Vec<Effect>) {
         let now = self.now;
         let Some(own) = &mut self.own else { return };
-        let me = &own.membership.own;
-        let listed = claim.backups.iter().any(|backup| backup.id == *me);
         own.caretaker = false;
         own.led = false;
         if let Some(group) = own.area.group.as_mut().filter(|group| claim.term > group.term()) {
             group.step_down(claim.term, now);
         }
-        if claim.full && !listed {
-            own.area.leave();
-        }
+        // The log stays, also where the seat is lost: a seat that the consensus has not let go yet counts, and one without
+        // its log would vote for anybody.
         own.suspicion.clear();
         let LeadClaim { term, leader, full, backups, upper, .. } = claim;
         let known = Known { term, leader: Some(leader), full, backups, upper };

@@ -26,6 +26,13 @@ pub(super) struct KeptLog {
     entries: Vec<Bytes>,
 }
 
+impl KeptLog {
+    /// The newest term in which it took part.
+    pub(super) const fn term(&self) -> u64 {
+        self.hard.0
+    }
+}
+
 /// What follows a base that all of it agreed on.
 pub(super) struct Log {
     hard: HardState,
@@ -39,9 +46,9 @@ pub(super) struct Log {
 }
 
 impl Log {
-    /// Of an agent that knows nothing yet, except for the term and how it voted in it.
-    pub(super) fn empty(term: u64, vote: u64) -> Self {
-        Self::at((0, 0), (term, vote), ConfState::default(), Roster::default())
+    /// Of an agent that knows nothing yet.
+    pub(super) fn empty() -> Self {
+        Self::at((0, 0), (0, 0), ConfState::default(), Roster::default())
     }
 
     /// Of an area that begins with these voters.

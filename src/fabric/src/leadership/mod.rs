@@ -12,6 +12,7 @@ mod guard;
 mod guard_tests;
 mod hear;
 mod log;
+mod publish;
 mod roles;
 mod roster;
 mod settings;

@@ -134,7 +134,7 @@ fn p12_an_agent_that_lost_its_store_gets_another_seat_and_learns_the_term() {
 fn p13_after_a_power_cut_of_all_there_is_one_leader_within_fifteen_seconds() {
     for seed in 10..16 {
         let others = ["B", "C1", "C2"];
-        let mut world = settled(seed, seed % 2 == 0, &others);
+        let mut world = settled(seed, seed.is_multiple_of(2), &others);
         for name in ["L", "B", "C1", "C2"] {
             world.kill(name);
         }

@@ -1,5 +1,12 @@
 //! Leadership among several agents over a network that delays, loses and parts, in virtual time.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test that cannot go on says so by panicking"
+)]
+
 mod elections;
 mod partitions;
 mod random;

@@ -45,6 +45,7 @@ pub(crate) struct Node {
 }
 
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "most of them are events")]
 enum What {
     Event(Event),
     Kept(String, u64, Vec<u8>),
@@ -189,9 +190,8 @@ impl World {
     }
 
     pub(crate) fn restart(&mut self, name: &str) {
-        let node = self.index(name);
-        if !self.is_up(node) {
-            self.start(node);
+        if !self.is_up(self.index(name)) {
+            self.start(self.index(name));
         }
     }
 
@@ -309,10 +309,6 @@ impl World {
         true
     }
 
-    fn later(&mut self, wait: Duration, node: usize, link: Option<u64>, what: What) {
-        self.at(self.now + wait, node, link, what);
-    }
-
     fn at(&mut self, at: Duration, node: usize, link: Option<u64>, what: What) {
         self.sequence += 1;
         self.queue.insert((at, self.sequence), (node, link, what));
@@ -386,7 +382,7 @@ impl World {
                 let cut = self.cuts.contains(&(node.min(other), node.max(other)));
                 if let Some(council) = known.filter(|_| !cut) {
                     let ago = council.heard_of(&of, self.now);
-                    self.later(MILLI * 5, node, None, What::Event(Event::Probed { of, ago }));
+                    self.at(self.now + MILLI * 5, node, None, What::Event(Event::Probed { of, ago }));
                 }
             }
             Effect::HandAuthority(backup) => self.nodes[node].handed.push(backup.id),
@@ -464,7 +460,7 @@ impl World {
                 term: it.standing.term,
                 address: Some(peer(&it.id).address),
             };
-            self.later(MILLI * 10, end, Some(link), What::Event(Event::LinkUp(facts)));
+            self.at(self.now + MILLI * 10, end, Some(link), What::Event(Event::LinkUp(facts)));
             self.arrivals.insert((link, end), self.now + MILLI * 10);
         }
     }

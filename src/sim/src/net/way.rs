@@ -82,7 +82,19 @@ impl Way {
     pub(super) fn new(now: Instant, dice: Dice) -> Self {
         let (bytes, marks) = (VecDeque::new(), VecDeque::new());
         let (reader, writer, held) = (None, None, None);
-        Self { bytes, marks, reader, writer, last: now, busy: now, held, ended: false, rest: now, abandoned: false, dice }
+        Self {
+            bytes,
+            marks,
+            reader,
+            writer,
+            last: now,
+            busy: now,
+            held,
+            ended: false,
+            rest: now,
+            abandoned: false,
+            dice,
+        }
     }
 
     /// How many bytes can be sent now.

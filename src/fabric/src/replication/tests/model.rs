@@ -135,7 +135,17 @@ impl Model {
         for change in changes {
             let Body::Whole(document) = change.body else { panic!("whole documents alone") };
             let (id, kind, time) = (change.id, Kind::Edited, change.time);
-            self.commit(Entry { position: 0, origin, incarnation: 0, sequence: 0, time, id, kind, document, differs: None });
+            self.commit(Entry {
+                position: 0,
+                origin,
+                incarnation: 0,
+                sequence: 0,
+                time,
+                id,
+                kind,
+                document,
+                differs: None,
+            });
         }
     }
 
@@ -183,7 +193,8 @@ impl Model {
             return Outcome::Again;
         }
         let inside = |id: &ResourceId| {
-            after.as_deref().is_none_or(|after| id.as_str() > after) && upto.as_deref().is_none_or(|upto| id.as_str() <= upto)
+            after.as_deref().is_none_or(|after| id.as_str() > after)
+                && upto.as_deref().is_none_or(|upto| id.as_str() <= upto)
         };
         self.documents.retain(|id, (of, ..)| *of != origin || !inside(id));
         self.put(origin, changes);
