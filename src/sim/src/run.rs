@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mf2c_store::engine::{Fault as DiskFault, MemoryEngine};
+use parking_lot::Mutex;
 use tokio::task::LocalSet;
 use tokio::time::Instant;
 
@@ -15,6 +16,7 @@ use crate::agree;
 use crate::fleet::Fleet;
 use crate::host::{Host, Witness};
 use crate::judge::{Breach, Judge};
+use crate::load::Ledger;
 use crate::net::{Disturbance, Figures, Line, Network};
 use crate::plan::{self, Fault, Victim, What};
 use crate::scenario::{LineSpec, Scenario};
@@ -63,6 +65,8 @@ pub struct Outcome {
     pub elections: u64,
     /// Writes of users that were acknowledged.
     pub acknowledged: u64,
+    /// Edits that leaders made of documents of their children, and that were acknowledged.
+    pub edits_from_above: u64,
     /// Writes of users that were refused, or lost their agent.
     pub failed: u64,
     /// Changes seen in all stores.
@@ -128,7 +132,8 @@ async fn go(scenario: &Scenario, seed: u64, options: Options, watch: Watch<'_>) 
         scenario: scenario.clone(),
         fleet: fleet.clone(),
         network,
-        leaders: parking_lot::Mutex::new(leaders),
+        leaders: Mutex::new(leaders),
+        edits: Mutex::default(),
     });
     let judge = Rc::new(RefCell::new(Judge::new(fleet.clone())));
     let witness = witness(start, &commons, &judge, &trace);
@@ -262,7 +267,7 @@ impl Run {
     /// The end of a calm: all must agree.
     fn check(&mut self, at: Duration) {
         self.calm = None;
-        let found = agree::check(&self.commons.fleet, &self.hosts, &self.judge.borrow());
+        let found = agree::check(&self.commons, &self.hosts, &self.judge.borrow());
         let mut judge = self.judge.borrow_mut();
         judge.checks += 1;
         match found {
@@ -391,10 +396,9 @@ impl Run {
     }
 
     fn outcome(self) -> Outcome {
-        let (acknowledged, failed) = self.hosts.iter().fold((0, 0), |(written, failed), host| {
-            let ledger = host.ledger.borrow();
-            (written + ledger.written, failed + ledger.failed)
-        });
+        let sum = |of: fn(&Ledger) -> u64| self.hosts.iter().map(|host| of(&host.ledger.borrow())).sum();
+        let (acknowledged, failed) = (sum(|ledger| ledger.written), sum(|ledger| ledger.failed));
+        let edits_from_above = sum(|ledger| ledger.edits_from_above);
         let lasted = self.now();
         let network = self.commons.network.figures();
         let mut hosts = self.hosts;
@@ -411,6 +415,7 @@ impl Run {
             slowest_agreement: self.slowest,
             elections: judge.elections,
             acknowledged,
+            edits_from_above,
             failed,
             changes: judge.seen,
             timeline: self.timeline,

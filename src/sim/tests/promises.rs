@@ -47,7 +47,8 @@ fn the_same_seed_is_the_same_run_to_the_byte_and_another_is_not() {
 fn every_kind_of_fault_happens_in_the_seeds_that_are_run() {
     let scenario = small();
     let fleet = Fleet::new(&scenario.topology);
-    let all: Vec<What> = (0..200).flat_map(|seed| plan::draw(seed, &scenario, &fleet)).map(|fault| fault.what).collect();
+    let all: Vec<What> =
+        (0..200).flat_map(|seed| plan::draw(seed, &scenario, &fleet)).map(|fault| fault.what).collect();
     for kind in FaultKind::ALL {
         assert!(all.iter().any(|what| what.kind() == kind), "{kind:?}");
     }
@@ -71,7 +72,9 @@ fn a_disk_that_lies_is_found_out_and_the_one_kill_that_shows_it_is_left() {
     let lying = || Options { lying_disks: true, ..Options::default() };
     let (seed, outcome) = (1..20)
         .map(|seed| (seed, run(&scenario, seed, lying(), &mut |_| ()).unwrap()))
-        .find(|(_, outcome)| outcome.breach.as_ref().is_some_and(|breach| breach.promise == "acknowledged writes survive"))
+        .find(|(_, outcome)| {
+            outcome.breach.as_ref().is_some_and(|breach| breach.promise == "acknowledged writes survive")
+        })
         .expect("a disk that forgets half a minute is noticed");
     let breach = outcome.breach.clone().unwrap();
     let mut runs = 0;
@@ -102,11 +105,14 @@ fn a_report_is_json_and_a_picture_is_well_formed_with_a_row_for_each_agent() {
 
 /// How many elements are opened and not closed.
 fn open_elements(xml: &str) -> i64 {
-    xml.split('<').skip(1).map(|tag| match tag {
-        tag if tag.starts_with('/') => -1,
-        tag if tag.split('>').next().unwrap().ends_with('/') => 0,
-        _ => 1,
-    }).sum()
+    xml.split('<')
+        .skip(1)
+        .map(|tag| match tag {
+            tag if tag.starts_with('/') => -1,
+            tag if tag.split('>').next().unwrap().ends_with('/') => 0,
+            _ => 1,
+        })
+        .sum()
 }
 
 #[test]
