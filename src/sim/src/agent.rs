@@ -193,6 +193,7 @@ fn link_settings(own: &Belongings, store: &Store) -> LinkSettings {
         incarnation: identity.incarnation,
         origin: identity.node.to_vec(),
         advertise: Some(fleet.address(host).to_string()),
+        local: true,
         ..LinkSettings::new(role)
     }
 }

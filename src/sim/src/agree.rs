@@ -135,7 +135,7 @@ fn edited_above(commons: &Commons, hosts: &[Host]) -> Option<(&'static str, Stri
             return Some(("edits from above survive", what));
         }
     }
-    gone.iter().for_each(|id| drop(edits.remove(id)));
+    edits.retain(|id, _| !gone.contains(id));
     None
 }
 
