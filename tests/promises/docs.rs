@@ -12,7 +12,8 @@ use mf2c_tests::{Agent, Start, agent_binary, eventually};
 use serde_json::json;
 
 /// The pages whose links are followed.
-const LINKED: [&str; 14] = [
+const LINKED: [&str; 16] = [
+const LINKED: [&str; 13] = [
     "README.md",
     "CHANGELOG.md",
     "docs/ARCHITECTURE.md",
@@ -25,6 +26,7 @@ const LINKED: [&str; 14] = [
     "docs/policies.md",
     "docs/area.md",
     "docs/flocker.md",
+    "docs/simulation.md",
     "docs/discovery.md",
     "docs/fog.md",
 ];

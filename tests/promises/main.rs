@@ -52,4 +52,5 @@ mod protocol;
 mod queries;
 mod rights;
 mod sign_in;
+mod simulation;
 mod webhooks;

@@ -1,6 +1,7 @@
 //! One whole agent: the real actors over the real store and the real links, given a simulated machine, disk, clock and network.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -44,6 +45,8 @@ pub struct Commons {
     pub network: Network,
     /// Which hosts would show a leader's certificate.
     pub leaders: Mutex<Vec<bool>>,
+    /// What leaders wrote into documents of their children, as far as it was acknowledged: the newest of each.
+    pub edits: Mutex<BTreeMap<String, u64>>,
 }
 
 /// What an agent keeps between two lives of its process.
@@ -190,6 +193,7 @@ fn link_settings(own: &Belongings, store: &Store) -> LinkSettings {
         incarnation: identity.incarnation,
         origin: identity.node.to_vec(),
         advertise: Some(fleet.address(host).to_string()),
+        local: true,
         ..LinkSettings::new(role)
     }
 }
