@@ -72,8 +72,10 @@ pub(crate) fn start(config: &Config, rooms: DiscoveryRooms<'_>) -> Discovered {
     Discovered { sightings: actor.clone().recipient(), actor, standing }
 }
 
+type Networks = (Option<Arc<dyn Beacons>>, Option<Arc<dyn Mdns>>);
+
 /// The networks that the configuration switches on.
-fn networks(config: &Config, world: &World) -> (Option<Arc<dyn Beacons>>, Option<Arc<dyn Mdns>>) {
+fn networks(config: &Config, world: &World) -> Networks {
     let discovery = &config.discovery;
     let interface = discovery.card(config.link.listen);
     let group = discovery.group().filter(|_| discovery.beacon);
