@@ -24,7 +24,14 @@ impl LinkSettings {
     /// The usual bounds.
     #[must_use]
     pub fn new(role: &str) -> Self {
-        Self { role: role.to_owned(), incarnation: 0, origin: vec![], advertise: None, local: false, limits: LinkLimits::default() }
+        Self {
+            role: role.to_owned(),
+            incarnation: 0,
+            origin: vec![],
+            advertise: None,
+            local: false,
+            limits: LinkLimits::default(),
+        }
     }
 }
 

@@ -16,7 +16,7 @@ fn sample() -> Value {
         "created": "2026-11-22T07:00:00.123Z", "updated": "2026-11-22T07:10:00.456Z",
         "acl": {"owner": {"principal": "ADMIN", "type": "ROLE"}, "rules": [{"principal": "ADMIN", "type": "ROLE", "right": "ALL"}]},
         "device": {"href": "device/5f0c9f1e-53c5-4d2b-9d1c-5f6a7b8c9d0e"},
-        "ramFree": 2048.515_625, "ramFreePercent": 51.234_567, "storageFree": 102_400.75, "storageFreePercent": 71.25,
+        "ramFree": 2_048.515_625, "ramFreePercent": 51.234_567, "storageFree": 102_400.75, "storageFreePercent": 71.25,
         "cpuFreePercent": 93.456_789, "powerRemainingStatus": "60.75", "powerRemainingStatusSeconds": "3817",
         "powerPlugged": true, "ethernetAddress": "192.168.1.35", "wifiAddress": "192.168.1.36",
         "ethernetThroughputInfo": ["123456789", "987654321", "1234567", "7654321", "0", "0", "0", "0"],
