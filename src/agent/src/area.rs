@@ -140,6 +140,7 @@ pub(crate) fn start(
         },
     };
     let doors = AreaDoors::new(&authority, &client, parts, config);
+    doors.ask_of_nearby(fog.discovery.sightings.clone());
     Ok(Area { credentials, doors, fog, links, store: Arc::clone(store), authority, client, arbiter })
 }
 

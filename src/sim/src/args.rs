@@ -116,10 +116,13 @@ impl SimArgs {
         add("areas", self.areas.map(|it| it.to_string()));
         add("hours", self.hours.map(|it| it.to_string()));
         add("duration", self.duration.map(|it| it.to_string()));
-        add("faults", self.faults.as_ref().map(|Kinds(kinds)| match kinds.as_slice() {
-            [] => "none".to_owned(),
-            kinds => kinds.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(","),
-        }));
+        add(
+            "faults",
+            self.faults.as_ref().map(|Kinds(kinds)| match kinds.as_slice() {
+                [] => "none".to_owned(),
+                kinds => kinds.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(","),
+            }),
+        );
         add("seed", Some(seed.to_string()));
         words.join(" ")
     }

@@ -65,8 +65,9 @@ impl SimError {
 /// [`SimError`].
 pub fn execute(args: &SimArgs, clock: &Arc<dyn Clock>) -> Result<(), SimError> {
     let mut scenario = match &args.scenario {
-        Some(path) => Scenario::parse(&read(path)?)
-            .map_err(|error| SimError::Scenario { path: Some(path.clone()), error })?,
+        Some(path) => {
+            Scenario::parse(&read(path)?).map_err(|error| SimError::Scenario { path: Some(path.clone()), error })?
+        }
         None => Scenario::default(),
     };
     args.apply(&mut scenario);
@@ -156,7 +157,8 @@ fn shortest(
 /// The command that shows a shrunk run again.
 fn again(args: &SimArgs, seed: u64, shrunk: &Shrunk) -> String {
     let numbers: Vec<String> = shrunk.faults.iter().map(|fault| fault.number.to_string()).collect();
-    let faults = if numbers.is_empty() { "--no-faults".to_owned() } else { format!("--keep-faults {}", numbers.join(",")) };
+    let faults =
+        if numbers.is_empty() { "--no-faults".to_owned() } else { format!("--keep-faults {}", numbers.join(",")) };
     let until = shrunk.breach.at.as_secs() + 1;
     format!("{} {faults} --until {until}s", args.again(seed))
 }

@@ -108,14 +108,20 @@ fn label(out: &mut String, timeline: &Timeline, host: usize, top: f64, row: f64)
         Some(_) if row > 10.0 => host.to_string(),
         Some(_) => return,
     };
-    let _ = write!(out, "<text x=\"{:.0}\" y=\"{:.1}\" text-anchor=\"end\">{text}</text>", LEFT - 6.0, top + row.min(12.0) - 1.0);
+    let _ = write!(
+        out,
+        "<text x=\"{:.0}\" y=\"{:.1}\" text-anchor=\"end\">{text}</text>",
+        LEFT - 6.0,
+        top + row.min(12.0) - 1.0
+    );
 }
 
 /// One row: equal samples are one bar.
 fn bars(out: &mut String, timeline: &Timeline, host: usize, (top, row): (f64, f64), place: &dyn Fn(Duration) -> f64) {
     let at = |sample: usize| timeline.at.get(sample).or(timeline.at.last()).copied().unwrap_or_default();
     let of = |sample: usize| timeline.rows.get(sample).and_then(|row| row.get(host)).copied().unwrap_or_default();
-    let shade = |sample: Sample| if sample.lag <= 2 { 0 } else { (f64::from(sample.lag).min(DARKEST).ln() * 2.0) as u32 };
+    let shade =
+        |sample: Sample| if sample.lag <= 2 { 0 } else { (f64::from(sample.lag).min(DARKEST).ln() * 2.0) as u32 };
     let mut begin = 0;
     for next in 1..=timeline.rows.len() {
         let (now, then) = (of(begin), of(next));
@@ -124,7 +130,11 @@ fn bars(out: &mut String, timeline: &Timeline, host: usize, (top, row): (f64, f6
         }
         let (x, width) = (place(at(begin)), place(at(next)) - place(at(begin)));
         let (fill, _) = colour(now.state);
-        let _ = write!(out, "<rect x=\"{x:.1}\" y=\"{top:.1}\" width=\"{width:.1}\" height=\"{:.1}\" fill=\"{fill}\"/>", row - 1.0);
+        let _ = write!(
+            out,
+            "<rect x=\"{x:.1}\" y=\"{top:.1}\" width=\"{width:.1}\" height=\"{:.1}\" fill=\"{fill}\"/>",
+            row - 1.0
+        );
         if shade(now) > 0 {
             let opacity = 0.25 + 0.05 * f64::from(shade(now));
             let _ = write!(

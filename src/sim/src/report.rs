@@ -44,19 +44,35 @@ pub fn table(scenario: &Scenario, seed: u64, outcome: &Outcome, took: Duration) 
     let speed = outcome.lasted.as_secs_f64() / took.as_secs_f64().max(0.001);
     row("seed", seed.to_string());
     row("fog", title(scenario));
-    row("virtual time", format!("{} in {:.1} s: {speed:.0} times faster than real time", moment(outcome.lasted), took.as_secs_f64()));
+    row(
+        "virtual time",
+        format!("{} in {:.1} s: {speed:.0} times faster than real time", moment(outcome.lasted), took.as_secs_f64()),
+    );
     for kind in FaultKind::ALL {
-        let count = outcome.faults.iter().filter(|fault| fault.what.kind() == kind && fault.at <= outcome.lasted).count();
+        let count =
+            outcome.faults.iter().filter(|fault| fault.what.kind() == kind && fault.at <= outcome.lasted).count();
         if count > 0 {
             row(&format!("faults: {}", kind.as_str()), count.to_string());
         }
     }
-    row("writes acknowledged", format!("{} ({} refused or lost with their agent)", outcome.acknowledged, outcome.failed));
+    row(
+        "writes acknowledged",
+        format!("{} ({} refused or lost with their agent)", outcome.acknowledged, outcome.failed),
+    );
     row("changes in all stores", outcome.changes.to_string());
-    row("network", format!("{} connections, {} writes, {} bytes", outcome.network.connections, outcome.network.writes, outcome.network.bytes));
+    row(
+        "network",
+        format!(
+            "{} connections, {} writes, {} bytes",
+            outcome.network.connections, outcome.network.writes, outcome.network.bytes
+        ),
+    );
     row("leaders elected", outcome.elections.to_string());
     row("largest lag of a replica", format!("{} changes", outcome.timeline.largest_lag()));
-    row("agreed after storms", format!("{} times, after {} at the latest", outcome.agreements, moment(outcome.slowest_agreement)));
+    row(
+        "agreed after storms",
+        format!("{} times, after {} at the latest", outcome.agreements, moment(outcome.slowest_agreement)),
+    );
     row("promises looked at", outcome.checks.to_string());
     row("trace", format!("{:016x} of {} events", outcome.trace.0, outcome.trace.1));
     text
@@ -73,7 +89,14 @@ pub fn breach(shrunk: &Shrunk, before: usize, again: &str) -> String {
         let _ = writeln!(text, "  none: it happens without any");
     }
     for fault in shrunk.faults.iter().take(LISTED) {
-        let _ = writeln!(text, "  #{:<5} {:>14} to {:>14}  {}", fault.number, moment(fault.at), moment(fault.until), fault.what);
+        let _ = writeln!(
+            text,
+            "  #{:<5} {:>14} to {:>14}  {}",
+            fault.number,
+            moment(fault.at),
+            moment(fault.until),
+            fault.what
+        );
     }
     if count > LISTED {
         let _ = writeln!(text, "  and {} more: --json FILE lists them", count - LISTED);
@@ -92,9 +115,11 @@ fn fault(fault: &Fault) -> Value {
 /// Everything, for programs.
 #[must_use]
 pub fn json(scenario: &Scenario, seed: u64, outcome: &Outcome, took: Duration, shrunk: Option<&Shrunk>) -> Value {
-    let broken = |breach: &Breach| json!({
-        "atMillis": breach.at.as_millis() as u64, "promise": breach.promise, "what": breach.what,
-    });
+    let broken = |breach: &Breach| {
+        json!({
+            "atMillis": breach.at.as_millis() as u64, "promise": breach.promise, "what": breach.what,
+        })
+    };
     json!({
         "seed": seed,
         "scenario": scenario,
