@@ -13,6 +13,8 @@ fn three() -> Fog {
     fog.add("three", "one");
     eventually("two backups", || fog.area("one")["backups"].as_array().is_some_and(|backups| backups.len() == 2));
     eventually("that they know", || fog.role("two") == "backup" && fog.role("three") == "backup");
+    let has_keys = |name: &str| fog.data_dir(name).join("ca/area.key").exists();
+    eventually("the keys of the authority", || has_keys("two") && has_keys("three"));
     fog
 }
 

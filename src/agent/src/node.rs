@@ -10,17 +10,21 @@ use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use actix::{Actor as _, Addr, Arbiter};
+use actix::{Actor as _, Addr, Arbiter, Recipient};
 use actix_web::App;
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::{Compress, from_fn};
 use actix_web::web::Data;
+use mf2c_actors::account_manager::AccountManager;
 use mf2c_actors::hasher::Hasher;
 use mf2c_actors::ports::World;
+use mf2c_actors::replicator::Propose;
 use mf2c_actors::resource_store::ResourceStore;
 use mf2c_actors::session_manager::SessionManager;
+use mf2c_actors::webhook_dispatcher::WebhookCounters;
 use mf2c_auth::token::TokenKey;
-use mf2c_facade::certauths;
+use mf2c_facade::certauths::{self, CertAuths};
+use mf2c_facade::certificates::Authorities;
 use mf2c_facade::cimi::{self, Api, OpenApi, Repeats, Writes};
 use mf2c_facade::events::{self, Events};
 use mf2c_facade::front::{self, Connections, Listener};
@@ -103,21 +107,11 @@ impl Node {
         let rooms = Rooms { arbiter, store: &store, writer: &store_writer, sessions: &sessions, hasher, world: &world };
         let accounts = accounts::start(config, mail, rooms).await;
         let webhooks = start_webhooks(config, &arbiters[1], transport, &store, &store_writer, &world);
-        let api = Data::new(Api {
-            store: Arc::clone(&store),
-            writer: Writes::new(store_writer),
-            accounts,
-            sessions: sessions.clone(),
-            authorities: Some(area.authorities()),
-            elsewhere: Some(area.fog.replicator.clone().recipient()),
-            tokens: Recognizer::new(tokens),
-            resigning: Arc::default(),
-            world: world.clone(),
-            webhooks,
-            settings: api_settings(config),
-            openapi: OpenApi::new(env!("CARGO_PKG_VERSION")),
-            repeats: Repeats::default(),
-        });
+        let authorities = Some(area.authorities());
+        let elsewhere = Some(area.fog.replicator.clone().recipient());
+        let people = People { accounts, sessions: sessions.clone(), tokens: Recognizer::new(tokens) };
+        let documents = (Arc::clone(&store), Writes::new(store_writer));
+        let api = api(config, documents, people, (authorities, elsewhere), webhooks, &world);
         store_entry_point(&api).await;
         let events = Events::start(Arc::clone(&store), Arc::clone(&world.clock), event_settings(config));
         let certauths = legacy.certauths(config);
@@ -131,21 +125,8 @@ impl Node {
         let readiness = monitor.readiness();
         let settings = front::Settings { connections, ..front_settings(config) };
         let doors = Data::clone(&api);
-        let server = front::serve(listeners, &settings, move || {
-            let seat = monitor.seat();
-            App::new()
-                .wrap(Compress::default())
-                .wrap(from_fn(move |request, next| monitor::pass(seat.clone(), request, next)))
-                .configure(|services| monitor::configure(services, &monitor))
-                .configure(|services| events::configure(services, &stream))
-                .configure(|services| certauths::configure(services, certauths.as_ref()))
-                .configure(|services| policies::configure(services, Some(&policies)))
-                .configure(|services| policies::configure_categorisation(services, &policies))
-                .configure(|services| cimi::configure(services, &api))
-        })
-        .map_err(|source| StartError::Start { what: "the server", source })?;
-        let handle = server.handle();
-        actix::spawn(server);
+        let pages = Pages { monitor, stream, certauths, policies, api };
+        let handle = serve(listeners, &settings, pages)?;
         let flocker = flocker.map(|door| door.open(config)).transpose()?;
         let discovery = discovery.map(|door| door.open(config, &area.fog.discovery, doors)).transpose()?;
         let control = Control::start(&config.data_dir, store, sessions, area.doors.clone());
@@ -197,6 +178,68 @@ impl Stopping {
             }
         }
     }
+}
+
+/// The way of the API to people and programs.
+struct People {
+    accounts: Addr<AccountManager>,
+    sessions: Addr<SessionManager>,
+    tokens: Recognizer,
+}
+
+/// What the handlers of the API have at hand.
+fn api(
+    config: &Config,
+    (store, writer): (Arc<Store>, Writes),
+    people: People,
+    (authorities, elsewhere): (Option<Authorities>, Option<Recipient<Propose>>),
+    webhooks: Arc<WebhookCounters>,
+    world: &World,
+) -> Data<Api> {
+    let People { accounts, sessions, tokens } = people;
+    Data::new(Api {
+        store,
+        writer,
+        accounts,
+        sessions,
+        authorities,
+        elsewhere,
+        tokens,
+        resigning: Arc::default(),
+        world: world.clone(),
+        webhooks,
+        settings: api_settings(config),
+        openapi: OpenApi::new(env!("CARGO_PKG_VERSION")),
+        repeats: Repeats::default(),
+    })
+}
+
+/// What is served at the address of the API.
+#[derive(Clone)]
+struct Pages {
+    monitor: Arc<Monitor>,
+    stream: Data<Events>,
+    certauths: Option<Data<dyn CertAuths>>,
+    policies: Data<Policies>,
+    api: Data<Api>,
+}
+
+fn serve(listeners: Vec<Listener>, settings: &front::Settings, pages: Pages) -> Result<ServerHandle, StartError> {
+    let server = front::serve(listeners, settings, move || {
+        let (seat, pages) = (pages.monitor.seat(), pages.clone());
+        App::new()
+            .wrap(Compress::default())
+            .wrap(from_fn(move |request, next| monitor::pass(seat.clone(), request, next)))
+            .configure(|services| monitor::configure(services, &pages.monitor))
+            .configure(|services| events::configure(services, &pages.stream))
+            .configure(|services| certauths::configure(services, pages.certauths.as_ref()))
+            .configure(|services| policies::configure(services, Some(&pages.policies)))
+            .configure(|services| cimi::configure(services, &pages.api))
+    });
+    let server = server.map_err(|source| StartError::Start { what: "the server", source })?;
+    let handle = server.handle();
+    actix::spawn(server);
+    Ok(handle)
 }
 
 /// Who leads the area, and how the agent is, as the original's programs ask for it.

@@ -1,6 +1,6 @@
 //! `Steward`: tells leadership what this agent is a member of, and the keepers of certificates who leads.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,6 +13,7 @@ use mf2c_actors::leadership::{LagsBehind, Leadership, LinkClosed, LinkOpened, Me
 use mf2c_actors::ports::{AreaNet, OpenLink};
 use mf2c_actors::replicator::{Flows, Replicator};
 use mf2c_domain::area::role::MemberRole;
+use mf2c_domain::area::spiffe::SpiffeId;
 use mf2c_domain::area::standing::{AreaPeer, AreaRole, Standing};
 use tokio::sync::watch;
 
@@ -49,8 +50,8 @@ pub(super) struct Steward {
     looking: Option<SpawnHandle>,
     moving: Option<SpawnHandle>,
     measuring: Option<SpawnHandle>,
-    /// The links over which the keys of the authority were given to backups.
-    handed: BTreeSet<u64>,
+    /// The backups that were given the keys of the authority, or are being given them, each with the link.
+    handed: BTreeMap<SpiffeId, u64>,
 }
 
 impl Steward {
@@ -65,7 +66,7 @@ impl Steward {
             looking: None,
             moving: None,
             measuring: None,
-            handed: BTreeSet::new(),
+            handed: BTreeMap::new(),
         }
     }
 
@@ -154,6 +155,7 @@ impl Steward {
         if !same {
             self.follow(ctx);
         }
+        self.hand_over(ctx);
         if self.measuring.is_none() && matches!(self.standing.role, AreaRole::Leader | AreaRole::Backup) {
             self.measure(ctx);
         }
@@ -225,15 +227,22 @@ impl Steward {
         }
         let is_backup = |link: &OpenLink| self.standing.backups.iter().any(|backup| backup.id == link.peer.id);
         let open: Vec<OpenLink> = self.home.open.lock().values().filter(|link| is_backup(link)).cloned().collect();
-        for to in open.into_iter().filter(|link| self.handed.insert(link.number)).collect::<Vec<_>>() {
+        // Two agents that call each other have two links; an older one may not show yet that this agent leads.
+        for to in open.into_iter().rev() {
             let (number, peer) = (to.number, to.peer.id.clone());
+            if self.handed.contains_key(&peer) {
+                continue;
+            }
+            self.handed.insert(peer.clone(), number);
             let net = Arc::clone(&self.home.links) as Arc<dyn AreaNet>;
             let hand = certificate_authority::HandAuthority { to, term: self.standing.term, net };
             let handed = self.home.authority.send(hand);
             ctx.spawn(handed.into_actor(self).map(move |handed, steward, _| {
                 if let Ok(Err(error)) = handed {
                     tracing::debug!(%peer, %error, "a backup does not have the keys of the authority yet");
-                    steward.handed.remove(&number);
+                    if steward.handed.get(&peer) == Some(&number) {
+                        steward.handed.remove(&peer);
+                    }
                 }
             }));
         }
@@ -267,13 +276,16 @@ impl Actor for Steward {
 impl Handler<LinkOpened> for Steward {
     type Result = ();
 
-    fn handle(&mut self, _: LinkOpened, _: &mut Context<Self>) {}
+    fn handle(&mut self, _: LinkOpened, ctx: &mut Context<Self>) {
+        self.hand_over(ctx);
+    }
 }
 
 impl Handler<LinkClosed> for Steward {
     type Result = ();
 
     fn handle(&mut self, LinkClosed(number): LinkClosed, _: &mut Context<Self>) {
-        self.handed.remove(&number);
+        // What changes later is told over the link over which the keys went.
+        self.handed.retain(|_, link| *link != number);
     }
 }

@@ -244,6 +244,18 @@ fn ends_soon(now: Timestamp, begin: Timestamp, end: Timestamp) -> bool {
     end.nanos() - now.nanos() < quarter.min(SOON * 86_400 * 1_000_000_000)
 }
 
+/// The line about the agent's area, if it belongs to one.
+fn stands(report: &Value) -> Option<String> {
+    let text = |name: &str| output::cell(report.pointer(&format!("/area/{name}")));
+    let (role, name, term) = (report.pointer("/area/role")?.as_str()?, text("name"), text("term"));
+    let leader = report.pointer("/area/leader").and_then(Value::as_str);
+    Some(match (role, leader) {
+        ("leader", _) => format!("leads {name}, {} mandate, term {term}", text("mandate")),
+        (role, Some(leader)) => format!("{role} in {name}, led by {}, term {term}", clean(leader)),
+        (role, None) => format!("{role} in {name}, which nobody leads, term {term}"),
+    })
+}
+
 /// The report for people.
 fn screen(report: &Value, colour: bool) -> String {
     let text = |pointer: &str| match report.pointer(pointer) {
@@ -279,24 +291,6 @@ fn screen(report: &Value, colour: bool) -> String {
         Some(_) => format!("{} open, member of an area until {}", text("/links/open"), text("/links/memberUntil")),
         None => text("/links"),
     };
-    let area = match report.pointer("/area/role").and_then(Value::as_str) {
-        None => None,
-        Some("leader") => Some(format!(
-            "leads {}, {} mandate, term {}",
-            text("/area/name"),
-            text("/area/mandate"),
-            text("/area/term")
-        )),
-        Some(role) if known("/area/leader") => Some(format!(
-            "{role} in {}, led by {}, term {}",
-            text("/area/name"),
-            text("/area/leader"),
-            text("/area/term")
-        )),
-        Some(role) => {
-            Some(format!("{role} in {}, which nobody leads, term {}", text("/area/name"), text("/area/term")))
-        }
-    };
     let services = match report.pointer("/services/by status").and_then(Value::as_object) {
         None => "unknown".to_owned(),
         Some(by) if by.is_empty() => text("/services/count"),
@@ -314,7 +308,7 @@ fn screen(report: &Value, colour: bool) -> String {
         ("services", services),
         ("agreements", text("/agreements")),
     ];
-    let lines = lines.into_iter().chain(area.map(|area| ("area", area)));
+    let lines = lines.into_iter().chain(stands(report).map(|area| ("area", area)));
     let mut screen: String = lines.map(|(name, value)| format!("{name:<12}{value}\n")).collect();
     for warning in report.get("warnings").and_then(Value::as_array).into_iter().flatten() {
         let line = format!("{:<12}{}", "warning", output::cell(Some(warning)));
