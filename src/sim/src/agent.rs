@@ -69,6 +69,8 @@ pub struct Running {
     pub writer: Addr<ResourceStore>,
     /// How it stands.
     pub standings: watch::Receiver<Standing>,
+    /// The same for somebody else: no two wait at one channel.
+    pub more: watch::Receiver<Standing>,
     /// Who says so.
     pub leadership: Addr<Leadership>,
     /// Who carries changes.
@@ -133,7 +135,7 @@ pub fn start(own: &Belongings, slot: &Slot) -> Result<(), mf2c_store::engine::En
     let (store, writer) = Store::open(engine, options, Arc::clone(&world.clock), &*world.entropy)?;
     let writer = ResourceStore::new(writer, MAILBOX).start();
     let counters = Arc::<ReplicatorCounters>::default();
-    let (tell, standings) = watch::channel(Standing::default());
+    let (tell, relay) = Relay::new();
     let links = LinkNet::with_connector(
         world.clone(),
         identity(commons, host),
@@ -160,13 +162,13 @@ pub fn start(own: &Belongings, slot: &Slot) -> Result<(), mf2c_store::engine::En
         news: None,
     })
     .start();
-    let categoriser = categoriser(own, &store, &writer, &standings);
+    let categoriser = categoriser(own, &store, &writer, relay.follow());
     let replicator = Replicator::new(ReplicatorParts {
         store: Arc::clone(&store),
         writer: writer.clone(),
         net: Arc::new(links.clone()) as Arc<dyn AreaNet>,
         world: world.clone(),
-        standing: standings.clone(),
+        standing: relay.follow(),
         boot: 0,
         settings: ReplicatorSettings::default(),
         counters: Arc::clone(&counters),
@@ -175,9 +177,11 @@ pub fn start(own: &Belongings, slot: &Slot) -> Result<(), mf2c_store::engine::En
     let service = Peers::new(Ears { leadership: leadership.clone(), replicator: replicator.clone(), categoriser });
     links.serve(Arc::new(service));
     actix::spawn(accept(Arc::clone(commons), host, links.clone()));
-    actix::spawn(follow_leader(links.clone(), standings.clone()));
+    actix::spawn(follow_leader(links.clone(), relay.follow()));
+    let (standings, more) = (relay.follow(), relay.follow());
+    actix::spawn(relay.run());
     actix::spawn(tell_membership(leadership.clone(), membership(&commons.fleet, host)));
-    *slot.borrow_mut() = Some(Running { store, writer, standings, leadership, replicator, counters, links });
+    *slot.borrow_mut() = Some(Running { store, writer, standings, more, leadership, replicator, counters, links });
     Ok(())
 }
 
@@ -195,6 +199,33 @@ fn link_settings(own: &Belongings, store: &Store) -> LinkSettings {
         advertise: Some(fleet.address(host).to_string()),
         local: true,
         ..LinkSettings::new(role)
+    }
+}
+
+/// Tells each follower how the agent stands on a channel of its own, in the order in which they came: tokio wakes those who wait
+/// at one channel in an order that depends on chance.
+struct Relay {
+    from: watch::Receiver<Standing>,
+    to: RefCell<Vec<watch::Sender<Standing>>>,
+}
+
+impl Relay {
+    fn new() -> (watch::Sender<Standing>, Self) {
+        let (tell, from) = watch::channel(Standing::default());
+        (tell, Self { from, to: RefCell::default() })
+    }
+
+    fn follow(&self) -> watch::Receiver<Standing> {
+        let (follower, standings) = watch::channel(self.from.borrow().clone());
+        self.to.borrow_mut().push(follower);
+        standings
+    }
+
+    async fn run(mut self) {
+        while self.from.changed().await.is_ok() {
+            let standing = self.from.borrow_and_update().clone();
+            self.to.borrow().iter().for_each(|follower| drop(follower.send_replace(standing.clone())));
+        }
     }
 }
 
@@ -246,7 +277,7 @@ fn categoriser(
     own: &Belongings,
     store: &Arc<Store>,
     writer: &Addr<ResourceStore>,
-    standings: &watch::Receiver<Standing>,
+    standings: watch::Receiver<Standing>,
 ) -> Slotted<Categoriser> {
     let (world, store, writer, standings) = (own.world.clone(), Arc::clone(store), writer.clone(), standings.clone());
     let declared_leader = own.commons.fleet.first_leader_of(own.host) == own.host;

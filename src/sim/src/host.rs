@@ -36,6 +36,7 @@ pub struct Host {
     slot: Slot,
     up: bool,
     lives: u64,
+    asked: u64,
     seed: u64,
     witness: Witness,
 }
@@ -50,7 +51,7 @@ impl Host {
         let cell = Cell::default();
         tokio::task::spawn_local(cell.clone().run());
         let (engine, ledger, slot) = (Arc::default(), SharedLedger::default(), Slot::default());
-        Self { number, clock, ledger, world, commons, engine, cell, slot, up: false, lives: 0, seed, witness }
+        Self { number, clock, ledger, world, commons, engine, cell, slot, up: false, lives: 0, asked: 0, seed, witness }
     }
 
     /// Starts the agent, if it does not run.
@@ -77,7 +78,7 @@ impl Host {
                     commons: Arc::clone(&own.commons),
                     store: Arc::clone(&running.store),
                     replicator: running.replicator.clone(),
-                    standings: running.standings.clone(),
+                    standings: running.more.clone(),
                     ledger: Rc::clone(&ledger),
                 };
                 (running.writer.clone(), running.standings.clone(), above)
@@ -121,6 +122,15 @@ impl Host {
     /// Stops or continues the process.
     pub fn stop(&self, stopped: bool) {
         self.cell.stop(stopped);
+    }
+
+    /// Whether the agent runs in a life in which this was not asked before.
+    pub fn has_begun(&mut self) -> bool {
+        let begun = self.slot.borrow().is_some() && self.asked != self.lives;
+        if begun {
+            self.asked = self.lives;
+        }
+        begun
     }
 
     /// Whether the process is there.

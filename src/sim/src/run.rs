@@ -248,8 +248,12 @@ impl Run {
             let standing = standing.and_then(|host| host.with(|running| running.standings.borrow().clone()));
             standing.into_iter().for_each(|standing| judge.stands(at, host, &standing));
         }
-        for host in &self.hosts {
+        for host in &mut self.hosts {
+            let begun = host.has_begun();
             host.with(|running| {
+                if begun {
+                    judge.has_restarted(at, host, &running.store);
+                }
                 judge.follow(at, host.number, &running.store);
                 let position = running.store.counters().position.load(std::sync::atomic::Ordering::Relaxed);
                 self.trace.event(host.number, "position", position, 0);

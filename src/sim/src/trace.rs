@@ -52,6 +52,13 @@ impl Trace {
         let _ = file.write_all(line.as_bytes());
     }
 
+    /// What was sent, for who reads the file; the event tells its sum.
+    pub fn bytes(&self, bytes: &[u8]) {
+        if let Some(file) = &mut self.0.lock().file {
+            let _ = writeln!(file, "  {}", bytes.escape_ascii());
+        }
+    }
+
     /// The number, and how many events it stands for.
     #[must_use]
     pub fn sum(&self) -> (u64, u64) {

@@ -52,7 +52,7 @@ fn every_kind_of_fault_happens_in_the_seeds_that_are_run() {
     for kind in FaultKind::ALL {
         assert!(all.iter().any(|what| what.kind() == kind), "{kind:?}");
     }
-    assert!(all.contains(&What::Blackout(None)));
+    assert!(all.iter().any(|what| matches!(what, What::Blackout(_))));
 }
 
 #[test]

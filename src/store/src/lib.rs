@@ -11,6 +11,7 @@ mod cursors;
 mod document;
 pub mod engine;
 mod error;
+mod feed;
 mod identity;
 mod load;
 mod measure;

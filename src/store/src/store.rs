@@ -22,6 +22,7 @@ use crate::cursors;
 use crate::document::{Body, Document};
 use crate::engine::{Engine, EngineError, Scan, Space};
 use crate::error::StoreError;
+use crate::feed::{self, Feed};
 use crate::identity::Identity;
 use crate::load::load;
 use crate::measure::Histogram;
@@ -95,7 +96,7 @@ pub struct Store {
     catalog: Arc<Catalog>,
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) origins: Arc<Origins>,
-    feed: watch::Receiver<u64>,
+    feed: Feed,
     counters: Arc<Counters>,
     /// How many documents of the catalog are not stored.
     built_in: usize,
@@ -167,7 +168,7 @@ impl Store {
         counters.position.store(loaded.position, Ordering::Release);
         counters.log_entries.store(loaded.log.len() as u64, Ordering::Relaxed);
         counters.resident.store(loaded.resident, Ordering::Relaxed);
-        let (announce, feed) = watch::channel(loaded.position);
+        let (announce, feed) = feed::feed(loaded.position);
         let store = Arc::new(Self {
             catalog: Arc::clone(&catalog),
             engine: Arc::clone(&engine),
@@ -291,7 +292,7 @@ impl Store {
     /// Tells when there is a new position. It never misses the newest one, however slow the subscriber.
     #[must_use]
     pub fn subscribe(&self) -> watch::Receiver<u64> {
-        self.feed.clone()
+        self.feed.subscribe()
     }
 
     /// The cursors that followers of the change log have kept under names that begin with `prefix`, in the order of

@@ -157,7 +157,7 @@ impl Writer {
         counters.position.store(self.position, Ordering::Release);
         counters.log_entries.store(self.log.len() as u64, Ordering::Relaxed);
         counters.resident.store(self.resident, Ordering::Relaxed);
-        self.feed.send_replace(self.position);
+        self.feed.announce(self.position);
     }
 
     /// Which documents came and went in the end, and how far the origins are now.

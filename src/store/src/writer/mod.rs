@@ -15,13 +15,13 @@ use mf2c_domain::entropy::Entropy;
 use mf2c_domain::id::ResourceId;
 use mf2c_domain::time::{Clock, HybridTime};
 use serde_json::{Map, Value};
-use tokio::sync::watch;
 
 use crate::catalog::Catalog;
 use crate::command::{Command, Written};
 use crate::document::Life;
 use crate::engine::{Batch, Engine, EngineError};
 use crate::error::StoreError;
+use crate::feed::Announcer;
 use crate::identity::random_incarnation;
 use crate::load::Loaded;
 use crate::origins::{self, Known, Origins, Reached};
@@ -51,7 +51,7 @@ pub struct Writer {
     log: VecDeque<u32>,
     log_bytes: u64,
     resident: u64,
-    feed: watch::Sender<u64>,
+    feed: Announcer,
     counters: Arc<Counters>,
     acls: Vec<Arc<Acl>>,
     /// The newest life of each origin, which its documents share.
@@ -129,7 +129,7 @@ impl Writer {
         clock: Arc<dyn Clock>,
         options: StoreOptions,
         loaded: Loaded,
-        feed: watch::Sender<u64>,
+        feed: Announcer,
         counters: Arc<Counters>,
     ) -> Self {
         let log_bytes = loaded.log.iter().map(|size| u64::from(*size)).sum();
@@ -264,7 +264,7 @@ impl Writer {
         self.incarnation = incarnation;
         self.origins.set_identity(identity);
         self.origins.publish([(self.node, Some(known))].into(), std::iter::empty(), std::iter::empty());
-        self.feed.send_replace(self.position);
+        self.feed.announce(self.position);
         Ok(incarnation)
     }
 
