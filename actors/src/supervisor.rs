@@ -34,12 +34,16 @@ impl Drop for DeathNotice {
 /// Makes a worker that holds the notice.
 pub type Build<W> = Box<dyn Fn(DeathNotice) -> W + Send>;
 
+/// Hears of each worker that was started.
+pub type Tell<W> = Box<dyn Fn(Addr<W>) + Send>;
+
 /// Watches over one worker.
 pub struct Supervisor<W: Actor<Context = Context<W>>> {
     name: &'static str,
     build: Build<W>,
     clock: Arc<dyn Clock>,
     worker: Option<Addr<W>>,
+    tell: Option<Tell<W>>,
     restarts: VecDeque<Duration>,
     /// Ends the process; a test puts something else here.
     give_up: fn(&'static str),
@@ -49,12 +53,22 @@ impl<W: Actor<Context = Context<W>>> Supervisor<W> {
     /// A supervisor of the worker called `name` in the log.
     #[must_use]
     pub fn new(name: &'static str, clock: Arc<dyn Clock>, build: Build<W>) -> Self {
-        Self { name, build, clock, worker: None, restarts: VecDeque::new(), give_up: end_the_process }
+        Self { name, build, clock, worker: None, tell: None, restarts: VecDeque::new(), give_up: end_the_process }
+    }
+
+    /// The same, which tells where each worker is.
+    #[must_use]
+    pub fn telling(self, tell: Tell<W>) -> Self {
+        Self { tell: Some(tell), ..self }
     }
 
     fn start_worker(&mut self, ctx: &mut Context<Self>) {
         let notice = DeathNotice(ctx.address().recipient());
-        self.worker = Some((self.build)(notice).start());
+        let worker = (self.build)(notice).start();
+        if let Some(tell) = &self.tell {
+            tell(worker.clone());
+        }
+        self.worker = Some(worker);
     }
 
     /// Whether this restart is one too many.

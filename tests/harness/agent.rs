@@ -274,7 +274,6 @@ impl Agent {
     }
 
     /// A request by curl with a cookie. The path is below `/api/`.
-    #[must_use]
     pub fn send_with(&self, cookie: &str, method: &str, path: &str, body: Option<&str>) -> Answer {
         self.request(&[&format!("cookie: {cookie}")], method, path, body)
     }
@@ -292,13 +291,11 @@ impl Agent {
     }
 
     /// A request by curl as an administrator: `agent.send("POST", "device", Some(r#"{…}"#))`. The path is below `/api/`.
-    #[must_use]
     pub fn send(&self, method: &str, path: &str, body: Option<&str>) -> Answer {
         self.send_as(Some("internal ADMIN"), method, path, body)
     }
 
     /// The same as somebody else, or as nobody.
-    #[must_use]
     pub fn send_as(&self, who: Option<&str>, method: &str, path: &str, body: Option<&str>) -> Answer {
         let header = who.map(|who| format!("slipstream-authn-info: {who}"));
         self.request(&header.iter().map(String::as_str).collect::<Vec<_>>(), method, path, body)

@@ -75,7 +75,6 @@ impl Answer {
     ///
     /// # Panics
     /// If it has another.
-    #[must_use]
     #[track_caller]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{}\n{}", self.head, self.text());

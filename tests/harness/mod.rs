@@ -11,6 +11,7 @@
 mod agent;
 mod command;
 mod curl;
+mod fog;
 mod http;
 mod random;
 mod receiver;
@@ -20,6 +21,7 @@ mod stream;
 pub use agent::{Agent, Start, agent_binary, eventually, let_pass, timed};
 pub use command::{Ran, mf2c, mf2c_fed, mf2c_with, run};
 pub use curl::{Answer, curl};
+pub use fog::Fog;
 pub use http::{Connection, Response};
 pub use random::Random;
 pub use receiver::{Delivery, Receiver, Reply};

@@ -12,7 +12,7 @@ use mf2c_tests::{Agent, Start, agent_binary, eventually};
 use serde_json::json;
 
 /// The pages whose links are followed.
-const LINKED: [&str; 12] = [
+const LINKED: [&str; 15] = [
     "README.md",
     "CHANGELOG.md",
     "docs/ARCHITECTURE.md",
@@ -25,6 +25,9 @@ const LINKED: [&str; 12] = [
     "docs/policies.md",
     "docs/area.md",
     "docs/flocker.md",
+    "docs/simulation.md",
+    "docs/discovery.md",
+    "docs/fog.md",
 ];
 
 /// What the README's examples answer; its comments are for people who are in a hurry.

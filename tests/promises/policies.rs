@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use mf2c_tests::{Agent, Answer, Start, agent_binary, run};
+use mf2c_tests::{Agent, Answer, Start, agent_binary, curl, run};
 
 const BASE: &str = "/api/v2/resource-management/policies";
 
@@ -14,14 +14,15 @@ fn agent() -> Agent {
 
 /// Asks by curl, perhaps as an administrator.
 fn ask(agent: &Agent, admin: bool, path: &str, body: Option<&str>) -> Answer {
-    let mut words = vec!["-k".to_owned()];
+    let (url, user) = (format!("https://{}{path}", agent.https()), format!("admin:{}", agent.admin_password()));
+    let mut arguments = vec!["-k", &url];
     if admin {
-        words.extend(["-u".to_owned(), format!("admin:{}", agent.admin_password())]);
+        arguments.extend(["-u", &user]);
     }
     if let Some(body) = body {
-        words.extend(["-H", "content-type: application/json", "-d", body].map(str::to_owned));
+        arguments.extend(["-H", "content-type: application/json", "-d", body]);
     }
-    agent.curl(&words, &format!("https://{}{path}", agent.https()))
+    curl(arguments)
 }
 
 #[test]
@@ -78,8 +79,7 @@ fn a_password_that_is_sent_along_leaves_no_session_behind() {
     ask(&agent, true, &format!("{BASE}/leaderinfo"), None).expect(200);
     let sessions = agent.send_as(Some("root ADMIN"), "GET", "session?$last=0", None).expect(200).json();
     assert_eq!(sessions["count"], 0);
-    let wrong = ["-k", "-u", "admin:wrong-password"].map(str::to_owned);
-    let answer = agent.curl(&wrong, &format!("https://{}{BASE}/leaderinfo", agent.https()));
+    let answer = curl(["-k", "-u", "admin:wrong-password", &format!("https://{}{BASE}/leaderinfo", agent.https())]);
     assert!([401, 403].contains(&answer.status), "{}", answer.status);
 }
 

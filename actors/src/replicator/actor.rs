@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use mf2c_domain::area::standing::Standing;
+use mf2c_domain::time::HybridTime;
 use mf2c_fabric::replication::source::Event as SourceEvent;
 use mf2c_fabric::replication::{Bounds, Origin};
 use mf2c_store::Store;
@@ -19,6 +20,9 @@ use super::links::Ends;
 use crate::leadership::Standings;
 use crate::ports::{AreaNet, World};
 use crate::resource_store::ResourceStore;
+
+/// How many words of peers may wait. A link that has more is closed and goes on later; streams are bounded by themselves.
+const MAILBOX: usize = 4096;
 
 /// What the replicator is told at start.
 #[derive(Debug, Clone, Copy)]
@@ -92,6 +96,8 @@ pub struct Replicator {
     pub(super) under_way: BTreeSet<String>,
     /// Proposals that were carried out here lately, with the sequences that came out: none is carried out twice.
     pub(super) carried_out: VecDeque<(String, u64)>,
+    /// Own changes that were late edits of others, by their sequences, and when they were made.
+    pub(super) late: VecDeque<(u64, HybridTime)>,
     /// Whether proposals that waited are being sent, and whether another look at them is planned.
     pub(super) sending: bool,
     pub(super) looking: bool,
@@ -127,6 +133,7 @@ impl Replicator {
             renewed: None,
             under_way: BTreeSet::new(),
             carried_out: VecDeque::new(),
+            late: VecDeque::new(),
             sending: false,
             looking: false,
             alarm: None,
@@ -195,9 +202,20 @@ impl Actor for Replicator {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(MAILBOX);
         self.follow_commits(ctx);
         self.follow_standing(ctx);
         self.stand(ctx);
         self.send_waiting(ctx);
+    }
+}
+
+impl Drop for Replicator {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            // Everybody holds its address, and without it nothing that is written here would ever leave this machine.
+            tracing::error!("replication has failed; ending the process, the next start goes on from what is stored");
+            std::process::abort();
+        }
     }
 }

@@ -117,7 +117,7 @@ impl Replicator {
                 Err(why) => return refused(why),
             }
         }
-        let (writer, key) = (self.writer.clone(), proposed.key);
+        let (writer, key, made) = (self.writer.clone(), proposed.key, proposed.made);
         let written = async move {
             let Asked { id, changes, removed, by, if_match } = asked;
             let written = match changes {
@@ -126,13 +126,22 @@ impl Replicator {
             };
             written.unwrap_or(Err(StoreError::Stopping))
         };
-        Box::pin(written.into_actor(self).map(move |written, replicator, _| replicator.written(key, written)))
+        Box::pin(written.into_actor(self).map(move |written, replicator, _| replicator.written(key, made, written)))
     }
 
-    fn written(&mut self, key: String, written: Result<Written, StoreError>) -> Answered {
+    fn written(&mut self, key: String, made: Option<(u64, u64)>, written: Result<Written, StoreError>) -> Answered {
         let written = written.map_err(|error| refusal(&error))?;
         add(&self.counters.proposals, 1);
-        let sequence = self.store.progress_of(&self.own).map_or(0, |progress| progress.sequence);
+        let sequence = match &written.document {
+            Some(document) => document.sequence(),
+            None => self.store.progress_of(&self.own).map_or(0, |progress| progress.sequence),
+        };
+        if let Some((made, _)) = made {
+            self.late.push_back((sequence, HybridTime::from_bits(made)));
+            if self.late.len() > REMEMBERED {
+                self.late.pop_front();
+            }
+        }
         self.carried_out.push_back((key, sequence));
         if self.carried_out.len() > REMEMBERED {
             self.carried_out.pop_front();
@@ -162,7 +171,7 @@ impl Replicator {
         let base = tags.iter().find_map(|tag| tag.strip_prefix('@')?.parse().ok());
         let document = self.store.get(id.as_str());
         let same = base.is_some_and(|base| {
-            let since = since(&self.store, self.own, id, base);
+            let since = since(&self.store, self.own, id, base, |_| None);
             matches!(since, Ok(Since::Known(changed)) if changed.is_empty())
         });
         match document.filter(|_| same) {
@@ -183,7 +192,8 @@ impl Replicator {
         writer: &str,
         ctx: &mut Context<Self>,
     ) -> Result<bool, WireError> {
-        let since = since(&self.store, self.own, &asked.id, base);
+        let made_of = |sequence: u64| self.late.iter().find(|(late, _)| *late == sequence).map(|(_, made)| *made);
+        let since = since(&self.store, self.own, &asked.id, base, made_of);
         let since = since.map_err(|error| WireError::new(Code::Busy, error.to_string()))?;
         let own = node_name(&self.own);
         let Some(changes) = &asked.changes else {
@@ -228,7 +238,7 @@ impl Replicator {
             return;
         }
         let conflict = json!({
-            "resource": { "href": id.as_str() },
+            "resource": id.as_str(),
             "lost": lost,
             "writer": writer,
             "written": written.wall().to_string(),
@@ -239,9 +249,7 @@ impl Replicator {
         let of_it = store.all("conflict").into_iter().filter(|document| {
             let body = store.body(document).ok().flatten();
             let body: Option<Value> = body.and_then(|body| serde_json::from_slice(&body).ok());
-            body.is_some_and(|body| {
-                body["resource"]["href"] == id.as_str() && store.origin_of(document.id.as_str()).is_none()
-            })
+            body.is_some_and(|body| body["resource"] == id.as_str() && store.origin_of(document.id.as_str()).is_none())
         });
         let mut kept: Vec<_> = of_it.map(|document| (document.born, document.id.clone())).collect();
         kept.sort();

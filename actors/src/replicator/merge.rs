@@ -70,8 +70,15 @@ pub(super) fn settle(late: Late<'_>, own: &str, since: &Since) -> Settled {
     settled
 }
 
-/// What the store itself did with a document since a sequence of its own.
-pub(super) fn since(store: &Store, own: Origin, id: &ResourceId, base: u64) -> Result<Since, EngineError> {
+/// What the store itself did with a document since a sequence of its own. A change that was itself a late edit counts from
+/// when it was made, which `made_of` tells by its sequence: edits that waited together do not lose against each other.
+pub(super) fn since(
+    store: &Store,
+    own: Origin,
+    id: &ResourceId,
+    base: u64,
+    made_of: impl Fn(u64) -> Option<HybridTime>,
+) -> Result<Since, EngineError> {
     let incarnation = store.identity().incarnation;
     let start = store.start_for(&[Progress { origin: own, incarnation, sequence: base }])?;
     let mut changed = BTreeMap::new();
@@ -89,9 +96,10 @@ pub(super) fn since(store: &Store, own: Origin, id: &ResourceId, base: u64) -> R
             if change.origin != own || change.id != *id || change.sequence <= base {
                 continue;
             }
-            last = last.max(change.time);
+            let time = made_of(change.sequence).unwrap_or(change.time);
+            last = last.max(time);
             match change.differs {
-                Some(names) => changed.extend(names.into_iter().map(|name| (name, change.time))),
+                Some(names) => changed.extend(names.into_iter().map(|name| (name, time))),
                 None => known = false,
             }
         }
@@ -105,15 +113,9 @@ pub(super) fn since(store: &Store, own: Origin, id: &ResourceId, base: u64) -> R
     Ok(Since::Unknown(last))
 }
 
-/// When the document was changed for the last time, by what it says itself.
+/// When the document was changed for the last time.
 fn newest(store: &Store, id: &ResourceId) -> HybridTime {
-    let updated = || {
-        let document = store.get(id.as_str())?;
-        let body = store.body(&document).ok()??;
-        let body: Value = serde_json::from_slice(&body).ok()?;
-        mf2c_domain::time::Timestamp::parse(body.get("updated")?.as_str()?)
-    };
-    HybridTime::default().next(updated().unwrap_or_default())
+    store.get(id.as_str()).map(|document| document.time()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(60);
 #[derive(Debug, Deserialize)]
 struct Waiting {
     id: ResourceId,
-    resource: Href,
+    resource: String,
     origin: String,
     operation: String,
     #[serde(default)]
@@ -39,11 +39,6 @@ struct Waiting {
     state: String,
     #[serde(default)]
     expires: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Href {
-    href: String,
 }
 
 /// How a sent proposal ended.
@@ -84,7 +79,7 @@ impl Replicator {
         let refused =
             |why| -> ResponseActFuture<Self, Result<Proposal, WireError>> { Box::pin(actix::fut::ready(Err(why))) };
         let waiting = self.waiting();
-        let same = waiting.iter().filter(|waiting| waiting.resource.href == propose.id.as_str()).count();
+        let same = waiting.iter().filter(|waiting| waiting.resource == propose.id.as_str()).count();
         if waiting.len() >= self.settings.proposals || same >= self.settings.a_document {
             let text = "too many edits wait for that agent, or for this document: delete some of `proposal`, or try again later";
             return refused(WireError { retry_after: Some(60_000), ..WireError::new(Code::Busy, text) });
@@ -93,7 +88,7 @@ impl Replicator {
         let life = i128::try_from(self.settings.proposal_life.as_nanos()).unwrap_or(i128::MAX);
         let (name, admin) = &propose.by;
         let mut body = json!({
-            "resource": { "href": propose.id.as_str() },
+            "resource": propose.id.as_str(),
             "origin": node_name(&propose.origin),
             "operation": if propose.changes.is_some() { "edit" } else { "delete" },
             "removed": propose.removed,
@@ -146,7 +141,7 @@ impl Replicator {
         let changes = serde_json::to_vec(&waiting.changes).unwrap_or_default();
         let proposed = Proposed {
             term: self.standing.term,
-            id: waiting.resource.href.clone(),
+            id: waiting.resource.clone(),
             origin: origin.to_vec().into(),
             changes: (waiting.operation == "edit").then(|| changes.into()),
             removed: waiting.removed.clone(),

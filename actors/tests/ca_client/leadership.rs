@@ -31,7 +31,7 @@ impl AreaNet for To {
         let source = std::net::Ipv4Addr::LOCALHOST.into();
         let ask = mf2c_actors::certificate_authority::AnswerPeer { ask, peer, source };
         let asked = self.1.authority.send(ask);
-        Box::pin(async move { Ok(asked.await.unwrap().map_err(LinkError::Refused)?) })
+        Box::pin(async move { asked.await.unwrap().map_err(LinkError::Refused) })
     }
     fn close(&self, _: u64, _: WireError) {}
     fn hint(&self, _: &SpiffeId, _: String) {}

@@ -36,7 +36,7 @@ impl AreaNet for Calls {
     fn ask_over(&self, _: u64, ask: Ask, _: Duration) -> LinkAnswer<Answer> {
         self.asked.lock().unwrap().push(ask.clone());
         let asked = self.to.send(AnswerPeer { ask, peer: Some(Arc::clone(&self.by)), source: SOURCE });
-        Box::pin(async move { Ok(asked.await.unwrap().map_err(LinkError::Refused)?) })
+        Box::pin(async move { asked.await.unwrap().map_err(LinkError::Refused) })
     }
     fn close(&self, _: u64, _: WireError) {}
     fn hint(&self, _: &SpiffeId, _: String) {}

@@ -47,7 +47,7 @@ async fn r16_a_device_posted_again_unchanged_costs_little_and_is_no_second_devic
     let text = "flags : fpu vme de pse tsc ".repeat(400);
     let mut device = map(json!({"deviceID": "c1", "isLeader": false, "os": "linux", "arch": "x86_64",
         "cpuManufacturer": "x", "physicalCores": 4, "logicalCores": 8, "cpuClockSpeed": "2 GHz", "memory": 1024.0,
-        "storage": 2048.0, "powerPlugged": true, "agentType": "Fog Area", "networkingStandards": "eth0"}));
+        "storage": 2048.0, "agentType": "Fog Area", "networkingStandards": "eth0"}));
     device.insert("cpuinfo".into(), json!(text));
     device.insert("hwloc".into(), json!(text));
     let id = child.add("device", serde_json::Value::Object(device.clone())).await;
@@ -104,7 +104,7 @@ async fn r19_a_cloud_that_was_away_for_an_hour_catches_up_from_the_log() {
 #[actix::test]
 async fn r20_a_loop_in_the_topology_echoes_nothing() {
     let wire = wire();
-    let mut area = Area::new(&wire).await;
+    let area = Area::new(&wire).await;
     let leader = peer(&area.leader.id);
     area.cloud.stands(|standing| standing.upper = Some(leader));
     let back = area.cloud.link(&area.leader).await;
@@ -147,7 +147,7 @@ async fn r23_a_child_cannot_offer_what_belongs_to_another_nor_overwrite_it() {
 #[actix::test]
 async fn r24_a_child_that_moves_to_another_leader_is_one_copy_at_the_cloud() {
     let wire = wire();
-    let mut area = Area::new(&wire).await;
+    let area = Area::new(&wire).await;
     let first = area.child.service("first").await;
     eventually("all have it", SOON, || area.everywhere(&first)).await;
     let mut other = Node::new(&wire, "a2", "leader2");

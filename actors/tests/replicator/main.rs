@@ -7,4 +7,5 @@ mod area;
 mod basics;
 mod losses;
 mod net;
+mod proposals;
 mod world;

@@ -278,12 +278,6 @@ impl Node {
         let node = origin.store.identity().node;
         let theirs = origin.store.digests(&[node]).unwrap().remove(&node);
         let ours = self.store.digests(&[node]).unwrap().remove(&node);
-        if theirs != ours {
-            let short = |digest: &Option<mf2c_store::replica::Digest>| {
-                digest.as_ref().map(|digest| (digest.progress, digest.buckets.iter().filter(|sum| **sum != 0).count()))
-            };
-            eprintln!("{:?} {:?}", short(&theirs), short(&ours));
-        }
         theirs.is_some() && theirs == ours
     }
 }

@@ -1,20 +1,26 @@
 //! The area that the agent belongs to: what it shows and whom it believes, its links, its authority if it has one, and who
 //! cares for its certificate.
 
+mod fog;
 mod links;
 mod peers;
+mod steward;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::{Actor as _, Addr, Arbiter, Recipient};
 use mf2c_actors::ca_client::{CaClient, CaClientSettings, Member, Surroundings};
 use mf2c_actors::certificate_authority::{AuthoritySettings, CertificateAuthority, RecordForeign};
 use mf2c_actors::ports::{AuthorityTransport, World};
+use mf2c_actors::replicator::Flows;
 use mf2c_actors::resource_store::ResourceStore;
 use mf2c_domain::area::spiffe::check_device;
+use mf2c_domain::caller::Caller;
+use mf2c_domain::query::Query;
 use mf2c_facade::certificates::Authorities;
 use mf2c_facade::front::{Certified, ReadCertificate, TlsSettings};
-use mf2c_facade::monitor::AreaFigures;
+use mf2c_facade::monitor::{AreaFigures, LookAtArea};
 use mf2c_machine::Roots;
 use mf2c_pki::ServerIdentity;
 use mf2c_pki::area::{ApiIdentity, Credentials, MemberFiles};
@@ -23,16 +29,23 @@ use mf2c_transport::link::LinkSettings;
 
 use crate::certified::certified;
 use crate::config::Config;
-use crate::control::{AreaDoors, AreaParts};
+use crate::control::{AreaDoors, AreaParts, FogDoors};
 use crate::node::StartError;
+pub(crate) use fog::Fog;
+use fog::Neighbours;
 use links::Links;
-use peers::Peers;
+use peers::{OpenLinks, Peers};
+
+/// How long figures of streams are waited for.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// See the module.
 pub(crate) struct Area {
     pub(crate) credentials: Credentials,
     pub(crate) doors: AreaDoors,
+    pub(crate) fog: Fog,
     links: Arc<Links>,
+    store: Arc<Store>,
     authority: Addr<CertificateAuthority>,
     client: Addr<CaClient>,
     arbiter: Option<Arbiter>,
@@ -76,8 +89,15 @@ pub(crate) fn start(
     let arbiter = has_authority.then(Arbiter::new);
     let handle = arbiter.as_ref().unwrap_or(rooms.arbiter).handle();
     let authority = CertificateAuthority::start_in_arbiter(&handle, move |_| authority);
-    let links =
-        Arc::new(Links::new(world.clone(), credentials.clone(), link_settings(config, store), config.link.listen.0));
+    let links = Arc::new(Links::new(
+        world.clone(),
+        credentials.clone(),
+        link_settings(config, store),
+        config.link.listen.0,
+        config.area.backup,
+    ));
+    // Who becomes a member later has its own thread from the next start on.
+    let thread = if member.is_some() || has_authority { links.start_for_actors() } else { rooms.arbiter.handle() };
     let client = start_client(
         config,
         device,
@@ -91,15 +111,37 @@ pub(crate) fn start(
             world: world.clone(),
         },
     );
-    links.serve(Arc::new(Peers { authority: authority.clone(), client: client.clone() }));
+    let open = OpenLinks::default();
+    let near = Neighbours {
+        links: &links,
+        open: &open,
+        authority: &authority,
+        client: &client,
+        credentials: &credentials,
+        thread,
+    };
+    let (fog, crew) = fog::start(config, rooms, &near);
+    links.serve(Arc::new(Peers { authority: authority.clone(), client: client.clone(), crew, open }));
     if has_authority {
         let address = config.link.listen.0;
         links.listen().map_err(|source| StartError::Listen { address, flag: "link.listen", source })?;
     }
     let bound = Arc::clone(&links);
-    let parts = AreaParts { writer: writer.clone(), store: Arc::clone(store), bound: Arc::new(move || bound.bound()) };
+    let parts = AreaParts {
+        writer: writer.clone(),
+        store: Arc::clone(store),
+        bound: Arc::new(move || bound.bound()),
+        fog: FogDoors {
+            standing: fog.standings.clone(),
+            roles: fog.leadership.clone().recipient(),
+            flows: fog.replicator.clone().recipient(),
+            store: Arc::clone(store),
+            writer: writer.clone(),
+        },
+    };
     let doors = AreaDoors::new(&authority, &client, parts, config);
-    Ok(Area { credentials, doors, links, authority, client, arbiter })
+    doors.ask_of_nearby(fog.discovery.sightings.clone());
+    Ok(Area { credentials, doors, fog, links, store: Arc::clone(store), authority, client, arbiter })
 }
 
 /// The membership of an earlier start: it is shown and believed from now on.
@@ -147,7 +189,13 @@ fn authority_settings(config: &Config, device: String) -> AuthoritySettings {
 }
 
 fn link_settings(config: &Config, store: &Store) -> LinkSettings {
-    LinkSettings { incarnation: store.identity().incarnation, ..LinkSettings::new(config.role.as_str()) }
+    let identity = store.identity();
+    LinkSettings {
+        incarnation: identity.incarnation,
+        origin: identity.node.to_vec(),
+        advertise: Some(config.link.advertise.clone()).filter(|address| !address.is_empty()),
+        ..LinkSettings::new(config.role.as_str())
+    }
 }
 
 /// The `deviceID` of this machine: the one in the store, else one that is made now and given to the inventory; the store's
@@ -189,16 +237,27 @@ impl Area {
     }
 
     /// What those who watch over the agent see of it.
-    pub(crate) fn figures(&self) -> Arc<dyn Fn() -> AreaFigures + Send + Sync> {
-        let (credentials, links) = (self.credentials.clone(), Arc::clone(&self.links));
+    pub(crate) fn figures(&self) -> LookAtArea {
+        let (credentials, links, fog) = (self.credentials.clone(), Arc::clone(&self.links), self.fog.clone());
+        let store = Arc::clone(&self.store);
         Arc::new(move || {
             let counted = links.counters().unwrap_or_default();
-            AreaFigures {
+            let mut figures = AreaFigures {
                 member_until: credentials.membership().map(|membership| membership.own.not_after),
                 revoked: credentials.trust().revoked() as u64,
                 links: counted.open,
                 links_total: counted.opened,
-            }
+                standing: fog.standings.borrow().clone(),
+                leaders: fog.leaders(),
+                members: members(&store),
+                flows: vec![],
+                flowed: fog.flowed(),
+            };
+            let flows = tokio::time::timeout(LOOK, fog.replicator.send(Flows));
+            Box::pin(async move {
+                figures.flows = flows.await.ok().and_then(Result::ok).unwrap_or_default();
+                figures
+            })
         })
     }
 
@@ -206,4 +265,16 @@ impl Area {
     pub(crate) fn stop(self) -> impl Iterator<Item = Arbiter> {
         self.links.stop().into_iter().chain(self.arbiter)
     }
+}
+
+/// How many members are in each status. The store counts by its columns.
+fn members(store: &Store) -> Vec<(&'static str, u64)> {
+    let Some(spec) = mf2c_domain::resource::find("area-member") else { return vec![] };
+    let count = |status: &'static str| {
+        let filter = format!("status='{status}'");
+        let pairs = [("$filter", filter.as_str()), ("$last", "0")].map(|(name, value)| (name.into(), value.into()));
+        let query = Query::from_pairs(&pairs).ok()?;
+        Some((status, store.find(spec, &query, &Caller::agent()).ok()?.count as u64))
+    };
+    ["connected", "disconnected", "unavailable"].into_iter().filter_map(count).collect()
 }

@@ -65,6 +65,9 @@ Data:
 Flocker:
   flocker-ca     Make the certificates of a Flocker cluster
 
+Simulate:
+  sim            Run a whole fog of real agents in one process, with faults, faster than time
+
 Other:
   completions    Print the completions for a shell
   version        Print the version
@@ -170,6 +173,9 @@ pub enum Command {
     #[command(disable_help_flag = true, override_usage = "mf2c flocker-ca <command> [options]")]
     #[command(after_help = "`mf2c flocker-ca --help` tells which commands there are.")]
     FlockerCa(FlockerArgs),
+    /// Run a whole fog of real agents in one process, with faults, faster than time
+    #[command(after_help = mf2c_sim::args::EXAMPLES)]
+    Sim(Box<mf2c_sim::args::SimArgs>),
     /// Print the version
     Version,
     /// A command of the client

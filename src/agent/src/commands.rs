@@ -95,6 +95,11 @@ pub fn run(command: Command) -> Result<(), Failure> {
             // It has said itself what went wrong.
             code => Err(Failure { code, error: anyhow!("flocker-ca failed"), quiet: true }),
         },
+        Command::Sim(args) => match mf2c_sim::command::execute(&args, &world::real().clock) {
+            Ok(()) => Ok(()),
+            Err(error) if error.is_usage() => Err(misconfigured(error)),
+            Err(error) => Err(anyhow::Error::from(error).into()),
+        },
         Command::Version => say(version()),
         Command::Client(command) => {
             let surroundings = surroundings();

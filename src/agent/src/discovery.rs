@@ -10,7 +10,7 @@ use actix_web::App;
 use actix_web::dev::ServerHandle;
 use actix_web::web::Data;
 use mf2c_actors::discovery::ports::{Beacons, Mdns, Wifi};
-use mf2c_actors::discovery::{Discovery, DiscoverySettings, Near, Sightings, Surroundings};
+use mf2c_actors::discovery::{Discovery, DiscoverySettings, Sightings, Surroundings};
 use mf2c_actors::leadership::Standings;
 use mf2c_actors::ports::{AreaNet, World};
 use mf2c_domain::area::addresses::{self, Listed};
@@ -47,9 +47,7 @@ pub(crate) struct DiscoveryRooms<'a> {
 
 /// Discovery at work.
 pub(crate) struct Discovered {
-    /// Who is near, the best first.
-    pub(crate) near: Near,
-    /// The same for whoever asks, with the addresses that the operator has listed: the children that a leader expects.
+    /// Tells who is near, the best first, and the addresses that the operator has listed.
     pub(crate) sightings: Recipient<Sightings>,
     actor: Addr<Discovery>,
     standing: Standings,
@@ -69,13 +67,15 @@ pub(crate) fn start(config: &Config, rooms: DiscoveryRooms<'_>) -> Discovered {
         beacons,
         mdns,
     };
-    let (actor, near) = Discovery::new(settings(config), around);
+    let (actor, _) = Discovery::new(settings(config), around);
     let actor = Discovery::start_in_arbiter(&arbiter.handle(), move |_| actor);
-    Discovered { near, sightings: actor.clone().recipient(), actor, standing }
+    Discovered { sightings: actor.clone().recipient(), actor, standing }
 }
 
+type Networks = (Option<Arc<dyn Beacons>>, Option<Arc<dyn Mdns>>);
+
 /// The networks that the configuration switches on.
-fn networks(config: &Config, world: &World) -> (Option<Arc<dyn Beacons>>, Option<Arc<dyn Mdns>>) {
+fn networks(config: &Config, world: &World) -> Networks {
     let discovery = &config.discovery;
     let interface = discovery.card(config.link.listen);
     let group = discovery.group().filter(|_| discovery.beacon);
@@ -87,7 +87,8 @@ fn networks(config: &Config, world: &World) -> (Option<Arc<dyn Beacons>>, Option
     (beacons, mdns)
 }
 
-fn settings(config: &Config) -> DiscoverySettings {
+/// What discovery is told.
+pub(crate) fn settings(config: &Config) -> DiscoverySettings {
     let discovery = &config.discovery;
     let listed = discovery.env_file.as_deref().map(read_listed).unwrap_or_default();
     let given = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());

@@ -25,6 +25,7 @@ use mf2c_facade::cimi::{self, Api, OpenApi, Repeats, Writes};
 use mf2c_facade::events::{self, Events};
 use mf2c_facade::front::{self, Connections, Listener};
 use mf2c_facade::monitor::{self, Monitor, Readiness, Stage};
+use mf2c_facade::policies::{self, Policies};
 use mf2c_facade::recognizer::Recognizer;
 use mf2c_pki::{Origin, PkiError, ServerIdentity};
 use mf2c_store::engine::{EmbeddedEngine, EmbeddedOptions};
@@ -33,8 +34,9 @@ use mf2c_transport::webhook::HttpWebhooks;
 
 use crate::accounts::{self, Rooms};
 use crate::area::{self, Area, AreaRooms};
-use crate::config::{Config, ListenAddress};
+use crate::config::{Config, ListenAddress, Role};
 use crate::control::{AreaDoors, Control};
+use crate::discovery::BoundDoor;
 use crate::first_admin;
 use crate::flocker_door::FlockerDoor;
 use crate::legacy::LegacyDoors;
@@ -53,6 +55,7 @@ pub struct Node {
     pub first_admin: Option<String>,
     server: ServerHandle,
     flocker: Option<ServerHandle>,
+    discovery: Option<ServerHandle>,
     readiness: Arc<Readiness>,
     events: Arc<Events>,
     arbiters: Vec<Arbiter>,
@@ -89,7 +92,8 @@ impl Node {
         let rooms = AreaRooms { arbiter: &arbiters[1], store: &store, writer: &store_writer, world: &world };
         let area = area::start(config, identity, device, &rooms)?;
         let flocker = FlockerDoor::prepare(config, &world)?;
-        let legacy = LegacyDoors::open(config, &area, &store, &world)?;
+        let discovery = BoundDoor::prepare(config, &area)?;
+        let mut legacy = LegacyDoors::open(config, &area, &store, &world)?;
         let tokens = Arc::new(TokenKey::load_or_create(&config.data_dir, &*world.entropy)?);
         let hasher = Hasher::new(Arc::clone(&world.entropy));
         let password_file = config.auth.admin_password_file.as_deref();
@@ -105,6 +109,7 @@ impl Node {
             accounts,
             sessions: sessions.clone(),
             authorities: Some(area.authorities()),
+            elsewhere: Some(area.fog.replicator.clone().recipient()),
             tokens: Recognizer::new(tokens),
             resigning: Arc::default(),
             world: world.clone(),
@@ -116,6 +121,8 @@ impl Node {
         store_entry_point(&api).await;
         let events = Events::start(Arc::clone(&store), Arc::clone(&world.clock), event_settings(config));
         let certauths = legacy.certauths(config);
+        let policies = Data::new(policies(config, &area, &world));
+        legacy.open_policies(config, &api, &policies)?;
         let stream = Data::from(Arc::clone(&events));
         let (plain, http) = plain.unzip();
         let listeners = listeners(&area, secure, plain);
@@ -123,6 +130,7 @@ impl Node {
         let monitor = Monitor::new(monitor_settings(config, &area), connections.clone(), &world);
         let readiness = monitor.readiness();
         let settings = front::Settings { connections, ..front_settings(config) };
+        let doors = Data::clone(&api);
         let server = front::serve(listeners, &settings, move || {
             let seat = monitor.seat();
             App::new()
@@ -131,16 +139,32 @@ impl Node {
                 .configure(|services| monitor::configure(services, &monitor))
                 .configure(|services| events::configure(services, &stream))
                 .configure(|services| certauths::configure(services, certauths.as_ref()))
+                .configure(|services| policies::configure(services, Some(&policies)))
+                .configure(|services| policies::configure_categorisation(services, &policies))
                 .configure(|services| cimi::configure(services, &api))
         })
         .map_err(|source| StartError::Start { what: "the server", source })?;
         let handle = server.handle();
         actix::spawn(server);
         let flocker = flocker.map(|door| door.open(config)).transpose()?;
+        let discovery = discovery.map(|door| door.open(config, &area.fog.discovery, doors)).transpose()?;
         let control = Control::start(&config.data_dir, store, sessions, area.doors.clone());
         readiness.enter(Stage::Serving);
         let (api, server, _control) = (api_address, handle, control);
-        Ok(Self { api, http, first_admin, server, flocker, readiness, events, arbiters, area, legacy, _control })
+        Ok(Self {
+            api,
+            http,
+            first_admin,
+            server,
+            flocker,
+            discovery,
+            readiness,
+            events,
+            arbiters,
+            area,
+            legacy,
+            _control,
+        })
     }
 
     /// Stops taking requests and answers those in flight. What is left to do needs no runtime: see [`Stopping::finish`].
@@ -148,9 +172,9 @@ impl Node {
         self.readiness.enter(Stage::Stopping);
         self.events.close();
         drop(self.legacy);
-        let flocker = self.flocker.as_ref().map(|door| door.stop(true));
+        let others: Vec<_> = self.flocker.iter().chain(&self.discovery).map(|door| door.stop(true)).collect();
         self.server.stop(true).await;
-        if let Some(closed) = flocker {
+        for closed in others {
             closed.await;
         }
         // Documents are written until the end.
@@ -172,6 +196,17 @@ impl Stopping {
                 tracing::error!("an actor thread ended in a panic");
             }
         }
+    }
+}
+
+/// Who leads the area, and how the agent is, as the original's programs ask for it.
+fn policies(config: &Config, area: &Area, world: &World) -> Policies {
+    Policies {
+        standings: area.fog.standings.clone(),
+        change: area.fog.leadership.clone().recipient(),
+        keepalive: area.fog.leadership.clone().recipient(),
+        is_cloud: config.role == Role::Cloud,
+        started: world.clock.elapsed(),
     }
 }
 

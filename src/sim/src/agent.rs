@@ -1,6 +1,7 @@
 //! One whole agent: the real actors over the real store and the real links, given a simulated machine, disk, clock and network.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use mf2c_actors::supervisor::{DeathNotice, Supervisor};
 use mf2c_domain::area::spiffe::SpiffeId;
 use mf2c_domain::area::standing::Standing;
 use mf2c_domain::time::Timestamp;
+use mf2c_fabric::wire::{Code, WireError};
 use mf2c_machine::{Declared, Publisher};
 use mf2c_pki::area::{PeerIdentity, Serial};
 use mf2c_store::engine::MemoryEngine;
@@ -43,6 +45,8 @@ pub struct Commons {
     pub network: Network,
     /// Which hosts would show a leader's certificate.
     pub leaders: Mutex<Vec<bool>>,
+    /// What leaders wrote into documents of their children, as far as it was acknowledged: the newest of each.
+    pub edits: Mutex<BTreeMap<String, u64>>,
 }
 
 /// What an agent keeps between two lives of its process.
@@ -189,6 +193,7 @@ fn link_settings(own: &Belongings, store: &Store) -> LinkSettings {
         incarnation: identity.incarnation,
         origin: identity.node.to_vec(),
         advertise: Some(fleet.address(host).to_string()),
+        local: true,
         ..LinkSettings::new(role)
     }
 }
@@ -276,14 +281,22 @@ async fn accept(commons: Arc<Commons>, host: usize, links: LinkNet) {
     }
 }
 
-/// What the certificate's keeper does in a real agent: it keeps the link to whoever leads, or to the agent above.
+/// What the certificate's keeper does in a real agent: it keeps the link to whoever leads, or to the agent above. Who begins to
+/// lead gets a leader's certificate, and its links to others move to that.
 async fn follow_leader(links: LinkNet, mut standings: watch::Receiver<Standing>) {
-    let mut known = None;
+    let (mut known, mut led) = (None, false);
     loop {
-        let wanted = {
+        let (wanted, leads) = {
             let standing = standings.borrow_and_update();
-            if standing.leads() { standing.upper.clone() } else { standing.leader.clone() }
+            let leads = standing.leads();
+            (if leads { standing.upper.clone() } else { standing.leader.clone() }, leads)
         };
+        if leads && !led {
+            for link in links.links().into_iter().filter(|link| !link.accepted) {
+                links.close(link.number, WireError::new(Code::Busy, "this agent shows another certificate now"));
+            }
+        }
+        led = leads;
         if wanted != known {
             links.lead_to(wanted.clone().map(|peer| (peer.address, peer.id)));
             known = wanted;

@@ -7,9 +7,11 @@ use mf2c_actors::categoriser::{expected_sums, told_sums};
 use mf2c_store::record::NodeId;
 use mf2c_store::replica::Progress;
 
+use crate::agent::Commons;
 use crate::fleet::Fleet;
 use crate::host::Host;
 use crate::judge::Judge;
+use crate::load::EDITED_ABOVE;
 
 /// The stores that must hold what a host wrote: those of its leader, of its area's backups and of the cloud.
 fn holders(fleet: &Fleet, judge: &Judge, host: usize) -> Vec<usize> {
@@ -80,9 +82,11 @@ fn missing(fleet: &Fleet, hosts: &[Host], judge: &Judge) -> Option<(&'static str
 
 /// The thorough look: every document is the same everywhere, what was acknowledged is there, and sums are right.
 #[must_use]
-pub fn check(fleet: &Fleet, hosts: &[Host], judge: &Judge) -> Option<(&'static str, String)> {
+pub fn check(commons: &Commons, hosts: &[Host], judge: &Judge) -> Option<(&'static str, String)> {
+    let fleet = &commons.fleet;
     missing(fleet, hosts, judge)
         .or_else(|| hosts.iter().find_map(acknowledged))
+        .or_else(|| edited_above(commons, hosts))
         .or_else(|| same_documents(fleet, hosts, judge))
         .or_else(|| sums(fleet, hosts, judge))
 }
@@ -105,6 +109,34 @@ fn acknowledged(host: &Host) -> Option<(&'static str, String)> {
         let back = ledger.gone.iter().find(|id| running.store.get(id.as_str()).is_some())?;
         Some(("what is deleted stays deleted", format!("agent {} has {back} again", host.number)))
     })?
+}
+
+/// What a leader wrote into a document of another agent, and was acknowledged, is in that agent's store, or something later.
+fn edited_above(commons: &Commons, hosts: &[Host]) -> Option<(&'static str, String)> {
+    let mut edits = commons.edits.lock();
+    let mut gone = vec![];
+    for (id, number) in edits.iter() {
+        let owner = hosts.iter().find_map(|host| {
+            host.with(|it| {
+                (it.store.origin_of(id)? == it.store.identity().node).then(|| (host.number, it.store.get(id)))
+            })?
+        });
+        let Some((owner, Some(document))) = owner else {
+            gone.push(id.clone());
+            continue;
+        };
+        let body =
+            hosts.get(owner)?.with(|it| it.store.body(&document).ok().flatten().map(|body| body.into_owned()))??;
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+        let here = body.get(EDITED_ABOVE).and_then(|text| text.as_str()?.parse::<u64>().ok()).unwrap_or_default();
+        if here < *number {
+            let what =
+                format!("an edit of {id} of {number} ms was acknowledged at a leader, and agent {owner} has {here}");
+            return Some(("edits from above survive", what));
+        }
+    }
+    edits.retain(|id, _| !gone.contains(id));
+    None
 }
 
 /// All copies of an origin's documents are the same, where they are of the same change.

@@ -13,7 +13,7 @@ use crate::agent::{self, Belongings, Commons, Running, Slot};
 use crate::cell::Cell;
 use crate::clock::SkewedClock;
 use crate::dice::{Dice, SeededEntropy};
-use crate::load::{self, SharedLedger};
+use crate::load::{self, Above, SharedLedger};
 
 /// Pause before an agent whose disk cannot be read is started again, as a service manager does.
 const START_AGAIN: Duration = Duration::from_secs(2);
@@ -72,8 +72,20 @@ impl Host {
                 tracing::debug!(host = own.host, %error, "an agent cannot start");
                 tokio::time::sleep(START_AGAIN).await;
             }
-            let parts = slot.borrow().as_ref().map(|running| (running.writer.clone(), running.standings.clone()));
-            let Some((writer, mut standings)) = parts else { return };
+            let parts = slot.borrow().as_ref().map(|running| {
+                let above = Above {
+                    commons: Arc::clone(&own.commons),
+                    store: Arc::clone(&running.store),
+                    replicator: running.replicator.clone(),
+                    standings: running.standings.clone(),
+                    ledger: Rc::clone(&ledger),
+                };
+                (running.writer.clone(), running.standings.clone(), above)
+            });
+            let Some((writer, mut standings, above)) = parts else { return };
+            if !own.commons.scenario.load.edit_from_above.get().is_zero() {
+                tokio::task::spawn_local(above.edit(dice.clone()));
+            }
             tokio::task::spawn_local(load::write(own.commons, writer, own.world, ledger, dice));
             loop {
                 let standing = standings.borrow_and_update().clone();

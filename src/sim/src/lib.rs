@@ -1,8 +1,16 @@
-//! A whole fog in one process under virtual time.
+//! A whole fog in one process under virtual time: real agents on simulated machines, disks, clocks and lines, with faults, and
+//! promises that are looked at all the time.
+//!
+//! Everything follows from one seed. All agents share one thread, each with its own set of tasks ([`cell`]); time goes on
+//! when nobody has anything to do. Faults are drawn before anything runs ([`plan`]), so that a run that breaks a promise can
+//! be repeated with fewer of them ([`shrink`]).
+
 pub mod agent;
 pub mod agree;
+pub mod args;
 pub mod cell;
 pub mod clock;
+pub mod command;
 pub mod dice;
 pub mod fleet;
 pub mod host;
@@ -11,8 +19,11 @@ pub mod load;
 pub mod machine;
 pub mod net;
 pub mod peers;
+pub mod picture;
 pub mod plan;
+pub mod report;
 pub mod run;
 pub mod scenario;
+pub mod shrink;
 pub mod timeline;
 pub mod trace;

@@ -7,18 +7,23 @@ use std::sync::Arc;
 
 use actix::prelude::*;
 use mf2c_actors::ports::World;
+use mf2c_actors::replicator::{Proposal, Propose, Replicator};
 use mf2c_actors::resource_store::{AddResource, DeleteResource, EditResource, ResourceStore};
+use mf2c_domain::area::standing::Standing;
 use mf2c_domain::caller::Caller;
 use mf2c_domain::id::ResourceId;
 use mf2c_domain::resource;
-use mf2c_store::NewDocument;
+use mf2c_store::{NewDocument, Store};
 use serde_json::{Map, Value, json};
+use tokio::sync::watch;
 
 use crate::agent::Commons;
 use crate::dice::Dice;
 
 /// What an agent's users write.
 const KIND: &str = "service-instance";
+/// The attribute that only leaders write: a number that grows.
+pub const EDITED_ABOVE: &str = "parent_device_ip";
 
 /// A document whose last write was acknowledged.
 #[derive(Debug, Clone)]
@@ -40,6 +45,8 @@ pub struct Ledger {
     pub position: u64,
     /// Acknowledged writes.
     pub written: u64,
+    /// Edits of other agents' documents that were acknowledged here.
+    pub edits_from_above: u64,
     /// Writes that were refused or not answered.
     pub failed: u64,
     /// Removals that were acknowledged, the newest last: they must not come back.
@@ -148,5 +155,60 @@ impl Ledger {
     fn acknowledge(&mut self, revision: u64) {
         self.written += 1;
         self.position = self.position.max(revision);
+    }
+}
+
+/// What people do at a leader: they edit documents of its children.
+pub struct Above {
+    /// What all agents share.
+    pub commons: Arc<Commons>,
+    /// The leader's copies.
+    pub store: Arc<Store>,
+    /// The way to the children.
+    pub replicator: Addr<Replicator>,
+    /// Whether it leads.
+    pub standings: watch::Receiver<Standing>,
+    /// Where it is counted.
+    pub ledger: SharedLedger,
+}
+
+impl Above {
+    /// Edits now and then, for ever, while the agent leads.
+    pub async fn edit(mut self, mut dice: Dice) {
+        let every = self.commons.scenario.load.edit_from_above.get();
+        loop {
+            if !self.standings.borrow_and_update().leads() {
+                if self.standings.changed().await.is_err() {
+                    return;
+                }
+                continue;
+            }
+            tokio::time::sleep(dice.pause(every)).await;
+            let own = self.store.identity().node;
+            let all = self.store.all(KIND);
+            let Some(document) = all.get(dice.index(all.len())) else { continue };
+            let Some(origin) = self.store.origin_of(document.id.as_str()).filter(|origin| *origin != own) else {
+                continue;
+            };
+            let number = self.commons.network.now().as_millis() as u64;
+            let mut changes = Map::new();
+            changes.insert(EDITED_ABOVE.into(), Value::String(number.to_string()));
+            let (id, by) = (document.id.clone(), ("operator".to_owned(), true));
+            let propose = Propose {
+                id: id.clone(),
+                origin,
+                changes: Some(changes),
+                removed: vec![],
+                if_match: None,
+                by,
+                may_wait: false,
+            };
+            if let Ok(Ok(Proposal::Done)) = self.replicator.send(propose).await {
+                self.ledger.borrow_mut().edits_from_above += 1;
+                let mut edits = self.commons.edits.lock();
+                let newest = edits.entry(id.as_str().to_owned()).or_default();
+                *newest = number.max(*newest);
+            }
+        }
     }
 }

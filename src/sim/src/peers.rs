@@ -19,7 +19,7 @@ const WAITING: usize = 4096;
 
 /// Something on a link. Each actor hears of it in the order in which it happened.
 enum Word {
-    Opened(OpenLink),
+    Opened(Box<OpenLink>),
     Closed(u64),
     Heard(u64, Notice),
 }
@@ -59,10 +59,10 @@ async fn pass_on(mut words: mpsc::Receiver<Word>, ears: Ears) {
         let categoriser = categoriser.lock().clone();
         match word {
             Word::Opened(link) => {
-                let _ = leadership.send(LinkOpened(link.clone())).await;
-                let _ = replicator.send(LinkOpened(link.clone())).await;
+                let _ = leadership.send(LinkOpened((*link).clone())).await;
+                let _ = replicator.send(LinkOpened((*link).clone())).await;
                 if let Some(categoriser) = categoriser {
-                    let _ = categoriser.send(LinkOpened(link)).await;
+                    let _ = categoriser.send(LinkOpened(*link)).await;
                 }
             }
             Word::Closed(number) => {
@@ -112,7 +112,7 @@ impl LinkService for Peers {
     fn notice(&self, _: Notice, _: Arc<PeerIdentity>) {}
 
     fn opened(&self, link: OpenLink) {
-        let _ = self.words.try_send(Word::Opened(link));
+        let _ = self.words.try_send(Word::Opened(Box::new(link)));
     }
 
     fn closed(&self, number: u64) {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mf2c_store::engine::{Fault as DiskFault, MemoryEngine};
+use parking_lot::Mutex;
 use tokio::task::LocalSet;
 use tokio::time::Instant;
 
@@ -15,6 +16,7 @@ use crate::agree;
 use crate::fleet::Fleet;
 use crate::host::{Host, Witness};
 use crate::judge::{Breach, Judge};
+use crate::load::Ledger;
 use crate::net::{Disturbance, Figures, Line, Network};
 use crate::plan::{self, Fault, Victim, What};
 use crate::scenario::{LineSpec, Scenario};
@@ -63,6 +65,8 @@ pub struct Outcome {
     pub elections: u64,
     /// Writes of users that were acknowledged.
     pub acknowledged: u64,
+    /// Edits that leaders made of documents of their children, and that were acknowledged.
+    pub edits_from_above: u64,
     /// Writes of users that were refused, or lost their agent.
     pub failed: u64,
     /// Changes seen in all stores.
@@ -95,6 +99,8 @@ struct Run {
     agreements: u64,
     slowest: Duration,
     lying: Option<Vec<MemoryEngine>>,
+    /// Hosts that go on after they stood still, and when: what they believe counts again once they had time to think.
+    thawed: BTreeMap<usize, Duration>,
 }
 
 /// Runs a scenario that was checked.
@@ -126,7 +132,8 @@ async fn go(scenario: &Scenario, seed: u64, options: Options, watch: Watch<'_>) 
         scenario: scenario.clone(),
         fleet: fleet.clone(),
         network,
-        leaders: parking_lot::Mutex::new(leaders),
+        leaders: Mutex::new(leaders),
+        edits: Mutex::default(),
     });
     let judge = Rc::new(RefCell::new(Judge::new(fleet.clone())));
     let witness = witness(start, &commons, &judge, &trace);
@@ -143,6 +150,7 @@ async fn go(scenario: &Scenario, seed: u64, options: Options, watch: Watch<'_>) 
         agreements: 0,
         slowest: Duration::ZERO,
         lying: None,
+        thawed: BTreeMap::new(),
         commons,
     };
     run.hosts.iter_mut().for_each(Host::start);
@@ -234,6 +242,12 @@ impl Run {
 
     fn look(&mut self, at: Duration) {
         let mut judge = self.judge.borrow_mut();
+        let awake = self.thawed.extract_if(.., |_, since| at >= *since + LOOK);
+        for (host, _) in awake {
+            let standing = self.hosts.get(host).filter(|host| !host.is_stopped());
+            let standing = standing.and_then(|host| host.with(|running| running.standings.borrow().clone()));
+            standing.into_iter().for_each(|standing| judge.stands(at, host, &standing));
+        }
         for host in &self.hosts {
             host.with(|running| {
                 judge.follow(at, host.number, &running.store);
@@ -253,7 +267,7 @@ impl Run {
     /// The end of a calm: all must agree.
     fn check(&mut self, at: Duration) {
         self.calm = None;
-        let found = agree::check(&self.commons.fleet, &self.hosts, &self.judge.borrow());
+        let found = agree::check(&self.commons, &self.hosts, &self.judge.borrow());
         let mut judge = self.judge.borrow_mut();
         judge.checks += 1;
         match found {
@@ -310,6 +324,7 @@ impl Run {
             What::Full(_) | What::BadSync(_) | What::BadRead(_) => self.each(&who, |host| host.disk().mend()),
             What::Pause(_) => {
                 self.each(&who, |host| host.stop(false));
+                self.thawed.extend(who.iter().map(|host| (*host, fault.until)));
             }
             _ => self.commons.network.calm(fault.number),
         }
@@ -381,10 +396,9 @@ impl Run {
     }
 
     fn outcome(self) -> Outcome {
-        let (acknowledged, failed) = self.hosts.iter().fold((0, 0), |(written, failed), host| {
-            let ledger = host.ledger.borrow();
-            (written + ledger.written, failed + ledger.failed)
-        });
+        let sum = |of: fn(&Ledger) -> u64| self.hosts.iter().map(|host| of(&host.ledger.borrow())).sum();
+        let (acknowledged, failed) = (sum(|ledger| ledger.written), sum(|ledger| ledger.failed));
+        let edits_from_above = sum(|ledger| ledger.edits_from_above);
         let lasted = self.now();
         let network = self.commons.network.figures();
         let mut hosts = self.hosts;
@@ -401,6 +415,7 @@ impl Run {
             slowest_agreement: self.slowest,
             elections: judge.elections,
             acknowledged,
+            edits_from_above,
             failed,
             changes: judge.seen,
             timeline: self.timeline,

@@ -28,6 +28,12 @@ impl Trace {
         Self(Arc::new(Mutex::new(inner)))
     }
 
+    /// Virtual time since the beginning.
+    #[must_use]
+    pub fn now(&self) -> std::time::Duration {
+        self.0.lock().start.elapsed()
+    }
+
     /// Something happened at `host`: what, and two numbers that tell it from others of its kind.
     pub fn event(&self, host: usize, what: &str, one: u64, two: u64) {
         let mut inner = self.0.lock();

@@ -3,14 +3,19 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
+use std::time::Duration;
 
-use actix::Arbiter;
-use mf2c_actors::ports::{AuthorityTransport, EnrolAsk, LinkAnswer, LinkError, LinkService, World};
+use actix::{Arbiter, ArbiterHandle};
+use mf2c_actors::ports::{
+    AreaNet, AuthorityTransport, EnrolAsk, Introduction, LinkAnswer, LinkError, LinkService, SendError, World,
+};
 use mf2c_domain::area::spiffe::SpiffeId;
+use mf2c_domain::area::standing::AreaPeer;
 use mf2c_domain::area::token::JoinToken;
-use mf2c_fabric::wire::{Answer, Ask, Enrolled, Notice};
+use mf2c_fabric::wire::{Answer, Ask, Enrolled, Notice, WireError};
 use mf2c_pki::area::{Credentials, Trust};
 use mf2c_transport::link::{LinkCounters, LinkNet, LinkSettings};
+use tokio::sync::watch;
 
 /// See the module. Starts must happen on a thread of the actors' system.
 pub(crate) struct Links {
@@ -22,14 +27,58 @@ pub(crate) struct Links {
     net: OnceLock<Option<LinkNet>>,
     arbiter: Mutex<Option<Arbiter>>,
     bound: Mutex<Option<SocketAddr>>,
+    /// Whether this agent takes links as an ordinary member too.
+    may_lead: bool,
+    /// Counts what may change what the agent is a member of.
+    turns: watch::Sender<u64>,
 }
 
 impl Links {
     /// A network that will listen at `listen`, if it is told to. Nothing runs yet.
-    pub(crate) fn new(world: World, credentials: Credentials, settings: LinkSettings, listen: SocketAddr) -> Self {
+    /// `may_lead` tells whether the agent takes links as a member without an authority too, which a backup needs.
+    pub(crate) fn new(
+        world: World,
+        credentials: Credentials,
+        settings: LinkSettings,
+        listen: SocketAddr,
+        may_lead: bool,
+    ) -> Self {
         let (service, net) = (OnceLock::new(), OnceLock::new());
         let (arbiter, bound) = (Mutex::default(), Mutex::default());
-        Self { world, credentials, settings, listen, service, net, arbiter, bound }
+        let turns = watch::Sender::new(0);
+        Self { world, credentials, settings, listen, service, net, arbiter, bound, may_lead, turns }
+    }
+
+    /// Tells whenever the agent's membership may have changed.
+    pub(crate) fn turns(&self) -> watch::Receiver<u64> {
+        self.turns.subscribe()
+    }
+
+    /// Starts the network, for actors that will run on its thread: they could not wait there for its start.
+    pub(crate) fn start_for_actors(&self) -> ArbiterHandle {
+        self.net();
+        self.thread()
+    }
+
+    /// The thread of the links, started if there is none yet.
+    fn thread(&self) -> ArbiterHandle {
+        self.arbiter.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(Arbiter::new).handle()
+    }
+
+    /// Takes links as a member that may become a backup. A loopback address helps nobody on another machine.
+    fn take_links_from_members(&self, leader: &str) {
+        let host = leader.rsplit_once(':').map_or(leader, |(host, _)| host.trim_matches(['[', ']']));
+        let near = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
+        if !self.may_lead || (self.listen.ip().is_loopback() && !near) {
+            return;
+        }
+        if let Err(error) = self.listen() {
+            let address = self.listen;
+            tracing::warn!(
+                %address, %error,
+                "nobody can call this agent, so it cannot become a backup: choose another address in `link.listen`"
+            );
+        }
     }
 
     /// Who answers peers. Before this they are told to come later.
@@ -84,7 +133,7 @@ impl Links {
     }
 
     fn start(&self) -> Option<LinkNet> {
-        let arbiter = Arbiter::new();
+        let arbiter = self.thread();
         let (world, credentials, settings) = (self.world.clone(), self.credentials.clone(), self.settings.clone());
         let service = self.service.get().cloned();
         let (started, start) = mpsc::sync_channel(1);
@@ -94,7 +143,6 @@ impl Links {
             // Whoever started it waits.
             let _ = started.send(net);
         });
-        *self.arbiter.lock().unwrap_or_else(PoisonError::into_inner) = Some(arbiter);
         start.recv().inspect_err(|_| tracing::error!("the thread for links has failed")).ok()
     }
 
@@ -123,10 +171,15 @@ impl AuthorityTransport for Links {
     }
 
     fn lead_to(&self, leader: Option<(String, SpiffeId)>) {
+        // Before the link is opened, which tells where this agent can be called.
+        if let Some((address, _)) = &leader {
+            self.take_links_from_members(address);
+        }
         let net = if leader.is_some() { self.net() } else { self.running() };
         if let Some(net) = net {
             net.lead_to(leader);
         }
+        self.turns.send_modify(|turn| *turn += 1);
     }
 
     fn open_door(&self) {
@@ -134,6 +187,7 @@ impl AuthorityTransport for Links {
             let address = self.listen;
             tracing::error!(%address, %error, "other agents cannot come in: choose another address in `link.listen`");
         }
+        self.turns.send_modify(|turn| *turn += 1);
     }
 
     fn close_unbelieved(&self) {
@@ -145,6 +199,43 @@ impl AuthorityTransport for Links {
     fn tell(&self, notice: Notice) {
         if let Some(net) = self.running() {
             net.tell(notice);
+        }
+    }
+}
+
+impl AreaNet for Links {
+    fn keep(&self, targets: Vec<AreaPeer>) {
+        let net = if targets.is_empty() { self.running() } else { self.net() };
+        if let Some(net) = net {
+            net.keep(targets);
+        }
+    }
+
+    fn introduce(&self, introduction: Introduction) {
+        // Without a membership there is nobody to say it to, and no thread is started for it.
+        let net = if self.credentials.membership().is_some() { self.net() } else { self.running() };
+        if let Some(net) = net {
+            net.introduce(introduction);
+        }
+    }
+
+    fn send(&self, link: u64, notice: &Notice) -> Result<(), SendError> {
+        self.running().map_or(Err(SendError::Gone), |net| net.send(link, notice))
+    }
+
+    fn ask_over(&self, link: u64, ask: Ask, within: Duration) -> LinkAnswer<Answer> {
+        self.ask_net(|net| net.ask_over(link, ask, within))
+    }
+
+    fn close(&self, link: u64, why: WireError) {
+        if let Some(net) = self.running() {
+            net.close(link, why);
+        }
+    }
+
+    fn hint(&self, id: &SpiffeId, address: String) {
+        if let Some(net) = self.running() {
+            net.hint(id, address);
         }
     }
 }

@@ -61,7 +61,8 @@ fn shorten(sighting: &mut Value, now: Timestamp) {
         sighting["device"] = json!(device.chars().take(SHORT).collect::<String>());
     }
     if let Some(heard) = sighting["heard"].as_str().and_then(Timestamp::parse) {
-        sighting["heard"] = json!(mf2c_client::span(now, heard));
+        let is_now = now.millis().saturating_sub(heard.millis()) < 1000;
+        sighting["heard"] = json!(if is_now { "now".to_owned() } else { mf2c_client::span(now, heard) });
     }
 }
 

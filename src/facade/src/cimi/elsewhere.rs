@@ -126,13 +126,14 @@ mod tests {
         let answer = refused(&id, &WireError::new(Code::Busy, "no link to it"));
         let text = answer.document()["message"].as_str().unwrap().to_owned();
         assert!(text.contains("(no link to it)") && text.contains("`override=true`"), "{text}");
-        assert_eq!(answer.into_response().headers()["retry-after"], "5");
+        assert_eq!(answer.into_response().headers().get("retry-after").unwrap(), "5");
     }
 
     #[test]
     fn a_change_that_waits_leads_to_its_proposal() {
         let id = |text| ResourceId::parse(text).unwrap();
         let answer = accepted(&id("device/kid"), &id("proposal/1"));
-        assert_eq!((answer.status().as_u16(), &answer.headers()["location"]), (202, &"proposal/1".parse().unwrap()));
+        assert_eq!(answer.status().as_u16(), 202);
+        assert_eq!(answer.headers().get("location").unwrap(), "proposal/1");
     }
 }

@@ -96,7 +96,7 @@ async fn health() -> HttpResponse {
 }
 
 /// A request of an administrator.
-fn administrator<'a>(request: &'a HttpRequest, api: &'a Api) -> Result<Exchange<'a>, HttpResponse> {
+fn administrator<'a>(request: &'a HttpRequest, api: &'a Api) -> Result<Exchange<'a>, Box<HttpResponse>> {
     let caller = caller_of(request, api);
     monitor::note_caller(request, &caller);
     if caller.is_admin() {
@@ -107,7 +107,7 @@ fn administrator<'a>(request: &'a HttpRequest, api: &'a Api) -> Result<Exchange<
         Some(_) => (StatusCode::FORBIDDEN, "you are none"),
     };
     let text = format!("discovery serves administrators of this agent only: {who}");
-    Err(refused(ApiError::new(status, text)))
+    Err(Box::new(refused(ApiError::new(status, text))))
 }
 
 /// The body of an administrator's request, with exactly what is read of it.
@@ -115,10 +115,11 @@ async fn body<T: for<'de> Deserialize<'de>>(
     request: &HttpRequest,
     api: &Api,
     payload: Payload,
-) -> Result<T, HttpResponse> {
+) -> Result<T, Box<HttpResponse>> {
     let exchange = administrator(request, api)?;
-    let bytes = exchange.bytes(payload, MAX_BODY).await.map_err(refused)?;
-    serde_json::from_slice(&bytes).map_err(|error| message(StatusCode::BAD_REQUEST, &format!("the body: {error}")))
+    let bytes = exchange.bytes(payload, MAX_BODY).await.map_err(|error| Box::new(refused(error)))?;
+    serde_json::from_slice(&bytes)
+        .map_err(|error| Box::new(message(StatusCode::BAD_REQUEST, &format!("the body: {error}"))))
 }
 
 #[derive(Deserialize)]
@@ -135,7 +136,7 @@ struct Broadcast {
 async fn broadcast(request: HttpRequest, payload: Payload, api: Data<Api>, door: Door) -> HttpResponse {
     let asked: Broadcast = match body(&request, &api, payload).await {
         Ok(asked) => asked,
-        Err(refused) => return refused,
+        Err(refused) => return *refused,
     };
     let frequency = match &asked.broadcast_frequency {
         Value::String(text) => text.clone(),
@@ -147,7 +148,7 @@ async fn broadcast(request: HttpRequest, payload: Payload, api: Data<Api>, door:
     };
     let said = match own_beacon(&door, &asked.leader_id).await {
         Ok(said) => said,
-        Err(refused) => return refused,
+        Err(refused) => return *refused,
     };
     match door.wifi.broadcast(&asked.interface_name, interval, said).await {
         Ok(()) => message(StatusCode::OK, "the beacon is broadcast"),
@@ -156,10 +157,10 @@ async fn broadcast(request: HttpRequest, payload: Payload, api: Data<Api>, door:
 }
 
 /// What this agent says, as long as it leads and is called by its own name.
-async fn own_beacon(door: &DiscoveryDoor, leader: &str) -> Result<Beacon, HttpResponse> {
+async fn own_beacon(door: &DiscoveryDoor, leader: &str) -> Result<Beacon, Box<HttpResponse>> {
     let said = door.own.send(OwnBeacon).await.ok().flatten();
     let said = said.filter(|said| matches!(said.role, Some(Role::Leader | Role::Cloud)));
-    let not_now = |text: &str| message(StatusCode::CONFLICT, text);
+    let not_now = |text: &str| Box::new(message(StatusCode::CONFLICT, text));
     let said = said.ok_or_else(|| not_now("this agent leads no area, so it has nothing to tell"))?;
     if said.device().is_some_and(|device| device.eq_ignore_ascii_case(leader)) {
         return Ok(said);
@@ -169,7 +170,7 @@ async fn own_beacon(door: &DiscoveryDoor, leader: &str) -> Result<Beacon, HttpRe
 
 async fn end_broadcast(request: HttpRequest, api: Data<Api>, door: Door) -> HttpResponse {
     if let Err(refused) = administrator(&request, &api) {
-        return refused;
+        return *refused;
     }
     done(door.wifi.end_broadcast().await, "the beacon is broadcast no more")
 }
@@ -183,7 +184,7 @@ fn done(outcome: Result<(), WifiError>, text: &str) -> HttpResponse {
 
 async fn scan(request: HttpRequest, interface: Path<String>, api: Data<Api>, door: Door) -> HttpResponse {
     if let Err(refused) = administrator(&request, &api) {
-        return refused;
+        return *refused;
     }
     match door.wifi.scan(&interface).await {
         Ok(scan) => {
@@ -208,20 +209,20 @@ async fn join(request: HttpRequest, payload: Payload, api: Data<Api>, door: Door
             let joined = door.wifi.join(&asked.interface, &asked.bssid).await;
             done(joined, "the card enters the network; /my_ip/ tells its address")
         }
-        Err(refused) => refused,
+        Err(refused) => *refused,
     }
 }
 
 async fn leave(request: HttpRequest, api: Data<Api>, door: Door) -> HttpResponse {
     match administrator(&request, &api) {
         Ok(_) => done(door.wifi.leave().await, "the card has left the network"),
-        Err(refused) => refused,
+        Err(refused) => *refused,
     }
 }
 
 async fn watch_stations(request: HttpRequest, api: Data<Api>, door: Door) -> HttpResponse {
     if let Err(refused) = administrator(&request, &api) {
-        return refused;
+        return *refused;
     }
     match door.wifi.stations().await {
         Ok(stations) => {
@@ -234,7 +235,7 @@ async fn watch_stations(request: HttpRequest, api: Data<Api>, door: Door) -> Htt
 
 async fn end_watch(request: HttpRequest, api: Data<Api>, door: Door) -> HttpResponse {
     if let Err(refused) = administrator(&request, &api) {
-        return refused;
+        return *refused;
     }
     door.state.stations.stop();
     message(StatusCode::OK, "nobody watches any more")
@@ -249,7 +250,7 @@ async fn watch_leader(request: HttpRequest, api: Data<Api>, door: Door) -> HttpR
                 door.state.is_agent_watched.store(true, Ordering::Relaxed);
                 message(StatusCode::OK, "the leader is watched")
             }
-            Err(refused) => refused,
+            Err(refused) => *refused,
         };
     }
     let has_no_leader = {
@@ -285,13 +286,13 @@ struct Addresses {
 async fn serve_addresses(request: HttpRequest, payload: Payload, api: Data<Api>, door: Door) -> HttpResponse {
     match body::<Addresses>(&request, &api, payload).await {
         Ok(asked) => done(door.wifi.serve_addresses(&asked.interface_name).await, "addresses are given out"),
-        Err(refused) => refused,
+        Err(refused) => *refused,
     }
 }
 
 async fn end_addresses(request: HttpRequest, api: Data<Api>, door: Door) -> HttpResponse {
     match administrator(&request, &api) {
         Ok(_) => done(door.wifi.end_addresses().await, "addresses are given out no more"),
-        Err(refused) => refused,
+        Err(refused) => *refused,
     }
 }

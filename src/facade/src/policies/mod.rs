@@ -165,6 +165,3 @@ fn imagined(standing: &Standing) -> Value {
 pub fn shared(policies: Policies) -> Data<Policies> {
     Data::from(Arc::new(policies))
 }
-
-#[cfg(test)]
-mod tests;

@@ -133,3 +133,34 @@ fn ip_of(device: &str, standing: &Standing) -> String {
     let host = found.and_then(|peer| peer.address.rsplit_once(':')).map_or("", |(host, _)| host);
     host.trim_matches(['[', ']']).to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use mf2c_domain::area::standing::AreaPeer;
+
+    use super::*;
+
+    #[test]
+    fn only_a_backup_becomes_leader_and_nobody_becomes_what_he_is() {
+        use AreaRole::{Agent, Alone, Backup, Leader};
+        let all = [Alone, Agent, Backup, Leader];
+        let steps: Vec<_> = all.iter().flat_map(|now| all.map(|wanted| (*now, wanted))).collect();
+        let good: Vec<_> = steps.into_iter().filter(|(now, wanted)| is_next(*now, *wanted)).collect();
+        assert_eq!(good, [(Agent, Backup), (Backup, Agent), (Backup, Leader), (Leader, Agent)]);
+    }
+
+    #[test]
+    fn the_address_of_a_device_is_known_where_it_leads_or_may() {
+        let peer = |device: &str, address: &str| AreaPeer {
+            id: format!("spiffe://d/area/a1/agent/{device}").parse().unwrap(),
+            address: address.to_owned(),
+        };
+        let standing = Standing {
+            leader: Some(peer("aa11", "10.0.0.1:8444")),
+            backups: vec![peer("bb22", "[2001:db8::2]:8444")],
+            ..Standing::default()
+        };
+        let known = ["aa11", "bb22", "cc33"].map(|device| ip_of(device, &standing));
+        assert_eq!(known, ["10.0.0.1", "2001:db8::2", ""]);
+    }
+}

@@ -97,6 +97,12 @@ impl Network {
         Self(Arc::new(Inner { lines, trace, seed, state: Mutex::default() }))
     }
 
+    /// Virtual time since the beginning of the run.
+    #[must_use]
+    pub fn now(&self) -> Duration {
+        self.0.trace.now()
+    }
+
     /// Tells that a host has this address.
     pub fn place(&self, host: usize, address: SocketAddr) {
         self.0.state.lock().addresses.insert(address, host);

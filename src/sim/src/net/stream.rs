@@ -117,6 +117,7 @@ impl AsyncWrite for Stream {
         if !path.blocked && (abandoned || network.is_unknown(connection, side)) {
             network.answer_with_reset(connection, side, now);
         }
+        tracing::trace!(host = self.host(), connection = connection.number, text = %sent.escape_ascii(), "sends");
         network.0.trace.event(self.host(), "send", connection.number, xxh3_64(sent));
         let mut state = network.0.state.lock();
         state.figures.writes += 1;

@@ -169,8 +169,8 @@ impl Way {
     /// When bytes arrive that are sent now.
     fn arrival(&mut self, length: usize, path: Path, now: Instant) -> Instant {
         let mut leaves = now.max(self.busy);
-        if path.bandwidth > 0 {
-            leaves += Duration::from_nanos(length as u64 * 1_000_000_000 / path.bandwidth);
+        if let Some(nanos) = (length as u64 * 1_000_000_000).checked_div(path.bandwidth) {
+            leaves += Duration::from_nanos(nanos);
             self.busy = leaves;
         }
         let mut takes = path.latency + path.jitter.mul_f64(if path.jitter.is_zero() { 0.0 } else { self.dice.unit() });

@@ -59,7 +59,7 @@ impl Net {
         // Zero means that it is not known.
         let boot = random.chunks(8).fold(0, |sum, part| sum ^ part.try_into().map_or(0, u64::from_be_bytes)).max(1);
         Self {
-            tasks: Tasks::new(Handle::current()),
+            tasks: Tasks::new(Handle::current(), settings.local),
             links: Registry::new(limits.links, limits.links_per_peer),
             half_open: HalfOpen::new(limits.half_open, limits.half_open_per_source),
             base: Arc::new(Base::new(world, limits)),

@@ -13,6 +13,9 @@ pub struct LinkSettings {
     pub origin: Vec<u8>,
     /// Where others find its listener, as `host:port`; none: at the address that they see, and the port that is bound.
     pub advertise: Option<String>,
+    /// Whether the tasks of links run in the [`tokio::task::LocalSet`] in which the links are used, as a simulation wants it:
+    /// it stops and kills whole agents. Then everything must be called inside that.
+    pub local: bool,
     /// The bounds.
     pub limits: LinkLimits,
 }
@@ -21,7 +24,14 @@ impl LinkSettings {
     /// The usual bounds.
     #[must_use]
     pub fn new(role: &str) -> Self {
-        Self { role: role.to_owned(), incarnation: 0, origin: vec![], advertise: None, limits: LinkLimits::default() }
+        Self {
+            role: role.to_owned(),
+            incarnation: 0,
+            origin: vec![],
+            advertise: None,
+            local: false,
+            limits: LinkLimits::default(),
+        }
     }
 }
 

@@ -10,13 +10,15 @@ use tokio::task::JoinSet;
 #[derive(Debug)]
 pub(super) struct Tasks {
     runtime: Handle,
+    /// Whether tasks are among the local ones of whoever begins them, so that they stand still and end with those.
+    local: bool,
     /// None once they were ended: no more begin.
     running: Mutex<Option<JoinSet<()>>>,
 }
 
 impl Tasks {
-    pub(super) fn new(runtime: Handle) -> Self {
-        Self { runtime, running: Mutex::new(Some(JoinSet::new())) }
+    pub(super) fn new(runtime: Handle, local: bool) -> Self {
+        Self { runtime, local, running: Mutex::new(Some(JoinSet::new())) }
     }
 
     /// The runtime of the links, on which sockets are made.
@@ -24,12 +26,16 @@ impl Tasks {
         &self.runtime
     }
 
-    /// Begins a task, from whatever thread.
+    /// Begins a task, from whatever thread unless tasks are local.
     pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         if let Some(running) = self.running.lock().as_mut() {
             // Those that are done are forgotten.
             while running.try_join_next().is_some() {}
-            running.spawn_on(work, &self.runtime);
+            if self.local {
+                running.spawn_local(work);
+            } else {
+                running.spawn_on(work, &self.runtime);
+            }
         }
     }
 

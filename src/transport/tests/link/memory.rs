@@ -36,7 +36,9 @@ async fn an_idle_link_costs_its_acceptor_at_most_40_kb() {
 #[ignore = "it is a process of the test above"]
 async fn acceptor() {
     let area = Area::new("a1");
-    let limits = LinkLimits { links_per_peer: 1000, ..LinkLimits::default() };
+    // The callers are idle indeed: they give no sign of life.
+    let hour = Duration::from_secs(3600);
+    let limits = LinkLimits { links_per_peer: 1000, ping: hour, dead: hour, ..LinkLimits::default() };
     let leader = Agent::leader_with(&area, limits);
     let child = area.membership("c1", "agent", Duration::from_secs(86_400));
     let place = tempfile::tempdir().unwrap();

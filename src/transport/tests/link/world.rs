@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use mf2c_actors::ports::{AuthorityTransport as _, LinkReply, LinkService, World};
+use mf2c_actors::ports::{AuthorityTransport as _, LinkReply, LinkService, OpenLink, World};
 use mf2c_domain::area::role::MemberRole;
 use mf2c_domain::area::spiffe::SpiffeId;
 use mf2c_domain::entropy::Entropy;
 use mf2c_domain::time::{Clock, Timestamp};
+use mf2c_fabric::leadership::LeadershipMessage;
 use mf2c_fabric::wire::{
     Answer, Ask, AuthorityTrust, Bytes, Code, Decoder, Enrolled, Hello, Message, Notice, TrustNews, WireError, encode,
 };
@@ -170,9 +171,38 @@ pub(crate) struct Answers {
     pub(crate) notices: Mutex<Vec<(Notice, SpiffeId)>>,
     /// Secrets that were sent here.
     pub(crate) secrets: Mutex<Vec<Vec<u8>>>,
+    /// What was told of links, in its order.
+    pub(crate) told: Mutex<Vec<Told>>,
+}
+
+/// What the actors of an area are told of links.
+#[derive(Debug, Clone)]
+pub(crate) enum Told {
+    Opened(OpenLink),
+    Heard(u64, Box<Notice>),
+    Closed(u64),
+    Cloned([SocketAddr; 2]),
 }
 
 impl LinkService for Answers {
+    fn opened(&self, link: OpenLink) {
+        self.told.lock().unwrap().push(Told::Opened(link));
+    }
+
+    fn closed(&self, number: u64) {
+        self.told.lock().unwrap().push(Told::Closed(number));
+    }
+
+    fn heard(&self, link: u64, notice: Notice) -> Result<(), WireError> {
+        let unwelcome = matches!(&notice, Notice::Leadership(LeadershipMessage::Raft { area, .. }) if area == "wrong");
+        self.told.lock().unwrap().push(Told::Heard(link, Box::new(notice)));
+        if unwelcome { Err(WireError::new(Code::Forbidden, "this is not said here")) } else { Ok(()) }
+    }
+
+    fn cloned(&self, _: &SpiffeId, addresses: [SocketAddr; 2]) {
+        self.told.lock().unwrap().push(Told::Cloned(addresses));
+    }
+
     fn answer(&self, ask: Ask, peer: Option<Arc<PeerIdentity>>, _: IpAddr) -> LinkReply {
         let refused = WireError::new(Code::Forbidden, "not here");
         let answer = match ask {
@@ -209,6 +239,48 @@ impl LinkService for Answers {
 }
 
 impl Answers {
+    pub(crate) fn new(area: &Arc<Area>) -> Arc<Self> {
+        let (notices, secrets, told) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Arc::new(Self { area: Arc::clone(area), notices, secrets, told })
+    }
+
+    /// The links that are open by what was told, the oldest first.
+    pub(crate) fn open(&self) -> Vec<OpenLink> {
+        let mut open: Vec<OpenLink> = vec![];
+        for told in self.told.lock().unwrap().iter() {
+            match told {
+                Told::Opened(link) => {
+                    assert!(open.iter().all(|other| other.number != link.number));
+                    open.push(link.clone());
+                }
+                Told::Heard(number, _) => assert!(open.iter().any(|link| link.number == *number), "{told:?}"),
+                Told::Closed(number) => {
+                    let before = open.len();
+                    open.retain(|link| link.number != *number);
+                    assert_eq!(open.len() + 1, before, "{told:?}");
+                }
+                Told::Cloned(_) => {}
+            }
+        }
+        open
+    }
+
+    /// The words that were heard on links, of which there may be many.
+    pub(crate) fn words(&self) -> Vec<(u64, Notice)> {
+        let told = self.told.lock().unwrap();
+        let heard = told.iter().filter_map(|told| match told {
+            Told::Heard(number, notice) => Some((*number, Notice::clone(notice))),
+            _ => None,
+        });
+        heard.collect()
+    }
+
+    /// Where clones were seen.
+    pub(crate) fn clones(&self) -> Vec<[SocketAddr; 2]> {
+        let told = self.told.lock().unwrap();
+        told.iter().filter_map(|told| if let Told::Cloned(at) = told { Some(*at) } else { None }).collect()
+    }
+
     fn enrolled(&self, request: &Request, device: &str, role: MemberRole) -> Answer {
         let area = &self.area;
         let profile = Profile { id: area.id(device), unit: "agent", names: vec![], server: true, life: DAY };
@@ -238,8 +310,7 @@ impl Agent {
         let credentials = area.credentials(Arc::clone(&clock));
         let world = World { clock: Arc::clone(&clock) as _, entropy: Arc::clone(&area.entropy) as _ };
         let net = LinkNet::start(world, credentials.clone(), LinkSettings { limits, ..LinkSettings::new("agent") });
-        let (notices, secrets) = (Mutex::default(), Mutex::default());
-        let answers = Arc::new(Answers { area: Arc::clone(area), notices, secrets });
+        let answers = Answers::new(area);
         net.serve(Arc::clone(&answers) as _);
         Self { net, credentials, answers, address: ([127, 0, 0, 1], 0).into(), clock }
     }
@@ -378,6 +449,19 @@ impl Hand {
         })
         .await
     }
+}
+
+/// A word that can be told apart from others.
+pub(crate) fn word(number: u64, length: usize) -> Notice {
+    let mut message = number.to_be_bytes().to_vec();
+    message.resize(length.max(8), 0);
+    Notice::Leadership(LeadershipMessage::Raft { area: "a1".into(), stamp: 0, message: message.into() })
+}
+
+/// Its number.
+pub(crate) fn number(word: &Notice) -> u64 {
+    let Notice::Leadership(LeadershipMessage::Raft { message, .. }) = word else { panic!("{word:?}") };
+    u64::from_be_bytes(message.0[..8].try_into().unwrap())
 }
 
 /// Resident memory of this process, in bytes.

@@ -1,1 +1,5 @@
-//! Tests.
+//! The laws of a stream: what converges, what is never exceeded, and how small it is.
+
+mod laws;
+mod model;
+mod size;

@@ -1,0 +1,201 @@
+//! Starts those who keep an area together: leadership, replication, the area's documents, and discovery.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use actix::{Actor as _, Addr, ArbiterHandle};
+use mf2c_actors::ca_client::CaClient;
+use mf2c_actors::categoriser::{Categoriser, CategoriserSettings, ExpectChildren};
+use mf2c_actors::certificate_authority::CertificateAuthority;
+use mf2c_actors::leadership::{self, Leadership, Settings, Standings, StoreMemory};
+use mf2c_actors::ports::AreaNet;
+use mf2c_actors::replicator::{Replicator, ReplicatorCounters, ReplicatorParts, ReplicatorSettings};
+use mf2c_actors::supervisor::Supervisor;
+use mf2c_domain::area::presence::Patience;
+use mf2c_domain::area::standing::Standing;
+use mf2c_facade::monitor::Flowed;
+use mf2c_pki::area::Credentials;
+use tokio::sync::watch;
+
+use super::AreaRooms;
+use super::links::Links;
+use super::peers::{Crew, Current, OpenLinks, publish};
+use super::steward::{Household, Steward};
+use crate::config::{Config, Election, Profile, Role};
+use crate::discovery::{self, Discovered, DiscoveryRooms};
+
+/// Those who keep the area together, for everybody else.
+#[derive(Clone)]
+pub(crate) struct Fog {
+    pub(crate) standings: Standings,
+    pub(crate) leadership: Addr<Leadership>,
+    pub(crate) replicator: Addr<Replicator>,
+    pub(crate) discovery: Arc<Discovered>,
+    counters: Arc<ReplicatorCounters>,
+    leaders: Arc<AtomicU64>,
+}
+
+/// Whom they meet besides.
+pub(super) struct Neighbours<'a> {
+    pub(super) links: &'a Arc<Links>,
+    pub(super) open: &'a OpenLinks,
+    pub(super) authority: &'a Addr<CertificateAuthority>,
+    pub(super) client: &'a Addr<CaClient>,
+    pub(super) credentials: &'a Credentials,
+    /// The thread for what is told over links.
+    pub(super) thread: ArbiterHandle,
+}
+
+/// Starts them. They do nothing while the agent belongs to no area.
+pub(super) fn start(config: &Config, rooms: &AreaRooms<'_>, near: &Neighbours<'_>) -> (Fog, Crew) {
+    let (told, standings) = watch::channel(Standing::default());
+    let counters = Arc::new(ReplicatorCounters::default());
+    let leadership = start_leadership(config, rooms, near, told);
+    let replicator = start_replicator(rooms, near, &standings, Arc::clone(&counters));
+    let categoriser = start_categoriser(config, rooms, near, &standings);
+    let discovery = start_discovery(config, rooms, near, &standings);
+    let leaders = Arc::new(AtomicU64::new(0));
+    let household = Household {
+        client: near.client.clone(),
+        authority: near.authority.clone(),
+        leadership: leadership.clone(),
+        replicator: replicator.clone(),
+        links: Arc::clone(near.links),
+        open: Arc::clone(near.open),
+        standings: standings.clone(),
+        advertise: config.link.advertise.clone(),
+        leaders: Arc::clone(&leaders),
+    };
+    let steward = Steward::start_in_arbiter(&rooms.arbiter.handle(), move |_| Steward::new(household));
+    let crew = Crew { leadership: leadership.clone(), replicator: replicator.clone(), categoriser, steward };
+    (Fog { standings, leadership, replicator, discovery, counters, leaders }, crew)
+}
+
+fn start_leadership(
+    config: &Config,
+    rooms: &AreaRooms<'_>,
+    near: &Neighbours<'_>,
+    standings: watch::Sender<Standing>,
+) -> Addr<Leadership> {
+    let around = leadership::Surroundings {
+        settings: settings(config),
+        incarnation: rooms.store.identity().incarnation,
+        cloud: config.role == Role::Cloud,
+        clock: Arc::clone(&rooms.world.clock),
+        net: Arc::clone(near.links) as Arc<dyn AreaNet>,
+        memory: Arc::new(StoreMemory(Arc::clone(rooms.store))),
+        keep: rooms.writer.clone().recipient(),
+        standings,
+        // The steward looks after that.
+        authority: None,
+        below: None,
+        news: None,
+    };
+    Leadership::start_in_arbiter(&near.thread, move |_| Leadership::new(around))
+}
+
+/// The times of the area.
+fn settings(config: &Config) -> Settings {
+    let area = &config.area;
+    let profile = match area.profile {
+        Profile::Lan => Settings::default(),
+        Profile::Fast => Settings::fast(),
+        Profile::Wan => Settings::wan(),
+    };
+    Settings {
+        heartbeat: area.heartbeat(),
+        election: area.election_timeout(),
+        backups: area.backups,
+        automatic: area.election == Election::Automatic,
+        ..profile
+    }
+}
+
+fn start_replicator(
+    rooms: &AreaRooms<'_>,
+    near: &Neighbours<'_>,
+    standings: &Standings,
+    counters: Arc<ReplicatorCounters>,
+) -> Addr<Replicator> {
+    let mut boot = [0; 8];
+    rooms.world.entropy.fill(&mut boot);
+    let parts = ReplicatorParts {
+        store: Arc::clone(rooms.store),
+        writer: rooms.writer.clone(),
+        net: Arc::clone(near.links) as Arc<dyn AreaNet>,
+        world: rooms.world.clone(),
+        standing: standings.clone(),
+        boot: u64::from_le_bytes(boot).max(1),
+        settings: ReplicatorSettings::default(),
+        counters,
+    };
+    Replicator::start_in_arbiter(&near.thread, move |_| Replicator::new(parts))
+}
+
+fn start_categoriser(
+    config: &Config,
+    rooms: &AreaRooms<'_>,
+    near: &Neighbours<'_>,
+    standings: &Standings,
+) -> Current<Categoriser> {
+    let settings = CategoriserSettings {
+        patience: Patience {
+            disconnected_after: config.area.disconnected_after.get(),
+            unavailable_after: config.area.unavailable_after.get(),
+        },
+        declared_leader: config.role != Role::Agent,
+    };
+    let (store, writer, world) = (Arc::clone(rooms.store), rooms.writer.clone(), rooms.world.clone());
+    let (clock, standings) = (Arc::clone(&world.clock), standings.clone());
+    let build = move |notice| {
+        Categoriser::new(settings, Arc::clone(&store), writer.clone(), standings.clone(), world.clone(), notice)
+    };
+    let current = Current::default();
+    let (shared, open) = (Arc::clone(&current), Arc::clone(near.open));
+    let children = discovery::settings(config).children;
+    let tell = move |worker: Addr<Categoriser>| {
+        if !children.is_empty() {
+            let _ = worker.try_send(ExpectChildren(children.clone()));
+        }
+        publish(&shared, &open, worker);
+    };
+    let supervisor = Supervisor::new("categoriser", clock, Box::new(build)).telling(Box::new(tell));
+    Supervisor::start_in_arbiter(&rooms.arbiter.handle(), move |_| supervisor);
+    current
+}
+
+fn start_discovery(
+    config: &Config,
+    rooms: &AreaRooms<'_>,
+    near: &Neighbours<'_>,
+    standings: &Standings,
+) -> Arc<Discovered> {
+    let bound = Arc::clone(near.links);
+    let around = DiscoveryRooms {
+        arbiter: rooms.arbiter,
+        world: rooms.world,
+        credentials: near.credentials,
+        standing: standings.clone(),
+        net: Arc::clone(near.links) as Arc<dyn AreaNet>,
+        bound: Arc::new(move || bound.bound()),
+    };
+    Arc::new(discovery::start(config, around))
+}
+
+impl Fog {
+    /// How often another agent has come to lead.
+    pub(super) fn leaders(&self) -> u64 {
+        self.leaders.load(Ordering::Relaxed)
+    }
+
+    /// What went over all streams.
+    pub(super) fn flowed(&self) -> Flowed {
+        let counters = &self.counters;
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Flowed {
+            changes: [read(&counters.changes_in), read(&counters.changes_out)],
+            bytes: [read(&counters.bytes_in), read(&counters.bytes_out)],
+            repaired: read(&counters.repaired),
+        }
+    }
+}

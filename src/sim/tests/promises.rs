@@ -1,0 +1,136 @@
+//! What the simulation promises: it repeats, it finds what breaks, it finds the shortest way to break it, and real agents keep
+//! their promises under all faults, with many seeds.
+
+use std::ops::Range;
+
+use mf2c_domain::quantity::HumanDuration;
+use mf2c_sim::fleet::Fleet;
+use mf2c_sim::picture;
+use mf2c_sim::plan::{self, What};
+use mf2c_sim::report;
+use mf2c_sim::run::{Options, Outcome, run};
+use mf2c_sim::scenario::{FaultKind, Scenario};
+use mf2c_sim::shrink::shrink;
+
+/// Seeds that broke a promise once, each with what it found.
+const KEPT: [(u64, &str); 1] = [(4, "an agent that stood still for a moment leads on when it wakes")];
+
+/// Small areas under all faults at once.
+fn small() -> Scenario {
+    Scenario::parse(include_str!("small.toml")).unwrap()
+}
+
+fn simulate(scenario: &Scenario, seed: u64) -> Outcome {
+    run(scenario, seed, Options::default(), &mut |_| ()).unwrap()
+}
+
+fn hold(seeds: Range<u64>) {
+    let scenario = small();
+    for seed in seeds {
+        let outcome = simulate(&scenario, seed);
+        assert!(outcome.breach.is_none(), "seed {seed}: {:?}", outcome.breach);
+        assert!(outcome.agreements > 0 && outcome.acknowledged > 0, "seed {seed}: nothing happened");
+    }
+}
+
+#[test]
+fn the_same_seed_is_the_same_run_to_the_byte_and_another_is_not() {
+    let scenario = small();
+    let first = simulate(&scenario, 7);
+    let again = simulate(&scenario, 7);
+    assert_eq!(first.trace, again.trace);
+    assert_eq!(first.timeline.rows, again.timeline.rows);
+    assert_ne!(first.trace, simulate(&scenario, 8).trace);
+}
+
+#[test]
+fn every_kind_of_fault_happens_in_the_seeds_that_are_run() {
+    let scenario = small();
+    let fleet = Fleet::new(&scenario.topology);
+    let all: Vec<What> =
+        (0..200).flat_map(|seed| plan::draw(seed, &scenario, &fleet)).map(|fault| fault.what).collect();
+    for kind in FaultKind::ALL {
+        assert!(all.iter().any(|what| what.kind() == kind), "{kind:?}");
+    }
+    assert!(all.contains(&What::Blackout(None)));
+}
+
+#[test]
+fn seeds_that_once_broke_a_promise_hold() {
+    for (seed, what) in KEPT {
+        let outcome = simulate(&small(), seed);
+        assert!(outcome.breach.is_none(), "seed {seed} ({what}): {:?}", outcome.breach);
+    }
+}
+
+#[test]
+fn a_disk_that_lies_is_found_out_and_the_one_kill_that_shows_it_is_left() {
+    let mut scenario = small();
+    scenario.faults.kinds = vec![FaultKind::Crash, FaultKind::Network];
+    scenario.duration = HumanDuration::from_secs(90);
+    scenario.faults.storm = HumanDuration::from_secs(90);
+    let lying = || Options { lying_disks: true, ..Options::default() };
+    let (seed, outcome) = (1..20)
+        .map(|seed| (seed, run(&scenario, seed, lying(), &mut |_| ()).unwrap()))
+        .find(|(_, outcome)| {
+            outcome.breach.as_ref().is_some_and(|breach| breach.promise == "acknowledged writes survive")
+        })
+        .expect("a disk that forgets half a minute is noticed");
+    let breach = outcome.breach.clone().unwrap();
+    let mut runs = 0;
+    let patience = &mut || {
+        runs += 1;
+        runs < 60
+    };
+    let shrunk = shrink(&scenario, seed, (&outcome.faults, &breach), true, patience).unwrap();
+    assert!(shrunk.faults.len() <= 2 && shrunk.faults.len() < outcome.faults.len(), "{:?}", shrunk.faults);
+    assert!(shrunk.faults.iter().any(|fault| fault.what.kind() == FaultKind::Crash), "{:?}", shrunk.faults);
+    let told = report::breach(&shrunk, outcome.faults.len(), "mf2c sim");
+    assert!(told.starts_with("broken: acknowledged writes survive"), "{told}");
+}
+
+#[test]
+fn a_report_is_json_and_a_picture_is_well_formed_with_a_row_for_each_agent() {
+    let scenario = small();
+    let outcome = simulate(&scenario, 3);
+    let report = report::json(&scenario, 3, &outcome, std::time::Duration::from_secs(1), None);
+    let read: serde_json::Value = serde_json::from_str(&report.to_string()).unwrap();
+    assert_eq!((read["seed"].as_u64(), read["breach"].is_null()), (Some(3), true));
+    assert_eq!(read["faults"].as_array().unwrap().len(), outcome.faults.len());
+    let page = picture::html(&outcome.timeline, "a <fog> & more");
+    assert!(page.contains("a &lt;fog&gt; &amp; more") && !page.contains("<script"));
+    assert_eq!(open_elements(&page[page.find("<svg").unwrap()..page.find("</body>").unwrap()]), 0);
+    assert_eq!(outcome.timeline.rows[0].len(), scenario.topology.agents + 1);
+}
+
+/// How many elements are opened and not closed.
+fn open_elements(xml: &str) -> i64 {
+    xml.split('<')
+        .skip(1)
+        .map(|tag| match tag {
+            tag if tag.starts_with('/') => -1,
+            tag if tag.split('>').next().unwrap().ends_with('/') => 0,
+            _ => 1,
+        })
+        .sum()
+}
+
+#[test]
+fn real_agents_keep_their_promises_under_all_faults_with_seeds_1_to_50() {
+    hold(1..51);
+}
+
+#[test]
+fn real_agents_keep_their_promises_under_all_faults_with_seeds_51_to_100() {
+    hold(51..101);
+}
+
+#[test]
+fn real_agents_keep_their_promises_under_all_faults_with_seeds_101_to_150() {
+    hold(101..151);
+}
+
+#[test]
+fn real_agents_keep_their_promises_under_all_faults_with_seeds_151_to_200() {
+    hold(151..201);
+}

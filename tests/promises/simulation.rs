@@ -1,0 +1,80 @@
+//! `mf2c sim` as people use it: what it prints, what it refuses, what its files hold; and the examples of its page.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use mf2c_tests::{Ran, agent_binary, run};
+
+/// Runs `mf2c sim` from the project's folder.
+fn sim(words: &[&str]) -> Ran {
+    let mut command = Command::new(agent_binary());
+    command.arg("sim").args(words).current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
+    run(command)
+}
+
+const SMALL: [&str; 6] = ["--agents", "2", "--areas", "1", "--duration", "5s"];
+
+fn small(more: &[&str]) -> Ran {
+    sim(&[&SMALL, more].concat())
+}
+
+#[test]
+fn a_simulated_fog_holds_its_promises_and_the_same_seed_ends_with_the_same_sum() {
+    let trace = |text: &str| text.lines().find(|line| line.trim_start().starts_with("trace")).unwrap().to_owned();
+    let first = small(&["--seed", "9"]).expect(0).out;
+    assert_eq!(trace(&first), trace(&small(&["--seed", "9"]).expect(0).out), "{first}");
+    assert!(first.contains("2 agents in 1 areas and a cloud"), "{first}");
+    let many = small(&["--seed", "9", "--seeds", "2"]).expect(0).out;
+    assert_eq!(many.lines().filter(|line| line.contains(": held, ")).count(), 2, "{many}");
+}
+
+#[test]
+fn a_report_is_json_and_a_picture_an_svg_or_a_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    small(&["--json", &path("report.json"), "--timeline", &path("fog.svg")]).expect(0);
+    let report: serde_json::Value = serde_json::from_slice(&fs::read(path("report.json")).unwrap()).unwrap();
+    assert_eq!(report["scenario"]["topology"]["agents"], 2);
+    assert!(fs::read_to_string(path("fog.svg")).unwrap().starts_with("<svg xmlns="));
+    small(&["--timeline", &path("fog.png")]).expect(2);
+}
+
+#[test]
+fn what_cannot_be_simulated_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("wrong.toml");
+    fs::write(&file, "[topology]\nagent = 5\n").unwrap();
+    let refused = sim(&["--scenario", file.to_str().unwrap()]).expect(2).err;
+    assert!(refused.contains("wrong.toml") && refused.contains("unknown field `agent`"), "{refused}");
+    assert!(sim(&["--faults", "flood"]).expect(2).err.contains("network, crash, clock, disk, slow"));
+    assert!(sim(&["--agents", "3", "--areas", "4"]).expect(2).err.contains("topology.areas"));
+    assert!(sim(&["--scenario", "no-such-file.toml"]).expect(1).err.contains("cannot read `no-such-file.toml`"));
+}
+
+#[test]
+fn the_scenarios_that_come_with_it_can_be_run() {
+    for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/scenarios")).unwrap() {
+        let path = entry.unwrap().path();
+        let printed = sim(&["--scenario", path.to_str().unwrap(), "--print-scenario"]).expect(0).out;
+        assert!(printed.contains("[topology]") && printed.contains("storm = "), "{printed}");
+    }
+}
+
+#[test]
+fn the_examples_of_the_page_of_simulations_work() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let page = fs::read_to_string(root.join("docs/simulation.md")).unwrap();
+    let mut examples = 0;
+    for line in page.split("\n```sh\n").skip(1).filter_map(|block| block.split("\n```").next()).flat_map(str::lines) {
+        let words = line.strip_prefix("mf2c ").expect("examples are commands of mf2c");
+        let words = words.replace("config/", &format!("{}/config/", root.display()));
+        let mut command = Command::new(agent_binary());
+        command.args(words.split(' ')).current_dir(folder.path());
+        run(command).expect(0);
+        examples += 1;
+    }
+    assert!(examples >= 4);
+    assert!(folder.path().join("report.json").exists() && folder.path().join("fog.svg").exists());
+}
