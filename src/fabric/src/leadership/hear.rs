@@ -273,6 +273,7 @@ impl Council {
             // It is believed when it says so itself; until then it is called.
             own.area.known.leader = Some(other);
             own.area.known.full = false;
+            own.claimed = now;
         }
     }
 }

@@ -50,7 +50,8 @@ fn trial(seed: u64) {
 
 #[test]
 fn under_random_faults_nobody_leads_beside_another_and_one_leads_in_the_end() {
-    for seed in 1..=40 {
+    // The later ones have found something once.
+    for seed in (1..=40).chain([1010, 1052, 1584, 1873]) {
         trial(seed);
     }
 }
