@@ -1,7 +1,6 @@
 //! What happens to a source and what it wants done: all that passes between it and those around it.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use super::super::words::StreamMessage;
 use super::super::{Digest, Origin, Point};
