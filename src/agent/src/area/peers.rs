@@ -11,6 +11,7 @@ use mf2c_actors::categoriser::{Categoriser, Cloned};
 use mf2c_actors::certificate_authority::{AnswerPeer, CertificateAuthority};
 use mf2c_actors::leadership::{Heard, Leadership, LinkClosed, LinkOpened, PeerChangesRole, PeerProbes};
 use mf2c_actors::ports::{LinkReply, LinkService, OpenLink};
+use mf2c_actors::post::post;
 use mf2c_actors::replicator::{AnswerProposal, HeardStream, Replicator};
 use mf2c_domain::area::spiffe::SpiffeId;
 use mf2c_fabric::wire::{Answer, Ask, Code, Notice, WireError};
@@ -42,6 +43,7 @@ pub(super) struct Crew {
 pub(super) type Current<W> = Arc<Mutex<Option<Addr<W>>>>;
 
 impl Crew {
+    /// Tells all of them. That a link is open or closed must not be lost, and links are bounded.
     fn tell<M>(&self, message: &M)
     where
         M: Message<Result = ()> + Clone + Send + 'static,
@@ -61,18 +63,6 @@ impl Crew {
             post(categoriser, message.clone());
         }
     }
-}
-
-/// Puts a message into a mailbox, full or not.
-#[expect(clippy::disallowed_methods, reason = "that a link is open or closed must not be lost, and links are bounded")]
-pub(super) fn post<A, M>(actor: &Addr<A>, message: M)
-where
-    A: Actor + Handler<M>,
-    A::Context: ToEnvelope<A, M>,
-    M: Message + Send + 'static,
-    M::Result: Send,
-{
-    actor.do_send(message);
 }
 
 impl Peers {
