@@ -225,7 +225,7 @@ fn code_outside_tests_never_prints_panics_sleeps_or_asks_the_machine_for_time_an
 }
 
 #[test]
-fn tests_wait_for_what_they_want_and_only_the_harness_and_virtual_time_sleep() {
+fn tests_wait_for_what_they_want_and_sleep_only_in_the_harness_and_in_virtual_time() {
     let sleep = ["sle", "ep("].concat();
     let all = rust();
     let folder = |name: &str| Path::new(name).parent().map(Path::to_owned);
