@@ -215,7 +215,7 @@ def takeover():
                 heads = [each for each in seen if each["role"] == "leader" and each["mandate"] == "full"]
                 state["seen"] = seen
                 return len(heads) == 1 and all(each["leader"] == heads[0]["leader"] for each in seen) and \
-                    all(each["connected"] for each in seen if each["role"] != "leader")
+                    heads[0]["agents"] and sum(each["status"] == "connected" for each in heads[0]["agents"]) >= 1
 
             until(settled, f"another leader; seen: {state}")
             taken.append(time.perf_counter() - began)
