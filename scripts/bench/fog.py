@@ -194,10 +194,6 @@ def forward():
                     "0 lost, 1 s", lost == 0 and took <= 1)
 
 
-def _leads(member):
-    return member.area()["role"] == "leader"
-
-
 def takeover():
     """kill -9 of the leader: how long until another one leads with a mandate and the third agent follows it."""
     for profile, goal in (("lan", 3), ("fast", 1)):
