@@ -327,7 +327,17 @@ impl Group {
             self.raw.on_persist_ready(held.ready);
             posts.extend(held.posts);
         }
+        self.apply_base();
         posts
+    }
+
+    /// A snapshot counts as applied once it is on disk. The crate must be told: where it goes for an election it looks at what
+    /// follows on the last entry that was applied, which must not lie before the base of the log.
+    fn apply_base(&mut self) {
+        let base = self.raw.store().base_index();
+        if self.held.is_empty() && self.raw.raft.raft_log.applied < base {
+            self.raw.advance_apply_to(base);
+        }
     }
 
     pub(super) fn to_keep(&self) -> KeptLog {
@@ -376,6 +386,7 @@ impl Group {
             outcome.keep = Some(self.keeps);
         } else if self.held.is_empty() {
             self.raw.on_persist_ready(ready);
+            self.apply_base();
             outcome.posts.extend(posts);
             return;
         }
