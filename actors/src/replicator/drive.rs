@@ -149,6 +149,7 @@ impl Replicator {
             }
             Err(StoreError::Inflow(InflowError::Own)) => Outcome::Own,
             Err(StoreError::Inflow(InflowError::Refused { id, reason })) => Outcome::Refused(id, reason),
+            Err(StoreError::Inflow(InflowError::Forked { id })) => Outcome::Forked(id),
             Err(StoreError::Inflow(_)) => Outcome::Again,
             Err(error) => Outcome::Later(LATER, error.to_string()),
         };
