@@ -145,6 +145,7 @@ impl Replicator {
                 if self.is_new(&applied.progress.origin) {
                     self.owe_all(false, ctx);
                 }
+                self.is_back(&applied.progress.origin, ctx);
                 outcome
             }
             Err(StoreError::Inflow(InflowError::Own)) => Outcome::Own,
