@@ -33,6 +33,7 @@ mod docs_discovery;
 mod events;
 mod filters;
 mod flocker;
+mod fog_faults;
 mod fog_leadership;
 mod fog_replication;
 mod guide;

@@ -100,6 +100,8 @@ pub struct Replicator {
     pub(super) late: VecDeque<(u64, HybridTime)>,
     /// Whether proposals that waited are being sent, and whether another look at them is planned.
     pub(super) sending: bool,
+    /// Agents that were found to be away since what waits was last looked through.
+    pub(super) still_away: BTreeSet<Origin>,
     pub(super) looking: bool,
     /// When the next timer fires.
     pub(super) alarm: Option<(Duration, SpawnHandle)>,
@@ -135,6 +137,7 @@ impl Replicator {
             carried_out: VecDeque::new(),
             late: VecDeque::new(),
             sending: false,
+            still_away: BTreeSet::new(),
             looking: false,
             alarm: None,
         }

@@ -145,10 +145,12 @@ impl Replicator {
                 if self.is_new(&applied.progress.origin) {
                     self.owe_all(false, ctx);
                 }
+                self.is_back(&applied.progress.origin, ctx);
                 outcome
             }
             Err(StoreError::Inflow(InflowError::Own)) => Outcome::Own,
             Err(StoreError::Inflow(InflowError::Refused { id, reason })) => Outcome::Refused(id, reason),
+            Err(StoreError::Inflow(InflowError::Forked { id })) => Outcome::Forked(id),
             Err(StoreError::Inflow(_)) => Outcome::Again,
             Err(error) => Outcome::Later(LATER, error.to_string()),
         };

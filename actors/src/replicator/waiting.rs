@@ -126,13 +126,30 @@ impl Replicator {
             return;
         }
         self.look_later(ctx);
+        self.still_away.clear();
+        self.send_next(ctx);
+    }
+
+    /// Changes of an agent have come: what waits for it finds it there now.
+    pub(super) fn is_back(&mut self, origin: &Origin, ctx: &mut Context<Self>) {
+        if !self.sending
+            && self.store.count("proposal") > 0
+            && self.waiting().iter().any(|waiting| waiting.node().as_ref() == Some(origin))
+        {
+            self.send_waiting(ctx);
+        }
+    }
+
+    fn send_next(&mut self, ctx: &mut Context<Self>) {
         let now = self.world.clock.now();
         let waiting = self.waiting();
         if let Some(old) = waiting.iter().find(|waiting| waiting.has_expired(now)) {
             return self.settle_waiting(old.id.clone(), Sent::Done, ctx);
         }
         let next = waiting.into_iter().filter(|waiting| waiting.state == "WAITING").find_map(|waiting| {
-            let link = self.route(&waiting.node()?)?;
+            // One agent that is away holds up what is for it, and nothing else.
+            let node = waiting.node().filter(|node| !self.still_away.contains(node))?;
+            let link = self.route(&node)?;
             Some((link, waiting))
         });
         let Some((link, waiting)) = next else { return };
@@ -163,6 +180,10 @@ impl Replicator {
                 Err(LinkError::Refused(why)) => Sent::Refused(why),
                 Err(_) => Sent::Later,
             };
+            if matches!(sent, Sent::Later) {
+                replicator.still_away.insert(origin);
+                return replicator.send_next(ctx);
+            }
             replicator.settle_waiting(waiting.id, sent, ctx);
         }));
     }
@@ -186,7 +207,7 @@ impl Replicator {
         ctx.spawn(settled.into_actor(self).map(|go_on, replicator, ctx| {
             replicator.sending = false;
             if go_on {
-                replicator.send_waiting(ctx);
+                replicator.send_next(ctx);
             }
         }));
     }

@@ -156,6 +156,13 @@ pub enum InflowError {
         /// The incarnation that is here.
         here: u64,
     },
+    /// At one and the same number of the origin's life, a later revision of a document is here than the origin has: it has
+    /// gone back in time and gone on differently. Nothing of the repair is taken; only a new life puts it right.
+    #[error("a later revision of {id} is here than its origin has, which has gone back in time")]
+    Forked {
+        /// The document.
+        id: String,
+    },
     /// The origin is this store itself.
     #[error("these are changes of this agent itself")]
     Own,

@@ -248,7 +248,7 @@ impl Stage<'_> {
             if !matches!(change.content, Content::Whole(_)) {
                 return Err(refused(&id, "a repair holds whole documents").into());
             }
-            match self.mend_replica(&flow.life, change)? {
+            match self.mend_replica(&flow.life, change, at)? {
                 Took::Changed => flow.applied.changed += 1,
                 _ => flow.applied.skipped += 1,
             }

@@ -77,8 +77,8 @@ impl Stage<'_> {
         }
     }
 
-    /// Puts a document right that was found to differ.
-    pub(super) fn mend_replica(&mut self, life: &Arc<Life>, change: Incoming) -> Result<Took, StoreError> {
+    /// Puts a document right that was found to differ, where the origin and this store are at the same change `at`.
+    pub(super) fn mend_replica(&mut self, life: &Arc<Life>, change: Incoming, at: u64) -> Result<Took, StoreError> {
         let Some(spec) = known_type(&change.id)? else { return Ok(Took::Skipped) };
         let old = self.replica(life, &change.id)?;
         let Incoming { sequence, time, id, content: Content::Whole(body) } = change else { return Ok(Took::Skipped) };
@@ -87,6 +87,14 @@ impl Stage<'_> {
         let same = old.as_ref().is_some_and(|old| old.source.is_of(life));
         let right =
             |(number, sum): (u64, u64)| number > sequence || number == sequence && sum == top_level::sum(&id, &body);
+        // A row that rotted has its number or its time wrong, hardly both, and not the same in memory and on disk.
+        let is_later = |old: &Document| (sequence + 1..=at).contains(&old.source.sequence) && old.source.time > time;
+        if same
+            && let Some(old) = old.as_ref().filter(|old| is_later(old))
+            && stored.is_some_and(|(number, _)| number == old.source.sequence)
+        {
+            return Err(InflowError::Forked { id: id.as_str().to_owned() }.into());
+        }
         if same && !self.touched.contains_key(&id) && stored.is_some_and(right) {
             return Ok(Took::Skipped);
         }

@@ -99,6 +99,8 @@ pub enum Outcome {
     Own,
     /// This document may not be taken; nothing of the flow was.
     Refused(String, String),
+    /// A later revision of this document is here than its origin has at the same number: nothing of the flow was taken.
+    Forked(String),
     /// The store cannot write now.
     Later(Duration, String),
 }

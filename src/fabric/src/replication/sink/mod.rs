@@ -394,6 +394,11 @@ impl Sink {
                 let line = open.tickets.remove(&ticket).unwrap_or_default();
                 return self.pass_over(line, id, why, now, effects);
             }
+            Outcome::Forked(id) => {
+                let line = open.tickets.remove(&ticket).unwrap_or_default();
+                self.tell_forked(line, id, effects);
+                return self.acknowledge(effects);
+            }
             Outcome::Later(pause, why) => {
                 open.tickets.remove(&ticket);
                 self.pause_stream();

@@ -220,6 +220,17 @@ impl Sink {
         Err(bad("pieces of a document that nothing tells of"))
     }
 
+    /// The origin has gone back in time: it must know, for it alone can begin a new life.
+    pub(super) fn tell_forked(&self, line: usize, id: String, effects: &mut Vec<Effect>) {
+        let text = format!("a later revision of {id} is here: the origin has gone back in time");
+        effects.push(Effect::Send(StreamMessage::Refused(Refused {
+            generation: self.generation.unwrap_or_default(),
+            origin: u32::try_from(line).unwrap_or(u32::MAX),
+            id: Some(id),
+            why: WireError::new(Code::Conflict, text),
+        })));
+    }
+
     /// The store does not take a document: the others of its origin go on without it.
     pub(super) fn pass_over(&mut self, line: usize, id: String, why: String, now: Duration, effects: &mut Vec<Effect>) {
         let Some(known) = self.lines.get_mut(line) else { return };

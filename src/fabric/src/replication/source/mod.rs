@@ -309,6 +309,9 @@ impl Source {
                 let Some(line) = line else { return };
                 line.wanted &= refused.id.is_some();
                 let (origin, id) = (line.origin, refused.id);
+                if id.is_some() && refused.why.code == Code::Conflict {
+                    return effects.push(Effect::Behind(origin));
+                }
                 effects.push(Effect::Refused { origin, id, why: refused.why });
                 if self.lines.iter().all(|line| !line.wanted) {
                     // Nothing is taken: it may be otherwise when roles have changed.
