@@ -11,7 +11,6 @@ pub mod inventory;
 pub mod leadership;
 pub mod mailer;
 pub mod ports;
-pub mod post;
 pub mod replicator;
 pub mod resource_store;
 pub mod session_manager;

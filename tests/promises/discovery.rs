@@ -3,8 +3,6 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
 
 use mf2c_domain::area::beacon::{Beacon, Role};
 use mf2c_tests::{Agent, Answer, Start, curl, eventually, mf2c, mf2c_with};
@@ -125,46 +123,29 @@ fn d2_a_forged_beacon_is_listed_and_changes_neither_role_nor_term() {
     });
 }
 
-/// Seconds of a core that a process has used.
-fn used(agent: &Agent) -> f64 {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", agent.pid())).unwrap();
-    let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
-    let ticks: f64 = fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap();
-    ticks / 100.0
-}
-
 #[test]
-fn d4_a_flood_of_10_000_beacons_a_second_costs_little_and_the_list_stays_bounded() {
+fn d4_a_flood_of_forged_beacons_leaves_the_list_bounded_and_the_agent_as_it_was() {
     let port = 46_144;
     let agent = leader(port);
+    let own = || {
+        let shown = mf2c(&["ca", "show", "-o", "json", "--data-dir", place(&agent)]).expect(0).out;
+        let shown: Value = serde_json::from_str(&shown).unwrap();
+        assert_eq!((&shown["authority"]["area"], &shown["membership"]["role"]), (&"harbour".into(), &"leader".into()));
+        shown
+    };
+    let before = own();
     eventually("the agent listens", || !heard(port).is_empty());
-    let stops = AtomicBool::new(false);
-    let time = Duration::from_secs(4);
-    let cost = std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let (socket, started) = (ear(), Instant::now());
-            let mut sent = 0u32;
-            while !stops.load(Ordering::Relaxed) {
-                let due = started.elapsed().as_millis() as u32 * 10;
-                while sent < due {
-                    shout(&socket, &forged(&format!("{sent:08x}")), port);
-                    sent += 1;
-                }
-                mf2c_tests::let_pass(Duration::from_millis(1));
-            }
-            assert!(f64::from(sent) > 5000.0 * started.elapsed().as_secs_f64(), "{sent}");
-        });
-        mf2c_tests::let_pass(Duration::from_secs(1));
-        let before = used(&agent);
-        mf2c_tests::let_pass(time);
-        let cost = (used(&agent) - before) / time.as_secs_f64();
-        stops.store(true, Ordering::Relaxed);
-        cost
+    let socket = ear();
+    for number in 0..20_000 {
+        shout(&socket, &forged(&format!("{number:08x}")), port);
+    }
+    let mut listed = vec![];
+    eventually("a forged beacon in the list", || {
+        listed = known(&agent);
+        listed.iter().any(|it| it["term"] == 99)
     });
-    // The goal of one hundredth of a core is for the program as it is shipped; tests run one that is not optimised.
-    println!("a flood costs {cost:.4} of a core");
-    assert!(cost < 0.08, "{cost} of a core");
-    assert!(known(&agent).len() <= 1024);
+    assert!(listed.len() <= 1024, "{}", listed.len());
+    assert_eq!(own(), before);
 }
 
 #[test]

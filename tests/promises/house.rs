@@ -36,7 +36,7 @@ const BANNED: [(&str, &str); 17] = [
     ("todo!(", ""),
     ("unimplemented!(", ""),
     (".unwrap()", ""),
-    (".do_send(", "actors/src/post.rs"),
+    (".do_send(", "actors/src/supervisor.rs"),
     ("from_registry(", ""),
     ("thread::sleep", ""),
     ("SystemTime::now", "src/agent/src/world.rs"),

@@ -33,11 +33,11 @@ fn a_simulated_fog_holds_its_promises_and_the_same_seed_ends_with_the_same_sum()
 fn a_report_is_json_and_a_picture_an_svg_or_a_page() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).display().to_string();
-    small(&["--json", &path("report.json"), "--timeline", &path("fog.svg")]).expect(0);
+    let _ = small(&["--json", &path("report.json"), "--timeline", &path("fog.svg")]).expect(0);
     let report: serde_json::Value = serde_json::from_slice(&fs::read(path("report.json")).unwrap()).unwrap();
     assert_eq!(report["scenario"]["topology"]["agents"], 2);
     assert!(fs::read_to_string(path("fog.svg")).unwrap().starts_with("<svg xmlns="));
-    small(&["--timeline", &path("fog.png")]).expect(2);
+    let _ = small(&["--timeline", &path("fog.png")]).expect(2);
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn the_examples_of_the_page_of_simulations_work() {
         let words = words.replace("config/", &format!("{}/config/", root.display()));
         let mut command = Command::new(agent_binary());
         command.args(words.split(' ')).current_dir(folder.path());
-        run(command).expect(0);
+        let _ = run(command).expect(0);
         examples += 1;
     }
     assert!(examples >= 4);

@@ -21,7 +21,7 @@ const WAITING: usize = 4096;
 enum Word {
     Opened(Box<OpenLink>),
     Closed(u64),
-    Heard(u64, Notice),
+    Heard(u64, Box<Notice>),
 }
 
 /// The actors that hear of links.
@@ -72,13 +72,15 @@ async fn pass_on(mut words: mpsc::Receiver<Word>, ears: Ears) {
                     let _ = categoriser.send(LinkClosed(number)).await;
                 }
             }
-            Word::Heard(link, Notice::Leadership(message)) => {
-                let _ = leadership.send(Heard { link, message }).await;
-            }
-            Word::Heard(link, Notice::Stream(message)) => {
-                let _ = replicator.send(HeardStream { link, message }).await;
-            }
-            Word::Heard(..) => {}
+            Word::Heard(link, notice) => match *notice {
+                Notice::Leadership(message) => {
+                    let _ = leadership.send(Heard { link, message }).await;
+                }
+                Notice::Stream(message) => {
+                    let _ = replicator.send(HeardStream { link, message }).await;
+                }
+                _ => {}
+            },
         }
     }
 }
@@ -121,6 +123,6 @@ impl LinkService for Peers {
 
     fn heard(&self, link: u64, notice: Notice) -> Result<(), WireError> {
         let full = |_| WireError::new(Code::Busy, "too much waits here: come back later");
-        self.words.try_send(Word::Heard(link, notice)).map_err(full)
+        self.words.try_send(Word::Heard(link, Box::new(notice))).map_err(full)
     }
 }

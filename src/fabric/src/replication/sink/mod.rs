@@ -2,19 +2,21 @@
 //! disk. Nothing that a source says is believed: what makes no sense closes the link, and what is missing is asked for anew.
 
 mod check;
+mod events;
 mod take;
+
+pub use events::{Body, Change, Effect, Event, Flow, Here, Outcome, Partial, Verdict};
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use mf2c_domain::id::ResourceId;
-use serde_json::{Map, Value};
 
 use super::bounds::{Bounds, LARGEST_DOCUMENT, MOST_ORIGINS, MOST_REFUSED, MOST_WHOLE, ORIGINS_A_MESSAGE};
 use super::cost::{Cost, Window};
 use super::dictionary::Listener;
 use super::words::{Ack, Follow, Have, Hold, Offer, Refused, StreamMessage};
-use super::{Digest, Origin, Point};
+use super::{Origin, Point};
 use crate::wire::{Code, WireError};
 
 /// Pause before following anew after something went wrong; it doubles each time, up to [`LONGEST_PAUSE`].
@@ -23,147 +25,6 @@ const PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// Refusals that are told one by one.
 const TOLD: usize = 16;
-
-/// A snapshot of which some is here.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Partial {
-    /// Which life, and at which change.
-    pub at: Point,
-    /// The last key.
-    pub key: String,
-}
-
-/// What a sink looks up.
-pub trait Here {
-    /// How far the store has come with an origin.
-    fn progress_of(&self, origin: &Origin) -> Option<Point>;
-    /// A snapshot of it that was begun.
-    fn partial_of(&self, origin: &Origin) -> Option<Partial>;
-    /// The ids of its documents in one bucket.
-    fn ids_in(&self, origin: &Origin, bucket: u8) -> Vec<ResourceId>;
-}
-
-/// A change to be applied.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Change {
-    /// Its number among the origin's changes.
-    pub sequence: u64,
-    /// When: a hybrid time.
-    pub time: u64,
-    /// The resource.
-    pub id: ResourceId,
-    /// What was done.
-    pub body: Body,
-}
-
-/// What a change did.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Body {
-    /// The whole document.
-    Whole(Vec<u8>),
-    /// What differs.
-    Patch {
-        /// Attributes to set.
-        changed: Map<String, Value>,
-        /// Attributes to remove.
-        removed: Vec<String>,
-        /// What must come out.
-        sum: u64,
-    },
-    /// There is none any more.
-    Deleted,
-}
-
-/// What kind of flow it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Flow {
-    /// What follows on what is here.
-    Tail {
-        /// The sequence before the first.
-        after: u64,
-        /// The sequence afterwards.
-        upto: u64,
-    },
-    /// Part of a snapshot.
-    Snapshot {
-        /// The sequence when it began.
-        at: u64,
-        /// The last key before it.
-        after: Option<String>,
-        /// Its last key; none at the end.
-        upto: Option<String>,
-    },
-    /// Documents that may differ.
-    Repair {
-        /// The sequence of which they are.
-        at: u64,
-        /// Those that the origin does not have.
-        gone: Vec<ResourceId>,
-    },
-}
-
-/// What became of an [`Effect::Apply`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// It is on the disk. These documents did not fit their patches, and nothing of the flow from the first of them on.
-    Done(Vec<ResourceId>),
-    /// Something before it is missing, or it is of another life.
-    Again,
-    /// It is of this store itself: dropped.
-    Own,
-    /// This document may not be taken; nothing of the flow was.
-    Refused(String, String),
-    /// The store cannot write now.
-    Later(Duration, String),
-}
-
-/// Whether an origin may come from this peer.
-pub type Verdict = Result<(), WireError>;
-
-/// What happens to a sink.
-#[derive(Debug, Clone)]
-pub enum Event {
-    /// The peer says something.
-    Heard(StreamMessage),
-    /// What [`Effect::Judge`] asked for: one verdict for each origin; or that it cannot be told yet.
-    Judged(u32, Result<Vec<Verdict>, Hold>),
-    /// The answer to [`Effect::Apply`] of this ticket.
-    Applied(u64, Outcome),
-    /// What [`Effect::Digest`] asked for.
-    Digests(BTreeMap<Origin, Digest>),
-    /// What may come from this peer is judged anew: roles have changed.
-    Rejudge,
-    /// The time that [`Sink::wake`] told.
-    Tick,
-}
-
-/// What a sink wants done.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Effect {
-    /// Say this to the peer.
-    Send(StreamMessage),
-    /// Say which of these origins, each with the `deviceID` of its agent, may come from the peer.
-    Judge(u32, Vec<(Origin, Point, String)>),
-    /// Bring this to the disk.
-    Apply {
-        /// For [`Event::Applied`].
-        ticket: u64,
-        /// Whose changes.
-        origin: Origin,
-        /// Which life.
-        incarnation: u64,
-        /// What kind of flow.
-        flow: Flow,
-        /// The changes.
-        changes: Vec<Change>,
-    },
-    /// Find out what the documents of these origins come to.
-    Digest(Vec<Origin>),
-    /// A document that the peer may not send; it is passed over.
-    Refused(Origin, String, String),
-    /// Close the link.
-    Close(WireError),
-}
 
 #[derive(Debug, Clone)]
 struct Line {

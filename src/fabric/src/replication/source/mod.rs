@@ -3,141 +3,23 @@
 //! It reads nothing without credit, so its memory is bounded by the window however slow the sink is.
 
 mod check;
+mod events;
+mod history;
 mod pump;
 
+pub use events::{Effect, Event, Owed};
+pub use history::{Beginning, Fault, Held, History, Page};
 pub(super) use pump::sum_of;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use mf2c_domain::id::ResourceId;
-
 use super::bounds::{Bounds, MOST_ORIGINS, ORIGINS_A_MESSAGE};
 use super::cost::{Cost, Window};
 use super::dictionary::Speaker;
-use super::pack::Entry;
 use super::words::{End, Follow, Have, Offer, Offered, StreamMessage};
-use super::{Digest, Origin, Point};
+use super::{Origin, Point};
 use crate::wire::{Code, WireError};
-
-/// What a store cannot read now.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the store cannot be read: {0}")]
-pub struct Fault(pub String);
-
-/// Where somebody who lacks something must begin to read.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Beginning {
-    /// He has all that he wants up to this position of the log.
-    pub position: u64,
-    /// Origins of which the log does not hold all that he lacks.
-    pub snapshots: Vec<Origin>,
-    /// Origins of which he has more than is here.
-    pub ahead: Vec<Origin>,
-}
-
-/// A page of the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Page {
-    /// The entries behind a position.
-    Entries(Vec<Entry>),
-    /// The log begins only later.
-    Trimmed,
-}
-
-/// A document of an origin.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Held {
-    /// Its id.
-    pub id: ResourceId,
-    /// The origin's change that made it so.
-    pub sequence: u64,
-    /// When: a hybrid time.
-    pub time: u64,
-    /// The document.
-    pub body: Vec<u8>,
-}
-
-/// What a source reads.
-pub trait History {
-    /// How far it has come with an origin.
-    fn progress_of(&self, origin: &Origin) -> Option<Point>;
-    /// Where somebody who has this must begin.
-    ///
-    /// # Errors
-    /// [`Fault`]
-    fn start_for(&self, have: &[(Origin, Point)]) -> Result<Beginning, Fault>;
-    /// The log behind a position: at most so many entries, and bytes of documents but for a first one that is larger.
-    ///
-    /// # Errors
-    /// [`Fault`]
-    fn page(&self, after: u64, limit: usize, bytes: usize) -> Result<Page, Fault>;
-    /// Documents of an origin in the order of their ids, about so many bytes, and whether they are the last.
-    ///
-    /// # Errors
-    /// [`Fault`]
-    fn held(&self, origin: &Origin, after: Option<&str>, bytes: usize) -> Result<(Vec<Held>, bool), Fault>;
-    /// The documents of an origin in one bucket.
-    ///
-    /// # Errors
-    /// [`Fault`]
-    fn held_in(&self, origin: &Origin, bucket: u8) -> Result<Vec<Held>, Fault>;
-    /// What a document comes to.
-    fn sum(&self, id: &ResourceId, body: &[u8]) -> u64;
-}
-
-/// An origin that is owed to the peer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Owed {
-    /// Whose changes.
-    pub origin: Origin,
-    /// What there is of them.
-    pub at: Point,
-    /// The `deviceID` of its agent, as far as it is known.
-    pub device: String,
-}
-
-/// What happens to a source.
-#[derive(Debug, Clone)]
-pub enum Event {
-    /// What is owed to the peer from now on: all of it.
-    Owe(Vec<Owed>),
-    /// The same, with a new offer also where nothing is new: the store has begun a new life.
-    OweAnew(Vec<Owed>),
-    /// The log has come to this position.
-    Committed(u64),
-    /// The peer says something.
-    Heard(StreamMessage),
-    /// What [`Effect::Digest`] asked for.
-    Digests(BTreeMap<Origin, Digest>),
-    /// The time that [`Source::wake`] told.
-    Tick,
-}
-
-/// What a source wants done.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Effect {
-    /// Say this to the peer.
-    Send(StreamMessage),
-    /// Find out what the documents of these origins come to.
-    Digest(Vec<Origin>),
-    /// The peer has more of this origin, of its present life, than there is: where it is the own one, the store has gone
-    /// back in time and must begin a new life.
-    Behind(Origin),
-    /// The peer does not take an origin, or one document of it.
-    Refused {
-        /// Which origin.
-        origin: Origin,
-        /// Which document; none for all.
-        id: Option<String>,
-        /// Why.
-        why: WireError,
-    },
-    /// An origin came to a life or a point that was not offered: owe anew.
-    Reconsider,
-    /// Close the link.
-    Close(WireError),
-}
 
 /// An origin in the offer.
 #[derive(Debug, Clone)]
