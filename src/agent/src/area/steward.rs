@@ -11,6 +11,7 @@ use mf2c_actors::ca_client::{CaClient, LeaveSeat, MembershipView, ShowMembership
 use mf2c_actors::certificate_authority::{self, CertificateAuthority, ShowAuthority};
 use mf2c_actors::leadership::{LagsBehind, Leadership, LinkClosed, LinkOpened, MembershipChanged, Standings};
 use mf2c_actors::ports::{AreaNet, OpenLink};
+use mf2c_actors::post::post;
 use mf2c_actors::replicator::{Flows, Replicator};
 use mf2c_domain::area::role::MemberRole;
 use mf2c_domain::area::spiffe::SpiffeId;
@@ -18,7 +19,7 @@ use mf2c_domain::area::standing::{AreaPeer, AreaRole, Standing};
 use tokio::sync::watch;
 
 use super::links::Links;
-use super::peers::{OpenLinks, post};
+use super::peers::OpenLinks;
 
 /// Pause before something is tried again that did not go.
 const AGAIN: Duration = Duration::from_secs(1);
