@@ -72,6 +72,8 @@ impl Categoriser {
                 let names: Vec<&str> = spec.fields.iter().map(|field| field.name).chain(["name"]).collect();
                 edit(id, &self.stored(id)?, wanted, &names)
             }
+            // Outside of any area such a document is a client's own.
+            None if id.kind() == "fog-area" && self.standing.own.is_none() => None,
             None => self.is_over().then(|| Step::Delete(id.clone())),
         }
     }

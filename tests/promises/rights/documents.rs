@@ -20,6 +20,9 @@ gy3VXORcYYu7caPu21UmVg==
 -----END CERTIFICATE REQUEST-----
 ";
 
+/// Types whose documents come of what several agents do: one alone has none of them.
+pub(super) const OF_SEVERAL_AGENTS: [&str; 3] = ["area-member", "conflict", "proposal"];
+
 const JSON: (&str, &str) = ("content-type", "application/json");
 
 /// One agent, with what can be said to it.

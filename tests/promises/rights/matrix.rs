@@ -7,7 +7,7 @@ use mf2c_domain::resource::{self, TypeSpec};
 use serde_json::{Value, json};
 
 use super::callers::{Caller, PASSWORD};
-use super::documents::{Document, REQUEST, World};
+use super::documents::{Document, OF_SEVERAL_AGENTS, REQUEST, World};
 
 pub(super) const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"];
 
@@ -94,7 +94,9 @@ pub(super) fn ask(world: &mut World, rows: Vec<Row>, callers: &[Caller]) -> Matr
 
 fn cell(world: &mut World, row: &Row, caller: &Caller, documents: &mut BTreeMap<&str, Document>) -> Cell {
     let document = match row.place {
-        Place::Member(spec) | Place::Action(spec) if row.path.contains("{name}") => {
+        Place::Member(spec) | Place::Action(spec)
+            if row.path.contains("{name}") && !OF_SEVERAL_AGENTS.contains(&spec.name) =>
+        {
             Some(documents.entry(spec.name).or_insert_with(|| world.new_document(spec.name)).clone())
         }
         _ => None,
