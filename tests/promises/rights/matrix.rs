@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use mf2c_domain::resource::{self, TypeSpec};
+use mf2c_domain::resource::{self, Served, TypeSpec};
 use serde_json::{Value, json};
 
 use super::callers::{Caller, PASSWORD};
@@ -111,7 +111,7 @@ fn cell(world: &mut World, row: &Row, caller: &Caller, documents: &mut BTreeMap<
     // What was refused for want of rights is as it was.
     if let (Place::Member(spec) | Place::Action(spec), false) = (row.place, matches!(reply.status, 403..=405)) {
         let read = matches!(row.place, Place::Member(_)) && matches!(row.method, "GET" | "HEAD");
-        if !read && documents.get(spec.name).is_some_and(|document| document.private) {
+        if !read && spec.served != Served::BuiltIn {
             documents.remove(spec.name);
         }
     }
