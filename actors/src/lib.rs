@@ -11,6 +11,7 @@ pub mod inventory;
 pub mod leadership;
 pub mod mailer;
 pub mod ports;
+pub mod post;
 pub mod replicator;
 pub mod resource_store;
 pub mod session_manager;

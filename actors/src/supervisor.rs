@@ -10,6 +10,8 @@ use std::time::Duration;
 use actix::prelude::*;
 use mf2c_domain::time::Clock;
 
+use crate::post::post_to;
+
 /// So many restarts within [`STORM_WINDOW`] are a storm.
 const STORM: usize = 5;
 const STORM_WINDOW: Duration = Duration::from_secs(60);
@@ -25,9 +27,9 @@ struct Died {
 pub struct DeathNotice(Recipient<Died>);
 
 impl Drop for DeathNotice {
-    #[expect(clippy::disallowed_methods, reason = "a drop cannot wait, and there is at most one notice per worker")]
     fn drop(&mut self) {
-        self.0.do_send(Died { panicked: std::thread::panicking() });
+        // A drop cannot wait, and there is at most one notice per worker.
+        post_to(&self.0, Died { panicked: std::thread::panicking() });
     }
 }
 

@@ -194,10 +194,6 @@ def forward():
                     "0 lost, 1 s", lost == 0 and took <= 1)
 
 
-def _leads(member):
-    return member.area()["role"] == "leader"
-
-
 def takeover():
     """kill -9 of the leader: how long until another one leads with a mandate and the third agent follows it."""
     for profile, goal in (("lan", 3), ("fast", 1)):
@@ -215,7 +211,7 @@ def takeover():
                 heads = [each for each in seen if each["role"] == "leader" and each["mandate"] == "full"]
                 state["seen"] = seen
                 return len(heads) == 1 and all(each["leader"] == heads[0]["leader"] for each in seen) and \
-                    all(each["connected"] for each in seen if each["role"] != "leader")
+                    heads[0]["agents"] and sum(each["status"] == "connected" for each in heads[0]["agents"]) >= 1
 
             until(settled, f"another leader; seen: {state}")
             taken.append(time.perf_counter() - began)

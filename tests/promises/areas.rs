@@ -25,12 +25,14 @@ impl Place {
     }
 
     fn start(&self, name: &str) -> Start {
-        Start::new().data_dir(&self.data_dir(name)).environment("MF2C_LINK_LISTEN", "127.0.0.1:0")
+        self.start_at(name, "127.0.0.1:0")
     }
 
     /// A fixed port, so that others find the agent again after a restart.
     fn start_at(&self, name: &str, link: &str) -> Start {
-        Start::new().data_dir(&self.data_dir(name)).environment("MF2C_LINK_LISTEN", link)
+        // Backups have links of their own, which would have to be told from those that are counted here.
+        let start = Start::new().data_dir(&self.data_dir(name)).environment("MF2C_AREA_BACKUPS", "0");
+        start.environment("MF2C_LINK_LISTEN", link)
     }
 }
 

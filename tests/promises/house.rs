@@ -37,7 +37,7 @@ const BANNED: [(&str, &[&str]); 17] = [
     ("todo!(", &[]),
     ("unimplemented!(", &[]),
     (".unwrap()", &[]),
-    (".do_send(", &["actors/src/supervisor.rs"]),
+    (".do_send(", &["actors/src/post.rs"]),
     ("from_registry(", &[]),
     ("thread::sleep", &[]),
     ("SystemTime::now", &["src/agent/src/world.rs"]),

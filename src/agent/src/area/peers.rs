@@ -5,13 +5,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use actix::dev::ToEnvelope;
-use actix::prelude::SendError;
 use actix::{Actor, Addr, Handler, Message};
 use mf2c_actors::ca_client::{CaClient, HearTrust};
 use mf2c_actors::categoriser::{Categoriser, Cloned};
 use mf2c_actors::certificate_authority::{AnswerPeer, CertificateAuthority};
 use mf2c_actors::leadership::{Heard, Leadership, LinkClosed, LinkOpened, PeerChangesRole, PeerProbes};
 use mf2c_actors::ports::{LinkReply, LinkService, OpenLink};
+use mf2c_actors::post::post;
 use mf2c_actors::replicator::{AnswerProposal, HeardStream, Replicator};
 use mf2c_domain::area::spiffe::SpiffeId;
 use mf2c_fabric::wire::{Answer, Ask, Code, Notice, WireError};
@@ -43,6 +43,7 @@ pub(super) struct Crew {
 pub(super) type Current<W> = Arc<Mutex<Option<Addr<W>>>>;
 
 impl Crew {
+    /// Tells all of them. That a link is open or closed must not be lost, and links are bounded.
     fn tell<M>(&self, message: &M)
     where
         M: Message<Result = ()> + Clone + Send + 'static,
@@ -61,24 +62,6 @@ impl Crew {
         if let Some(categoriser) = &*self.categoriser.lock() {
             post(categoriser, message.clone());
         }
-    }
-}
-
-/// Puts a message that must not be lost into a mailbox. Each clone of an address has room for one message of its own beyond
-/// the mailbox's bound, so a full one takes it too, in its turn; as many links as there may be at most bound their number.
-pub(super) fn post<A, M>(actor: &Addr<A>, message: M)
-where
-    A: Actor + Handler<M>,
-    A::Context: ToEnvelope<A, M>,
-    M: Message + Send + 'static,
-    M::Result: Send,
-{
-    let kind = std::any::type_name::<M>();
-    match actor.clone().try_send(message) {
-        Ok(()) => {}
-        // The one that follows it is told of everything anew.
-        Err(SendError::Closed(_)) => tracing::debug!(message = kind, "an actor has stopped before it heard of it"),
-        Err(SendError::Full(_)) => tracing::error!(message = kind, "an actor's mailbox took no more: it missed this"),
     }
 }
 
@@ -161,57 +144,4 @@ pub(super) fn publish(current: &Current<Categoriser>, open: &OpenLinks, worker: 
         post(&worker, LinkOpened(link.clone()));
     }
     *current.lock() = Some(worker);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// An actor that counts, with a mailbox for one message.
-    struct Counts(usize);
-
-    impl Actor for Counts {
-        type Context = actix::Context<Self>;
-
-        fn started(&mut self, context: &mut Self::Context) {
-            context.set_mailbox_capacity(1);
-        }
-    }
-
-    struct One;
-
-    impl Message for One {
-        type Result = ();
-    }
-
-    impl Handler<One> for Counts {
-        type Result = ();
-
-        fn handle(&mut self, _: One, _: &mut Self::Context) {
-            self.0 += 1;
-        }
-    }
-
-    struct Counted;
-
-    impl Message for Counted {
-        type Result = usize;
-    }
-
-    impl Handler<Counted> for Counts {
-        type Result = usize;
-
-        fn handle(&mut self, _: Counted, _: &mut Self::Context) -> usize {
-            self.0
-        }
-    }
-
-    #[actix::test]
-    async fn a_full_mailbox_loses_nothing_that_is_posted() {
-        let actor = Counts(0).start();
-        assert_eq!(actor.send(Counted).await.ok(), Some(0));
-        (0..100).for_each(|_| post(&actor, One));
-        assert!(actor.try_send(One).is_ok() && actor.try_send(One).is_err());
-        assert_eq!(actor.clone().send(Counted).await.ok(), Some(101));
-    }
 }

@@ -11,6 +11,7 @@ use mf2c_actors::ca_client::{CaClient, LeaveSeat, MembershipView, ShowMembership
 use mf2c_actors::certificate_authority::{self, CertificateAuthority, ShowAuthority};
 use mf2c_actors::leadership::{LagsBehind, Leadership, LinkClosed, LinkOpened, MembershipChanged, Standings};
 use mf2c_actors::ports::{AreaNet, OpenLink};
+use mf2c_actors::post::post;
 use mf2c_actors::replicator::{Flows, Replicator};
 use mf2c_domain::area::role::MemberRole;
 use mf2c_domain::area::spiffe::SpiffeId;
@@ -122,7 +123,7 @@ impl Steward {
                 == (&changed.own, &changed.admitted_by, changed.has_authority, &changed.address)
         });
         if !same && (changed.own.is_some() || self.told.is_some()) {
-            super::peers::post(&self.home.leadership, changed.clone());
+            post(&self.home.leadership, changed.clone());
             self.told = Some(changed);
         }
     }

@@ -95,9 +95,9 @@ fn refused(id: &ResourceId, error: &WireError) -> ApiError {
     let status = match error.code {
         Code::Conflict => StatusCode::PRECONDITION_FAILED,
         Code::Forbidden | Code::Auth => return ApiError::forbidden(id.as_str()),
-        Code::Gap => return ApiError::not_found(id.as_str()),
+        Code::NotFound | Code::Gap => return ApiError::not_found(id.as_str()),
         Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        Code::BadFrame => StatusCode::BAD_REQUEST,
+        Code::Invalid | Code::BadFrame => StatusCode::BAD_REQUEST,
         _ => return away(id, &error.msg),
     };
     ApiError::new(status, error.msg.clone()).about(id.as_str())
@@ -115,6 +115,8 @@ mod tests {
             (Code::Forbidden, 403),
             (Code::TooLarge, 413),
             (Code::BadFrame, 400),
+            (Code::Invalid, 400),
+            (Code::NotFound, 404),
             (Code::Busy, 503),
             (Code::NotLeader, 503),
             (Code::Internal, 503),
