@@ -9,6 +9,7 @@ mod documents;
 mod laws;
 mod matrix;
 mod people;
+mod seeds;
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
@@ -27,15 +28,21 @@ fn everybody_gets_what_is_written_down_and_the_laws_of_rights_hold() {
     let password = directory.path().join("password");
     std::fs::write(&password, PASSWORD).unwrap();
     std::fs::set_permissions(&password, Permissions::from_mode(0o600)).unwrap();
-    let agent = |start: Start| -> Agent {
+    let agent = |name: &str, start: Start| -> Agent {
+        let data_dir = directory.path().join(name);
+        std::fs::create_dir(&data_dir).unwrap();
+        std::fs::set_permissions(&data_dir, Permissions::from_mode(0o700)).unwrap();
+        seeds::sow(&data_dir);
         start
+            .data_dir(&data_dir)
             .environment("MF2C_AUTH_ADMIN_PASSWORD_FILE", password.to_str().unwrap())
             .environment("MF2C_WEBHOOKS_ATTEMPTS", "1")
+            .environment("CHILDREN_DC", &seeds::children())
             .arguments(["--link", "127.0.0.1:0"])
             .agent()
     };
-    let development = agent(Start::new());
-    let usual = agent(Start::new().plain().arguments(["--http", "127.0.0.1:0"]));
+    let development = agent("development", Start::new());
+    let usual = agent("usual", Start::new().plain().arguments(["--http", "127.0.0.1:0"]));
 
     // Where the header counts for nothing, whoever sends it is nobody.
     let all = Office::open(&usual.http()).everybody("");

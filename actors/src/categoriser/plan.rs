@@ -74,6 +74,8 @@ impl Categoriser {
             }
             // Outside of any area such a document is a client's own.
             None if id.kind() == "fog-area" && self.standing.own.is_none() => None,
+            // Of its area a leader writes one document, which has its name: others people have added, and they keep them.
+            None if id.kind() == "fog-area" && id.name() != self.own => None,
             None => self.is_over().then(|| Step::Delete(id.clone())),
         }
     }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::bodies::Bodies;
 use super::callers::{COOKIE, Caller, OWNER, PASSWORD, Standing};
 use super::people::Office;
+use super::seeds::SEEDED;
 
 /// A certificate request as `openssl req -new` makes it; nobody has the key any more.
 pub(super) const REQUEST: &str = "\
@@ -19,9 +20,6 @@ hX6pkTPmFpW83d3l7nnVs5z813lJNApTAcqc/RICIQDtDbZ0hIAMGUcxuZ7QYiPQ
 gy3VXORcYYu7caPu21UmVg==
 -----END CERTIFICATE REQUEST-----
 ";
-
-/// Types whose documents come of what several agents do: one alone has none of them.
-pub(super) const OF_SEVERAL_AGENTS: [&str; 3] = ["area-member", "conflict", "proposal"];
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 
@@ -125,11 +123,17 @@ impl World {
         ids.map(str::to_owned).collect()
     }
 
-    /// A new document of this type; one that comes with the program where none can be made.
+    /// A new document of this type; one that comes with the program, or was sown, where none can be made.
     pub(super) fn new_document(&mut self, kind: &str) -> Document {
         let spec = resource::find(kind).expect("a type");
         let (id, owner, private) = if spec.served == Served::BuiltIn {
             (self.members(kind).into_iter().next().expect("a document that comes with the program"), None, false)
+        } else if kind == "area-member" {
+            // Users see the agents of the area.
+            (self.expected_child(), None, false)
+        } else if SEEDED.contains(&kind) {
+            let left = self.members(kind).into_iter().next();
+            (left.unwrap_or_else(|| panic!("no seed of {kind} is left")), None, true)
         } else {
             let (id, owner) = self.made(kind);
             (id, owner, true)
@@ -179,6 +183,16 @@ impl World {
         eventually("a failure", || {
             let list = self.send(&admin, "GET", &path, None).json();
             found = list["webhookFailures"][0]["id"].as_str().map(str::to_owned);
+            found.is_some()
+        });
+        found.expect("just found")
+    }
+
+    /// The leader writes of each child that it waits for.
+    fn expected_child(&mut self) -> String {
+        let mut found = None;
+        eventually("a child that is expected", || {
+            found = self.members("area-member").into_iter().find(|id| id.starts_with("area-member/expected-"));
             found.is_some()
         });
         found.expect("just found")

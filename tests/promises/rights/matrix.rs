@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use mf2c_domain::resource::{self, TypeSpec};
+use mf2c_domain::resource::{self, Served, TypeSpec};
 use serde_json::{Value, json};
 
 use super::callers::{Caller, PASSWORD};
-use super::documents::{Document, OF_SEVERAL_AGENTS, REQUEST, World};
+use super::documents::{Document, REQUEST, World};
 
 pub(super) const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"];
 
@@ -94,9 +94,7 @@ pub(super) fn ask(world: &mut World, rows: Vec<Row>, callers: &[Caller]) -> Matr
 
 fn cell(world: &mut World, row: &Row, caller: &Caller, documents: &mut BTreeMap<&str, Document>) -> Cell {
     let document = match row.place {
-        Place::Member(spec) | Place::Action(spec)
-            if row.path.contains("{name}") && !OF_SEVERAL_AGENTS.contains(&spec.name) =>
-        {
+        Place::Member(spec) | Place::Action(spec) if row.path.contains("{name}") => {
             Some(documents.entry(spec.name).or_insert_with(|| world.new_document(spec.name)).clone())
         }
         _ => None,
@@ -113,7 +111,7 @@ fn cell(world: &mut World, row: &Row, caller: &Caller, documents: &mut BTreeMap<
     // What was refused for want of rights is as it was.
     if let (Place::Member(spec) | Place::Action(spec), false) = (row.place, matches!(reply.status, 403..=405)) {
         let read = matches!(row.place, Place::Member(_)) && matches!(row.method, "GET" | "HEAD");
-        if !read && documents.get(spec.name).is_some_and(|document| document.private) {
+        if !read && spec.served != Served::BuiltIn {
             documents.remove(spec.name);
         }
     }
