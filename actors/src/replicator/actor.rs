@@ -101,6 +101,10 @@ pub struct Replicator {
     /// Whether proposals that waited are being sent, and whether another look at them is planned.
     pub(super) sending: bool,
     pub(super) looking: bool,
+    /// Agents that said "later" in this round.
+    pub(super) put_off: BTreeSet<Origin>,
+    /// When the last proposal that waits was made: no other is made at the same time or before.
+    pub(super) stamped: HybridTime,
     /// When the next timer fires.
     pub(super) alarm: Option<(Duration, SpawnHandle)>,
 }
@@ -136,6 +140,8 @@ impl Replicator {
             late: VecDeque::new(),
             sending: false,
             looking: false,
+            put_off: BTreeSet::new(),
+            stamped: HybridTime::default(),
             alarm: None,
         }
     }
