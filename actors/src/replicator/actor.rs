@@ -103,6 +103,8 @@ pub struct Replicator {
     /// Agents that were found to be away since what waits was last looked through.
     pub(super) still_away: BTreeSet<Origin>,
     pub(super) looking: bool,
+    /// When the last proposal that waits was made: no other is made at the same time or before.
+    pub(super) stamped: HybridTime,
     /// When the next timer fires.
     pub(super) alarm: Option<(Duration, SpawnHandle)>,
 }
@@ -139,6 +141,7 @@ impl Replicator {
             sending: false,
             still_away: BTreeSet::new(),
             looking: false,
+            stamped: HybridTime::default(),
             alarm: None,
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use actix::prelude::*;
 use mf2c_domain::caller::Caller;
 use mf2c_domain::id::ResourceId;
+use mf2c_domain::resource;
 use mf2c_domain::time::HybridTime;
 use mf2c_fabric::replication::Origin;
 use mf2c_fabric::wire::{Answer, Code, Proposed, WireError};
@@ -68,6 +69,31 @@ impl Replicator {
             return Ok(());
         }
         Err(WireError::new(Code::Forbidden, "only the leader of an area, or who stands in for it, may propose edits"))
+    }
+
+    /// Whether a proposal is for something that is proposed at all: a document of this origin, of a type that travels, and no
+    /// more than an administrator can do with it by the API. Users, credentials and the like belong to their agent alone,
+    /// whoever asks on whose behalf.
+    fn may_be_proposed(&self, proposed: &Proposed, origin: &Origin) -> Result<(), WireError> {
+        let id = ResourceId::parse(&proposed.id).map_err(|error| WireError::new(Code::Invalid, error.to_string()))?;
+        let forbidden = |text: String| Err(WireError::new(Code::Forbidden, text));
+        let Some(spec) = resource::find(id.kind()).filter(|spec| spec.travels) else {
+            return forbidden(format!(
+                "{id} stays with its agent: only documents that are replicated can be proposed for"
+            ));
+        };
+        let possible = if proposed.changes.is_some() { spec.verbs.edit } else { spec.verbs.delete };
+        if !possible {
+            return forbidden(format!("no client changes a {} in this way: the agent itself keeps it", spec.name));
+        }
+        // What is not here is not found, or not here yet: its origin knows.
+        let held = self.store.get(id.as_str()).map(|document| document.origin().unwrap_or(self.own));
+        match held {
+            Some(holder) if holder != *origin => {
+                forbidden(format!("{id} belongs to the store {}, not to {}", node_name(&holder), node_name(origin)))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Hands a proposal on towards its origin.
@@ -297,8 +323,11 @@ impl Handler<AnswerProposal> for Replicator {
         match (allowed, origin) {
             (Err(why), _) => Box::pin(actix::fut::ready(Err(why))),
             (_, Err(_)) => Box::pin(actix::fut::ready(Err(WireError::new(Code::BadFrame, "an origin has 16 bytes")))),
-            (Ok(()), Ok(origin)) if origin == self.own => self.carry_out(proposed, ctx),
-            (Ok(()), Ok(origin)) => self.hand_on(proposed, &origin),
+            (Ok(()), Ok(origin)) => match self.may_be_proposed(&proposed, &origin) {
+                Err(why) => Box::pin(actix::fut::ready(Err(why))),
+                Ok(()) if origin == self.own => self.carry_out(proposed, ctx),
+                Ok(()) => self.hand_on(proposed, &origin),
+            },
         }
     }
 }

@@ -15,8 +15,8 @@ use mf2c_store::replica::{Applied, InflowError};
 use super::actor::Replicator;
 use super::counters::add;
 use super::digests::End;
-use super::history::inflow;
-use super::judge::{Consequences, Due, Relation, judge};
+use super::history::{inflow, point};
+use super::judge::{Consequences, Due, Relation, is_outlived, judge};
 use crate::resource_store::{ApplyInflow, ForgetOrigin, RenewIncarnation};
 
 /// When a peer shall come back whose store cannot write, or who is not known yet.
@@ -106,10 +106,20 @@ impl Replicator {
             sink::Effect::Judge(generation, origins) => self.judge_offer(number, generation, &origins, ctx),
             sink::Effect::Apply { ticket, origin, incarnation, flow, changes } => {
                 self.note_times(number, &changes);
+                let here = self.store.progress_of(&origin).map(point);
+                if let (Some(ends), Some(here)) = (self.links.get(&number), here)
+                    && is_outlived(&ends.link, &origin, incarnation, here)
+                {
+                    // A newer life came in by another way since this one was offered.
+                    let why = "a newer life of that store is here".to_owned();
+                    self.sink_step(number, sink::Event::Applied(ticket, Outcome::Later(LATER, why)), ctx);
+                    return self.sink_step(number, sink::Event::Rejudge, ctx);
+                }
                 let repair = matches!(flow, sink::Flow::Repair { .. });
                 let applied = self.writer.send(ApplyInflow(inflow(origin, incarnation, flow, changes)));
                 ctx.spawn(applied.into_actor(self).map(move |applied, replicator, ctx| {
                     let applied = applied.unwrap_or(Err(StoreError::Stopping));
+                    replicator.begun_anew(here, &applied, ctx);
                     replicator.applied(number, ticket, repair, applied, ctx);
                 }));
             }
@@ -120,6 +130,15 @@ impl Replicator {
                 tracing::warn!(%origin, %id, %why, "a document of another agent is not taken");
             }
             sink::Effect::Close(why) => self.net.close(number, why),
+        }
+    }
+
+    /// Offers everything again where an origin has begun a new life here: who refused the old one takes the new one.
+    fn begun_anew(&mut self, before: Option<Point>, applied: &Result<Applied, StoreError>, ctx: &mut Context<Self>) {
+        if let (Some(before), Ok(applied)) = (before, applied)
+            && applied.progress.incarnation > before.incarnation
+        {
+            self.owe_all(true, ctx);
         }
     }
 
@@ -182,8 +201,11 @@ impl Replicator {
         }
         let (link, relation, own) = (&ends.link, ends.relation, self.own);
         let mut then = Consequences::default();
-        let verdicts: Vec<Verdict> =
-            origins.iter().map(|offered| judge(link, relation, &own, offered, &mut self.bindings, &mut then)).collect();
+        let mut verdicts: Vec<Verdict> = Vec::with_capacity(origins.len());
+        for offered in origins {
+            let here = self.store.progress_of(&offered.0).map(point);
+            verdicts.push(judge(link, relation, &own, offered, here, &mut self.bindings, &mut then));
+        }
         let peer = link.peer.id.to_string();
         for (verdict, (origin, ..)) in verdicts.iter().zip(origins) {
             if let Err(why) = verdict

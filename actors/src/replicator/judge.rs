@@ -75,12 +75,19 @@ pub(super) struct Consequences {
     pub(super) forget: Vec<(Origin, String)>,
 }
 
+/// Whether a life of an origin is over as far as is known here. Lives of one store count upwards; only the origin itself, on
+/// its own link, may go back to an older one, as after a restore from a backup.
+pub(super) fn is_outlived(link: &OpenLink, origin: &Origin, incarnation: u64, here: Point) -> bool {
+    incarnation < here.incarnation && link.hello.origin.0 != *origin
+}
+
 /// Whether the origin may come over the link. It binds the origin to its device.
 pub(super) fn judge(
     link: &OpenLink,
     relation: Relation,
     own: &Origin,
-    (origin, _, told): &(Origin, Point, String),
+    (origin, offered, told): &(Origin, Point, String),
+    here: Option<Point>,
     bindings: &mut Bindings,
     consequences: &mut Consequences,
 ) -> Verdict {
@@ -93,15 +100,27 @@ pub(super) fn judge(
             return forbidden("a child may offer its own changes alone".to_owned());
         }
         Relation::Child => device_of(link),
+        // Of its own store the certificate tells the device, and nothing else.
+        _ if link.hello.origin.0 == *origin => device_of(link),
         _ => told,
     };
-    if device.is_empty() {
-        return Ok(());
-    }
-    if let Some(owner) = bindings.owner_of(origin)
+    let owner = bindings.owner_of(origin);
+    if let Some(owner) = &owner
         && owner != device
     {
-        return forbidden(format!("this store belongs to the device {owner}, not to {device}"));
+        let whose = if device.is_empty() { "nobody" } else { device };
+        return forbidden(format!("this store belongs to the device {owner}, not to {whose}"));
+    }
+    if let Some(here) = here
+        && is_outlived(link, origin, offered.incarnation, here)
+    {
+        return forbidden(format!(
+            "this store has begun a new life since: the life {} is here, {} is older",
+            here.incarnation, offered.incarnation
+        ));
+    }
+    if device.is_empty() {
+        return Ok(());
     }
     let area = link.peer.id.area().unwrap_or_default();
     if let Some(bound) = bindings.of_device(device)
@@ -112,6 +131,12 @@ pub(super) fn judge(
             return forbidden(format!("the store of the device {device} is known from the area {}", bound.area));
         }
         consequences.forget.push((old, device.to_owned()));
+    }
+    // The leader of another area shows that a device moved to it by having more of its store than is here. Who has no more
+    // has what the device left behind: that may come, and moves nothing.
+    let moved = here.is_none_or(|here| (offered.incarnation, offered.sequence) > (here.incarnation, here.sequence));
+    if owner.is_some() && relation == Relation::Below && !moved {
+        return Ok(());
     }
     consequences.keep.extend(bindings.bind(device, *origin, area));
     Ok(())

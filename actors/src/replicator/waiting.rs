@@ -85,6 +85,9 @@ impl Replicator {
             return refused(WireError { retry_after: Some(60_000), ..WireError::new(Code::Busy, text) });
         }
         let now = self.world.clock.now();
+        // Of two edits that wait the second is later, whatever the clock does meanwhile.
+        let newest = waiting.last().and_then(|waiting| waiting.time.parse().ok()).unwrap_or(0);
+        self.stamped = self.stamped.max(HybridTime::from_bits(newest)).next(now);
         let life = i128::try_from(self.settings.proposal_life.as_nanos()).unwrap_or(i128::MAX);
         let (name, admin) = &propose.by;
         let mut body = json!({
@@ -93,7 +96,7 @@ impl Replicator {
             "operation": if propose.changes.is_some() { "edit" } else { "delete" },
             "removed": propose.removed,
             "by": format!("{}:{name}", if *admin { "admin" } else { "user" }),
-            "time": HybridTime::default().next(now).bits().to_string(),
+            "time": self.stamped.bits().to_string(),
             "base": self.store.progress_of(&propose.origin).map_or(0, |progress| progress.sequence),
             "expires": Timestamp::from_nanos(now.nanos().saturating_add(life)).to_string(),
         });
@@ -122,6 +125,11 @@ impl Replicator {
 
     /// Sends what waits for agents that are back, one after the other, and gives up what waited too long.
     pub(super) fn send_waiting(&mut self, ctx: &mut Context<Self>) {
+        self.send_next(ctx);
+    }
+
+    /// The next one of this round. Who said "later" in it is not asked again, and holds nobody else's up.
+    fn send_next(&mut self, ctx: &mut Context<Self>) {
         if self.sending || self.store.count("proposal") == 0 {
             return;
         }
@@ -194,7 +202,7 @@ impl Replicator {
         self.sending = true;
         let settled = async move {
             let settled = match sent {
-                Sent::Later => return false,
+                Sent::Later => return true,
                 Sent::Done => writer.send(DeleteResource { id, if_match: None, by }).await,
                 Sent::Refused(why) => {
                     let text: String = why.to_string().chars().take(400).collect();

@@ -264,3 +264,29 @@ async fn r14_a_clock_that_jumps_back_changes_no_order() {
         .await;
     assert!(leader.equals(&child));
 }
+
+#[actix::test]
+async fn the_leader_of_another_area_cannot_offer_a_store_that_its_device_has_not_moved_with() {
+    let wire = wire();
+    let area = Area::new(&wire).await;
+    let made = area.child.service("mine").await;
+    eventually("all have it", SOON, || area.everywhere(&made)).await;
+    // It has a copy of the child's store, and has never seen the device.
+    let mut other = Node::new(&wire, "a2", "leader2");
+    other.leads(&[], Some(&area.cloud));
+    let other = other.started_with(std::sync::Arc::new(area.child.engine.after_crash()));
+    other.edit(&made, json!({"num_agents": 66})).await.unwrap();
+    other.link(&area.cloud).await;
+    pass(Duration::from_secs(5)).await;
+    assert!(area.cloud.counters.refused.load(Ordering::Relaxed) > 0);
+    assert_ne!(area.cloud.body(&made).unwrap()["num_agents"], 66);
+    // Nor with the store among those that it leads, of which it knows no device.
+    let mut third = Node::new(&wire, "a3", "leader3");
+    third.leads(&[], Some(&area.cloud));
+    let third = third.started_with(std::sync::Arc::new(area.leader.engine.after_crash()));
+    let refused = area.cloud.counters.refused.load(Ordering::Relaxed);
+    third.link(&area.cloud).await;
+    pass(Duration::from_secs(5)).await;
+    assert!(area.cloud.counters.refused.load(Ordering::Relaxed) > refused);
+    assert!(area.cloud.equals(&area.child));
+}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mf2c_actors::replicator::{AnswerProposal, Proposal, Propose};
 use mf2c_domain::id::ResourceId;
-use mf2c_fabric::wire::{Code, Proposed, WireError};
+use mf2c_fabric::wire::{Answer, Code, Proposed, WireError};
 use mf2c_pki::area::PeerIdentity;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -170,36 +170,71 @@ async fn r12_at_one_time_the_higher_writer_counts_wherever_it_is_looked_at() {
     }
 }
 
+/// What `who` proposes at `at`, as it comes over a link.
+async fn put(at: &Node, who: &Node, term: u64, id: &str, owner: &Node, changes: &[u8]) -> Result<Answer, WireError> {
+    let link_peer = Arc::new(PeerIdentity {
+        id: who.id.clone(),
+        unit: "agent".into(),
+        serial: mf2c_pki::area::Serial::from_bytes(&[1]),
+        issuer: String::new(),
+        authority: None,
+        not_before: Default::default(),
+        not_after: Default::default(),
+        key: [0; 32],
+    });
+    let proposed = Proposed {
+        term,
+        id: id.into(),
+        origin: owner.store.identity().node.to_vec().into(),
+        changes: (!changes.is_empty()).then(|| changes.to_vec().into()),
+        removed: vec![],
+        if_match: None,
+        by: ("admin".into(), true),
+        made: None,
+        key: format!("x/{term}/{id}"),
+    };
+    at.replicator.send(AnswerProposal { link_peer, proposed }).await.unwrap()
+}
+
 #[actix::test]
 async fn only_the_leader_of_the_present_term_may_propose() {
     let wire = wire();
     let area = Area::new(&wire).await;
-    let made = area.child.service("made").await;
-    let asked = |term, who: &Node| {
-        let peer = PeerIdentity {
-            id: who.id.clone(),
-            unit: "agent".into(),
-            serial: mf2c_pki::area::Serial::from_bytes(&[1]),
-            issuer: String::new(),
-            authority: None,
-            not_before: Default::default(),
-            not_after: Default::default(),
-            key: [0; 32],
-        };
-        let proposed = Proposed {
-            term,
-            id: made.as_str().into(),
-            origin: area.child.store.identity().node.to_vec().into(),
-            changes: Some(br#"{"num_agents":9}"#.to_vec().into()),
-            removed: vec![],
-            if_match: None,
-            by: ("admin".into(), true),
-            made: None,
-            key: format!("x/{term}"),
-        };
-        area.child.replicator.send(AnswerProposal { link_peer: Arc::new(peer), proposed })
-    };
-    assert_eq!(asked(0, &area.leader).await.unwrap().unwrap_err().code, Code::StaleTerm);
-    assert_eq!(asked(1, &area.backup).await.unwrap().unwrap_err().code, Code::Forbidden);
-    assert!(asked(1, &area.leader).await.unwrap().is_ok());
+    let (child, made) = (&area.child, area.child.service("made").await);
+    let edit = br#"{"num_agents":9}"#;
+    let asked = |term, who| put(child, who, term, made.as_str(), child, edit);
+    assert_eq!(asked(0, &area.leader).await.unwrap_err().code, Code::StaleTerm);
+    assert_eq!(asked(1, &area.backup).await.unwrap_err().code, Code::Forbidden);
+    assert!(asked(1, &area.leader).await.is_ok());
+}
+
+#[actix::test]
+async fn a_leader_cannot_touch_what_does_not_travel_nor_what_no_client_may_change() {
+    let wire = wire();
+    let area = Area::new(&wire).await;
+    let (child, leader) = (&area.child, &area.leader);
+    let user = child.add("user", json!({"username": "admin", "password": "x"})).await;
+    let event = child
+        .add(
+            "event",
+            json!({"timestamp": "2024-01-01T00:00:00Z", "type": "alarm", "severity": "low",
+            "content": {"resource": {"href": "service/x"}, "state": "x"}}),
+        )
+        .await;
+    let before = (child.body(&user), child.body(&event));
+    for id in [user.as_str(), event.as_str(), "user/other", "credential/some", "secret/some", "nothing/some"] {
+        // At the child itself, and by way of its leader.
+        for (at, who, term) in [(child, leader, 1), (leader, &area.cloud, 0)] {
+            let edit = put(at, who, term, id, child, br#"{"password":"mine","severity":"high"}"#).await;
+            assert_eq!(edit.unwrap_err().code, Code::Forbidden, "{id}");
+            if id != event.as_str() {
+                assert_eq!(put(at, who, term, id, child, b"").await.unwrap_err().code, Code::Forbidden, "{id}");
+            }
+        }
+    }
+    assert_eq!((child.body(&user), child.body(&event)), before);
+    // A document under another origin than its own.
+    let own = leader.service("the leader's").await;
+    let other = put(leader, &area.cloud, 0, own.as_str(), child, br#"{"num_agents":9}"#).await;
+    assert_eq!(other.unwrap_err().code, Code::Forbidden);
 }

@@ -11,7 +11,7 @@ use mf2c_domain::entropy::Entropy;
 use xxhash_rust::xxh3::Xxh3Default;
 
 use crate::engine::{Batch, Engine, EngineError, RESTORE_ADVICE, Scan, Space};
-use crate::identity::{Identity, is_used, later, random_incarnation};
+use crate::identity::{Identity, is_used, later, next_incarnation};
 use crate::record::{ChangeRecord, DocumentRecord};
 use crate::store::Store;
 
@@ -213,7 +213,11 @@ pub fn restore(
         }
         Ok(())
     })?;
-    let identity = Identity { incarnation: random_incarnation(entropy), time: later(identity.time), ..identity };
+    let identity = Identity {
+        incarnation: next_incarnation(identity.incarnation, entropy),
+        time: later(identity.time),
+        ..identity
+    };
     identity.put(&mut batch);
     batch.delete(Space::Meta, RESTORING);
     batch.position = identity.base;

@@ -17,7 +17,8 @@ const KEY: &[u8] = b"identity";
 pub struct Identity {
     /// The node, for ever.
     pub node: NodeId,
-    /// Random; another after the store was restored from a backup, because then its history has forked.
+    /// Which life: random at first; a greater one after the store was restored from a backup, because then its history has
+    /// forked. Of two lives of one store the greater is the newer.
     pub incarnation: u64,
     /// The position before the first change of the log, while the log is empty.
     pub base: u64,
@@ -41,7 +42,7 @@ impl Identity {
     pub fn random(entropy: &dyn Entropy) -> Self {
         let mut node = [0; 16];
         entropy.fill(&mut node);
-        Self { node, incarnation: random_incarnation(entropy), base: 0, sequence: 0, time: HybridTime::default() }
+        Self { node, incarnation: first_incarnation(entropy), base: 0, sequence: 0, time: HybridTime::default() }
     }
 
     /// The node as a name in resource ids, see [`node_name`].
@@ -114,7 +115,8 @@ impl Identity {
             sequence = sequence.max(reached.sequence);
         }
         origins::clear(engine, &mut batch)?;
-        let identity = Self { incarnation: random_incarnation(entropy), base, sequence, time: later(time), ..old };
+        let identity =
+            Self { incarnation: next_incarnation(old.incarnation, entropy), base, sequence, time: later(time), ..old };
         identity.put(&mut batch);
         batch.position = base;
         engine.commit(batch)?;
@@ -154,9 +156,17 @@ pub(crate) fn later(time: HybridTime) -> HybridTime {
     time.next(time.wall())
 }
 
-/// Below 2^53, so that every JSON reader takes it as it is.
-pub(crate) fn random_incarnation(entropy: &dyn Entropy) -> u64 {
+/// Below 2^52, so that every JSON reader takes it as it is, and a million lives after it.
+fn first_incarnation(entropy: &dyn Entropy) -> u64 {
     let mut bytes = [0; 8];
     entropy.fill(&mut bytes);
     u64::from_le_bytes(bytes) >> 12 | 1
+}
+
+/// Greater than the life before it, by a random number from 1 to below 2^32: two copies of a store that both go on do not meet
+/// in one life.
+pub(crate) fn next_incarnation(old: u64, entropy: &dyn Entropy) -> u64 {
+    let mut bytes = [0; 4];
+    entropy.fill(&mut bytes);
+    old.saturating_add(u64::from(u32::from_le_bytes(bytes).max(1)))
 }

@@ -22,7 +22,7 @@ use crate::document::Life;
 use crate::engine::{Batch, Engine, EngineError};
 use crate::error::StoreError;
 use crate::feed::Announcer;
-use crate::identity::random_incarnation;
+use crate::identity::next_incarnation;
 use crate::load::Loaded;
 use crate::origins::{self, Known, Origins, Reached};
 use crate::record::NodeId;
@@ -247,7 +247,7 @@ impl Writer {
     pub fn renew_incarnation(&mut self, entropy: &dyn Entropy) -> Result<u64, StoreError> {
         self.ready()?;
         let (sequence, time) = (self.sequence, self.time);
-        let incarnation = random_incarnation(entropy);
+        let incarnation = next_incarnation(self.incarnation, entropy);
         let mut identity = (*self.origins.identity()).clone();
         identity.incarnation = incarnation;
         identity.sequence = sequence;
