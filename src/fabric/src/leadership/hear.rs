@@ -256,7 +256,8 @@ impl Council {
         let now = self.now;
         let Some(own) = self.own.as_mut().filter(|own| own.area.name == area) else { return };
         let full = own.area.group.as_ref().is_some_and(|group| group.has_mandate(now)) && !own.caretaker;
-        if term <= own.area.known.term || full || !(own.area.knows(&peer) || leads || upper) {
+        let bounded = (own.area.known.term + 1..=own.area.known.term.saturating_add(LEAP)).contains(&term);
+        if !bounded || full || !(own.area.knows(&peer) || leads || upper) {
             return;
         }
         let other = leader.filter(|leader| leader.id != own.membership.own);
