@@ -194,6 +194,7 @@ fn link_settings(config: &Config, store: &Store) -> LinkSettings {
         incarnation: identity.incarnation,
         origin: identity.node.to_vec(),
         advertise: Some(config.link.advertise.clone()).filter(|address| !address.is_empty()),
+        features: if config.area.backup { vec![] } else { vec!["no-backup".to_owned()] },
         ..LinkSettings::new(config.role.as_str())
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use actix::{Actor as _, Addr, ArbiterHandle};
 use mf2c_actors::ca_client::CaClient;
@@ -21,7 +22,7 @@ use super::AreaRooms;
 use super::links::Links;
 use super::peers::{Crew, Current, OpenLinks, publish};
 use super::steward::{Household, Steward};
-use crate::config::{Config, Election, Profile, Role};
+use crate::config::{Config, Role};
 use crate::discovery::{self, Discovered, DiscoveryRooms};
 
 /// Those who keep the area together, for everybody else.
@@ -97,16 +98,16 @@ fn start_leadership(
 /// The times of the area.
 fn settings(config: &Config) -> Settings {
     let area = &config.area;
-    let profile = match area.profile {
-        Profile::Lan => Settings::default(),
-        Profile::Fast => Settings::fast(),
-        Profile::Wan => Settings::wan(),
-    };
+    let profile = area.usual();
+    let election = area.election_timeout();
+    // Who waits longer for a leader suspects it later, and waits longer for a backup, by as much as the profile does.
+    let scaled = |time: Duration| time.mul_f64(election.as_secs_f64() / profile.election.as_secs_f64());
     Settings {
         heartbeat: area.heartbeat(),
-        election: area.election_timeout(),
+        election,
+        suspicion: scaled(profile.suspicion),
+        drop_after: scaled(profile.drop_after),
         backups: area.backups,
-        automatic: area.election == Election::Automatic,
         ..profile
     }
 }

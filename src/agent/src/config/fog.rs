@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mf2c_actors::leadership::Settings;
 use serde::{Deserialize, Serialize};
 
 use super::address::empty_is_none;
@@ -69,13 +70,18 @@ impl FogArea {
     }
 
     fn times(&self) -> (HumanDuration, HumanDuration) {
-        let (heartbeat, election) = match self.profile {
-            Profile::Fast => (50, 400),
-            Profile::Lan => (200, 1500),
-            Profile::Wan => (1000, 8000),
-        };
-        let usual = (HumanDuration::from_millis(heartbeat), HumanDuration::from_millis(election));
-        (self.heartbeat.unwrap_or(usual.0), self.election_timeout.unwrap_or(usual.1))
+        let usual = self.usual();
+        let human = |time: Duration| HumanDuration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+        (self.heartbeat.unwrap_or(human(usual.heartbeat)), self.election_timeout.unwrap_or(human(usual.election)))
+    }
+
+    /// The times of the profile.
+    pub(crate) fn usual(&self) -> Settings {
+        match self.profile {
+            Profile::Fast => Settings::fast(),
+            Profile::Lan => Settings::default(),
+            Profile::Wan => Settings::wan(),
+        }
     }
 }
 
@@ -128,7 +134,7 @@ mod tests {
             (area.heartbeat(), area.election_timeout())
         };
         let millis = |a, b| (Duration::from_millis(a), Duration::from_millis(b));
-        assert_eq!(times(""), millis(200, 1500));
+        assert_eq!(times(""), millis(200, 1600));
         assert_eq!(times("profile = 'fast'"), millis(50, 400));
         assert_eq!(times("profile = 'wan'"), millis(1000, 8000));
         assert_eq!(times("profile = 'fast'\nheartbeat = '100ms'"), millis(100, 400));
@@ -139,7 +145,7 @@ mod tests {
     fn times_that_cannot_work_together_are_refused_with_the_reason() {
         for (text, expected) in [
             ("profile = 'slow'", "`slow` is none of lan, fast, wan"),
-            ("election = 'maybe'", "`maybe` is none of manual, automatic"),
+            ("election = 'maybe'", "`maybe` is none of manual"),
             ("heartbeat = '10ms'", "expected 20ms to 1m"),
             ("heartbeat = '1s'", "expected at least 3 heartbeats"),
             ("election_timeout = '200ms'", "too short for a heartbeat of 200ms"),

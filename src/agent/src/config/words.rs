@@ -103,8 +103,6 @@ words! {
         /// Somebody chooses with `mf2c area lead`.
         #[default]
         Manual = "manual",
-        /// The agents that are left choose among themselves.
-        Automatic = "automatic",
     }
 }
 

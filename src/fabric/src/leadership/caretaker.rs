@@ -115,9 +115,7 @@ impl Council {
         if now < self.founding_due(own.began) {
             return true;
         }
-        let terms = self.links.values().filter(|link| self.is_of_area(&link.facts)).map(|link| link.facts.term);
-        // A term that a peer merely says is no reason to jump beyond all bounds.
-        let above = terms.filter(|term| *term < 1 << 32).max().unwrap_or(0);
+        let above = self.highest_told();
         if let Some(own) = &mut self.own {
             let (me, upper) = (own.me(), own.upper());
             own.area.begin(me, upper, above, now);
@@ -125,5 +123,11 @@ impl Council {
             effects.push(keep);
         }
         true
+    }
+
+    /// The highest term that agents of the area tell. One that a peer merely says is no reason to jump beyond all bounds.
+    pub(super) fn highest_told(&self) -> u64 {
+        let terms = self.links.values().filter(|link| self.is_of_area(&link.facts)).map(|link| link.facts.term);
+        terms.filter(|term| *term < 1 << 32).max().unwrap_or(0)
     }
 }

@@ -11,6 +11,7 @@ use super::area::Area;
 use super::caretaker::Suspicion;
 use super::event::{Effect, Event, LinkFacts, Membership, Memory};
 use super::group::Posted;
+use super::refound::Foundation;
 use super::roles::Wish;
 use super::roster::{Roster, seat_number};
 use super::settings::Settings;
@@ -44,6 +45,13 @@ pub(super) struct Own {
     pub(super) claimed: Duration,
     pub(super) suspicion: Suspicion,
     pub(super) wish: Option<Wish>,
+    /// A foundation of the area that an operator wants; when it is done, its question and the term above which it is.
+    pub(super) foundation: Option<Foundation>,
+    pub(super) founder: Option<(u64, u64)>,
+    /// Who led before, or might have, when the area was founded anew: they must hear of it when they return.
+    pub(super) former: Vec<AreaPeer>,
+    /// When it led last with a majority; zero where it has not since the start.
+    pub(super) led_until: Duration,
     /// Agents that an operator wants as backups, or not.
     pub(super) wanted: BTreeSet<SpiffeId>,
     pub(super) unwanted: BTreeSet<SpiffeId>,
@@ -120,7 +128,10 @@ impl Council {
             Event::Heard { link, message } => self.hear(link, message, &mut effects),
             Event::Kept { area, number } => self.kept(&area, number, &mut effects),
             Event::ChangeRole { ask, agent, role, by } => self.change_role(ask, agent, role, &by, &mut effects),
-            Event::Probed { of, ago } => self.probed(&of, ago),
+            Event::Probed { of, ago } => {
+                self.refuted(&of, ago);
+                self.probed(&of, ago);
+            }
             Event::Behind { agent, changes } => self.behind(agent, changes),
         }
         self.run(&mut effects);
@@ -138,6 +149,7 @@ impl Council {
             lease,
             self.duty_wake(),
             self.suspicion_wake(),
+            self.foundation_wake(),
             self.repeat_wake(),
         ];
         wakes.into_iter().flatten().min().map(|wake| wake.max(self.now + Duration::from_millis(1)))
@@ -150,6 +162,11 @@ impl Council {
             return Some(Duration::ZERO);
         }
         self.gone.get(agent).map(|gone| now.saturating_sub(*gone))
+    }
+
+    /// When the last link to an agent ended.
+    pub(super) fn gone_since(&self, agent: &SpiffeId) -> Option<Duration> {
+        self.gone.get(agent).copied()
     }
 
     fn belong(&mut self, membership: Option<Membership>, effects: &mut Vec<Effect>) {
@@ -192,6 +209,10 @@ impl Council {
             claimed: Duration::ZERO,
             suspicion: Suspicion::default(),
             wish: None,
+            foundation: None,
+            founder: None,
+            former: vec![],
+            led_until: Duration::ZERO,
             wanted: BTreeSet::new(),
             unwanted: BTreeSet::new(),
             behind: BTreeMap::new(),
@@ -301,7 +322,7 @@ impl Council {
             self.dispatch(&name, outcome.posts, effects);
             self.look(effects);
             self.suspect(effects);
-            let acted = self.do_duty(effects);
+            let acted = self.found_anew(effects) || self.do_duty(effects);
             if !moved && !acted {
                 break;
             }
@@ -332,6 +353,7 @@ impl Council {
                 own.seated.clear();
             }
             own.caretaker = false;
+            own.led_until = self.now;
             own.area.known.term = group.term();
             own.area.known.leader = Some(own.me());
             own.area.known.full = true;

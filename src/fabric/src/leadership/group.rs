@@ -157,6 +157,11 @@ impl Group {
         self.contact
     }
 
+    /// Whether a leader was heard of since the start.
+    pub(super) fn has_heard(&self) -> bool {
+        self.heard
+    }
+
     /// When the newest thing that a seat has answered was sent.
     pub(super) fn ack(&self, seat: u64) -> Option<Duration> {
         self.acks.get(&seat).copied()

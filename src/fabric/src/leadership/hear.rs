@@ -2,6 +2,7 @@
 //! may say it, by their certificates.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 use mf2c_domain::area::spiffe::SpiffeId;
 use mf2c_domain::area::standing::AreaPeer;
@@ -156,7 +157,9 @@ impl Council {
             return Ok(());
         }
         let known = own.area.known.clone();
-        if !(leads || own.area.knows(&peer)) || claim.term > known.term.saturating_add(LEAP) {
+        // Where all who may lead are silent, an operator may have let any other agent of the area found it anew.
+        let anew = claim.full && claim.term > known.term && self.hears_nobody();
+        if !(leads || own.area.knows(&peer) || anew) || claim.term > known.term.saturating_add(LEAP) {
             return Ok(());
         }
         if claim.term < known.term {
@@ -230,7 +233,17 @@ impl Council {
             before.leader.id == claim.leader.id || before.backups.iter().any(|backup| backup.id == claim.leader.id)
         });
         let term = before.map_or(0, |before| before.term);
-        if !(leads || known) || (before.is_none() && self.below.len() >= MOST_AREAS) {
+        let silent = |peer: &AreaPeer| {
+            let since = self.gone_since(&peer.id).map_or(Duration::ZERO, |gone| self.now.saturating_sub(gone));
+            self.link_to(&peer.id).is_none() && since >= self.settings.suspicion
+        };
+        let anew = before.is_some_and(|before| {
+            claim.full
+                && claim.term > before.term
+                && silent(&before.leader)
+                && !before.backups.iter().any(|backup| self.link_to(&backup.id).is_some())
+        });
+        if !(leads || known || anew) || (before.is_none() && self.below.len() >= MOST_AREAS) {
             return;
         }
         if claim.term < term {
@@ -256,7 +269,8 @@ impl Council {
         let now = self.now;
         let Some(own) = self.own.as_mut().filter(|own| own.area.name == area) else { return };
         let full = own.area.group.as_ref().is_some_and(|group| group.has_mandate(now)) && !own.caretaker;
-        if term <= own.area.known.term || full || !(own.area.knows(&peer) || leads || upper) {
+        let bounded = (own.area.known.term + 1..=own.area.known.term.saturating_add(LEAP)).contains(&term);
+        if !bounded || full || !(own.area.knows(&peer) || leads || upper) {
             return;
         }
         let other = leader.filter(|leader| leader.id != own.membership.own);

@@ -13,6 +13,7 @@ mod guard_tests;
 mod hear;
 mod log;
 mod publish;
+mod refound;
 mod roles;
 mod roster;
 mod settings;

@@ -35,6 +35,7 @@ impl Council {
         }
         self.claim(effects);
         self.answer(effects);
+        self.answer_founder(effects);
     }
 
     fn stand(&self) -> Standing {
@@ -77,6 +78,7 @@ impl Council {
             let seated = own.area.group.iter().flat_map(|group| group.roster().agents());
             targets.extend(seated.map(|seat| seat.peer.clone()));
             targets.extend(standing.upper.clone());
+            targets.extend(own.former.iter().filter(|_| standing.leads()).cloned());
         }
         targets.retain(|peer| {
             let leads = standing.leader.as_ref().is_some_and(|leader| leader.id == peer.id);

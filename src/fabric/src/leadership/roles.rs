@@ -41,6 +41,12 @@ impl Council {
         by: &Demand,
         effects: &mut Vec<Effect>,
     ) {
+        let named_here = |own: &SpiffeId| agent.as_deref().is_none_or(|agent| named(own, agent));
+        let here = self.own.as_ref().is_some_and(|own| named_here(&own.membership.own));
+        if here && role == AreaRole::Leader && matches!(by, Demand::Operator) && !self.standing.leads() {
+            self.refound(ask, effects);
+            return;
+        }
         match self.demanded(agent.as_deref(), role, by) {
             Ok(Some((agent, goal))) => {
                 let until = self.now + PATIENCE;

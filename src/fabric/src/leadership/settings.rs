@@ -19,10 +19,6 @@ pub struct Settings {
     pub settle: Duration,
     /// So many backups are wanted where there are three agents or more; one where there are two.
     pub backups: usize,
-    /// Whether members elect a leader by themselves when none is to be found.
-    pub automatic: bool,
-    /// With `automatic`: nobody leads for so long (the original's ten scans).
-    pub leaderless: Duration,
 }
 
 impl Default for Settings {
@@ -35,8 +31,6 @@ impl Default for Settings {
             choose_after: Duration::from_secs(1),
             settle: Duration::from_secs(2),
             backups: 2,
-            automatic: false,
-            leaderless: Duration::from_secs(30),
         }
     }
 }

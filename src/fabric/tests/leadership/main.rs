@@ -10,5 +10,6 @@
 mod elections;
 mod partitions;
 mod random;
+mod refound;
 mod roles;
 mod world;

@@ -465,6 +465,11 @@ impl World {
         }
     }
 
+    /// One finds the other, as by the beacons of leaders.
+    pub(crate) fn meet(&mut self, one: &str, other: &str) {
+        self.call(self.index(one), self.index(other));
+    }
+
     fn hang_up(&mut self, link: u64) {
         let Some(wire) = self.wires.remove(&link) else { return };
         for end in [wire.ends.0, wire.ends.1] {

@@ -123,7 +123,7 @@ impl Net {
             origin: self.settings.origin.clone().into(),
             listen: self.settings.advertise.clone().or_else(port).unwrap_or_default(),
             clock: self.base.world.clock.now().millis(),
-            features: vec![],
+            features: self.settings.features.clone(),
             max_frame: self.base.limits.max_frame,
             trust: TrustNews { bundle: trust.sequence(), lists: trust.list_numbers() },
         }

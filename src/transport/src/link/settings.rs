@@ -13,6 +13,8 @@ pub struct LinkSettings {
     pub origin: Vec<u8>,
     /// Where others find its listener, as `host:port`; none: at the address that they see, and the port that is bound.
     pub advertise: Option<String>,
+    /// What else it says of itself in its Hello, such as `no-backup`: it is never to be a backup.
+    pub features: Vec<String>,
     /// Whether the tasks of links run in the [`tokio::task::LocalSet`] in which the links are used, as a simulation wants it:
     /// it stops and kills whole agents. Then everything must be called inside that.
     pub local: bool,
@@ -29,6 +31,7 @@ impl LinkSettings {
             incarnation: 0,
             origin: vec![],
             advertise: None,
+            features: vec![],
             local: false,
             limits: LinkLimits::default(),
         }
