@@ -213,7 +213,7 @@ async fn a_leader_cannot_touch_what_does_not_travel_nor_what_no_client_may_chang
     let wire = wire();
     let area = Area::new(&wire).await;
     let (child, leader) = (&area.child, &area.leader);
-    let user = child.add("user", json!({"username": "admin", "password": "x"})).await;
+    let user = child.add("user", json!({"username": "admin", "password": "x", "emailAddress": "a@example.com"})).await;
     let event = child
         .add(
             "event",
