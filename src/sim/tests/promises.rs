@@ -1,6 +1,8 @@
 //! What the simulation promises: it repeats, it finds what breaks, it finds the shortest way to break it, and real agents keep
 //! their promises under all faults, with many seeds.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests say what went wrong by panicking")]
+
 use std::ops::Range;
 
 use mf2c_domain::quantity::HumanDuration;
