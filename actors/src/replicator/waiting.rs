@@ -125,11 +125,6 @@ impl Replicator {
 
     /// Sends what waits for agents that are back, one after the other, and gives up what waited too long.
     pub(super) fn send_waiting(&mut self, ctx: &mut Context<Self>) {
-        self.send_next(ctx);
-    }
-
-    /// The next one of this round. Who said "later" in it is not asked again, and holds nobody else's up.
-    fn send_next(&mut self, ctx: &mut Context<Self>) {
         if self.sending || self.store.count("proposal") == 0 {
             return;
         }
@@ -148,6 +143,7 @@ impl Replicator {
         }
     }
 
+    /// The next one of this round. Who said "later" in it is not asked again, and holds nobody else's up.
     fn send_next(&mut self, ctx: &mut Context<Self>) {
         let now = self.world.clock.now();
         let waiting = self.waiting();

@@ -1,7 +1,7 @@
 //! What the simulation promises: it repeats, it finds what breaks, it finds the shortest way to break it, and real agents keep
 //! their promises under all faults, with many seeds.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests say what went wrong by panicking")]
 
 use std::ops::Range;
 
