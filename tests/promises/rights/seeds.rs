@@ -44,7 +44,7 @@ impl Entropy for Counting {
 }
 
 /// What an agent would have written.
-fn body(kind: &str, number: usize) -> Value {
+fn body(kind: &str) -> Value {
     let about = "service/somewhere-else";
     match kind {
         "conflict" => json!({
@@ -70,7 +70,7 @@ pub(super) fn sow(data_dir: &Path) {
     let entropy = Counting(AtomicU64::new(1));
     let opened = Store::open(engine, StoreOptions::default(), Arc::new(Stopped), &entropy);
     let (_store, mut writer) = opened.expect("a store");
-    let seeds = SEEDED.into_iter().flat_map(|kind| (0..EACH).map(move |number| (kind, body(kind, number))));
+    let seeds = SEEDED.into_iter().flat_map(|kind| std::iter::repeat_n((kind, body(kind)), EACH));
     let commands = seeds.map(|(kind, body)| {
         let spec = resource::find(kind).expect("a type");
         let Value::Object(attributes) = body else { unreachable!("all are objects") };
