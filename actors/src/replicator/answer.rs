@@ -10,6 +10,7 @@ use mf2c_domain::time::HybridTime;
 use mf2c_fabric::replication::Origin;
 use mf2c_fabric::wire::{Answer, Code, Proposed, WireError};
 use mf2c_pki::area::PeerIdentity;
+use mf2c_store::engine::EngineError;
 use mf2c_store::{IfMatch, StoreError, Written};
 use serde_json::{Map, Value, json};
 
@@ -219,8 +220,11 @@ impl Replicator {
         ctx: &mut Context<Self>,
     ) -> Result<bool, WireError> {
         let made_of = |sequence: u64| self.late.iter().find(|(late, _)| *late == sequence).map(|(_, made)| *made);
-        let since = since(&self.store, self.own, &asked.id, base, made_of);
-        let since = since.map_err(|error| WireError::new(Code::Busy, error.to_string()))?;
+        let failed = |error: EngineError| WireError::new(Code::Busy, error.to_string());
+        // What was itself a late edit is told apart by a time that nothing else has.
+        let by_own = |sequence: u64| made_of(sequence).map(|_| HybridTime::default());
+        let by_own = since(&self.store, self.own, &asked.id, base, by_own).map_err(failed)?;
+        let since = since(&self.store, self.own, &asked.id, base, made_of).map_err(failed)?;
         let own = node_name(&self.own);
         let Some(changes) = &asked.changes else {
             // To delete what was changed later would lose that.
@@ -233,7 +237,12 @@ impl Replicator {
             }
             return Ok(!later);
         };
-        let settled = settle(Late { changes, removed: &asked.removed, made, writer }, &own, &since);
+        let mut settled = settle(Late { changes, removed: &asked.removed, made, writer }, &own, &since);
+        // Edits that waited together follow on each other: none of them has lost.
+        settled.ours_lost.retain(|name| match &by_own {
+            Since::Known(changed) => changed.get(name).is_some_and(|at| *at != HybridTime::default()),
+            Since::Unknown(_) => true,
+        });
         let document = self.store.get(asked.id.as_str());
         let body = document.and_then(|document| Some(self.store.body(&document).ok()??.into_owned()));
         let current: Map<String, Value> = body.and_then(|body| serde_json::from_slice(&body).ok()).unwrap_or_default();
