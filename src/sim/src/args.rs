@@ -52,7 +52,7 @@ pub struct SimArgs {
     /// Only the faults with these numbers: how a broken promise is seen again
     #[arg(long, value_name = "NUMBERS", value_delimiter = ',')]
     pub keep_faults: Option<Vec<usize>>,
-    /// No fault at all, where there would be some: how a broken promise that takes none is seen again
+    /// No fault at all: how a broken promise that takes none is seen again
     #[arg(long, conflicts_with = "keep_faults")]
     pub no_faults: bool,
     /// End then, in virtual time

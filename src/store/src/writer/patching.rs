@@ -88,7 +88,8 @@ impl Stage<'_> {
         let right =
             |(number, sum): (u64, u64)| number > sequence || number == sequence && sum == top_level::sum(&id, &body);
         // A row that rotted has its number or its time wrong, hardly both, and not the same in memory and on disk.
-        let is_later = |old: &Document| (sequence + 1..=at).contains(&old.source.sequence) && old.source.time > time;
+        let is_later =
+            |old: &Document| old.source.sequence > sequence && old.source.sequence <= at && old.source.time > time;
         if same
             && let Some(old) = old.as_ref().filter(|old| is_later(old))
             && stored.is_some_and(|(number, _)| number == old.source.sequence)
