@@ -5,6 +5,7 @@ use std::time::Duration;
 use mf2c_domain::time::{Clock, Timestamp};
 use parking_lot::Mutex;
 use tokio::time::Instant;
+use tokio::time::Instant as Virtual;
 
 /// When every run begins: 2027-01-15T08:00:00Z.
 const BEGINNING: i64 = 1_800_000_000_000;
@@ -69,6 +70,12 @@ impl Clock for SkewedClock {
     fn elapsed(&self) -> Duration {
         elapsed(self.start)
     }
+}
+
+/// The present instant of virtual time: the runtime's clock, which is never the machine's.
+#[must_use]
+pub fn instant() -> Instant {
+    Virtual::now()
 }
 
 /// Virtual time since `start`.

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use crate::agent::Commons;
 use crate::agree;
+use crate::clock::instant;
 use crate::fleet::Fleet;
 use crate::host::{Host, Witness};
 use crate::judge::{Breach, Judge};
@@ -116,7 +117,7 @@ pub fn run(scenario: &Scenario, seed: u64, options: Options, watch: Watch<'_>) -
 }
 
 async fn go(scenario: &Scenario, seed: u64, options: Options, watch: Watch<'_>) -> Outcome {
-    let start = Instant::now();
+    let start = instant();
     let fleet = Fleet::new(&scenario.topology);
     let trace = Trace::new(start, options.trace);
     let mut plan = plan::draw(seed, scenario, &fleet);

@@ -17,6 +17,7 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use crate::clock::instant;
 use crate::dice::Dice;
 use crate::trace::Trace;
 use way::{Path, Way};
@@ -138,7 +139,7 @@ impl Network {
 
     fn connect(&self, host: usize, to: usize, address: SocketAddr) -> io::Result<Stream> {
         let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
-        let now = Instant::now();
+        let now = instant();
         let mut state = self.0.state.lock();
         let waiting = state.listeners.get(&address).filter(|(at, _)| *at == to).ok_or_else(refused)?.1.clone();
         let number = state.next;
@@ -173,7 +174,7 @@ impl Network {
 
     /// Breaks all connections of a host, as a box between them does that forgets.
     pub fn reset(&self, host: usize) {
-        let now = Instant::now();
+        let now = instant();
         for connection in self.connections_of(host) {
             connection.ways.iter().for_each(|way| way.lock().break_off(now));
         }
@@ -203,7 +204,7 @@ impl Network {
 
     /// Sends what was held back where the path is free now.
     fn look_again(&self, host: Option<usize>) {
-        let now = Instant::now();
+        let now = instant();
         let connections: Vec<_> = match host {
             Some(host) => self.connections_of(host),
             None => self.0.state.lock().connections.values().cloned().collect(),

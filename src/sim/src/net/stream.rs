@@ -13,6 +13,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::way::Found;
 use super::{Connection, Network};
+use crate::clock::instant;
 
 /// What a slow reader takes at once, in bytes.
 const SIP: usize = 1024;
@@ -60,7 +61,7 @@ impl AsyncRead for Stream {
             let host = self.host();
             let rate = self.network.0.state.lock().weather.reads(host);
             let mut way = connection.ways[1 - self.side].lock();
-            let now = Instant::now();
+            let now = instant();
             if rate.is_some() && way.rest > now {
                 let rest = way.rest;
                 drop(way);
@@ -99,7 +100,7 @@ impl AsyncRead for Stream {
 impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let (network, connection, side) = (&self.network, &self.connection, self.side);
-        let now = Instant::now();
+        let now = instant();
         let path = network.path_of(connection, side);
         let mut way = connection.ways[side].lock();
         if way.is_ended() || connection.ways[1 - side].lock().is_reset(now) {
@@ -138,7 +139,7 @@ impl AsyncWrite for Stream {
 impl Stream {
     fn end(&self, reset: bool) {
         let path = self.network.path_of(&self.connection, self.side);
-        self.connection.ways[self.side].lock().end(reset, path, Instant::now());
+        self.connection.ways[self.side].lock().end(reset, path, instant());
     }
 }
 
