@@ -95,11 +95,7 @@ pub fn run(command: Command) -> Result<(), Failure> {
             // It has said itself what went wrong.
             code => Err(Failure { code, error: anyhow!("flocker-ca failed"), quiet: true }),
         },
-        Command::Sim(args) => match mf2c_sim::command::execute(&args, &world::real().clock) {
-            Ok(()) => Ok(()),
-            Err(error) if error.is_usage() => Err(misconfigured(error)),
-            Err(error) => Err(anyhow::Error::from(error).into()),
-        },
+        Command::Sim(args) => simulate(&args),
         Command::Version => say(version()),
         Command::Client(command) => {
             let surroundings = surroundings();
@@ -191,6 +187,15 @@ async fn serve(loaded: &Loaded, token: Option<&JoinToken>) -> anyhow::Result<(St
     tracing::info!(signal, "stopping: answering what is in flight");
     manager.stopping();
     Ok((node.stop().await, Ok(())))
+}
+
+/// Runs a fog in this process.
+fn simulate(args: &mf2c_sim::args::SimArgs) -> Result<(), Failure> {
+    if let Some(level) = &args.log {
+        logging::init(config::LogFormat::Text, level).map_err(misconfigured)?;
+    }
+    mf2c_sim::command::execute(args, &world::real().clock)
+        .map_err(|error| if error.is_usage() { misconfigured(error) } else { anyhow::Error::from(error).into() })
 }
 
 /// Somebody else's data directory.

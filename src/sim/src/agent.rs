@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::prelude::*;
 use mf2c_actors::categoriser::{Categoriser, CategoriserSettings};
@@ -22,7 +23,7 @@ use mf2c_machine::{Declared, Publisher};
 use mf2c_pki::area::{PeerIdentity, Serial};
 use mf2c_store::engine::MemoryEngine;
 use mf2c_store::{Store, StoreOptions};
-use mf2c_transport::link::{Connected, Connecting, Connector, LinkNet, LinkSettings};
+use mf2c_transport::link::{Connected, Connecting, Connector, LinkNet, LinkSettings, LinkView};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -88,17 +89,24 @@ pub type Slot = Rc<RefCell<Option<Running>>>;
 struct Caller {
     host: usize,
     commons: Arc<Commons>,
+    shown: Shown,
 }
+
+/// As what an agent showed itself to each peer when it called last: as a leader or not.
+type Shown = Arc<Mutex<BTreeMap<SpiffeId, bool>>>;
 
 impl Connector for Caller {
     fn connect(&self, address: &str, expected: &SpiffeId) -> Connecting {
         let (host, commons, expected) = (self.host, Arc::clone(&self.commons), expected.clone());
+        let shown = Arc::clone(&self.shown);
         let address = address.to_owned();
         Box::pin(async move {
             let unreachable = |reason: String| LinkError::Unreachable { address: address.clone(), reason };
             let socket: SocketAddr = address.parse().map_err(|_| unreachable("no address".to_owned()))?;
             let stream = commons.network.dial(host, socket).await.map_err(|error| unreachable(error.to_string()))?;
             let peer = identity(&commons, stream.peer());
+            let leads = commons.leaders.lock().get(host).copied().unwrap_or_default();
+            shown.lock().insert(expected.clone(), leads);
             if peer.id != expected {
                 return Err(LinkError::Untrusted { address, reason: format!("it is {}", peer.id) });
             }
@@ -136,11 +144,12 @@ pub fn start(own: &Belongings, slot: &Slot) -> Result<(), mf2c_store::engine::En
     let writer = ResourceStore::new(writer, MAILBOX).start();
     let counters = Arc::<ReplicatorCounters>::default();
     let (tell, relay) = Relay::new();
+    let shown = Shown::default();
     let links = LinkNet::with_connector(
         world.clone(),
         identity(commons, host),
         link_settings(own, &store),
-        Arc::new(Caller { host, commons: Arc::clone(commons) }),
+        Arc::new(Caller { host, commons: Arc::clone(commons), shown: Arc::clone(&shown) }),
     );
     inventory(own, &store, &writer);
     let area = &commons.scenario.area;
@@ -177,7 +186,7 @@ pub fn start(own: &Belongings, slot: &Slot) -> Result<(), mf2c_store::engine::En
     let service = Peers::new(Ears { leadership: leadership.clone(), replicator: replicator.clone(), categoriser });
     links.serve(Arc::new(service));
     actix::spawn(accept(Arc::clone(commons), host, links.clone()));
-    actix::spawn(follow_leader(links.clone(), relay.follow()));
+    actix::spawn(follow_leader(links.clone(), shown, relay.follow()));
     let (standings, more) = (relay.follow(), relay.follow());
     actix::spawn(relay.run());
     actix::spawn(tell_membership(leadership.clone(), membership(&commons.fleet, host)));
@@ -312,27 +321,33 @@ async fn accept(commons: Arc<Commons>, host: usize, links: LinkNet) {
     }
 }
 
+/// How soon a leader's link moves to its new certificate.
+const MOVES: Duration = Duration::from_secs(1);
+
 /// What the certificate's keeper does in a real agent: it keeps the link to whoever leads, or to the agent above. Who begins to
 /// lead gets a leader's certificate, and its links to others move to that.
-async fn follow_leader(links: LinkNet, mut standings: watch::Receiver<Standing>) {
-    let (mut known, mut led) = (None, false);
+async fn follow_leader(links: LinkNet, shown: Shown, mut standings: watch::Receiver<Standing>) {
+    let mut known = None;
     loop {
         let (wanted, leads) = {
             let standing = standings.borrow_and_update();
             let leads = standing.leads();
             (if leads { standing.upper.clone() } else { standing.leader.clone() }, leads)
         };
-        if leads && !led {
-            for link in links.links().into_iter().filter(|link| !link.accepted) {
-                links.close(link.number, WireError::new(Code::Busy, "this agent shows another certificate now"));
-            }
-        }
-        led = leads;
         if wanted != known {
             links.lead_to(wanted.clone().map(|peer| (peer.address, peer.id)));
             known = wanted;
         }
-        if standings.changed().await.is_err() {
+        let gone = if leads {
+            let as_agent = |link: &LinkView| !link.accepted && shown.lock().get(&link.peer) == Some(&false);
+            for link in links.links().into_iter().filter(as_agent) {
+                links.close(link.number, WireError::new(Code::Busy, "this agent shows another certificate now"));
+            }
+            tokio::time::timeout(MOVES, standings.changed()).await.is_ok_and(|changed| changed.is_err())
+        } else {
+            standings.changed().await.is_err()
+        };
+        if gone {
             return;
         }
     }

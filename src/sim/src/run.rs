@@ -27,6 +27,11 @@ use crate::trace::Trace;
 /// Pause between two looks at all agents.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// So often the end of a calm is looked at, at most, before something counts as broken.
+const LOOKS: u32 = 40;
+/// Pause between two of these looks; not a part of the times at which agents do things.
+const LOOK_AGAIN: Duration = Duration::from_millis(130);
+
 /// What of a run is different from the usual.
 #[derive(Default)]
 pub struct Options {
@@ -82,7 +87,8 @@ enum Action {
     Look,
     /// The end of a storm: from now on agreement is waited for.
     Calm,
-    Check,
+    /// The end of a calm: all must agree, at one of so many looks.
+    Check(u32),
 }
 
 struct Run {
@@ -207,14 +213,14 @@ impl Run {
             let healed = (end + storm).min(self.commons.scenario.duration.get().max(end + Duration::from_secs(30)));
             end = healed + calm;
             add(healed, Action::Calm);
-            add(end, Action::Check);
+            add(end, Action::Check(LOOKS));
         }
         add(LOOK, Action::Look);
         (agenda, until.unwrap_or(end).min(end))
     }
 
     async fn drive(&mut self, until: Option<Duration>, lying_disks: bool, watch: Watch<'_>) {
-        let (mut agenda, end) = self.agenda(until);
+        let (mut agenda, mut end) = self.agenda(until);
         while let Some((&(at, order), _)) = agenda.first_key_value() {
             if at > end {
                 break;
@@ -225,7 +231,13 @@ impl Run {
                 Action::Begin(fault) => self.begin(fault),
                 Action::End(fault) => self.end(fault),
                 Action::Calm => self.calm = Some(at),
-                Action::Check => self.check(at),
+                Action::Check(left) => {
+                    if !self.check(at, left == 0) {
+                        let next = at + LOOK_AGAIN;
+                        end = end.max(next);
+                        agenda.insert((next, order), Action::Check(left - 1));
+                    }
+                }
                 Action::Look => {
                     self.look(at);
                     watch(at);
@@ -269,16 +281,18 @@ impl Run {
         }
     }
 
-    /// The end of a calm: all must agree.
-    fn check(&mut self, at: Duration) {
+    /// Whether all agree, or it is known that they do not. Sums follow documents a moment later, so they are looked at again.
+    fn check(&mut self, at: Duration, last: bool) -> bool {
         self.calm = None;
         let found = agree::check(&self.commons, &self.hosts, &self.judge.borrow());
         let mut judge = self.judge.borrow_mut();
         judge.checks += 1;
         match found {
+            Some(_) if !last => return false,
             Some((promise, what)) => judge.broken(at, promise, what),
             None => self.agreements += 1,
         }
+        true
     }
 
     fn begin(&mut self, at: usize) {
