@@ -80,6 +80,9 @@ fn the_shipped_files_are_good_and_hold_every_key() {
     let mut checked = 0;
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
+        if path.is_dir() {
+            continue;
+        }
         let checks = mf2c(&["config", "check", "--config", path.to_str().unwrap()]).expect(0);
         assert!(checks.out.starts_with("ok: "), "{}", checks.out);
         assert_eq!(checks.err, "");

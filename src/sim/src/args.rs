@@ -70,7 +70,7 @@ pub struct SimArgs {
     /// Write every event as a line; large
     #[arg(long, value_name = "FILE")]
     pub trace: Option<PathBuf>,
-    /// What the agents log, to standard error: warn, info, mf2c_actors=debug; times are real ones
+    /// What the agents log, to standard error, in real time: warn, info, mf2c_actors=debug
     #[arg(long, value_name = "LEVEL")]
     pub log: Option<String>,
     /// Print the scenario and do not run it

@@ -8,6 +8,7 @@
 )]
 
 mod elections;
+mod node;
 mod partitions;
 mod random;
 mod refound;

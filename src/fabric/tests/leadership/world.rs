@@ -1,14 +1,14 @@
 //! The network, the disks and the clocks of some agents, and what must hold at every instant.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use mf2c_domain::area::spiffe::SpiffeId;
 use mf2c_domain::area::standing::{AreaPeer, AreaRole, Mandate, Standing};
-use mf2c_fabric::leadership::{
-    Council, Demand, Effect, Event, LeadershipMessage, LinkFacts, Membership, Memory, RoleError, Settings,
-};
+use mf2c_fabric::leadership::{Council, Demand, Effect, Event, LeadershipMessage, LinkFacts, Membership, Settings};
+
+use crate::node::{Disk, Node, Stored};
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 const MILLI: Duration = Duration::from_millis(1);
@@ -17,36 +17,9 @@ const SILENCE: Duration = Duration::from_secs(5);
 /// How often agents look whom they should call.
 const CALLS: Duration = Duration::from_millis(250);
 
-type Disk = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
-
-struct Stored(Disk);
-
-impl Memory for Stored {
-    fn recall(&self, area: &str) -> Result<Option<Vec<u8>>, String> {
-        Ok(self.0.lock().unwrap().get(area).cloned())
-    }
-}
-
-/// One agent.
-pub(crate) struct Node {
-    pub(crate) id: SpiffeId,
-    council: Option<Council>,
-    disk: Disk,
-    incarnation: u64,
-    membership: Membership,
-    keep: Vec<AreaPeer>,
-    paused: bool,
-    backlog: Vec<What>,
-    pub(crate) standing: Standing,
-    pub(crate) handed: Vec<SpiffeId>,
-    pub(crate) told: Vec<String>,
-    pub(crate) answers: BTreeMap<u64, Result<Box<Standing>, RoleError>>,
-    wakes: BTreeSet<Duration>,
-}
-
 #[derive(Debug, Clone)]
 #[expect(clippy::large_enum_variant, reason = "most of them are events")]
-enum What {
+pub(crate) enum What {
     Event(Event),
     Kept(String, u64, Vec<u8>),
     Wake,
