@@ -58,7 +58,7 @@ pub struct SimArgs {
     /// End then, in virtual time
     #[arg(long, value_name = "DURATION")]
     pub until: Option<HumanDuration>,
-    /// How long to look for the shortest run that breaks the promise, in real time
+    /// How long to look for the shortest run that breaks it, in real time
     #[arg(long, value_name = "DURATION", default_value = "60s")]
     pub shrink_for: HumanDuration,
     /// Write a report as JSON
