@@ -34,6 +34,7 @@ mod events;
 mod filters;
 mod flocker;
 mod fog_faults;
+mod fog_founding;
 mod fog_leadership;
 mod fog_replication;
 mod guide;

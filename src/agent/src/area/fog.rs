@@ -108,6 +108,7 @@ fn settings(config: &Config) -> Settings {
         suspicion: scaled(profile.suspicion),
         drop_after: scaled(profile.drop_after),
         backups: area.backups,
+        found_after: area.found_after(),
         ..profile
     }
 }

@@ -27,6 +27,9 @@ pub(super) struct Known {
     pub(super) full: bool,
     pub(super) backups: Vec<AreaPeer>,
     pub(super) upper: Option<AreaPeer>,
+    /// See [`super::LeadClaim::heirs`].
+    #[serde(default)]
+    pub(super) heirs: Vec<AreaPeer>,
 }
 
 /// What is kept of an area.
