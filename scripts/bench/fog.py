@@ -210,10 +210,13 @@ def takeover():
                 seen = [member.area() for member in others]
                 heads = [each for each in seen if each["role"] == "leader" and each["mandate"] == "full"]
                 state["seen"] = seen
-                return len(heads) == 1 and all(each["leader"] == heads[0]["leader"] for each in seen) and \
+                return len(heads) == 1 and all((each["leader"] or {}).get("id") == heads[0]["id"] for each in seen) and \
                     heads[0]["agents"] and sum(each["status"] == "connected" for each in heads[0]["agents"]) >= 1
 
-            until(settled, f"another leader; seen: {state}")
+            try:
+                until(settled, "another leader")
+            except place.Failure as failure:
+                raise place.Failure(f"{failure}; seen: {json.dumps(state)}") from failure
             taken.append(time.perf_counter() - began)
             place.say(f"{profile}: {taken[-1]:.2f} s")
             leader.stop()
