@@ -54,11 +54,14 @@ impl Council {
             return Ok(());
         }
         let now = self.now;
-        let Some(area) = self.area(name, &peer, leads, effects) else { return Ok(()) };
+        let below = self.below.get(name);
+        let led = |claim: &LeadClaim| claim.leader.id == peer || claim.backups.iter().any(|backup| backup.id == peer);
+        let trusts = leads || below.is_some_and(led);
+        let Some(area) = self.area(name, &peer, trusts, effects) else { return Ok(()) };
         if guard::form(&message, area.seat).is_err() {
             return Ok(());
         }
-        let trusted = leads || area.knows(&peer);
+        let trusted = trusts || area.knows(&peer);
         let seated = area.group.as_ref().is_some_and(|group| group.is_voter(seat) || group.learners().contains(&seat));
         if !seated {
             // A leader may invite; nobody else has anything to say to those who do not know it.
@@ -87,7 +90,7 @@ impl Council {
     }
 
     /// The area of a message, if this agent has to do with it.
-    fn area(&mut self, name: &str, peer: &SpiffeId, leads: bool, effects: &mut Vec<Effect>) -> Option<&mut Area> {
+    fn area(&mut self, name: &str, peer: &SpiffeId, trusts: bool, effects: &mut Vec<Effect>) -> Option<&mut Area> {
         if self.own.as_ref()?.area.name == name {
             let own = self.own.as_mut()?;
             // Of other areas, only the witness speaks here, and it has a seat.
@@ -103,8 +106,8 @@ impl Council {
             }
             let kept = self.memory.recall(name);
             let area = kept.and_then(|kept| {
-                // Only a leader begins something new here.
-                let known = kept.is_some() || leads;
+                // Only who leads, or may, begins something new here.
+                let known = kept.is_some() || trusts;
                 let area = Area::restore(name, seat, true, kept.as_deref(), &self.settings, self.now);
                 area.map(|area| known.then_some(area))
             });

@@ -49,7 +49,7 @@ impl Council {
     }
 
     /// Whether an agent is connected, or was a moment ago.
-    fn is_there(&self, agent: &SpiffeId) -> bool {
+    pub(super) fn is_there(&self, agent: &SpiffeId) -> bool {
         let lately = |gone: Duration| self.now.saturating_sub(gone) < self.settings.drop_after;
         self.link_to(agent).is_some() || self.gone_since(agent).is_some_and(lately)
     }

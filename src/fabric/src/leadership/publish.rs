@@ -86,9 +86,14 @@ impl Council {
             targets.extend(standing.upper.clone());
             targets.extend(own.former.iter().filter(|_| standing.leads()).cloned());
         }
+        let heirs = own.area.known.heirs.iter();
         if self.hears_nobody() {
             // One of them may come to lead.
-            targets.extend(own.area.known.heirs.iter().cloned());
+            targets.extend(heirs.cloned());
+        } else if standing.leads() {
+            // Those that were lost may have founded the area anew for themselves, and be back.
+            let kept = |heir: &AreaPeer| self.kept_links.iter().flatten().any(|kept| kept.id == heir.id);
+            targets.extend(heirs.filter(|heir| kept(heir) || !self.is_there(&heir.id)).cloned());
         }
         targets.retain(|peer| {
             let leads = standing.leader.as_ref().is_some_and(|leader| leader.id == peer.id);
