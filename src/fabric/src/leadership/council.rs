@@ -334,6 +334,7 @@ impl Council {
             let Some(own) = self.own.as_mut() else { break };
             if let Some(group) = own.area.group.as_mut() {
                 group.muted = muted;
+                group.over = group.roster().founded < own.area.known.founded;
                 group.tick(self.now);
             }
             let outcome = own.area.pump(self.now, effects);
@@ -388,12 +389,14 @@ impl Council {
             own.area.known.backups = own.backups(group);
             own.area.known.upper.clone_from(&group.roster().upper);
             own.area.known.heirs = heirs;
+            own.area.known.founded = group.roster().founded;
         } else if own.led && group.leader().is_none() && !own.is_led_by_another() {
             // The majority is gone, and nobody else has it as far as this agent knows.
             own.caretaker = true;
             effects
                 .push(Effect::Tell(format!("no majority of `{}` answers: its lead is a degraded one", own.area.name)));
-        } else if let Some(leader) = group.leader().filter(|leader| *leader != me && group.term() >= before.term)
+        } else if let Some(leader) =
+            group.leader().filter(|leader| *leader != me && group.term() >= before.term && !group.over)
             && (group.contact() > own.claimed || group.term() > before.term)
             && let Some(seat) = group.roster().seat(leader)
         {
@@ -401,6 +404,7 @@ impl Council {
             own.area.known.term = group.term();
             own.area.known.leader = Some(seat.peer.clone());
             own.area.known.full = true;
+            own.area.known.founded = group.roster().founded;
             own.area.known.backups = group.roster().backups(leader);
             own.area.known.upper.clone_from(&group.roster().upper);
         }

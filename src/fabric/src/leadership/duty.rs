@@ -154,7 +154,8 @@ impl Council {
         if wish.is_some() {
             retired.push(own.membership.own.clone());
         }
-        Arrangement { voters, learners, roster: Roster { seats, upper, retired } }
+        let founded = group.roster().founded;
+        Arrangement { voters, learners, roster: Roster { seats, upper, retired, founded } }
     }
 
     /// Who takes over, in this order.

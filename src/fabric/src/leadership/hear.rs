@@ -180,7 +180,8 @@ impl Council {
             effects.push(Effect::Send { link, message: stale });
             return Ok(());
         }
-        if claim.term > known.term || self.gives_way(&claim) {
+        let later = (claim.term, claim.founded) > (known.term, known.founded);
+        if claim.term > known.term || (claim.full && later) || self.gives_way(&claim) {
             self.follow(claim, effects);
         }
         Ok(())
@@ -224,14 +225,16 @@ impl Council {
         own.caretaker = false;
         own.led = false;
         own.claimed = now;
-        if let Some(group) = own.area.group.as_mut().filter(|group| claim.term > group.term()) {
+        if let Some(group) =
+            own.area.group.as_mut().filter(|group| claim.term > group.term() || claim.founded > group.roster().founded)
+        {
             group.step_down(claim.term, now);
         }
         // The log stays, also where the seat is lost: a seat that the consensus has not let go yet counts, and one without
         // its log would vote for anybody.
         own.suspicion.clear();
-        let LeadClaim { term, leader, full, backups, upper, heirs, .. } = claim;
-        let known = Known { term, leader: Some(leader), full, backups, upper, heirs };
+        let LeadClaim { term, leader, full, backups, upper, heirs, founded, .. } = claim;
+        let known = Known { term, leader: Some(leader), full, backups, upper, heirs, founded };
         if own.area.known != known {
             own.area.known = known;
             let keep = own.area.keep();

@@ -77,4 +77,7 @@ pub struct LeadClaim {
     /// Who besides may found the area anew when leader and backups are lost, in this order.
     #[serde(default)]
     pub heirs: Vec<AreaPeer>,
+    /// The term in which the area was founded that is led: seats of an earlier foundation count no more.
+    #[serde(default)]
+    pub founded: u64,
 }

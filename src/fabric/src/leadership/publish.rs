@@ -116,6 +116,7 @@ impl Council {
                 backups: standing.backups.clone(),
                 upper: standing.upper.clone(),
                 heirs: self.own.as_ref()?.area.known.heirs.clone(),
+                founded: self.own.as_ref()?.area.known.founded,
             })
         });
         let due = self.now + REPEAT;

@@ -105,7 +105,7 @@ impl Council {
         let known = &own.area.known;
         let id = &own.membership.own;
         let seated = known.leader.iter().chain(&known.backups).any(|peer| peer.id == *id);
-        let Some(group) = own.area.group.as_ref().filter(|_| seated) else { return false };
+        let Some(group) = own.area.group.as_ref().filter(|group| seated && !group.over) else { return false };
         let voters = group.voters();
         let is_there = |seat: u64| seat == own.area.seat || self.links.values().any(|link| link.seat == seat);
         voters.iter().filter(|seat| is_there(**seat)).count() * 2 > voters.len()
@@ -130,7 +130,7 @@ impl Council {
             Some(leader) => self.gone_since(&leader.id).unwrap_or(own.began),
             None => own.led_until,
         };
-        let heard = group.filter(|group| group.has_heard()).map_or(Duration::ZERO, Group::contact);
+        let heard = group.filter(|group| group.has_heard() && !group.over).map_or(Duration::ZERO, Group::contact);
         Some(silent_since.max(heard))
     }
 
