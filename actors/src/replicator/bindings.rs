@@ -83,34 +83,33 @@ impl Bindings {
     }
 
     /// The store of a device in an area.
-    pub(super) fn store_of(&self, area: &str, device: &str) -> Option<Origin> {
+    pub(super) fn store_of(&mut self, area: &str, device: &str) -> Option<Origin> {
         let key = device_key(area, device);
-        match self.devices.get(&key) {
-            Some(known) => *known,
-            None => origin_of(&String::from_utf8(self.store.state(&key).ok()??).ok()?),
+        if let Some(known) = self.devices.get(&key) {
+            return *known;
         }
+        let read = || origin_of(&String::from_utf8(self.store.state(&key).ok()??).ok()?);
+        let found = read();
+        if self.devices.len() < MOST_ORIGINS {
+            self.devices.insert(key, found);
+        }
+        found
     }
 
     /// To whom a store belongs, if that is known.
-    pub(super) fn owner_of(&self, origin: &Origin) -> Option<Owner> {
-        match self.owners.get(origin) {
-            Some(known) => known.clone(),
-            None => serde_json::from_slice(&self.store.state(&owner_key(origin)).ok()??).ok(),
+    pub(super) fn owner_of(&mut self, origin: &Origin) -> Option<Owner> {
+        if let Some(known) = self.owners.get(origin) {
+            return known.clone();
         }
-    }
-
-    /// What is known from now on, until the store knows it. That is soon, so it need not be kept here for ever.
-    fn remember(&mut self, origin: Origin, owner: Option<Owner>) {
-        if self.owners.len() >= MOST_ORIGINS {
-            self.owners.clear();
+        let read = || serde_json::from_slice::<Owner>(&self.store.state(&owner_key(origin)).ok()??).ok();
+        let found = read();
+        if self.owners.len() < MOST_ORIGINS {
+            self.owners.insert(*origin, found.clone());
         }
-        self.owners.insert(origin, owner);
+        found
     }
 
     fn point(&mut self, key: String, origin: Option<Origin>) -> KeepState {
-        if self.devices.len() >= MOST_ORIGINS {
-            self.devices.clear();
-        }
         self.devices.insert(key.clone(), origin);
         KeepState { key, value: origin.map(|origin| hex(&origin).into_bytes()) }
     }
@@ -130,13 +129,13 @@ impl Bindings {
         }
         if !owner.device.is_empty() {
             if let Some(old) = self.store_of(&owner.area, &owner.device).filter(|old| *old != origin) {
-                self.remember(old, None);
+                self.owners.insert(old, None);
                 keep.push(KeepState { key: owner_key(&old), value: None });
             }
             keep.push(self.point(device_key(&owner.area, &owner.device), Some(origin)));
         }
         keep.push(KeepState { key: owner_key(&origin), value: serde_json::to_vec(&owner).ok() });
-        self.remember(origin, Some(owner));
+        self.owners.insert(origin, Some(owner));
         keep
     }
 }

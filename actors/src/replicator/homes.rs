@@ -104,7 +104,7 @@ impl Replicator {
     }
 
     /// Where a store belongs, for others.
-    fn home_of(&self, origin: &Origin) -> Option<Home> {
+    fn home_of(&mut self, origin: &Origin) -> Option<Home> {
         let name = || origin.to_vec().into();
         if *origin == self.own {
             let OwnClaim::Shown(claim) = &self.claim else { return None };
@@ -116,9 +116,9 @@ impl Replicator {
 
     /// Tells the peer of a link where these stores belong, as far as is known.
     pub(super) fn say_homes(&mut self, number: u64, origins: &[Origin], ctx: &mut Context<Self>) {
-        let Some(ends) = self.links.get(&number) else { return };
+        let Some(max_frame) = self.links.get(&number).map(|ends| ends.link.hello.max_frame) else { return };
         let homes: Vec<Home> = origins.iter().filter_map(|origin| self.home_of(origin)).collect();
-        let count = (ends.link.hello.max_frame as usize / 1024).clamp(8, 1024);
+        let count = (max_frame as usize / 1024).clamp(8, 1024);
         for of in homes.chunks(count) {
             self.say(number, Notice::Stream(StreamMessage::Homes(Homes { of: of.to_vec() })), ctx);
         }

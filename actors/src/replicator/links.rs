@@ -44,10 +44,10 @@ pub(super) struct Ends {
     pub(super) told_term: Option<u64>,
     /// Why it takes nothing for a while, as it said last.
     pub(super) held: Option<String>,
-    /// When the link was opened, when something was heard on its streams last, and whether another process of the same agent
-    /// is known to be alive that was there before.
+    /// When the link was opened, which later one is of another process of the same agent, and whether this is such a later
+    /// one, while the earlier process is known to be alive.
     pub(super) opened_at: Duration,
-    pub(super) heard_at: Duration,
+    pub(super) rival: Option<u64>,
     pub(super) second: bool,
 }
 
@@ -221,10 +221,11 @@ impl Replicator {
             told_term: None,
             held: None,
             opened_at: now,
-            heard_at: now,
+            rival: None,
             second: false,
         };
         self.links.insert(number, ends);
+        self.meet(number);
         self.relate(number, ctx);
         self.owe(number, false, ctx);
     }

@@ -95,21 +95,23 @@ impl Replicator {
     /// A peer speaks on a stream. Where another process of the same agent has come since, both are alive.
     pub(super) fn is_alive(&mut self, number: u64, ctx: &mut Context<Self>) {
         let now = self.now();
-        let Some(ends) = self.links.get_mut(&number) else { return };
-        ends.heard_at = now;
-        let (peer, boot) = (ends.link.peer.id.clone(), ends.link.hello.boot);
-        let is_other = |other: &Ends| {
-            other.link.number > number && other.link.hello.boot != boot && other.link.peer.id == peer && !other.second
-        };
-        // Links have rising numbers: those behind it are few, and mostly none.
-        let later = self.links.range(number + 1..).filter(|(_, other)| is_other(other) && now > other.opened_at + SETTLED);
-        let later: Vec<u64> = later.map(|(number, _)| *number).collect();
-        for second in later {
-            if let Some(ends) = self.links.get_mut(&second) {
-                ends.second = true;
-            }
+        let Some(second) = self.links.get(&number).and_then(|ends| ends.rival) else { return };
+        let Some(ends) = self.links.get_mut(&second).filter(|ends| now > ends.opened_at + SETTLED) else { return };
+        if !std::mem::replace(&mut ends.second, true) {
             self.name_clone(number, second, ctx);
             self.sink_step(second, SinkEvent::Rejudge, ctx);
+        }
+    }
+
+    /// A link was opened: the others of the same agent that are of another process know it.
+    pub(super) fn meet(&mut self, number: u64) {
+        let Some(new) = self.links.get(&number).map(|ends| ends.link.clone()) else { return };
+        let is_rival = |other: &Ends| {
+            let boots = [other.link.hello.boot, new.hello.boot];
+            other.link.peer.id == new.peer.id && boots[0] != boots[1] && !boots.contains(&0)
+        };
+        for other in self.links.values_mut().filter(|other| is_rival(other)) {
+            other.rival = Some(number);
         }
     }
 
@@ -127,7 +129,7 @@ impl Replicator {
     }
 
     /// Says in the log and in an event that two agents show one identity, and where both are.
-    pub(super) fn name_clone(&mut self, first: u64, second: u64, ctx: &mut Context<Self>) {
+    fn name_clone(&mut self, first: u64, second: u64, ctx: &mut Context<Self>) {
         let (Some(one), Some(other)) = (self.links.get(&first), self.links.get(&second)) else { return };
         let (link, first, second) = (one.link.clone(), one.link.address, other.link.address);
         self.tell_clone(&link, &[first, second], ctx);
