@@ -126,6 +126,7 @@ fn start_replicator(
         writer: rooms.writer.clone(),
         net: Arc::clone(near.links) as Arc<dyn AreaNet>,
         world: rooms.world.clone(),
+        workshop: Arc::new(mf2c_actors::ports::BlockingThreads),
         standing: standings.clone(),
         boot: u64::from_le_bytes(boot).max(1),
         settings: ReplicatorSettings::default(),
