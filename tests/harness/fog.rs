@@ -213,6 +213,33 @@ impl Fog {
         found.and_then(|agent| agent["status"].as_str()).unwrap_or_default().to_owned()
     }
 
+    /// The place in an agent's changes where it is now.
+    ///
+    /// # Panics
+    /// If it does not tell.
+    #[must_use]
+    pub fn place(&self, name: &str) -> String {
+        let told = self.stream(name, &[]);
+        told.lines().find_map(|line| line.strip_prefix("id: ")).expect("a place").to_owned()
+    }
+
+    /// What has changed at an agent since it was at that place.
+    #[must_use]
+    pub fn since(&self, name: &str, place: &str) -> Vec<Value> {
+        let told = self.stream(name, &["-H", &format!("last-event-id: {place}")]);
+        let data = told.lines().filter_map(|line| line.strip_prefix("data: "));
+        data.filter_map(|data| serde_json::from_str(data).ok()).collect()
+    }
+
+    /// What the stream of changes tells in a second.
+    fn stream(&self, name: &str, from: &[&str]) -> String {
+        let agent = self.agent(name);
+        let url = format!("{}/events", agent.api().trim_end_matches("/api"));
+        let admin = ["-H", "slipstream-authn-info: internal ADMIN"];
+        let words = ["-k", "-N", "--max-time", "1", &url].into_iter().chain(admin).chain(from.iter().copied());
+        agent.curl(words).text()
+    }
+
     /// Whether an agent's events tell that this happened.
     #[must_use]
     pub fn happened(&self, name: &str, what: &str) -> bool {

@@ -245,8 +245,7 @@ fn r5_what_a_leader_applied_and_never_acknowledged_is_sent_again_and_applied_onc
     let Some(mut fog) = pair() else { return };
     let first = fog.put("kid", "first");
     fog.reaches("lead", &first);
-    let now = events(&fog, "lead", None);
-    let place = now.lines().find_map(|line| line.strip_prefix("id: ")).expect("the place of now").to_owned();
+    let place = fog.place("lead");
     // Whatever the leader says from now on is lost, and so is its acknowledgement.
     fog.net().lose("lead", "kid");
     let id = fog.put("kid", "applied");
@@ -263,16 +262,7 @@ fn r5_what_a_leader_applied_and_never_acknowledged_is_sent_again_and_applied_onc
         agents.as_array().unwrap().iter().any(|agent| agent["device"] == kid.as_str() && agent["behind"] == 0)
     });
     // As the leader's own log tells: it was added once.
-    let told = events(&fog, "lead", Some(&place));
-    let added = told.lines().filter(|line| line.contains("\"created\"") && line.contains(&id)).count();
-    assert_eq!(added, 1, "{told}");
-}
-
-/// What the event stream of an agent tells in a second, of everything behind `after`, or its place now.
-fn events(fog: &Fog, name: &str, after: Option<&str>) -> String {
-    let agent = fog.agent(name);
-    let url = format!("{}/events", agent.api().trim_end_matches("/api"));
-    let after = format!("last-event-id: {}", after.unwrap_or_default());
-    let admin = ["-H", "slipstream-authn-info: internal ADMIN", "-H", after.trim_end_matches(": ")];
-    agent.curl(["-k", "-N", "--max-time", "1", &url].into_iter().chain(admin)).text()
+    let told = fog.since("lead", &place);
+    let added = told.iter().filter(|event| event["change"] == "created" && event["id"] == id.as_str()).count();
+    assert_eq!(added, 1, "{told:?}");
 }

@@ -57,3 +57,23 @@ fn p15_a_silent_agent_is_unavailable_and_out_of_all_sums_and_back_in_them_when_i
     });
     assert_eq!(found(&fog, "lead", "area-member", "device", &device)["trouble"], Value::Null);
 }
+
+#[test]
+fn a_leader_that_was_killed_and_is_back_takes_nothing_away_and_greets_nobody_again() {
+    let mut fog = Fog::new().with("MF2C_AREA_BACKUP", "false");
+    fog.found("lead", "pier");
+    fog.add("kid", "lead");
+    let device = fog.device("kid");
+    eventually("the member's document", || fog.status("lead", &device) == "connected");
+    eventually("its event", || fog.happened("lead", "joined"));
+    let place = fog.place("lead");
+    fog.kill("lead");
+    fog.start("lead");
+    eventually("that it leads again", || fog.role("lead") == "leader" && fog.status("lead", &device) == "connected");
+    let sign = fog.put("kid", "a sign of life");
+    fog.reaches("lead", &sign);
+    let told = fog.since("lead", &place);
+    assert!(told.iter().all(|event| event["change"] != "deleted"), "{told:?}");
+    let joined = |event: &&Value| event["resource"]["content"]["state"] == "joined";
+    assert_eq!(told.iter().filter(joined).count(), 0, "{told:?}");
+}
