@@ -10,7 +10,7 @@ use mf2c_domain::area::standing::{AreaPeer, Standing};
 use super::area::Area;
 use super::caretaker::Suspicion;
 use super::event::{Effect, Event, LinkFacts, Membership, Memory};
-use super::group::Posted;
+use super::group::{Group, Posted};
 use super::refound::Foundation;
 use super::roles::Wish;
 use super::roster::{Roster, seat_number};
@@ -59,6 +59,10 @@ pub(super) struct Own {
     pub(super) behind: BTreeMap<SpiffeId, u64>,
     /// Since when each seat has its place, for seats that have never answered.
     pub(super) seated: BTreeMap<u64, Duration>,
+    /// Seats that know of the arrangement in which they have their place: those of others are no backups yet.
+    pub(super) secured: BTreeSet<u64>,
+    /// The arrangement in which all seats that shall vote do.
+    pub(super) arranged: Option<u64>,
     /// Whether a witness was let go once.
     pub(super) witness_lost: bool,
     /// The roster that was proposed last, and when.
@@ -143,9 +147,9 @@ impl Council {
     pub fn next_wake(&self) -> Option<Duration> {
         let own = self.own.as_ref()?;
         let group = own.area.group.as_ref();
-        let lease = group.filter(|group| group.has_mandate(self.now)).and_then(super::group::Group::lease_end);
+        let lease = group.filter(|group| group.has_mandate(self.now)).and_then(Group::lease_end);
         let wakes = [
-            group.and_then(super::group::Group::next_wake),
+            group.and_then(Group::next_wake),
             lease,
             self.duty_wake(),
             self.suspicion_wake(),
@@ -217,6 +221,8 @@ impl Council {
             unwanted: BTreeSet::new(),
             behind: BTreeMap::new(),
             seated: BTreeMap::new(),
+            secured: BTreeSet::new(),
+            arranged: None,
             witness_lost: false,
             proposed: None,
             handed: BTreeSet::new(),
@@ -351,13 +357,19 @@ impl Council {
                 own.leads_since = self.now;
                 own.handed.clear();
                 own.seated.clear();
+                own.secured = group.roster().agents().map(|seat| seat.number).collect();
             }
+            let seats: Vec<u64> = group.roster().agents().map(|seat| seat.number).collect();
+            own.secured.retain(|seat| seats.contains(seat));
+            let arranged = own.arranged == Some(group.arrangement());
+            let secured = |seat: &u64| (arranged || group.is_voter(*seat)) && group.knows_arrangement(*seat);
+            own.secured.extend(seats.into_iter().filter(secured));
             own.caretaker = false;
             own.led_until = self.now;
             own.area.known.term = group.term();
             own.area.known.leader = Some(own.me());
             own.area.known.full = true;
-            own.area.known.backups = group.roster().backups(me);
+            own.area.known.backups = own.backups(group);
             own.area.known.upper.clone_from(&group.roster().upper);
         } else if own.led && group.leader().is_none() && !own.is_led_by_another() {
             // The majority is gone, and nobody else has it as far as this agent knows.
@@ -401,6 +413,12 @@ impl Own {
     pub(super) fn me(&self) -> AreaPeer {
         let address = self.membership.address.clone().unwrap_or_default();
         AreaPeer { id: self.membership.own.clone(), address }
+    }
+
+    /// Those who take over from this agent, which leads.
+    pub(super) fn backups(&self, group: &Group) -> Vec<AreaPeer> {
+        let secured = group.roster().agents().filter(|seat| self.secured.contains(&seat.number));
+        secured.filter(|seat| seat.number != self.area.seat).map(|seat| seat.peer.clone()).collect()
     }
 
     /// The one above, as this agent was told when it became a member.

@@ -45,7 +45,12 @@ impl Council {
         let Some(group) = own.area.group.as_ref().filter(|group| !group.is_changing()) else { return false };
         let arrangement = self.arrange(own, group);
         let change = difference(group, &arrangement);
-        if change.is_none() && arrangement.roster == *group.roster() {
+        let as_is = arrangement.roster == *group.roster();
+        let arranged = change.is_none().then(|| group.arrangement());
+        if let Some(own) = &mut self.own {
+            own.arranged = arranged;
+        }
+        if change.is_none() && as_is {
             return self.hand_over();
         }
         self.propose(change, arrangement.roster)

@@ -69,6 +69,8 @@ pub(super) struct Group {
     pub(super) muted: bool,
     /// Others that are less behind may go first.
     pub(super) handicap: u32,
+    /// The number of the entry that changed the seats last.
+    arranged: u64,
     /// When a hand-over was begun: until it is known what came of it there is no lease.
     handing_over: Option<(u64, Duration)>,
 }
@@ -109,6 +111,7 @@ impl Group {
             next_try: now,
             muted: false,
             handicap: 0,
+            arranged: 0,
             handing_over: None,
         })
     }
@@ -173,6 +176,17 @@ impl Group {
         raft.prs().get(seat).is_some_and(|progress| progress.matched >= raft.raft_log.committed)
     }
 
+    /// The number of the present arrangement of seats.
+    pub(super) fn arrangement(&self) -> u64 {
+        self.arranged
+    }
+
+    /// Whether a seat knows the present arrangement of seats: from then on it can vote, or take over.
+    pub(super) fn knows_arrangement(&self, seat: u64) -> bool {
+        let told = self.raw.raft.prs().get(seat).map_or(0, |progress| progress.committed_index);
+        !self.is_changing() && told >= self.arranged
+    }
+
     /// Until when a majority lets this agent lead; none where it does not or never ends.
     pub(super) fn lease_end(&self) -> Option<Duration> {
         let conf = &self.raw.store().conf;
@@ -202,7 +216,9 @@ impl Group {
         guard::agrees(&message, &self.raw)?;
         if guard::asks_vote(&message) {
             let waited = now.saturating_sub(self.contact) >= self.settings.patience();
-            if !self.is_voter(message.from) || !(waited || guard::is_transfer(&message)) {
+            // One that learns, as far as is known here, may have got its vote meanwhile: that is for its log to show.
+            let seated = self.is_voter(message.from) || self.learners().contains(&message.from);
+            if !seated || !(waited || guard::is_transfer(&message)) {
                 return Ok(());
             }
         }
@@ -405,6 +421,7 @@ impl Group {
         let Some(last) = agreed.last() else { return false };
         let mut reseated = false;
         for entry in agreed {
+            let earlier = std::mem::take(&mut reseated);
             let roster = match entry.get_entry_type() {
                 EntryType::EntryNormal => Roster::decode(entry.get_data()),
                 _ => {
@@ -421,6 +438,10 @@ impl Group {
                 self.raw.mut_store().roster = roster;
                 reseated = true;
             }
+            if reseated {
+                self.arranged = entry.index;
+            }
+            reseated |= earlier;
         }
         self.raw.advance_apply_to(last.index);
         self.raw.mut_store().applied(last.index);

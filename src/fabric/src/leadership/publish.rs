@@ -56,7 +56,11 @@ impl Council {
             standing.mandate = if full { Mandate::Full } else { Mandate::Degraded };
             standing.leader = Some(own.me());
             standing.upper = group.map_or_else(|| own.upper(), |group| group.roster().upper.clone());
-            standing.backups = group.map(|group| group.roster().backups(own.area.seat)).unwrap_or_default();
+            standing.backups = match group {
+                Some(group) if group.leads() => own.backups(group),
+                Some(group) => group.roster().backups(own.area.seat),
+                None => vec![],
+            };
         } else if known.backups.iter().any(|peer| peer.id == own.membership.own) {
             standing.role = AreaRole::Backup;
         } else if known.leader.is_some() {
