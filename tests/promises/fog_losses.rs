@@ -217,10 +217,10 @@ fn r21_a_full_disk_at_the_leader_holds_children_up_and_loses_nothing() {
     let before = fog.put("kid", "before");
     fog.reaches("lead", &before);
     let ballast = disk.fill(300_000);
-    // The child works on, and the leader answers what it can.
-    fog.put_many("kid", "bulk", 200);
     let refused = json!({"name": "own", "exec": "x", "exec_type": "docker", "agent_type": "normal"}).to_string();
     eventually("that the leader is full", || fog.agent("lead").send("POST", "service", Some(&refused)).status == 507);
+    // The child works on, and the leader answers what it can.
+    fog.put_many("kid", "bulk", 200);
     let kid = fog.device("kid");
     // Far longer than a change takes.
     let_pass(Duration::from_secs(2));
