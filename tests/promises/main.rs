@@ -36,6 +36,7 @@ mod flocker;
 mod fog_faults;
 mod fog_leadership;
 mod fog_replication;
+mod fog_workload;
 mod guide;
 mod guide_people;
 mod house;
