@@ -174,9 +174,18 @@ impl Fog {
     /// # Panics
     /// If they are not taken.
     pub fn put_many(&self, name: &str, title: &str, count: usize) {
+        self.put_described(name, title, count, "");
+    }
+
+    /// The same, each with this description.
+    ///
+    /// # Panics
+    /// If they are not taken.
+    pub fn put_described(&self, name: &str, title: &str, count: usize, description: &str) {
         let line = |number| {
-            json!({ "name": format!("{title}-{number}"), "exec": "x", "exec_type": "docker", "agent_type": "normal" })
-                .to_string()
+            json!({ "name": format!("{title}-{number}"), "description": description, "exec": "x", "exec_type": "docker",
+                "agent_type": "normal" })
+            .to_string()
         };
         let lines: Vec<String> = (0..count).map(line).collect();
         let file = self.folder.path().join(format!("{title}.ndjson"));
@@ -215,6 +224,26 @@ impl Fog {
     /// Waits until an agent has a document.
     pub fn reaches(&self, name: &str, id: &str) {
         eventually(&format!("{id} at {name}"), || !self.document(name, id).is_null());
+    }
+
+    /// The memory that an agent uses now, in bytes.
+    ///
+    /// # Panics
+    /// If it does not run.
+    #[must_use]
+    pub fn memory(&self, name: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.agent(name).pid())).expect("a process");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
+        let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
+        kilobytes << 10
+    }
+
+    /// What happened, as the events of an agent tell: whether one of them says so.
+    #[must_use]
+    pub fn happened(&self, name: &str, what: &str) -> bool {
+        let events = self.agent(name).send("GET", "event", None).expect(200).json();
+        let told = |event: &Value| event["content"]["state"].as_str().is_some_and(|state| state.contains(what));
+        events["events"].as_array().is_some_and(|events| events.iter().any(told))
     }
 
     /// The folder of all.

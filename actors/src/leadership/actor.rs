@@ -123,6 +123,11 @@ impl Leadership {
         }
     }
 
+    /// The newest link to an agent.
+    pub(super) fn link_to(&self, agent: &SpiffeId) -> Option<u64> {
+        self.links.values().rev().find(|facts| facts.peer == *agent).map(|facts| facts.number)
+    }
+
     fn begin_anew(&mut self, ctx: &mut Context<Self>) {
         let now = self.around.clock.elapsed();
         self.faults.retain(|then| now.saturating_sub(*then) <= STORM_WINDOW);

@@ -108,6 +108,7 @@ fn settings(config: &Config) -> Settings {
         suspicion: scaled(profile.suspicion),
         drop_after: scaled(profile.drop_after),
         backups: area.backups,
+        found_after: area.found_after(),
         ..profile
     }
 }
@@ -125,6 +126,7 @@ fn start_replicator(
         writer: rooms.writer.clone(),
         net: Arc::clone(near.links) as Arc<dyn AreaNet>,
         world: rooms.world.clone(),
+        workshop: Arc::new(mf2c_actors::ports::BlockingThreads),
         standing: standings.clone(),
         boot: u64::from_le_bytes(boot).max(1),
         settings: ReplicatorSettings::default(),
