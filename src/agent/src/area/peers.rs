@@ -14,6 +14,7 @@ use mf2c_actors::ports::{LinkReply, LinkService, OpenLink};
 use mf2c_actors::post::post;
 use mf2c_actors::replicator::{AnswerProposal, HeardStream, Replicator};
 use mf2c_domain::area::spiffe::SpiffeId;
+use mf2c_fabric::wire::hello::Scope;
 use mf2c_fabric::wire::{Answer, Ask, Code, Notice, WireError};
 use mf2c_pki::area::PeerIdentity;
 use parking_lot::Mutex;
@@ -108,6 +109,10 @@ impl LinkService for Peers {
     }
 
     fn opened(&self, link: OpenLink) {
+        // Who is to found an area is no agent of this one, nor is this agent one of that area yet.
+        if link.scope == Scope::Founding {
+            return;
+        }
         self.open.lock().insert(link.number, link.clone());
         self.crew.tell(&LinkOpened(link));
     }
