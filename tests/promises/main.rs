@@ -35,6 +35,7 @@ mod filters;
 mod flocker;
 mod fog_faults;
 mod fog_leadership;
+mod fog_members;
 mod fog_replication;
 mod guide;
 mod guide_people;

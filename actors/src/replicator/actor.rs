@@ -105,6 +105,8 @@ pub struct Replicator {
     pub(super) looking: bool,
     /// When the last proposal that waits was made: no other is made at the same time or before.
     pub(super) stamped: HybridTime,
+    /// The look for copies that have no place here any more.
+    pub(super) shedding: Option<SpawnHandle>,
     /// When the next timer fires.
     pub(super) alarm: Option<(Duration, SpawnHandle)>,
 }
@@ -142,6 +144,7 @@ impl Replicator {
             still_away: BTreeSet::new(),
             looking: false,
             stamped: HybridTime::default(),
+            shedding: None,
             alarm: None,
         }
     }

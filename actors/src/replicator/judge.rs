@@ -7,7 +7,7 @@ use mf2c_fabric::replication::{Origin, Point};
 use mf2c_fabric::wire::hello::Scope;
 use mf2c_fabric::wire::{Code, WireError};
 
-use super::bindings::Bindings;
+use super::bindings::{Bindings, Full, is_behind};
 use crate::ports::OpenLink;
 use crate::resource_store::KeepState;
 
@@ -104,12 +104,19 @@ pub(super) fn judge(
         _ if link.hello.origin.0 == *origin => device_of(link),
         _ => told,
     };
-    let owner = bindings.owner_of(origin);
-    if let Some(owner) = &owner
+    let owner = bindings.owner_of(origin).map(str::to_owned);
+    let former = bindings.gone(origin);
+    if let Some(owner) = owner.as_deref().or(former.map(|gone| gone.device.as_str()).filter(|owner| !owner.is_empty()))
         && owner != device
     {
         let whose = if device.is_empty() { "nobody" } else { device };
         return forbidden(format!("this store belongs to the device {owner}, not to {whose}"));
+    }
+    if let Some(gone) = former
+        && link.hello.origin.0 != *origin
+        && !is_behind(*offered, gone.upto())
+    {
+        return forbidden(format!("the device {device} is forgotten here: it comes back itself, and not as a copy"));
     }
     if let Some(here) = here
         && is_outlived(link, origin, offered.incarnation, here)
@@ -119,13 +126,13 @@ pub(super) fn judge(
             here.incarnation, offered.incarnation
         ));
     }
+    consequences.keep.extend(bindings.remember(origin));
     if device.is_empty() {
         return Ok(());
     }
     let area = link.peer.id.area().unwrap_or_default();
     if let Some(bound) = bindings.of_device(device)
-        && let Some(old) = bound.origin()
-        && old != *origin
+        && let Some(old) = bound.origin().filter(|old| old != origin)
     {
         if relation == Relation::Below && bound.area != area {
             return forbidden(format!("the store of the device {device} is known from the area {}", bound.area));
@@ -138,6 +145,14 @@ pub(super) fn judge(
     if owner.is_some() && relation == Relation::Below && !moved {
         return Ok(());
     }
-    consequences.keep.extend(bindings.bind(device, *origin, area));
+    match bindings.bind(device, *origin, area) {
+        Ok(keep) => consequences.keep.extend(keep),
+        Err(Full) => {
+            return Err(WireError::new(
+                Code::Busy,
+                "the stores of as many devices are known here as ever are: forget some",
+            ));
+        }
+    }
     Ok(())
 }

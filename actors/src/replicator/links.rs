@@ -50,6 +50,7 @@ impl Replicator {
             }
             self.owe(number, false, ctx);
         }
+        self.plan_shedding(ctx);
     }
 
     /// Tells the source of a link what it owes now. Of several links to one peer the first one counts.
@@ -114,7 +115,7 @@ impl Replicator {
                 let mut owed = vec![ours()];
                 for progress in self.store.progress() {
                     if progress.origin != own && progress.origin != *theirs {
-                        let device = self.bindings.owner_of(&progress.origin).unwrap_or_default();
+                        let device = self.bindings.owner_of(&progress.origin).unwrap_or_default().to_owned();
                         owed.push(Owed { origin: progress.origin, at: point(progress), device });
                     }
                 }
@@ -203,6 +204,7 @@ impl Replicator {
         };
         self.links.insert(number, ends);
         self.owe(number, false, ctx);
+        self.plan_shedding(ctx);
     }
 
     fn close(&mut self, number: u64, ctx: &mut Context<Self>) {

@@ -11,12 +11,14 @@ mod bindings;
 mod counters;
 mod digests;
 mod drive;
+mod forget;
 mod history;
 mod judge;
 mod links;
 mod merge;
 mod notes;
 mod propose;
+mod shed;
 mod waiting;
 
 use actix::prelude::*;
@@ -30,6 +32,8 @@ pub use crate::leadership::{LinkClosed, LinkOpened};
 use crate::ports::OpenLink;
 pub use actor::{Replicator, ReplicatorParts, ReplicatorSettings};
 pub use counters::ReplicatorCounters;
+pub use forget::{Forget, Forgotten, KnownStore, KnownStores, Remember};
+pub use shed::AnswerHolds;
 
 /// A peer says something on a stream.
 #[derive(Debug, Message)]

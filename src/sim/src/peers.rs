@@ -7,7 +7,7 @@ use actix::prelude::*;
 use mf2c_actors::categoriser::Categoriser;
 use mf2c_actors::leadership::{Heard, Leadership, LinkClosed, LinkOpened, PeerChangesRole, PeerProbes};
 use mf2c_actors::ports::{LinkReply, LinkService, OpenLink};
-use mf2c_actors::replicator::{AnswerProposal, HeardStream, Replicator};
+use mf2c_actors::replicator::{AnswerHolds, AnswerProposal, HeardStream, Replicator};
 use mf2c_fabric::wire::{Answer, Ask, Code, Notice, WireError};
 use mf2c_pki::area::PeerIdentity;
 use tokio::sync::mpsc;
@@ -105,6 +105,10 @@ impl LinkService for Peers {
                 Box::pin(
                     async move { replicator.send(AnswerProposal { link_peer, proposed }).await.map_err(stopping)? },
                 )
+            }
+            (Ask::Holds { origins }, Some(_)) => {
+                let replicator = self.replicator.clone();
+                Box::pin(async move { replicator.send(AnswerHolds(origins)).await.map_err(stopping)? })
             }
             (Ask::KeepAuthority(_), Some(_)) => Box::pin(async { Ok(Answer::Done { term: 0 }) }),
             _ => Box::pin(async { Err(WireError::new(Code::Forbidden, "there is no authority in a simulation")) }),
