@@ -1,13 +1,13 @@
 //! Carries out `mf2c area`: tells who is in the area, and changes who leads it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Addr, Recipient};
 use mf2c_actors::categoriser::Bury;
 use mf2c_actors::leadership::{ChangeRole, Demand, RoleError, Standings};
-use mf2c_actors::replicator::{Flow, Flows, Forget, KnownStores};
+use mf2c_actors::replicator::{Flow, Flows, Forget, KnownStore, KnownStores};
 use mf2c_actors::resource_store::ResourceStore;
 use mf2c_domain::area::standing::{AreaPeer, AreaRole, Standing};
 use mf2c_store::{Store, node_name};
@@ -45,7 +45,10 @@ impl FogDoors {
     /// Everything that is known of the area here.
     pub(super) async fn show(&self) -> Result<Value, Refusal> {
         let standing = self.member()?;
-        let agents = agents(&standing, &self.told(), &self.streams().await);
+        let (told, flows) = (self.told(), self.streams().await);
+        let known = ask(&self.stores, KnownStores).await?;
+        let lost = lost(&standing, &told, &known, &flows);
+        let agents = agents(&standing, &told, &flows, &lost);
         Ok(json!({
             "area": standing.area(),
             "id": standing.own.as_ref().map(ToString::to_string),
@@ -134,6 +137,17 @@ pub(super) fn leaders(told: &[Told]) -> BTreeMap<String, &Told> {
     leaders
 }
 
+/// The areas directly below whose leaders are not in touch: what they said of who is, was true then.
+pub(super) fn lost(standing: &Standing, told: &[Told], known: &[KnownStore], flows: &[Flow]) -> BTreeSet<String> {
+    let is_lost = |area: &str, leader: &Told| {
+        let device = leader.text("device");
+        standing.area() != Some(area)
+            && known.iter().any(|store| store.device == device && store.area == area)
+            && !flows.iter().any(|flow| flow.peer == leader.text("agent"))
+    };
+    leaders(told).into_iter().filter(|(area, leader)| is_lost(area, leader)).map(|(area, _)| area).collect()
+}
+
 /// Of several leaders of one area the latest counts: what it says of an agent, or another one where it says nothing.
 pub(super) fn newest(told: &[Told]) -> BTreeMap<(String, String), &Told> {
     let leaders = leaders(told);
@@ -155,11 +169,15 @@ fn shown(peer: &AreaPeer) -> Value {
 }
 
 /// A line for each agent: what the leader of its area says of it, and what is known here without that.
-fn agents(standing: &Standing, told: &[Told], flows: &[Flow]) -> Vec<Value> {
+fn agents(standing: &Standing, told: &[Told], flows: &[Flow], lost: &BTreeSet<String>) -> Vec<Value> {
     let mut lines: BTreeMap<(String, String), Map<String, Value>> = BTreeMap::new();
     for (key, told) in newest(told).into_iter().filter(|(_, told)| !told.is_forgotten()) {
         let wanted = ["device", "agent", "area", "role", "status", "address", "lastContact", "staleSince", "trouble"];
-        let line = wanted.iter().filter_map(|name| Some(((*name).to_owned(), told.body.get(*name)?.clone()))).collect();
+        let line = wanted.iter().filter_map(|name| Some(((*name).to_owned(), told.body.get(*name)?.clone())));
+        let mut line: Map<String, Value> = line.collect();
+        if lost.contains(&key.0) && told.text("status") == "connected" {
+            line.insert("status".to_owned(), "disconnected".into());
+        }
         lines.insert(key, line);
     }
     let known = [("leader", standing.leader.as_ref())]
@@ -251,7 +269,7 @@ mod tests {
         let told = ["connected", "unavailable"].into_iter().zip(["b2", "c3"]);
         let told: Vec<Told> =
             told.map(|(status, device)| Told { by: "n".into(), body: member(device, status) }).collect();
-        let lines = agents(&standing, &told, &[flow]);
+        let lines = agents(&standing, &told, &[flow], &BTreeSet::new());
         let devices: Vec<_> = lines.iter().map(|line| line["device"].as_str().unwrap()).collect();
         assert_eq!(devices, ["a1", "b2", "c3"]);
         assert_eq!((&lines[0]["status"], &lines[0]["role"]), (&json!("this agent"), &json!("leader")));
@@ -274,7 +292,7 @@ mod tests {
             said("new", "b2", "new", "leader", 5),
         ];
         for _ in 0..2 {
-            let lines = agents(&Standing::default(), &told, &[]);
+            let lines = agents(&Standing::default(), &told, &[], &BTreeSet::new());
             let roles: Vec<_> = lines.iter().map(|line| line["role"].as_str().unwrap()).collect();
             assert_eq!(roles, ["agent", "leader"]);
             told.reverse();
@@ -284,6 +302,18 @@ mod tests {
     #[test]
     fn who_is_forgotten_is_not_listed() {
         let told = [Told { by: "n".into(), body: member("b2", "forgotten") }];
-        assert!(agents(&Standing::default(), &told, &[]).is_empty());
+        assert!(agents(&Standing::default(), &told, &[], &BTreeSet::new()).is_empty());
+    }
+
+    #[test]
+    fn what_a_leader_said_of_who_is_in_touch_counts_while_it_is_in_touch_itself() {
+        let told = [said("n", "a1", "n", "leader", 3)];
+        let known = [KnownStore { device: "a1".into(), area: "pier".into(), origin: [1; 16] }];
+        let above =
+            Standing { own: Some("spiffe://mf2c.internal/area/sky/agent/c0".parse().unwrap()), ..Standing::default() };
+        let lost = lost(&above, &told, &known, &[]);
+        let lines = agents(&above, &told, &[], &lost);
+        let line = lines.iter().find(|line| line["device"] == "a1").unwrap();
+        assert_eq!(line["status"], "disconnected");
     }
 }

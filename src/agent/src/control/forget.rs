@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::area::ask;
 use super::exit;
-use super::fog::{FogDoors, Told, leaders, newest, of_role};
+use super::fog::{FogDoors, Told, leaders, lost, newest, of_role};
 use super::wire::Refusal;
 use mf2c_actors::leadership::RoleError;
 
@@ -41,8 +41,10 @@ impl FogDoors {
         let standing = self.member()?;
         let (told, known) = (self.told(), ask(&self.stores, KnownStores).await?);
         let found = one(all(&standing, &told, known), device)?;
-        let linked: BTreeSet<String> = self.streams().await.into_iter().map(|flow| flow.peer).collect();
-        may_forget(&standing, &found, &told, &linked)?;
+        let flows = self.streams().await;
+        let lost = lost(&standing, &told, &ask(&self.stores, KnownStores).await?, &flows);
+        let linked: BTreeSet<String> = flows.into_iter().map(|flow| flow.peer).collect();
+        may_forget(&standing, &found, &told, &linked, &lost)?;
         let own = self.store.identity().node;
         let failed = |error: StoreError| Refusal::new(exit::FAILED, error.to_string());
         let mut forgotten = Forgotten::default();
@@ -126,7 +128,13 @@ fn one(mut all: BTreeMap<String, Found>, device: &str) -> Result<Found, Refusal>
 }
 
 /// Whether this agent may be forgotten, and here.
-fn may_forget(standing: &Standing, found: &Found, told: &[Told], linked: &BTreeSet<String>) -> Result<(), Refusal> {
+fn may_forget(
+    standing: &Standing,
+    found: &Found,
+    told: &[Told],
+    linked: &BTreeSet<String>,
+    lost: &BTreeSet<String>,
+) -> Result<(), Refusal> {
     let device = &found.device;
     if standing.own.as_ref().and_then(|own| own.device()) == Some(device) {
         let first = if standing.leads() { "hand the area over first (`mf2c area lead OTHER`), " } else { "" };
@@ -142,18 +150,20 @@ fn may_forget(standing: &Standing, found: &Found, told: &[Told], linked: &BTreeS
     {
         return Err(elsewhere(leader.id.device().unwrap_or_default(), &leader.address));
     }
-    if found.status == "connected" || linked.contains(&found.agent) {
+    let below = leaders(told).remove(&found.area).filter(|_| standing.area() != Some(&found.area) && found.is_listed);
+    let below = below.filter(|leader| leader.text("device") != device && linked.contains(leader.text("agent")));
+    if let Some(leader) = below {
+        return Err(elsewhere(leader.text("device"), leader.text("address")));
+    }
+    let is_connected = found.status == "connected" && !lost.contains(&found.area);
+    if is_connected || linked.contains(&found.agent) {
         let message = format!(
             "{device} is connected, so what it has would come again at once: stop it first. If it shall never come back, end \
              its membership too, at the agent that leads its area: `mf2c ca revoke --device {device}`"
         );
         return Err(Refusal::new(exit::CONFLICT, message));
     }
-    let below = leaders(told).remove(&found.area).filter(|_| standing.area() != Some(&found.area) && found.is_listed);
-    match below.filter(|leader| linked.contains(leader.text("agent"))) {
-        Some(leader) => Err(elsewhere(leader.text("device"), leader.text("address"))),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 fn elsewhere(device: &str, address: &str) -> Refusal {
@@ -195,7 +205,7 @@ mod tests {
     fn judged(standing: &Standing, told: &[Told], device: &str, linked: &[&str]) -> Result<(), String> {
         let found = one(all(standing, told, vec![]), device).map_err(|refusal| refusal.message)?;
         let linked = linked.iter().map(|one| (*one).to_owned()).collect();
-        may_forget(standing, &found, told, &linked).map_err(|refusal| refusal.message)
+        may_forget(standing, &found, told, &linked, &BTreeSet::new()).map_err(|refusal| refusal.message)
     }
 
     #[test]
