@@ -133,9 +133,9 @@ impl Handler<KnownStores> for Replicator {
     type Result = MessageResult<KnownStores>;
 
     fn handle(&mut self, _: KnownStores, _: &mut Context<Self>) -> Self::Result {
-        let known = self.bindings.all().filter_map(|(device, bound)| {
-            let origin = bound.origin()?;
-            Some(KnownStore { device: device.to_owned(), area: bound.area.clone(), origin })
+        let known = self.bindings.all().filter(|(_, owner)| !owner.device.is_empty());
+        let known = known.map(|(origin, owner)| {
+            KnownStore { device: owner.device.clone(), area: owner.area.clone(), origin: *origin }
         });
         MessageResult(known.collect())
     }

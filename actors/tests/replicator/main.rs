@@ -6,6 +6,8 @@
 mod area;
 mod basics;
 mod forgetting;
+mod homes;
+mod lag;
 mod losses;
 mod net;
 mod proposals;

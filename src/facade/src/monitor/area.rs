@@ -80,6 +80,8 @@ fn standing(page: &mut Exposition, figures: &AreaFigures) {
     let leader = leader.as_ref().and_then(|leader| leader.id.device()).unwrap_or_default();
     let labels = format!("area=\"{area}\",role=\"{}\",mandate=\"{mandate}\",leader=\"{leader}\"", role.as_str());
     page.sample("mf2c_area_role", &labels, 1);
+    let degraded = u8::from(figures.standing.degraded);
+    page.gauge("mf2c_area_degraded", "1 while who leads has no majority, or is not heard of; 0 otherwise.", degraded);
     page.gauge("mf2c_area_term", "The highest term of leadership that the agent knows.", term);
     page.family("mf2c_area_members", "gauge", "Agents of areas that are known here, by status.");
     for (status, count) in &figures.members {
@@ -93,7 +95,7 @@ fn standing(page: &mut Exposition, figures: &AreaFigures) {
 fn streams(page: &mut Exposition, flows: &[Flow]) {
     page.family("mf2c_replication_streams", "gauge", "Open streams of changes, by direction.");
     for (way, outgoing) in WAYS.iter().zip([false, true]) {
-        let count = flows.iter().filter(|flow| flow.outgoing == outgoing).count();
+        let count = flows.iter().filter(|flow| flow.open && flow.outgoing == outgoing).count();
         page.sample("mf2c_replication_streams", &format!("direction=\"{way}\""), count);
     }
     let mut shown: Vec<&Flow> = flows.iter().collect();
@@ -145,6 +147,7 @@ mod tests {
         Flow {
             peer,
             outgoing: false,
+            open: true,
             behind,
             behind_millis: behind * 10,
             changes: 1,
