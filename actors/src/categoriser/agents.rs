@@ -24,6 +24,7 @@ impl Categoriser {
                     self.review_leader(&node);
                 }
                 self.leads_elsewhere(&node);
+                self.below.insert(node.clone(), peer.area().unwrap_or_default().to_owned());
                 self.heed(&node);
             }
         } else if peer.area() == self.standing.area() || self.standing.own.is_none() {

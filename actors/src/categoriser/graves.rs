@@ -14,7 +14,7 @@ use super::Categoriser;
 use super::ledger::Node;
 use super::members::{document_id, name_of, object};
 use super::records::Record;
-use crate::replicator::{Forget, Remember};
+use crate::replicator::{Forget, Forgotten, Remember};
 
 /// How long it is said: as long as the replicator remembers it.
 const SAID_FOR: Duration = Duration::from_secs(90 * 86_400);
@@ -117,8 +117,11 @@ impl Categoriser {
 
     /// Whether this node may say that agents are forgotten: it leads the own area, or one below.
     fn may_bury(&self, by: &Node) -> bool {
-        let leader = self.standing.area().and_then(|area| self.leader_of(area));
-        *by != self.own && (leader.as_ref() == Some(by) || self.leaders.get(by).is_some())
+        *by != self.own && (self.is_led_by(by) || self.below.contains_key(by))
+    }
+
+    fn is_led_by(&self, node: &Node) -> bool {
+        !self.standing.leads() && self.standing.area().and_then(|area| self.leader_of(area)).as_ref() == Some(node)
     }
 
     /// Does what a leader says of agents that are forgotten.
@@ -126,8 +129,8 @@ impl Categoriser {
         if !self.may_bury(by) {
             return;
         }
-        let said: Vec<Grave> = self.records.by(by).filter_map(Record::grave).collect();
-        said.into_iter().for_each(|grave| self.forget(grave));
+        let said = self.records.by(by).filter_map(Record::grave).map(|grave| (by.clone(), grave));
+        self.said.extend(said);
     }
 
     /// Takes note of what a record says.
@@ -143,7 +146,7 @@ impl Categoriser {
             return;
         }
         match record.grave() {
-            Some(grave) if self.may_bury(&record.by) => self.forget(grave),
+            Some(grave) if self.may_bury(&record.by) => self.said.push((record.by.clone(), grave)),
             Some(_) => {}
             None if record.status() == Status::Connected && self.is_by_leader(record) => {
                 self.is_elsewhere(record);
@@ -156,23 +159,51 @@ impl Categoriser {
         }
     }
 
-    fn forget(&mut self, grave: Grave) {
+    /// Has removed what leaders have said is forgotten.
+    pub(super) fn heed_all(&mut self, ctx: &mut Context<Self>) {
+        for (by, grave) in std::mem::take(&mut self.said) {
+            let Some(origin) = node_id(&grave.node).filter(|_| grave.node != self.own) else { continue };
+            let is_here = self.nodes.get(&grave.node).and_then(|name| self.roll.get(name));
+            if is_here.is_some_and(|presence| presence.status() == Status::Connected) {
+                continue;
+            }
+            let Some(copies) = &self.copies else {
+                self.forgotten(&by, grave);
+                continue;
+            };
+            let below = self.below.get(&by).filter(|_| !self.is_led_by(&by)).cloned();
+            let (device, upto) = (grave.device.clone(), Some((grave.life, grave.changes)));
+            let asked = copies.forget.send(Forget { origin, device, upto, below });
+            ctx.spawn(asked.into_actor(self).map(move |done, categoriser, ctx| match done {
+                Ok(Ok(Forgotten { is_forgotten: true, .. })) => {
+                    categoriser.forgotten(&by, grave);
+                    categoriser.go_on(ctx);
+                }
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, "what is forgotten could not be removed; it is tried at the next link")
+                }
+                _ => {}
+            }));
+        }
+    }
+
+    /// An agent is forgotten here, because of what a leader has said. Who is in touch with another leader has gone there: that
+    /// one's copies are taken.
+    fn forgotten(&mut self, by: &Node, grave: Grave) {
         let Some(name) = name_of(&grave.device) else { return };
-        let Some(node) = node_id(&grave.node).filter(|_| grave.node != self.own) else { return };
-        let is_here = self.nodes.get(&grave.node).and_then(|name| self.roll.get(name));
-        if is_here.is_some_and(|presence| presence.status() == Status::Connected) {
-            return;
-        }
-        let known =
-            self.graves.get(&name).is_some_and(|known| known.node == grave.node && known.changes >= grave.changes);
-        if !known {
+        let is_there = |record: &Record| {
+            record.by != *by
+                && record.status() == Status::Connected
+                && self.is_by_leader(record)
+                && record.grave().is_none()
+        };
+        let is_elsewhere = self.records.of_node(&grave.node).any(is_there);
+        if self.members.get(&name).is_some_and(|member| member.node.as_ref() == Some(&grave.node)) {
             self.take_off(&name);
-            self.bury(grave.clone());
         }
-        let Some(copies) = &self.copies else { return };
-        let forget = Forget { origin: node, device: grave.device, upto: Some((grave.life, grave.changes)) };
-        if copies.forget.try_send(forget).is_err() {
-            tracing::debug!("what is forgotten was not removed: too much at once; it is done at the next link");
+        self.bury(grave);
+        if is_elsewhere {
+            self.rise(&name);
         }
     }
 }

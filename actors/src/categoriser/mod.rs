@@ -115,6 +115,10 @@ pub struct Categoriser {
     /// Agents that are forgotten, by the names that they had as members.
     graves: BTreeMap<String, Grave>,
     copies: Option<Copies>,
+    /// What leaders have said of agents that are forgotten, and has not been looked at.
+    said: Vec<(Node, Grave)>,
+    /// The areas of the leaders below, by their nodes.
+    below: BTreeMap<Node, String>,
     /// Whether all documents are being read, and not what changes.
     building: bool,
     /// Until when the trouble of members is told of.
@@ -169,6 +173,8 @@ impl Categoriser {
             expected: BTreeSet::new(),
             graves: BTreeMap::new(),
             copies: None,
+            said: Vec::new(),
+            below: BTreeMap::new(),
             building: false,
             troubles: BTreeMap::new(),
             news: News::default(),

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use mf2c_domain::area::token;
 use mf2c_domain::time::Timestamp;
-use mf2c_fabric::replication::{Origin, Point};
 use mf2c_fabric::replication::beside::Claim;
 use mf2c_fabric::replication::bounds::MOST_ORIGINS;
+use mf2c_fabric::replication::{Origin, Point};
 use mf2c_store::Store;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -62,7 +62,8 @@ impl Shown {
 
 /// Bytes from their hexadecimal digits.
 pub(super) fn bytes(text: &str) -> Option<Vec<u8>> {
-    let digits: Option<Vec<u8>> = text.chars().map(|c| c.to_digit(16).and_then(|digit| digit.try_into().ok())).collect();
+    let digits: Option<Vec<u8>> =
+        text.chars().map(|c| c.to_digit(16).and_then(|digit| digit.try_into().ok())).collect();
     let digits = digits.filter(|digits| digits.len().is_multiple_of(2))?;
     Some(digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect())
 }

@@ -23,11 +23,15 @@ pub struct Forget {
     /// The life and the newest change that somebody else has forgotten. Where more of it is here it has been back since, and
     /// it stays. None forgets all that is here.
     pub upto: Option<(u64, u64)>,
+    /// The area below whose leader says so: it may say that of what comes by way of that area alone.
+    pub below: Option<String>,
 }
 
 /// What was forgotten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Forgotten {
+    /// Whether it is forgotten, now or before.
+    pub is_forgotten: bool,
     /// Documents that were removed.
     pub documents: usize,
     /// The life of the store.
@@ -66,14 +70,17 @@ impl Replicator {
     }
 
     fn forget(&mut self, forget: &Forget) -> Outcome {
-        let Forget { origin, device, upto } = forget;
+        let Forget { origin, device, upto, below } = forget;
         let here = self.store.progress_of(origin).map(point).unwrap_or_default();
         let told = upto.map(|(incarnation, sequence)| Point { incarnation, sequence });
         let has_been_back = told.is_some_and(|told| is_behind(here, told) || self.is_here(origin));
         let upto = told.unwrap_or(here);
         let known = self.bindings.gone(origin).is_some_and(|gone| !is_behind(upto, gone.upto()));
-        if *origin == self.own || has_been_back || (told.is_some() && known && here == Point::default()) {
-            return Box::pin(actix::fut::ready(Ok(Forgotten::default())));
+        let is_forgotten = told.is_some() && known && here == Point::default();
+        let area = self.bindings.owner_of(origin).map(|owner| owner.area);
+        let is_foreign = !known && below.as_ref().is_some_and(|below| area.as_ref() != Some(below));
+        if *origin == self.own || has_been_back || is_foreign || is_forgotten {
+            return Box::pin(actix::fut::ready(Ok(Forgotten { is_forgotten, ..Forgotten::default() })));
         }
         let keep = self.bindings.forget(*origin, Gone::new(device, upto, self.world.clock.now()));
         let (writer, origin) = (self.writer.clone(), *origin);
@@ -88,7 +95,7 @@ impl Replicator {
             // It is owed to nobody any more, and taken from nobody.
             replicator.owe_all(false, ctx);
             replicator.judge_anew(ctx);
-            Ok(Forgotten { documents, life: upto.incarnation, changes: upto.sequence })
+            Ok(Forgotten { is_forgotten: true, documents, life: upto.incarnation, changes: upto.sequence })
         }))
     }
 
@@ -134,8 +141,10 @@ impl Handler<KnownStores> for Replicator {
 
     fn handle(&mut self, _: KnownStores, _: &mut Context<Self>) -> Self::Result {
         let known = self.bindings.all().filter(|(_, owner)| !owner.device.is_empty());
-        let known = known.map(|(origin, owner)| {
-            KnownStore { device: owner.device.clone(), area: owner.area.clone(), origin: *origin }
+        let known = known.map(|(origin, owner)| KnownStore {
+            device: owner.device.clone(),
+            area: owner.area.clone(),
+            origin: *origin,
         });
         MessageResult(known.collect())
     }

@@ -10,7 +10,7 @@ use crate::world::*;
 
 /// Forgets an agent at a node: as an operator, or as somebody else says.
 async fn forget(at: &Node, of: &Node, upto: Option<(u64, u64)>) -> Forgotten {
-    let forget = Forget { origin: of.store.identity().node, device: of.device().to_owned(), upto };
+    let forget = Forget { origin: of.store.identity().node, device: of.device().to_owned(), upto, below: None };
     at.replicator.send(forget).await.unwrap().unwrap()
 }
 
@@ -52,6 +52,24 @@ async fn copies_of_who_is_forgotten_come_back_with_the_agent_itself_alone() {
     area.cloud.replicator.send(Remember(area.child.store.identity().node)).await.unwrap();
     eventually("the cloud has both", SOON, || area.cloud.has(&made) && area.cloud.has(&newer)).await;
     assert!(knows(&area.cloud, &area.child).await);
+}
+
+#[actix::test]
+async fn the_leader_of_an_area_below_has_only_that_forgotten_which_comes_by_way_of_it() {
+    let wire = wire();
+    let area = Area::new(&wire).await;
+    let made = area.child.service("made").await;
+    eventually("all have it", SOON, || area.everywhere(&made)).await;
+    area.cut_child();
+    let origin = area.child.store.identity().node;
+    let say = |below: &str| {
+        let (device, below) = (area.child.device().to_owned(), Some(below.to_owned()));
+        area.cloud.replicator.send(Forget { origin, device, upto: Some((u64::MAX, 1)), below })
+    };
+    assert!(!say("a2").await.unwrap().unwrap().is_forgotten);
+    assert!(area.cloud.has(&made));
+    assert!(say("a1").await.unwrap().unwrap().is_forgotten);
+    assert!(!area.cloud.has(&made));
 }
 
 #[actix::test]

@@ -50,7 +50,7 @@ impl FogDoors {
         let mut forgotten = Forgotten::default();
         let mut documents = 0;
         for origin in found.stores.iter().filter(|origin| **origin != own) {
-            let forget = Forget { origin: *origin, device: found.device.clone(), upto: None };
+            let forget = Forget { origin: *origin, device: found.device.clone(), upto: None, below: None };
             forgotten = ask(&self.forget, forget).await?.map_err(failed)?;
             documents += forgotten.documents;
             (self.bury)(Bury {
