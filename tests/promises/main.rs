@@ -41,6 +41,7 @@ mod fog_faults;
 mod fog_founding;
 mod fog_leadership;
 mod fog_losses;
+mod fog_members;
 mod fog_moves;
 mod fog_presence;
 mod fog_replication;

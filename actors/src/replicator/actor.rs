@@ -117,6 +117,8 @@ pub struct Replicator {
     pub(super) looking: bool,
     /// When the last proposal that waits was made: no other is made at the same time or before.
     pub(super) stamped: HybridTime,
+    /// The look for copies that have no place here any more.
+    pub(super) shedding: Option<SpawnHandle>,
     /// Whether it is to do so again when it may.
     pub(super) renewing_later: bool,
     /// What the own store says of where it belongs.
@@ -167,6 +169,7 @@ impl Replicator {
             still_away: BTreeSet::new(),
             looking: false,
             stamped: HybridTime::default(),
+            shedding: None,
             renewing_later: false,
             claim: OwnClaim::None,
             terms: BTreeMap::new(),
