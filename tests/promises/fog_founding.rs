@@ -12,7 +12,7 @@ fn health(fog: &Fog, name: &str) -> serde_json::Value {
 fn status(fog: &Fog, name: &str) -> String {
     let url = format!("https://{}", fog.agent(name).https());
     let authority = fog.data_dir(name).join("tls/server.pem");
-    mf2c(&["status", "--url", &url, "--ca", authority.to_str().unwrap()]).out
+    mf2c(&["status", "--url", &url, "--ca", authority.to_str().unwrap()]).expect(0).out
 }
 
 #[test]
