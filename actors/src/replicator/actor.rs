@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
+use mf2c_domain::area::spiffe::SpiffeId;
 use mf2c_domain::area::standing::Standing;
 use mf2c_domain::time::HybridTime;
 use mf2c_fabric::replication::source::Event as SourceEvent;
@@ -15,11 +16,15 @@ use tokio::sync::watch;
 use super::bindings::Bindings;
 use super::counters::ReplicatorCounters;
 use super::digests::DigestQueue;
+use super::fence::Latest;
 use super::history::Shelf;
+use super::homes::OwnClaim;
+use super::lag::{Marks, Parted};
 use super::links::Ends;
 use crate::leadership::Standings;
-use crate::ports::{AreaNet, World};
+use crate::ports::{AreaNet, Workshop, World};
 use crate::resource_store::ResourceStore;
+use crate::supervisor::{GiveUp, end_the_process};
 
 /// How many words of peers may wait. A link that has more is closed and goes on later; streams are bounded by themselves.
 const MAILBOX: usize = 4096;
@@ -37,6 +42,9 @@ pub struct ReplicatorSettings {
     pub proposals: usize,
     /// The most proposals that wait for one document, and the most conflicts that are kept of one.
     pub a_document: usize,
+    /// What follows where the replicator has panicked: everybody holds its address, and without it nothing that is written
+    /// here would ever leave this machine.
+    pub give_up: GiveUp,
 }
 
 impl Default for ReplicatorSettings {
@@ -47,6 +55,7 @@ impl Default for ReplicatorSettings {
             proposal_life: Duration::from_secs(7 * 86_400),
             proposals: 1024,
             a_document: 16,
+            give_up: end_the_process,
         }
     }
 }
@@ -61,6 +70,8 @@ pub struct ReplicatorParts {
     pub net: Arc<dyn AreaNet>,
     /// Time and randomness.
     pub world: World,
+    /// Where much is read.
+    pub workshop: Arc<dyn Workshop>,
     /// How the agent stands.
     pub standing: Standings,
     /// The number of this start of the process, as in every Hello.
@@ -79,6 +90,7 @@ pub struct Replicator {
     pub(super) writer: Addr<ResourceStore>,
     pub(super) net: Arc<dyn AreaNet>,
     pub(super) world: World,
+    pub(super) workshop: Arc<dyn Workshop>,
     pub(super) standings: Standings,
     pub(super) standing: Standing,
     pub(super) boot: u64,
@@ -105,6 +117,16 @@ pub struct Replicator {
     pub(super) looking: bool,
     /// When the last proposal that waits was made: no other is made at the same time or before.
     pub(super) stamped: HybridTime,
+    /// Whether it is to do so again when it may.
+    pub(super) renewing_later: bool,
+    /// What the own store says of where it belongs.
+    pub(super) claim: OwnClaim,
+    /// Who leads the areas below.
+    pub(super) terms: BTreeMap<String, Latest>,
+    /// When what travels was committed.
+    pub(super) marks: Marks,
+    /// What those had to whom there is no link any more.
+    pub(super) parted: BTreeMap<SpiffeId, Parted>,
     /// When the next timer fires.
     pub(super) alarm: Option<(Duration, SpawnHandle)>,
 }
@@ -113,10 +135,12 @@ impl Replicator {
     /// A replicator of the changes in a store.
     #[must_use]
     pub fn new(parts: ReplicatorParts) -> Self {
-        let ReplicatorParts { store, writer, net, world, standing: standings, boot, settings, counters } = parts;
+        let ReplicatorParts { store, writer, net, world, workshop, standing: standings, boot, settings, counters } =
+            parts;
         let feed = store.subscribe();
         let own = store.identity().node;
         let standing = standings.borrow().clone();
+        let (newest, now) = (*feed.borrow(), world.clock.elapsed());
         Self {
             shelf: Shelf(Arc::clone(&store)),
             own,
@@ -125,6 +149,7 @@ impl Replicator {
             writer,
             net,
             world,
+            workshop,
             standing,
             standings,
             boot,
@@ -142,6 +167,11 @@ impl Replicator {
             still_away: BTreeSet::new(),
             looking: false,
             stamped: HybridTime::default(),
+            renewing_later: false,
+            claim: OwnClaim::None,
+            terms: BTreeMap::new(),
+            marks: Marks::new(newest, now),
+            parted: BTreeMap::new(),
             alarm: None,
         }
     }
@@ -164,6 +194,7 @@ impl Replicator {
 
     fn committed(&mut self, ctx: &mut Context<Self>) {
         let position = *self.feed.borrow_and_update();
+        self.mark(position);
         for number in self.sources() {
             self.source_step(number, SourceEvent::Committed(position), ctx);
         }
@@ -219,9 +250,7 @@ impl Actor for Replicator {
 impl Drop for Replicator {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            // Everybody holds its address, and without it nothing that is written here would ever leave this machine.
-            tracing::error!("replication has failed; ending the process, the next start goes on from what is stored");
-            std::process::abort();
+            (self.settings.give_up)("replicator");
         }
     }
 }

@@ -11,11 +11,16 @@ mod bindings;
 mod counters;
 mod digests;
 mod drive;
+mod fence;
 mod history;
+mod homes;
 mod judge;
+mod lag;
 mod links;
+mod lives;
 mod merge;
 mod notes;
+mod offers;
 mod propose;
 mod waiting;
 
@@ -92,9 +97,14 @@ pub struct Flow {
     pub peer: String,
     /// Whether changes go to it, or come from it.
     pub outgoing: bool,
-    /// Changes that are not acknowledged yet, as far as is known.
+    /// Whether there is a link to it. Where there is none any more, the figures of lag are told of those to whom changes are
+    /// owed, and grow.
+    pub open: bool,
+    /// Changes that are here and not acknowledged by it; for one that comes in, those that it has and that are not here, as
+    /// far as it said.
     pub behind: u64,
-    /// How old the oldest of them is, in milliseconds.
+    /// How old the oldest of them is, in milliseconds, by the clock of the end that has them. What was written before the
+    /// agent started counts from its start.
     pub behind_millis: u64,
     /// Changes that went over it since it was opened.
     pub changes: u64,

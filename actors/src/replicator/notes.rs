@@ -1,12 +1,16 @@
 //! Events in the store, for people and programs to notice.
 
+use std::net::SocketAddr;
+
 use actix::prelude::*;
 use mf2c_domain::caller::Caller;
 use mf2c_domain::resource;
+use mf2c_fabric::replication::Origin;
 use mf2c_store::{NewDocument, StoreError};
 use serde_json::json;
 
 use super::actor::Replicator;
+use super::counters::add;
 use crate::ports::OpenLink;
 use crate::resource_store::AddResource;
 
@@ -40,25 +44,36 @@ impl Replicator {
         new.inspect_err(|error| tracing::error!(kind, %error, "a document of this agent's own is not valid")).ok()
     }
 
-    pub(super) fn note_clone(&mut self, link: &OpenLink, ctx: &mut Context<Self>) {
-        let device = super::judge::device_of(link);
-        let short: String = device.chars().take(32).collect();
-        let about = format!("area-member/{short}");
-        self.note(&about, "critical", "two agents run under this identity", ctx);
+    /// Two agents show one identity: in the log and in an event, with where they were seen.
+    pub(super) fn tell_clone(&mut self, link: &OpenLink, seen: &[SocketAddr], ctx: &mut Context<Self>) {
+        let seen: Vec<String> = seen.iter().map(ToString::to_string).collect();
+        let seen = seen.join(" and ");
+        tracing::error!(peer = %link.peer.id, seen, "two agents run under one identity: stop one, and give it an identity of its own");
+        add(&self.counters.clones, 1);
+        let about = member(super::judge::device_of(link));
+        self.note(&about, "critical", &format!("two agents run under this identity, seen at {seen}"), ctx);
+    }
+
+    /// The store of the peer of a link has begun a new life: it was put back to an earlier state.
+    pub(super) fn note_renewed(&mut self, number: u64, origin: &Origin, ctx: &mut Context<Self>) {
+        let Some(ends) = self.links.get(&number).filter(|ends| ends.link.hello.origin.0 == *origin) else { return };
+        tracing::warn!(peer = %ends.link.peer.id, "the store of an agent was put back to an earlier state and has begun a new life");
+        let about = member(super::judge::device_of(&ends.link));
+        let state = "its store was put back to an earlier state, as from a backup, and has begun a new life: what it no longer has is removed here";
+        self.note(&about, "high", state, ctx);
     }
 
     pub(super) fn note_wiped(&mut self, device: &str, ctx: &mut Context<Self>) {
-        let short: String = device.chars().take(32).collect();
-        self.note(
-            &format!("area-member/{short}"),
-            "high",
-            "its store was wiped, and its old documents are replaced",
-            ctx,
-        );
+        self.note(&member(device), "high", "its store was wiped, and its old documents are replaced", ctx);
     }
 
     pub(super) fn note_restored(&mut self, ctx: &mut Context<Self>) {
         let about = format!("device/{}", self.store.identity().name());
-        self.note(&about, "critical", "its store has gone back in time, as after a restore from a backup", ctx);
+        self.note(&about, "critical", "its store has gone back in time, as after a restore from a backup or in a copy of the agent, and has begun a new life", ctx);
     }
+}
+
+/// The document that tells of an agent of an area.
+fn member(device: &str) -> String {
+    format!("area-member/{}", device.chars().take(32).collect::<String>())
 }

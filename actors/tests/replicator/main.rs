@@ -5,6 +5,8 @@
 
 mod area;
 mod basics;
+mod homes;
+mod lag;
 mod losses;
 mod net;
 mod proposals;

@@ -162,7 +162,9 @@ fn complete(area: &str, agent: &str, mut line: Map<String, Value>, flows: &[Flow
     line.entry("device").or_insert_with(|| agent.rsplit('/').next().unwrap_or_default().into());
     let own: Vec<&Flow> = flows.iter().filter(|flow| flow.peer == agent).collect();
     if !own.is_empty() {
-        line.entry("status").or_insert_with(|| "connected".into());
+        if own.iter().any(|flow| flow.open) {
+            line.entry("status").or_insert_with(|| "connected".into());
+        }
         line.insert("behind".to_owned(), own.iter().map(|flow| flow.behind).max().into());
         line.insert("behindMillis".to_owned(), own.iter().map(|flow| flow.behind_millis).max().into());
         line.insert("repaired".to_owned(), own.iter().map(|flow| flow.repaired).sum::<u64>().into());
@@ -238,6 +240,7 @@ mod tests {
         let flow = Flow {
             peer: id("b2"),
             outgoing: true,
+            open: true,
             behind: 7,
             behind_millis: 30,
             changes: 9,

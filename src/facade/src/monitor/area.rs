@@ -95,7 +95,7 @@ fn standing(page: &mut Exposition, figures: &AreaFigures) {
 fn streams(page: &mut Exposition, flows: &[Flow]) {
     page.family("mf2c_replication_streams", "gauge", "Open streams of changes, by direction.");
     for (way, outgoing) in WAYS.iter().zip([false, true]) {
-        let count = flows.iter().filter(|flow| flow.outgoing == outgoing).count();
+        let count = flows.iter().filter(|flow| flow.open && flow.outgoing == outgoing).count();
         page.sample("mf2c_replication_streams", &format!("direction=\"{way}\""), count);
     }
     let mut shown: Vec<&Flow> = flows.iter().collect();
@@ -147,6 +147,7 @@ mod tests {
         Flow {
             peer,
             outgoing: false,
+            open: true,
             behind,
             behind_millis: behind * 10,
             changes: 1,

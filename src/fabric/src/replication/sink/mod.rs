@@ -3,6 +3,7 @@
 
 mod check;
 mod events;
+mod lag;
 mod take;
 
 pub use events::{Body, Change, Effect, Event, Flow, Here, Outcome, Partial, Verdict};
@@ -85,6 +86,9 @@ pub struct Sink {
     bucket: Option<(usize, u8, BTreeSet<ResourceId>)>,
     checks: BTreeMap<usize, (Point, u64)>,
     received: Received,
+    /// When it was last offered something, and how far behind it is as the source said last, and when.
+    offered_at: Duration,
+    told: Option<(super::words::Lag, Duration)>,
 }
 
 impl Sink {
@@ -114,6 +118,8 @@ impl Sink {
             bucket: None,
             checks: BTreeMap::new(),
             received: Received::default(),
+            offered_at: Duration::ZERO,
+            told: None,
         }
     }
 
@@ -171,6 +177,12 @@ impl Sink {
         self.lines.iter().filter(|line| line.allowed).map(|line| (line.origin, line.offered))
     }
 
+    /// Whether any of these were offered, be they taken or not.
+    #[must_use]
+    pub fn was_offered(&self, any: &BTreeSet<Origin>) -> bool {
+        self.lines.iter().any(|line| any.contains(&line.origin))
+    }
+
     /// Whether a snapshot is coming in.
     #[must_use]
     pub fn is_in_snapshot(&self) -> bool {
@@ -183,6 +195,7 @@ impl Sink {
         self.gathering.clear();
         self.judged = 0;
         self.again_at = None;
+        self.told = None;
         self.pause_stream();
     }
 
@@ -205,7 +218,14 @@ impl Sink {
         effects: &mut Vec<Effect>,
     ) -> Result<(), WireError> {
         match message {
-            StreamMessage::Offer(offer) => self.offered(offer, effects),
+            StreamMessage::Offer(offer) => {
+                self.offered_at = now;
+                self.offered(offer, effects)
+            }
+            StreamMessage::Lag(lag) => {
+                self.told = (lag.changes > 0).then_some((lag, now));
+                Ok(())
+            }
             StreamMessage::End(end) if Some(end.generation) == self.generation => {
                 self.forget();
                 Ok(())

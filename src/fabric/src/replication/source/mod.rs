@@ -5,10 +5,12 @@
 mod check;
 mod events;
 mod history;
+mod lag;
 mod pump;
 
 pub use events::{Effect, Event, Owed};
 pub use history::{Beginning, Fault, Held, History, Page};
+pub use lag::{Backlog, lacking};
 pub(super) use pump::sum_of;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -53,8 +55,8 @@ struct Unacked {
     cost: Cost,
     /// What the sink has of which line when it acknowledges this.
     upto: Vec<(usize, u64)>,
-    /// The time of its oldest change.
-    oldest: Option<u64>,
+    /// Where the log was read up to before it.
+    behind: u64,
 }
 
 /// What has gone over a stream.
@@ -92,6 +94,8 @@ pub struct Source {
     /// Where it reads, and where the log ends.
     position: u64,
     newest: u64,
+    /// Where it read before what is being sent.
+    before: u64,
     snapshot: Option<Snapshot>,
     whole: BTreeSet<String>,
     all_whole: bool,
@@ -127,6 +131,7 @@ impl Source {
             held_until: None,
             position: newest,
             newest,
+            before: newest,
             snapshot: None,
             whole: BTreeSet::new(),
             all_whole: false,
@@ -172,14 +177,6 @@ impl Source {
     #[must_use]
     pub const fn traffic(&self) -> Traffic {
         self.traffic
-    }
-
-    /// Changes that are not acknowledged, as far as is known, and the hybrid time of the oldest that was sent.
-    #[must_use]
-    pub fn behind(&self) -> (u64, Option<u64>) {
-        let sent: u64 = self.unacked.iter().map(|sent| sent.cost.changes).sum();
-        let unread = if self.lines.is_empty() { 0 } else { self.newest.saturating_sub(self.position) };
-        (sent.saturating_add(unread), self.unacked.iter().find_map(|sent| sent.oldest))
     }
 
     /// Whether a snapshot is under way.
@@ -300,6 +297,7 @@ impl Source {
                 let pause = Duration::from_millis(hold.retry_after.min(600_000).into());
                 self.offered_at = None;
                 self.held_until = Some(now + pause + self.bounds.patience);
+                effects.push(Effect::Held(hold.why));
             }
             StreamMessage::Buckets(theirs) if Some(theirs.stream) == self.stream => {
                 self.repair(&theirs, effects);
