@@ -108,7 +108,14 @@ impl Area {
         let seat = Seat { number: self.seat, peer: own, kind: SeatKind::Agent };
         let roster = Roster { seats: vec![seat], upper, retired: vec![], founded: term };
         let log = Log::begin(term << LIFE, term, vec![self.seat], roster);
+        self.leave_group();
         self.group = self.take_part(log, now).ok();
+    }
+
+    /// Gives up the consensus that it was part of: what waits for the disk is of no use any more.
+    pub(super) fn leave_group(&mut self) {
+        self.group = None;
+        self.pending.clear();
     }
 
     /// The consensus, which begins without knowledge where there is none yet.
@@ -158,6 +165,11 @@ impl Area {
             (Some(ready), Some(group)) => group.kept(ready),
             _ => vec![],
         }
+    }
+
+    /// Whether this agent is only the witness of it.
+    pub(super) fn is_witnessed(&self) -> bool {
+        self.witness
     }
 
     /// Whether the area's agents know this one as one that may lead.

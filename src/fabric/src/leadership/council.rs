@@ -317,10 +317,10 @@ impl Council {
 
     /// Sends what the consensus of an area has to say. What has no way is lost: the crate repeats it.
     pub(super) fn dispatch(&self, area: &str, posts: Vec<Posted>, effects: &mut Vec<Effect>) {
-        for Posted { to, bytes, stamp } in posts {
+        for Posted { to, bytes, stamp, founded } in posts {
             let link = self.links.iter().rev().find(|(_, link)| link.seat == to);
             if let Some((&link, _)) = link {
-                let message = LeadershipMessage::Raft { area: area.to_owned(), message: bytes, stamp };
+                let message = LeadershipMessage::Raft { area: area.to_owned(), message: bytes, stamp, founded };
                 effects.push(Effect::Send { link, message });
             }
         }
@@ -334,7 +334,7 @@ impl Council {
             let Some(own) = self.own.as_mut() else { break };
             if let Some(group) = own.area.group.as_mut() {
                 group.muted = muted;
-                group.over = group.roster().founded < own.area.known.founded;
+                group.over = group.founded() < own.area.known.founded;
                 group.tick(self.now);
             }
             let outcome = own.area.pump(self.now, effects);

@@ -28,6 +28,7 @@ pub(super) struct Posted {
     pub(super) bytes: Bytes,
     /// See [`super::LeadershipMessage::Raft`].
     pub(super) stamp: u64,
+    pub(super) founded: u64,
 }
 
 /// What waits until a state is on disk.
@@ -67,6 +68,8 @@ pub(super) struct Group {
     next_try: Duration,
     /// A leader is there that does not count on this agent: it does not try.
     pub(super) muted: bool,
+    /// Of which foundation of the area this is, see [`super::LeadClaim::founded`].
+    founded: u64,
     /// The area was founded anew without it: it neither tries nor votes any more.
     pub(super) over: bool,
     /// Others that are less behind may go first.
@@ -84,7 +87,7 @@ fn millis(time: Duration) -> u64 {
 impl Group {
     /// Takes up a log. `now` counts as a contact with the leader: who was away does not vote at once.
     pub(super) fn new(own: u64, log: Log, witness: bool, settings: &Settings, now: Duration) -> raft::Result<Self> {
-        let ticks = settings.ticks();
+        let (ticks, founded) = (settings.ticks(), log.roster.founded);
         let config = Config {
             id: own,
             election_tick: ticks,
@@ -112,6 +115,7 @@ impl Group {
             next_beat: now,
             next_try: now,
             muted: false,
+            founded,
             over: false,
             handicap: 0,
             arranged: 0,
@@ -125,6 +129,18 @@ impl Group {
 
     pub(super) fn roster(&self) -> &Roster {
         &self.raw.store().roster
+    }
+
+    /// Of which foundation of the area it is.
+    pub(super) fn founded(&self) -> u64 {
+        self.founded
+    }
+
+    /// One that knows of no seats yet learns of which foundation it is from who invites it.
+    pub(super) fn belong_to(&mut self, founded: u64) {
+        if self.roster().seats.is_empty() {
+            self.founded = founded;
+        }
     }
 
     /// The seat that leads, as far as is known here.
@@ -383,6 +399,7 @@ impl Group {
             let store = self.raw.mut_store();
             if !ready.snapshot().is_empty() {
                 let roster = Roster::decode(ready.snapshot().get_data()).unwrap_or_default();
+                self.founded = roster.founded;
                 store.take(ready.snapshot(), roster);
                 outcome.reseated = true;
             }
@@ -454,7 +471,8 @@ impl Group {
     fn post(&self, messages: Vec<Message>, now: Duration) -> Vec<Posted> {
         let posted = messages.into_iter().map(|message| {
             let stamp = if guard::from_leader(&message) { millis(now) } else { self.leader_stamp };
-            Posted { to: message.to, bytes: Bytes(message.write_to_bytes().unwrap_or_default()), stamp }
+            let bytes = Bytes(message.write_to_bytes().unwrap_or_default());
+            Posted { to: message.to, bytes, stamp, founded: self.founded }
         });
         posted.collect()
     }

@@ -10,6 +10,7 @@ use mf2c_domain::area::standing::AreaPeer;
 use super::area::{Area, Known};
 use super::council::Council;
 use super::event::Effect;
+use super::group::Group;
 use super::guard;
 use super::heirs::MOST_HEIRS;
 use super::roster::{LONGEST_ADDRESS, MOST_SEATS};
@@ -24,7 +25,9 @@ const LEAP: u64 = 1 << 32;
 impl Council {
     pub(super) fn hear(&mut self, link: u64, message: LeadershipMessage, effects: &mut Vec<Effect>) {
         let heard = match message {
-            LeadershipMessage::Raft { area, message, stamp } => self.hear_raft(link, &area, &message, stamp, effects),
+            LeadershipMessage::Raft { area, message, stamp, founded } => {
+                self.hear_raft(link, &area, &message, (stamp, founded), effects)
+            }
             LeadershipMessage::Lead(claim) => self.hear_lead(link, claim, effects),
             LeadershipMessage::Stale { area, term, leader } => {
                 let leader = leader.filter(|leader| {
@@ -44,7 +47,7 @@ impl Council {
         link: u64,
         name: &str,
         bytes: &Bytes,
-        stamp: u64,
+        (stamp, founded): (u64, u64),
         effects: &mut Vec<Effect>,
     ) -> Result<(), &'static str> {
         let Some(from) = self.links.get(&link) else { return Ok(()) };
@@ -62,6 +65,14 @@ impl Council {
             return Ok(());
         }
         let trusted = trusts || area.knows(&peer);
+        if !agree(area, founded, trusted && guard::from_leader(&message)) {
+            if founded < area.known.founded {
+                let (term, leader) = (area.known.term, area.known.leader.clone());
+                let stale = LeadershipMessage::Stale { area: name.to_owned(), term, leader };
+                effects.push(Effect::Send { link, message: stale });
+            }
+            return Ok(());
+        }
         let seated = area.group.as_ref().is_some_and(|group| group.is_voter(seat) || group.learners().contains(&seat));
         if !seated {
             // A leader may invite; nobody else has anything to say to those who do not know it.
@@ -78,6 +89,7 @@ impl Council {
         let mut kept = Vec::new();
         let stepped = catch_unwind(AssertUnwindSafe(|| {
             let group = area.joined(now)?;
+            group.belong_to(founded);
             let _ = group.step(message, stamp, now);
             Some(area.pump(now, &mut kept))
         }));
@@ -226,7 +238,7 @@ impl Council {
         own.led = false;
         own.claimed = now;
         if let Some(group) =
-            own.area.group.as_mut().filter(|group| claim.term > group.term() || claim.founded > group.roster().founded)
+            own.area.group.as_mut().filter(|group| claim.term > group.term() || claim.founded > group.founded())
         {
             group.step_down(claim.term, now);
         }
@@ -307,4 +319,20 @@ impl Council {
             own.claimed = now;
         }
     }
+}
+
+/// Whether a message is of the same foundation as what is here. Where a later one is known already, or nothing else, what is
+/// here of an earlier one is given up for it.
+fn agree(area: &mut Area, founded: u64, invites: bool) -> bool {
+    let here = area.group.as_ref().map(Group::founded);
+    if here == Some(founded) {
+        return true;
+    }
+    let blank = area.group.as_ref().is_none_or(|group| group.roster().seats.is_empty());
+    let later = here.is_none_or(|here| founded > here) && (founded <= area.known.founded || area.is_witnessed());
+    let taken = invites && founded >= area.known.founded && (blank || later);
+    if taken {
+        area.leave_group();
+    }
+    taken
 }

@@ -44,6 +44,9 @@ pub enum LeadershipMessage {
         /// who answers has had, from which the leader knows how long it may lead.
         #[serde(default)]
         stamp: u64,
+        /// Of which foundation of the area, see [`LeadClaim::founded`]: those of one have nothing to do with another.
+        #[serde(default)]
+        founded: u64,
     },
     /// Who leads, told by the leader to everybody in its area and above.
     Lead(LeadClaim),

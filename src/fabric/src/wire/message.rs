@@ -329,6 +329,7 @@ pub struct Enrolled {
 /// What one agent tells another. Every notice has a content, so that those of later versions can be passed over.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "one at a time is passed on, and most are those of the larger kinds")]
 pub enum Notice {
     /// Roots, authorities or revocations have changed.
     Trust(AuthorityTrust),

@@ -150,23 +150,36 @@ fn two_agents_that_were_cut_from_each_other_and_both_lead_come_together_again() 
     }
 }
 
+fn trial(seed: u64) {
+    let names = ["L", "B", "C1", "C2", "C3"];
+    let mut world = settled(seed, false, &names[1..]);
+    for _ in 0..25 {
+        misfortune(&mut world, &names);
+        let wait = world.chance(30_000);
+        world.run(Duration::from_millis(wait));
+    }
+    world.heal();
+    world.loss = 0;
+    for name in names {
+        world.resume(name);
+        world.restart(name);
+    }
+    world.run(SECOND * 300);
+    one_leads(&world, &names, &format!("seed {seed}"));
+}
+
 #[test]
 fn under_random_faults_no_two_lead_in_one_term_and_one_leads_in_the_end() {
-    let names = ["L", "B", "C1", "C2", "C3"];
-    for seed in 200..230 {
-        let mut world = settled(seed, false, &names[1..]);
-        for _ in 0..25 {
-            misfortune(&mut world, &names);
-            let wait = world.chance(30_000);
-            world.run(Duration::from_millis(wait));
-        }
-        world.heal();
-        world.loss = 0;
-        for name in names {
-            world.resume(name);
-            world.restart(name);
-        }
-        world.run(SECOND * 300);
-        one_leads(&world, &names, &format!("seed {seed}"));
+    // The later ones have found something once.
+    for seed in (201..209).chain([200, 219, 306]) {
+        trial(seed);
+    }
+}
+
+#[test]
+#[ignore = "takes minutes; run by hand"]
+fn under_random_faults_of_many_seeds() {
+    for seed in 1000..2000 {
+        trial(seed);
     }
 }

@@ -7,7 +7,7 @@ use crate::elections::{leads, settled};
 use crate::world::{SECOND, World, id};
 
 /// So long after a loss the seats are as few as those that are left.
-const REPLACED: std::time::Duration = std::time::Duration::from_secs(12);
+const REPLACED: std::time::Duration = std::time::Duration::from_secs(15);
 
 fn operator(world: &mut World, name: &str) -> Result<(), RoleError> {
     let ask = world.change_role(name, None, AreaRole::Leader, Demand::Operator);

@@ -10,7 +10,16 @@ const ALL: [&str; 8] = ["B", "B2", "C1", "C2", "C3", "C4", "C5", "C6"];
 
 fn claim(world: &mut World, by: &str, at: &str, term: u64) {
     let leader = AreaPeer { id: id("a1", by), address: format!("{by}:1") };
-    let claim = LeadClaim { area: "a1".into(), term, leader, full: true, backups: vec![], upper: None, heirs: vec![] };
+    let claim = LeadClaim {
+        area: "a1".into(),
+        term,
+        leader,
+        full: true,
+        backups: vec![],
+        upper: None,
+        heirs: vec![],
+        founded: 0,
+    };
     let link = world.link(by, at).unwrap();
     world.event(at, Event::Heard { link, message: LeadershipMessage::Lead(claim) });
 }

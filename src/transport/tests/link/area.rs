@@ -117,7 +117,7 @@ async fn who_says_what_may_not_be_said_loses_its_link_and_the_others_do_not() {
     other.follow(&leader);
     soon(other.ask_serial()).await.unwrap();
     let mut hand = child.greeted(&leader).await;
-    let wrong = LeadershipMessage::Raft { area: "wrong".into(), stamp: 0, message: vec![].into() };
+    let wrong = LeadershipMessage::Raft { area: "wrong".into(), stamp: 0, message: vec![].into(), founded: 0 };
     hand.send(&Message::Notice(Notice::Leadership(wrong))).await;
     assert_eq!(hand.closed().await, Code::Forbidden);
     eventually(|| leader.answers.open().len() == 1).await;

@@ -455,7 +455,7 @@ impl Hand {
 pub(crate) fn word(number: u64, length: usize) -> Notice {
     let mut message = number.to_be_bytes().to_vec();
     message.resize(length.max(8), 0);
-    Notice::Leadership(LeadershipMessage::Raft { area: "a1".into(), stamp: 0, message: message.into() })
+    Notice::Leadership(LeadershipMessage::Raft { area: "a1".into(), stamp: 0, message: message.into(), founded: 0 })
 }
 
 /// Its number.
