@@ -19,6 +19,8 @@ use mf2c_store::{Command, Delete, Done, Edit, IfMatch, NewDocument, StoreError, 
 use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 
+use crate::supervisor::{GiveUp, end_the_process};
+
 /// The most writes that share one sync.
 const MAX_BATCH: usize = 1024;
 
@@ -119,13 +121,22 @@ pub struct ResourceStore {
     bytes: usize,
     /// Whether the next attempt to mend the writer is planned.
     mending: bool,
+    give_up: GiveUp,
 }
 
 impl ResourceStore {
     /// An actor that commits through `writer`. When `mailbox` writes wait, their senders wait too.
     #[must_use]
     pub fn new(writer: Writer, mailbox: usize) -> Self {
-        Self { writer, mailbox, waiting: Vec::new(), answers: Vec::new(), bytes: 0, mending: false }
+        let (waiting, answers, give_up) = (Vec::new(), Vec::new(), end_the_process as GiveUp);
+        Self { writer, mailbox, waiting, answers, bytes: 0, mending: false, give_up }
+    }
+
+    /// The same, which gives up in another way than to end the process where it panics.
+    #[must_use]
+    pub fn giving_up(mut self, give_up: GiveUp) -> Self {
+        self.give_up = give_up;
+        self
     }
 
     /// Puts work into the next batch, which is committed as soon as the mailbox is empty. None if the agent stops before.
@@ -182,8 +193,7 @@ impl Drop for ResourceStore {
         if std::thread::panicking() {
             // A writer that has lost its way must not go on, and nobody can replace the address that everybody holds:
             // the next start recovers.
-            tracing::error!("the store's writer has failed; ending the process, the next start recovers");
-            std::process::abort();
+            return (self.give_up)("store's writer");
         }
         if let Err(error) = self.writer.close() {
             tracing::error!(%error, "the store could not be synced at the end; the next start checks it");

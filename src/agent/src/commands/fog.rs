@@ -34,9 +34,9 @@ pub(super) fn area(args: &AreaArgs, around: &Surroundings) -> Result<(), Failure
         Some(AreaCommand::Backup(one)) => {
             let shown = change(one, "backup")?;
             beside("it is being sent the whole area; `mf2c area` shows how far that has come");
-            let backups = shown["backups"].as_array().into_iter().flatten().map(peer);
-            say(&format!("backups: {}", backups.collect::<Vec<_>>().join(", ")))
+            say(&backups(&shown))
         }
+        Some(AreaCommand::Agent(one)) => say(&backups(&change(one, "agent")?)),
         Some(AreaCommand::Forget(one)) => {
             let forgotten = ask(&one.place, Request::ForgetAgent { device: one.device.clone() }, "")?;
             say(&format!("removed {} documents of {}", forgotten["documents"], text(&forgotten, "device")))
@@ -46,6 +46,11 @@ pub(super) fn area(args: &AreaArgs, around: &Surroundings) -> Result<(), Failure
 
 fn change(one: &OneArgs, role: &str) -> Result<Value, Failure> {
     ask(&one.place, Request::ChangeRole { device: one.device.clone(), role: role.to_owned() }, "")
+}
+
+fn backups(shown: &Value) -> String {
+    let backups: Vec<String> = shown["backups"].as_array().into_iter().flatten().map(peer).collect();
+    format!("backups: {}", if backups.is_empty() { "none".to_owned() } else { backups.join(", ") })
 }
 
 fn text<'v>(shown: &'v Value, name: &str) -> &'v str {

@@ -45,9 +45,15 @@ pub(super) struct Own {
     pub(super) claimed: Duration,
     pub(super) suspicion: Suspicion,
     pub(super) wish: Option<Wish>,
-    /// A foundation of the area that an operator wants; when it is done, its question and the term above which it is.
+    /// A foundation of the area; when it is done, the operator's question if there was one, and its term.
     pub(super) foundation: Option<Foundation>,
-    pub(super) founder: Option<(u64, u64)>,
+    pub(super) founder: Option<(Option<u64>, u64)>,
+    /// Not before this time does it think of a foundation by itself.
+    pub(super) vigil_from: Duration,
+    /// It founded the area by itself, without the keys of the authority: who has them shall lead when he is back.
+    pub(super) stands_in: bool,
+    /// Who led when this agent took over: of all backups the last in the line.
+    pub(super) deposed: Option<SpiffeId>,
     /// Who led before, or might have, when the area was founded anew: they must hear of it when they return.
     pub(super) former: Vec<AreaPeer>,
     /// When it led last with a majority; zero where it has not since the start.
@@ -55,6 +61,8 @@ pub(super) struct Own {
     /// Agents that an operator wants as backups, or not.
     pub(super) wanted: BTreeSet<SpiffeId>,
     pub(super) unwanted: BTreeSet<SpiffeId>,
+    /// Those of them that do not want it themselves, and may want it again.
+    pub(super) resting: BTreeSet<SpiffeId>,
     /// How many changes others lack.
     pub(super) behind: BTreeMap<SpiffeId, u64>,
     /// Since when each seat has its place, for seats that have never answered.
@@ -154,6 +162,7 @@ impl Council {
             self.duty_wake(),
             self.suspicion_wake(),
             self.foundation_wake(),
+            self.vigil_wake(),
             self.repeat_wake(),
         ];
         wakes.into_iter().flatten().min().map(|wake| wake.max(self.now + Duration::from_millis(1)))
@@ -215,10 +224,14 @@ impl Council {
             wish: None,
             foundation: None,
             founder: None,
+            vigil_from: Duration::ZERO,
+            stands_in: false,
+            deposed: None,
             former: vec![],
             led_until: Duration::ZERO,
             wanted: BTreeSet::new(),
             unwanted: BTreeSet::new(),
+            resting: BTreeSet::new(),
             behind: BTreeMap::new(),
             seated: BTreeMap::new(),
             secured: BTreeSet::new(),
@@ -321,6 +334,7 @@ impl Council {
             let Some(own) = self.own.as_mut() else { break };
             if let Some(group) = own.area.group.as_mut() {
                 group.muted = muted;
+                group.over = group.roster().founded < own.area.known.founded;
                 group.tick(self.now);
             }
             let outcome = own.area.pump(self.now, effects);
@@ -328,6 +342,7 @@ impl Council {
             self.dispatch(&name, outcome.posts, effects);
             self.look(effects);
             self.suspect(effects);
+            self.keep_vigil(effects);
             let acted = self.found_anew(effects) || self.do_duty(effects);
             if !moved && !acted {
                 break;
@@ -347,6 +362,7 @@ impl Council {
 
     /// Takes over what the consensus knows.
     fn look(&mut self, effects: &mut Vec<Effect>) {
+        let heirs = self.heirs();
         let Some(own) = self.own.as_mut() else { return };
         let Some(group) = own.area.group.as_ref() else { return };
         let before = own.area.known.clone();
@@ -357,6 +373,7 @@ impl Council {
                 own.leads_since = self.now;
                 own.handed.clear();
                 own.seated.clear();
+                own.deposed = before.leader.as_ref().map(|leader| leader.id.clone());
                 own.secured = group.roster().agents().map(|seat| seat.number).collect();
             }
             let seats: Vec<u64> = group.roster().agents().map(|seat| seat.number).collect();
@@ -371,12 +388,15 @@ impl Council {
             own.area.known.full = true;
             own.area.known.backups = own.backups(group);
             own.area.known.upper.clone_from(&group.roster().upper);
+            own.area.known.heirs = heirs;
+            own.area.known.founded = group.roster().founded;
         } else if own.led && group.leader().is_none() && !own.is_led_by_another() {
             // The majority is gone, and nobody else has it as far as this agent knows.
             own.caretaker = true;
             effects
                 .push(Effect::Tell(format!("no majority of `{}` answers: its lead is a degraded one", own.area.name)));
-        } else if let Some(leader) = group.leader().filter(|leader| *leader != me && group.term() >= before.term)
+        } else if let Some(leader) =
+            group.leader().filter(|leader| *leader != me && group.term() >= before.term && !group.over)
             && (group.contact() > own.claimed || group.term() > before.term)
             && let Some(seat) = group.roster().seat(leader)
         {
@@ -384,6 +404,7 @@ impl Council {
             own.area.known.term = group.term();
             own.area.known.leader = Some(seat.peer.clone());
             own.area.known.full = true;
+            own.area.known.founded = group.roster().founded;
             own.area.known.backups = group.roster().backups(leader);
             own.area.known.upper.clone_from(&group.roster().upper);
         }

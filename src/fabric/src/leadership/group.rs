@@ -67,6 +67,8 @@ pub(super) struct Group {
     next_try: Duration,
     /// A leader is there that does not count on this agent: it does not try.
     pub(super) muted: bool,
+    /// The area was founded anew without it: it neither tries nor votes any more.
+    pub(super) over: bool,
     /// Others that are less behind may go first.
     pub(super) handicap: u32,
     /// The number of the entry that changed the seats last.
@@ -110,6 +112,7 @@ impl Group {
             next_beat: now,
             next_try: now,
             muted: false,
+            over: false,
             handicap: 0,
             arranged: 0,
             handing_over: None,
@@ -218,7 +221,7 @@ impl Group {
             let waited = now.saturating_sub(self.contact) >= self.settings.patience();
             // One that learns, as far as is known here, may have got its vote meanwhile: that is for its log to show.
             let seated = self.is_voter(message.from) || self.learners().contains(&message.from);
-            if !seated || !(waited || guard::is_transfer(&message)) {
+            if self.over || !seated || !(waited || guard::is_transfer(&message)) {
                 return Ok(());
             }
         }
@@ -281,7 +284,7 @@ impl Group {
 
     fn may_try(&self) -> bool {
         // The crate takes for granted that a candidate has everything on disk.
-        !self.witness && !self.muted && self.raw.raft.promotable() && self.held.is_empty()
+        !self.witness && !self.muted && !self.over && self.raw.raft.promotable() && self.held.is_empty()
     }
 
     /// When this voter tries to be elected. The first in line is half a heartbeat more patient than those who vote, who have
