@@ -288,9 +288,12 @@ impl Fog {
     /// If they are not taken.
     pub fn put_described(&self, name: &str, title: &str, count: usize, description: &str) {
         let line = |number| {
-            json!({ "name": format!("{title}-{number}"), "description": description, "exec": "x", "exec_type": "docker",
-                "agent_type": "normal" })
-            .to_string()
+            let name = format!("{title}-{number}");
+            let mut service = json!({ "name": name, "exec": "x", "exec_type": "docker", "agent_type": "normal" });
+            if !description.is_empty() {
+                service["description"] = description.into();
+            }
+            service.to_string()
         };
         let lines: Vec<String> = (0..count).map(line).collect();
         let file = self.folder.path().join(format!("{title}.ndjson"));

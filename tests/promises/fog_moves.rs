@@ -53,6 +53,7 @@ fn an_agent_of_another_area_that_was_made_from_a_backup_of_a_childs_store_cannot
     let mut fog = two_areas();
     let id = fog.put("kid", "mine");
     fog.reaches("cloud", &id);
+    let device = fog.device("kid");
     fog.kill("kid");
     let file: PathBuf = fog.folder().join("kid.backup");
     let run = |command: &str, name: &str| {
@@ -62,7 +63,6 @@ fn an_agent_of_another_area_that_was_made_from_a_backup_of_a_childs_store_cannot
     run("backup", "kid");
     run("restore", "twin");
     fog.start("kid");
-    let device = fog.device("kid");
     // It has the same device, the same store by name, and a certificate of the other area.
     fog.add("twin", "lead2");
     assert_eq!(fog.device("twin"), device);
