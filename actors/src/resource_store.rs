@@ -19,6 +19,8 @@ use mf2c_store::{Command, Delete, Done, Edit, IfMatch, NewDocument, StoreError, 
 use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 
+use crate::supervisor::{GiveUp, end_the_process};
+
 mod retention;
 
 pub use retention::{Bound, Retention};
@@ -127,20 +129,29 @@ pub struct ResourceStore {
     retention: Option<Retention>,
     /// When it is looked at again.
     tidying: Option<(Duration, SpawnHandle)>,
+    give_up: GiveUp,
 }
 
 impl ResourceStore {
     /// An actor that commits through `writer`. When `mailbox` writes wait, their senders wait too.
     #[must_use]
     pub fn new(writer: Writer, mailbox: usize) -> Self {
-        let (waiting, answers) = (Vec::new(), Vec::new());
-        Self { writer, mailbox, waiting, answers, bytes: 0, mending: false, retention: None, tidying: None }
+        let (waiting, answers, give_up) = (Vec::new(), Vec::new(), end_the_process as GiveUp);
+        let (retention, tidying) = (None, None);
+        Self { writer, mailbox, waiting, answers, bytes: 0, mending: false, retention, tidying, give_up }
     }
 
     /// Keeps no more of some types than `retention` says.
     #[must_use]
     pub fn keeping(mut self, retention: Retention) -> Self {
         self.retention = Some(retention);
+        self
+    }
+
+    /// The same, which gives up in another way than to end the process where it panics.
+    #[must_use]
+    pub fn giving_up(mut self, give_up: GiveUp) -> Self {
+        self.give_up = give_up;
         self
     }
 
@@ -244,8 +255,7 @@ impl Drop for ResourceStore {
         if std::thread::panicking() {
             // A writer that has lost its way must not go on, and nobody can replace the address that everybody holds:
             // the next start recovers.
-            tracing::error!("the store's writer has failed; ending the process, the next start recovers");
-            std::process::abort();
+            return (self.give_up)("store's writer");
         }
         if let Err(error) = self.writer.close() {
             tracing::error!(%error, "the store could not be synced at the end; the next start checks it");

@@ -48,6 +48,7 @@ mod fog_replication;
 mod fog_strangers;
 mod fog_streams;
 mod fog_takeovers;
+mod fog_workload;
 mod guide;
 mod guide_people;
 mod house;
