@@ -125,11 +125,11 @@ pub struct ResourceStore {
     bytes: usize,
     /// Whether the next attempt to mend the writer is planned.
     mending: bool,
-    give_up: GiveUp,
     /// What is kept up to a bound only.
     retention: Option<Retention>,
     /// When it is looked at again.
     tidying: Option<(Duration, SpawnHandle)>,
+    give_up: GiveUp,
 }
 
 impl ResourceStore {
@@ -137,21 +137,21 @@ impl ResourceStore {
     #[must_use]
     pub fn new(writer: Writer, mailbox: usize) -> Self {
         let (waiting, answers, give_up) = (Vec::new(), Vec::new(), end_the_process as GiveUp);
-        let (mending, retention, tidying) = (false, None, None);
-        Self { writer, mailbox, waiting, answers, bytes: 0, mending, give_up, retention, tidying }
-    }
-
-    /// The same, which gives up in another way than to end the process where it panics.
-    #[must_use]
-    pub fn giving_up(mut self, give_up: GiveUp) -> Self {
-        self.give_up = give_up;
-        self
+        let (retention, tidying) = (None, None);
+        Self { writer, mailbox, waiting, answers, bytes: 0, mending: false, retention, tidying, give_up }
     }
 
     /// Keeps no more of some types than `retention` says.
     #[must_use]
     pub fn keeping(mut self, retention: Retention) -> Self {
         self.retention = Some(retention);
+        self
+    }
+
+    /// The same, which gives up in another way than to end the process where it panics.
+    #[must_use]
+    pub fn giving_up(mut self, give_up: GiveUp) -> Self {
+        self.give_up = give_up;
         self
     }
 

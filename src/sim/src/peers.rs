@@ -109,13 +109,13 @@ impl LinkService for Peers {
                     async move { replicator.send(AnswerProposal { link_peer, proposed }).await.map_err(stopping)? },
                 )
             }
-            (Ask::KeepAuthority(given), Some(_)) => {
-                let kept = steward::keep(&self.commons, self.host, given.term);
-                Box::pin(async { kept })
-            }
             (Ask::Holds { origins }, Some(_)) => {
                 let replicator = self.replicator.clone();
                 Box::pin(async move { replicator.send(AnswerHolds(origins)).await.map_err(stopping)? })
+            }
+            (Ask::KeepAuthority(given), Some(_)) => {
+                let kept = steward::keep(&self.commons, self.host, given.term);
+                Box::pin(async { kept })
             }
             _ => Box::pin(async { Err(WireError::new(Code::Forbidden, "there is no authority in a simulation")) }),
         }
