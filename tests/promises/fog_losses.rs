@@ -215,7 +215,7 @@ fn r21_a_full_disk_at_the_leader_holds_children_up_and_loses_nothing() {
     let ballast = disk.fill(4 << 20);
     // The store asks the system when a part of that room may have been used.
     let large = json!({
-        "name": "own", "description": "x".repeat(200_000), "exec": "x", "exec_type": "docker", "agent_type": "normal"
+        "name": "own", "description": "x".repeat(100_000), "exec": "x", "exec_type": "docker", "agent_type": "normal"
     });
     let large = large.to_string();
     eventually("that the leader is full", || fog.agent("lead").send("POST", "service", Some(&large)).status == 507);
