@@ -211,9 +211,14 @@ fn r21_a_full_disk_at_the_leader_holds_children_up_and_loses_nothing() {
     fog.add("kid", "lead");
     let before = fog.put("kid", "before");
     fog.reaches("lead", &before);
-    let ballast = disk.fill(300_000);
-    let refused = json!({"name": "own", "exec": "x", "exec_type": "docker", "agent_type": "normal"}).to_string();
-    eventually("that the leader is full", || fog.agent("lead").send("POST", "service", Some(&refused)).status == 507);
+    // Half of what is wanted free: room for what has begun, and nothing more.
+    let ballast = disk.fill(4 << 20);
+    // The store asks the system when a part of that room may have been used.
+    let large = json!({
+        "name": "own", "description": "x".repeat(100_000), "exec": "x", "exec_type": "docker", "agent_type": "normal"
+    });
+    let large = large.to_string();
+    eventually("that the leader is full", || fog.agent("lead").send("POST", "service", Some(&large)).status == 507);
     // The child works on, and the leader answers what it can.
     fog.put_many("kid", "bulk", 200);
     let kid = fog.device("kid");
