@@ -59,6 +59,8 @@ pub(super) struct Bindings {
     store: Arc<Store>,
     devices: BTreeMap<String, Option<Origin>>,
     owners: BTreeMap<Origin, Option<Owner>>,
+    /// Something could not be read: what was answered is not what is kept, and is not remembered either.
+    unread: bool,
 }
 
 pub(super) fn hex(origin: &Origin) -> String {
@@ -79,7 +81,24 @@ fn owner_key(origin: &Origin) -> String {
 
 impl Bindings {
     pub(super) fn new(store: Arc<Store>) -> Self {
-        Self { store, devices: BTreeMap::new(), owners: BTreeMap::new() }
+        Self { store, devices: BTreeMap::new(), owners: BTreeMap::new(), unread: false }
+    }
+
+    /// What is kept under a key; the outer none where that cannot be read.
+    fn read(&mut self, key: &str) -> Option<Option<Vec<u8>>> {
+        let read = self.store.state(key).ok();
+        self.unread |= read.is_none();
+        read
+    }
+
+    /// Whether something could not be read since this was asked last: who has judged by it must do so again.
+    pub(super) fn take_unread(&mut self) -> bool {
+        std::mem::take(&mut self.unread)
+    }
+
+    /// The same, for who asks again before the end.
+    pub(super) const fn is_unread(&self) -> bool {
+        self.unread
     }
 
     /// The store of a device in an area.
@@ -88,8 +107,8 @@ impl Bindings {
         if let Some(known) = self.devices.get(&key) {
             return *known;
         }
-        let read = || origin_of(&String::from_utf8(self.store.state(&key).ok()??).ok()?);
-        let found = read();
+        let state = self.read(&key)?;
+        let found = state.and_then(|state| origin_of(&String::from_utf8(state).ok()?));
         if self.devices.len() < MOST_ORIGINS {
             self.devices.insert(key, found);
         }
@@ -101,8 +120,8 @@ impl Bindings {
         if let Some(known) = self.owners.get(origin) {
             return known.clone();
         }
-        let read = || serde_json::from_slice::<Owner>(&self.store.state(&owner_key(origin)).ok()??).ok();
-        let found = read();
+        let state = self.read(&owner_key(origin))?;
+        let found = state.and_then(|state| serde_json::from_slice::<Owner>(&state).ok());
         if self.owners.len() < MOST_ORIGINS {
             self.owners.insert(*origin, found.clone());
         }
