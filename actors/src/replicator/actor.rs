@@ -137,7 +137,8 @@ impl Replicator {
     /// A replicator of the changes in a store.
     #[must_use]
     pub fn new(parts: ReplicatorParts) -> Self {
-        let ReplicatorParts { store, writer, net, world, workshop, standing: standings, boot, settings, counters } = parts;
+        let ReplicatorParts { store, writer, net, world, workshop, standing: standings, boot, settings, counters } =
+            parts;
         let feed = store.subscribe();
         let own = store.identity().node;
         let standing = standings.borrow().clone();

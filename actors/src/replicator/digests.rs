@@ -49,7 +49,11 @@ impl DigestQueue {
     }
 
     /// Answers what is remembered, and says what must be read for the first question: none where it is answered.
-    fn next(&mut self, here: impl Fn(&Origin) -> Option<mf2c_fabric::replication::Point>, now: Duration) -> Vec<Origin> {
+    fn next(
+        &mut self,
+        here: impl Fn(&Origin) -> Option<mf2c_fabric::replication::Point>,
+        now: Duration,
+    ) -> Vec<Origin> {
         let Some(asked) = self.asked.front_mut() else { return vec![] };
         let mut wanted = Vec::new();
         asked.origins.retain(|origin| {
@@ -94,7 +98,8 @@ impl Replicator {
     /// Has a little read, and then lets others have their turn.
     fn take_turn(&mut self, ctx: &mut Context<Self>) {
         let store = &self.store;
-        let wanted = self.digests.next(|origin| store.progress_of(origin).map(history::point), self.world.clock.elapsed());
+        let wanted =
+            self.digests.next(|origin| store.progress_of(origin).map(history::point), self.world.clock.elapsed());
         self.digests.reading = true;
         let found = Arc::new(Mutex::new(BTreeMap::new()));
         let read: std::pin::Pin<Box<dyn Future<Output = ()>>> = if wanted.is_empty() {

@@ -42,7 +42,9 @@ impl Replicator {
     fn is_deposed(&self, ends: &Ends) -> bool {
         let peer = &ends.link.peer.id;
         let latest = peer.area().and_then(|area| self.terms.get(area));
-        let Some(latest) = latest.filter(|latest| latest.term > ends.term && latest.leader != *peer) else { return false };
+        let Some(latest) = latest.filter(|latest| latest.term > ends.term && latest.leader != *peer) else {
+            return false;
+        };
         self.links.values().any(|other| other.link.peer.id == latest.leader) || self.now() < latest.seen + COUNTS
     }
 
@@ -85,7 +87,8 @@ impl Replicator {
     /// Who of an area below may offer is judged anew where that has changed.
     fn look_again(&mut self, area: &str, ctx: &mut Context<Self>) {
         let of_area = |ends: &Ends| ends.link.peer.id.area() == Some(area);
-        let numbers: Vec<u64> = self.links.iter().filter(|(_, ends)| of_area(ends)).map(|(number, _)| *number).collect();
+        let numbers: Vec<u64> =
+            self.links.iter().filter(|(_, ends)| of_area(ends)).map(|(number, _)| *number).collect();
         for number in numbers {
             self.relate(number, ctx);
         }
@@ -114,11 +117,13 @@ impl Replicator {
                 let (peer, term) = (ends.link.peer.id.clone(), ends.term);
                 let area = peer.area().unwrap_or_default();
                 let latest = self.terms.get(area);
-                let (now_led, latest) = (latest.map(|latest| latest.leader.to_string()), latest.map_or(0, |latest| latest.term));
+                let (now_led, latest) =
+                    (latest.map(|latest| latest.leader.to_string()), latest.map_or(0, |latest| latest.term));
                 let leader = now_led.unwrap_or_default();
                 add(&self.counters.refused, 1);
                 tracing::warn!(%peer, term, latest, %leader, "stale_term: another agent leads that area now; what the one before offers is not taken");
-                let why = format!("stale_term: the area {area} is led in term {latest} by {leader}, this is term {term}");
+                let why =
+                    format!("stale_term: the area {area} is led in term {latest} by {leader}, this is term {term}");
                 Some(Hold { retry_after: LATER, why })
             }
             _ => None,

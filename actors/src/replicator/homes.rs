@@ -74,7 +74,8 @@ impl Replicator {
             return true;
         };
         let known: Option<Kept> = state.and_then(|json| serde_json::from_slice(&json).ok());
-        if let Some(claim) = known.as_ref().filter(|known| known.area == area).and_then(|known| known.claim(&self.own)) {
+        if let Some(claim) = known.as_ref().filter(|known| known.area == area).and_then(|known| known.claim(&self.own))
+        {
             self.claim = OwnClaim::Shown(claim);
             return true;
         }

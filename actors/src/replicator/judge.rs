@@ -207,9 +207,9 @@ impl<'j> Judge<'j> {
     /// What the store is known to have shown. The area to which it belongs answers for its key.
     fn shown(&mut self, origin: &Origin, owner: Option<&Owner>, claim: Option<&Claim>) -> Option<Shown> {
         let known = owner.and_then(|owner| owner.shown.clone());
-        let new = claim.map(Shown::of).filter(|new| {
-            known.as_ref().is_none_or(|known| known.key != new.key || known.since < new.since)
-        });
+        let new = claim
+            .map(Shown::of)
+            .filter(|new| known.as_ref().is_none_or(|known| known.key != new.key || known.since < new.since));
         let Some((claim, new)) = claim.zip(new) else { return known };
         let first_hand = self.link.hello.origin.0 == *origin;
         let genuine = !first_hand || is_genuine(origin, claim, &mut self.proofs);

@@ -84,7 +84,8 @@ impl Replicator {
 
     /// Remembers what the peer of a link has that was just closed, if changes are owed to it.
     pub(super) fn part_from(&mut self, ends: &Ends) {
-        let Some(source) = ends.source.as_ref().filter(|source| ends.due != Due::Nothing && source.is_followed()) else {
+        let Some(source) = ends.source.as_ref().filter(|source| ends.due != Due::Nothing && source.is_followed())
+        else {
             return;
         };
         let (points, behind) = (source.acknowledged_points().collect(), source.acknowledged_position());
@@ -138,8 +139,7 @@ impl Replicator {
             return None;
         }
         let backlog = source.backlog(&self.shelf).filter(|backlog| backlog.changes > 0);
-        let (behind, age) =
-            backlog.map_or((0, Duration::ZERO), |lag| (lag.changes, self.marks.age(lag.behind, now)));
+        let (behind, age) = backlog.map_or((0, Duration::ZERO), |lag| (lag.changes, self.marks.age(lag.behind, now)));
         let traffic = source.traffic();
         Some(Flow {
             behind,

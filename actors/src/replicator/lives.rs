@@ -44,7 +44,8 @@ impl Replicator {
         let Some(ends) = self.links.get(&number).filter(|ends| ends.source.is_some()) else { return };
         let own = self.store.identity().incarnation;
         let forked = if stamp.incarnation == own {
-            stamp.time != 0 && self.store.time_of_own(stamp.sequence).ok().flatten().is_some_and(|time| time.bits() != stamp.time)
+            stamp.time != 0
+                && self.store.time_of_own(stamp.sequence).ok().flatten().is_some_and(|time| time.bits() != stamp.time)
         } else {
             stamp.incarnation > own && stamp.incarnation - own < LIVES_AHEAD
         };
@@ -119,7 +120,9 @@ impl Replicator {
     pub(super) fn is_second(&self, number: u64) -> Option<Hold> {
         let ends = self.links.get(&number).filter(|ends| ends.second)?;
         let first = self.links.values().find(|other| {
-            other.link.number != number && other.link.peer.id == ends.link.peer.id && other.link.hello.boot != ends.link.hello.boot
+            other.link.number != number
+                && other.link.peer.id == ends.link.peer.id
+                && other.link.hello.boot != ends.link.hello.boot
         })?;
         let why = format!(
             "another agent shows this identity, at {}: stop one of them, and give it an identity of its own",

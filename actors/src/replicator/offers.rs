@@ -17,13 +17,7 @@ type Offered = (Origin, Point, String);
 
 impl Replicator {
     /// Decides which origins may come from a peer, and binds them to their devices before anything of them is taken.
-    pub(super) fn judge_offer(
-        &mut self,
-        number: u64,
-        generation: u32,
-        origins: &[Offered],
-        ctx: &mut Context<Self>,
-    ) {
+    pub(super) fn judge_offer(&mut self, number: u64, generation: u32, origins: &[Offered], ctx: &mut Context<Self>) {
         if let Some(hold) = self.holds_off(number).or_else(|| self.is_second(number)) {
             return self.sink_step(number, SinkEvent::Judged(generation, Err(hold)), ctx);
         }
@@ -73,13 +67,7 @@ impl Replicator {
         }));
     }
 
-    fn judged(
-        &mut self,
-        number: u64,
-        generation: u32,
-        verdicts: Result<Vec<Verdict>, Hold>,
-        ctx: &mut Context<Self>,
-    ) {
+    fn judged(&mut self, number: u64, generation: u32, verdicts: Result<Vec<Verdict>, Hold>, ctx: &mut Context<Self>) {
         let good = verdicts.is_ok();
         self.sink_step(number, SinkEvent::Judged(generation, verdicts), ctx);
         if good {

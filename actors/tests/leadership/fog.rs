@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use mf2c_actors::leadership::{
-    HandAuthority, Heard, Leadership, LinkClosed, LinkOpened, MembershipChanged, PeerChangesRole, PeerProbes, Settings, StoreMemory,
-    Surroundings,
+    HandAuthority, Heard, Leadership, LinkClosed, LinkOpened, MembershipChanged, PeerChangesRole, PeerProbes, Settings,
+    StoreMemory, Surroundings,
 };
 use mf2c_actors::ports::{AreaNet, Introduction, LinkAnswer, LinkError, OpenLink, SendError};
 use mf2c_actors::resource_store::ResourceStore;
@@ -136,9 +136,7 @@ impl AreaNet for Net {
             let peer = fog.lock().agents[agent].id.clone();
             Ok(match ask {
                 Ask::Probe { of } => asked.send(PeerProbes { of }).await.map_err(|_| gone())??,
-                Ask::ChangeRole(change) => {
-                    asked.send(PeerChangesRole { peer, change }).await.map_err(|_| gone())??
-                }
+                Ask::ChangeRole(change) => asked.send(PeerChangesRole { peer, change }).await.map_err(|_| gone())??,
                 _ => return Err(gone()),
             })
         })

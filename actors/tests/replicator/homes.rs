@@ -32,7 +32,8 @@ async fn forge(at: &Node, owner: &Node, id: &ResourceId) {
 /// Whether a node has told so in an event.
 fn told(node: &Node, what: &str) -> bool {
     let events = node.store.all("event");
-    let state = |id: &ResourceId| node.body(id).is_some_and(|event| event["content"]["state"].as_str().unwrap().contains(what));
+    let state =
+        |id: &ResourceId| node.body(id).is_some_and(|event| event["content"]["state"].as_str().unwrap().contains(what));
     events.iter().any(|event| state(&event.id))
 }
 
@@ -165,8 +166,10 @@ async fn where_a_copy_runs_beside_its_original_both_are_named_and_the_first_goes
     pass(Duration::from_secs(5)).await;
     let mine = child.service("the original's").await;
     eventually("the original goes on", Duration::from_secs(70), || leader.has(&mine) && leader.equals(&child)).await;
-    eventually("both are named", SOON, || told(&leader, "two agents run under this identity, seen at 127.0.0.1:1 and 127.0.0.1:1"))
-        .await;
+    eventually("both are named", SOON, || {
+        told(&leader, "two agents run under this identity, seen at 127.0.0.1:1 and 127.0.0.1:1")
+    })
+    .await;
     assert!(leader.counters.clones.load(Ordering::Relaxed) > 0);
     let more = child.service("more").await;
     eventually("nothing goes to and fro", SOON, || leader.has(&more)).await;

@@ -113,7 +113,8 @@ impl Writer {
     /// What is known of this store itself at a sequence.
     fn own(&self, sequence: u64, changes: &[Change]) -> Known {
         let before = self.origins.known(&self.node).and_then(|known| known.reached).unwrap_or_default();
-        let newest = changes.iter().rev().find(|change| change.logged.life.is_none() && change.logged.sequence == sequence);
+        let newest =
+            changes.iter().rev().find(|change| change.logged.life.is_none() && change.logged.sequence == sequence);
         let time = newest.map_or(before.time, |change| change.logged.time);
         let reached = Reached { incarnation: self.incarnation, sequence, time, ..before };
         Known { reached: Some(reached), partial: None }
