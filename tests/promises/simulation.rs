@@ -74,7 +74,7 @@ fn what_does_not_go_together_is_refused_before_the_run() {
         let err = small(more).expect(2).err;
         assert!(err.contains(why), "{more:?}: {err}");
     };
-    refused(&["--until", "3h"], "`--until` is 3h, but the run ends at 4m30s");
+    refused(&["--until", "3h"], "`--until` is 3h, but the run ends at 270s");
     refused(&["--until", "0s"], "`--until` is 0s: expected `1s` or more");
     refused(&["--hours", "1"], "cannot be used with");
     refused(&["--keep-faults", "7"], "there is no fault 7 in a plan of 0 faults");

@@ -13,6 +13,7 @@ use mf2c_fabric::replication::beside::Claim;
 use mf2c_fabric::replication::bounds::MOST_ORIGINS;
 use mf2c_fabric::replication::{Origin, Point};
 use mf2c_store::Store;
+use mf2c_store::engine::EngineError;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -106,6 +107,8 @@ pub(super) struct Bindings {
     devices: BTreeMap<String, Origin>,
     owners: BTreeMap<Origin, Owner>,
     gone: BTreeMap<Origin, Gone>,
+    /// Whether they could be read.
+    loaded: bool,
 }
 
 pub(super) fn hex(origin: &Origin) -> String {
@@ -128,28 +131,51 @@ fn gone_key(origin: &Origin) -> String {
     format!("{GONE}{}", hex(origin))
 }
 
-/// What is kept under keys that begin so.
-fn states(store: &Store, prefix: &str) -> Vec<(String, Vec<u8>)> {
-    store.states(prefix).unwrap_or_else(|error| {
-        tracing::error!(%error, prefix, "what is known of the stores of others cannot be read");
-        vec![]
-    })
-}
-
-/// The same by stores.
-fn by_origin<T: DeserializeOwned>(store: &Store, prefix: &str) -> BTreeMap<Origin, T> {
+/// What is kept under keys that begin so and go on with a store.
+fn by_origin<T: DeserializeOwned>(store: &Store, prefix: &str) -> Result<BTreeMap<Origin, T>, EngineError> {
     let read = |(key, value): (String, Vec<u8>)| {
         Some((origin_of(key.strip_prefix(prefix)?)?, serde_json::from_slice(&value).ok()?))
     };
-    states(store, prefix).into_iter().filter_map(read).collect()
+    Ok(store.states(prefix)?.into_iter().filter_map(read).collect())
 }
 
 impl Bindings {
     pub(super) fn new(store: Arc<Store>) -> Self {
+        let (devices, owners, gone) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let mut bindings = Self { store, devices, owners, gone, loaded: false };
+        bindings.load();
+        bindings
+    }
+
+    /// Reads them, where that has not succeeded before.
+    fn load(&mut self) {
+        if self.loaded {
+            return;
+        }
+        match self.read() {
+            Ok(()) => self.loaded = true,
+            Err(error) => tracing::error!(%error, "what is known of the stores of others cannot be read"),
+        }
+    }
+
+    fn read(&mut self) -> Result<(), EngineError> {
         let device = |(key, value): (String, Vec<u8>)| Some((key, origin_of(std::str::from_utf8(&value).ok()?)?));
-        let devices = states(&store, DEVICES).into_iter().filter_map(device).collect();
-        let (owners, gone) = (by_origin(&store, OWNERS), by_origin(&store, GONE));
-        Self { store, devices, owners, gone }
+        let devices = self.store.states(DEVICES)?.into_iter().filter_map(device).collect();
+        let (owners, gone) = (by_origin(&self.store, OWNERS)?, by_origin(&self.store, GONE)?);
+        (self.devices, self.owners, self.gone) = (devices, owners, gone);
+        Ok(())
+    }
+
+    /// Whether they were not there, because the disk failed: who has judged by them must do so again. It is tried again.
+    pub(super) fn take_unread(&mut self) -> bool {
+        let unread = !self.loaded;
+        self.load();
+        unread
+    }
+
+    /// The same, for who asks again before the end.
+    pub(super) const fn is_unread(&self) -> bool {
+        !self.loaded
     }
 
     /// The store of a device in an area.

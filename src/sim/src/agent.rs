@@ -35,6 +35,10 @@ use crate::steward::{Papers, Shown, Steward};
 
 /// A part that has panicked does not end the process, which is that of all agents: the run hears of the panic and ends.
 const LIVE_ON: GiveUp = |_| ();
+/// Edits of a document that are remembered.
+const MOST_EDITS: usize = 16;
+/// An edit that was not acknowledged is done or given up after so many milliseconds.
+const EDIT_TAKES: u64 = 10_000;
 /// Writes that may wait for the store.
 const MAILBOX: usize = 1024;
 
@@ -52,13 +56,33 @@ pub struct Commons {
     pub edits: Mutex<BTreeMap<String, FromAbove>>,
 }
 
-/// An acknowledged edit that a leader made of another agent's document.
-#[derive(Debug, Clone, Copy)]
+/// Acknowledged edits that leaders made of another agent's document.
+#[derive(Debug, Clone)]
 pub struct FromAbove {
     /// Whose document it is.
     pub origin: NodeId,
-    /// What was written; it grows.
-    pub number: u64,
+    /// What was written, which is when it was asked for, and when it was acknowledged, in milliseconds of the run: the last
+    /// ones.
+    pub edits: BTreeMap<u64, u64>,
+}
+
+impl FromAbove {
+    /// An edit was acknowledged.
+    pub fn add(&mut self, number: u64, acknowledged: u64) {
+        self.edits.insert(number, acknowledged);
+        if self.edits.len() > MOST_EDITS {
+            self.edits.pop_first();
+        }
+    }
+
+    /// The newest edit, if what is there was acknowledged before that was asked for. Of two that were under way at one time
+    /// either may be the last.
+    #[must_use]
+    pub fn lost(&self, here: u64) -> Option<u64> {
+        let (&newest, _) = self.edits.last_key_value()?;
+        let over = self.edits.get(&here).copied().unwrap_or(here + EDIT_TAKES);
+        (here < newest && over < newest).then_some(newest)
+    }
 }
 
 /// What an agent keeps between two lives of its process.
@@ -321,5 +345,21 @@ async fn accept(commons: Arc<Commons>, host: usize, links: LinkNet) {
         let (stream, from) = listener.accept().await;
         let peer = identity(&commons, stream.peer());
         links.admit(Box::new(stream), peer, from);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_edits_at_one_time_either_may_be_the_last_and_an_earlier_one_may_not() {
+        let mut edits = FromAbove { origin: NodeId::default(), edits: BTreeMap::new() };
+        edits.add(20_000, 20_100);
+        edits.add(40_000, 40_300);
+        edits.add(40_200, 40_250);
+        assert_eq!([40_200, 40_000, 50_000].map(|here| edits.lost(here)), [None; 3]);
+        assert_eq!([20_000, 0].map(|here| edits.lost(here)), [Some(40_200); 2]);
+        assert_eq!(edits.lost(39_900), None, "it was not acknowledged, and may have been under way");
     }
 }

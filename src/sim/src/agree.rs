@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use mf2c_store::record::NodeId;
 use mf2c_store::replica::Progress;
 
-use crate::agent::{Commons, FromAbove};
+use crate::agent::Commons;
 use crate::fleet::Fleet;
 use crate::host::Host;
 use crate::invariants::{is_same, wrong_sums};
@@ -113,8 +113,8 @@ fn edited_above(commons: &Commons, hosts: &[Host]) -> Option<(&'static str, Stri
     let owners: BTreeMap<NodeId, usize> = hosts.iter().filter_map(own).collect();
     let mut edits = commons.edits.lock();
     let mut gone = BTreeSet::new();
-    for (id, FromAbove { origin, number }) in edits.iter() {
-        let Some(owner) = owners.get(origin).and_then(|owner| hosts.get(*owner)) else { continue };
+    for (id, from_above) in edits.iter() {
+        let Some(owner) = owners.get(&from_above.origin).and_then(|owner| hosts.get(*owner)) else { continue };
         let here = owner.with(|it| {
             let document = it.store.get(id)?;
             let body = it.store.body(&document).ok()??;
@@ -123,14 +123,13 @@ fn edited_above(commons: &Commons, hosts: &[Host]) -> Option<(&'static str, Stri
         });
         match here.flatten() {
             None => drop(gone.insert(id.clone())),
-            Some(here) if here < *number => {
-                let owner = owner.number;
-                let what = format!(
-                    "an edit of {id} of {number} ms was acknowledged at a leader, and agent {owner} has {here}"
-                );
-                return Some(("edits from above survive", what));
+            Some(here) => {
+                if let Some(number) = from_above.lost(here) {
+                    let owner = owner.number;
+                    let what = format!("an edit of {id} of {number} ms was acknowledged, and agent {owner} has {here}");
+                    return Some(("edits from above survive", what));
+                }
             }
-            Some(_) => {}
         }
     }
     edits.retain(|id, _| !gone.contains(id));

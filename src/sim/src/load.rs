@@ -2,6 +2,7 @@
 //! children.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -125,8 +126,9 @@ impl Above {
             if let Ok(Ok(Proposal::Done)) = self.replicator.send(propose).await {
                 self.ledger.borrow_mut().edits_from_above += 1;
                 let mut edits = self.commons.edits.lock();
-                let edit = edits.entry(id.as_str().to_owned()).or_insert(FromAbove { origin, number });
-                (edit.origin, edit.number) = (origin, number.max(edit.number));
+                let nothing = || FromAbove { origin, edits: BTreeMap::new() };
+                let of_it = edits.entry(id.as_str().to_owned()).or_insert_with(nothing);
+                of_it.add(number, self.commons.network.now().as_millis() as u64);
             }
         }
     }

@@ -190,6 +190,9 @@ impl Steward {
 }
 
 /// Keeps the keys that a leader gives. What is kept is on disk before it is answered.
+///
+/// # Errors
+/// [`Code::Forbidden`] for who sits itself.
 pub fn keep(commons: &Commons, host: usize, term: u64) -> Result<Answer, WireError> {
     let mut all = commons.papers.lock();
     let forbidden = "this agent is the authority of its area itself: it leaves the seat first";

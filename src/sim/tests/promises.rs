@@ -16,10 +16,13 @@ use mf2c_sim::scenario::{FaultKind, Scenario};
 use mf2c_sim::shrink::shrink;
 
 /// Seeds that broke a promise once, each with what it found.
-const KEPT: [(u64, &str); 3] = [
+const KEPT: [(u64, &str); 6] = [
     (4, "an agent that stood still for a moment leads on when it wakes"),
     (454, "sums follow documents a moment later"),
     (472, "a new leader whose call was under way moves to its new certificate, and the cloud takes what it has"),
+    (1604, "of two edits from above that are under way at one time either may be the last"),
+    (1832, "the same, of two leaders"),
+    (6890, "what a leader has comes to the cloud after it lost its power and could not read its disk"),
 ];
 
 /// Small areas under all faults at once.
@@ -94,6 +97,15 @@ fn a_disk_that_lies_is_found_out_and_the_one_kill_that_shows_it_is_left() {
     assert!(shrunk.faults.iter().any(|fault| fault.what.kind() == FaultKind::Crash), "{:?}", shrunk.faults);
     let told = report::breach(&shrunk, outcome.faults.len(), "mf2c sim");
     assert!(told.starts_with("broken: acknowledged writes survive"), "{told}");
+}
+
+#[test]
+fn a_fleet_behind_a_satellite_whose_machines_crash_goes_on_after_snapshots_of_the_election() {
+    let mut scenario = Scenario::parse(include_str!("../../../config/scenarios/satellite.toml")).unwrap();
+    scenario.duration = HumanDuration::from_secs(40 * 60);
+    let outcome = simulate(&scenario, 1);
+    assert!(outcome.breach.is_none(), "{:?}", outcome.breach);
+    assert!(outcome.elections > 10 && outcome.agreements > 3, "{} elections", outcome.elections);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What a leader does for its area: it looks who is there, chooses backups, gives up those that are gone, and hands over.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use mf2c_domain::area::spiffe::SpiffeId;
@@ -170,9 +171,12 @@ impl Council {
             .filter(|seat| self.is_alive(own, group, seat) && !own.unwanted.contains(&seat.peer.id))
             .map(|seat| self.with_address(seat))
             .collect();
-        let candidates = self.candidates(own, &staying);
         let count = self.agents(own, &staying);
         let target = if count >= 3 { self.settings.backups } else { self.settings.backups.min(1) };
+        // This is looked at with every heartbeat, and an area may have a thousand agents: nobody is sought where nobody is needed.
+        let enough = staying.iter().filter(|seat| !retired(&seat.peer.id)).count() >= target;
+        let sought = !enough || wish.is_some() || !own.wanted.is_empty();
+        let candidates = if sought { self.candidates(own, &staying) } else { vec![] };
         let mut line: Vec<Seat> = Vec::new();
         let (last, mut first): (Vec<Seat>, Vec<Seat>) = staying.into_iter().partition(|seat| retired(&seat.peer.id));
         // Whose silence has made this agent the leader comes last: who hangs may hang again.
@@ -197,10 +201,11 @@ impl Council {
     /// Agents that could be backups and are not: those that have been connected longest first, ids break ties.
     fn candidates(&self, own: &Own, staying: &[Seat]) -> Vec<Seat> {
         let mut newest: Vec<&Link> = Vec::new();
+        let mut seen: BTreeSet<&SpiffeId> = BTreeSet::new();
         for link in self.links.values().rev().filter(|link| self.is_of_area(&link.facts)) {
             let id = &link.facts.peer;
             let taken = staying.iter().any(|seat| seat.peer.id == *id) || *id == own.membership.own;
-            if !taken && !own.unwanted.contains(id) && newest.iter().all(|other| other.facts.peer != *id) {
+            if !taken && !own.unwanted.contains(id) && seen.insert(id) {
                 newest.push(link);
             }
         }
