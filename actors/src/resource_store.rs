@@ -21,6 +21,10 @@ use tokio::sync::oneshot;
 
 use crate::supervisor::{GiveUp, end_the_process};
 
+mod retention;
+
+pub use retention::{Bound, Retention};
+
 /// The most writes that share one sync.
 const MAX_BATCH: usize = 1024;
 
@@ -122,6 +126,10 @@ pub struct ResourceStore {
     /// Whether the next attempt to mend the writer is planned.
     mending: bool,
     give_up: GiveUp,
+    /// What is kept up to a bound only.
+    retention: Option<Retention>,
+    /// When it is looked at again.
+    tidying: Option<(Duration, SpawnHandle)>,
 }
 
 impl ResourceStore {
@@ -129,13 +137,21 @@ impl ResourceStore {
     #[must_use]
     pub fn new(writer: Writer, mailbox: usize) -> Self {
         let (waiting, answers, give_up) = (Vec::new(), Vec::new(), end_the_process as GiveUp);
-        Self { writer, mailbox, waiting, answers, bytes: 0, mending: false, give_up }
+        let (mending, retention, tidying) = (false, None, None);
+        Self { writer, mailbox, waiting, answers, bytes: 0, mending, give_up, retention, tidying }
     }
 
     /// The same, which gives up in another way than to end the process where it panics.
     #[must_use]
     pub fn giving_up(mut self, give_up: GiveUp) -> Self {
         self.give_up = give_up;
+        self
+    }
+
+    /// Keeps no more of some types than `retention` says.
+    #[must_use]
+    pub fn keeping(mut self, retention: Retention) -> Self {
+        self.retention = Some(retention);
         self
     }
 
@@ -168,11 +184,57 @@ impl ResourceStore {
     fn commit(&mut self, ctx: &mut Context<Self>) {
         self.bytes = 0;
         let done = self.writer.carry_out(std::mem::take(&mut self.waiting));
+        let mut tidy = false;
         for (answer, done) in self.answers.drain(..).zip(done) {
+            if let Some(retention) = &mut self.retention {
+                retention.written(&done);
+                tidy = true;
+            }
             // A caller that has gone away does not undo its write.
             let _ = answer.send(done);
         }
         self.watch_failure(ctx);
+        if tidy {
+            self.tidy(ctx);
+        }
+    }
+
+    /// Deletes what is beyond its bound, and plans when to look again.
+    fn tidy(&mut self, ctx: &mut Context<Self>) {
+        let Some(retention) = &mut self.retention else { return };
+        let due = retention.due();
+        for id in due {
+            let delete = Delete { id: id.clone(), if_match: None, by: Caller::agent() };
+            let deleted = self.queue(Work::Command(Command::Delete(delete)), ctx);
+            ctx.spawn(deleted.into_actor(self).map(move |deleted, store, ctx| match deleted {
+                Some(Done::Written(Ok(_))) => {}
+                failed => {
+                    let is_gone = matches!(failed, Some(Done::Written(Err(StoreError::NotFound { .. }))));
+                    let Some(retention) = &mut store.retention else { return };
+                    retention.not_deleted(id, is_gone);
+                    let pause = retention.pause();
+                    store.tidy_in(pause, ctx);
+                }
+            }));
+        }
+        if let Some(retention) = &self.retention {
+            self.tidy_in(retention.pause(), ctx);
+        }
+    }
+
+    fn tidy_in(&mut self, pause: Duration, ctx: &mut Context<Self>) {
+        let Some(at) = self.retention.as_ref().map(|retention| retention.elapsed() + pause) else { return };
+        if self.tidying.is_some_and(|(planned, _)| planned <= at) {
+            return;
+        }
+        if let Some((_, planned)) = self.tidying.take() {
+            ctx.cancel_future(planned);
+        }
+        let planned = ctx.run_later(pause, |store, ctx| {
+            store.tidying = None;
+            store.tidy(ctx);
+        });
+        self.tidying = Some((at, planned));
     }
 
     /// While the writer has failed it is tried again and again, also if nobody writes.
@@ -206,6 +268,7 @@ impl Actor for ResourceStore {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(self.mailbox);
+        self.tidy(ctx);
     }
 }
 

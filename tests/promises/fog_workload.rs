@@ -43,7 +43,8 @@ fn carry_out(fog: &Fog, name: &str, deed: &Deed, number: u64) -> Answer {
     let (answer, id) = match deed {
         Deed::Add => {
             let answer = agent.send("POST", KIND, Some(&text(workload::body(number))));
-            let id = (answer.status == 201).then(|| answer.json()["resource-id"].as_str().unwrap().parse().unwrap());
+            let id = (answer.status == 201)
+                .then(|| ResourceId::parse(answer.json()["resource-id"].as_str().unwrap()).unwrap());
             (answer, id)
         }
         Deed::Edit(id) => (agent.send("PUT", id.as_str(), Some(&text(workload::changes(number)))), Some(id.clone())),

@@ -136,7 +136,8 @@ impl Leadership {
         self.keeper = Keeper::default();
         self.asks.clear();
         self.council = council(&self.around);
-        self.around.standings.send_replace(Standing::default());
+        let own = self.membership.as_ref().map(|membership| membership.own.clone());
+        self.around.standings.send_replace(Standing { own, ..Standing::default() });
         if self.faults.len() > STORM {
             tracing::error!("leadership fails again and again: it pauses, and this agent neither leads nor votes");
             self.paused = true;

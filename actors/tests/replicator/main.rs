@@ -5,6 +5,7 @@
 
 mod area;
 mod basics;
+mod forgetting;
 mod homes;
 mod lag;
 mod losses;

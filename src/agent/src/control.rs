@@ -6,6 +6,7 @@
 
 mod area;
 mod fog;
+mod forget;
 pub(crate) mod wire;
 
 use std::io::{self, Read as _, Write as _};

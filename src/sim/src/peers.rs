@@ -7,7 +7,7 @@ use actix::prelude::*;
 use mf2c_actors::categoriser::Categoriser;
 use mf2c_actors::leadership::{Heard, Leadership, LinkClosed, LinkOpened, PeerChangesRole, PeerProbes};
 use mf2c_actors::ports::{LinkReply, LinkService, OpenLink};
-use mf2c_actors::replicator::{AnswerProposal, HeardStream, Replicator};
+use mf2c_actors::replicator::{AnswerHolds, AnswerProposal, HeardStream, Replicator};
 use mf2c_fabric::wire::{Ask, Code, Notice, WireError};
 use mf2c_pki::area::PeerIdentity;
 use tokio::sync::mpsc;
@@ -112,6 +112,10 @@ impl LinkService for Peers {
             (Ask::KeepAuthority(given), Some(_)) => {
                 let kept = steward::keep(&self.commons, self.host, given.term);
                 Box::pin(async { kept })
+            }
+            (Ask::Holds { origins }, Some(_)) => {
+                let replicator = self.replicator.clone();
+                Box::pin(async move { replicator.send(AnswerHolds(origins)).await.map_err(stopping)? })
             }
             _ => Box::pin(async { Err(WireError::new(Code::Forbidden, "there is no authority in a simulation")) }),
         }

@@ -1,17 +1,16 @@
 //! Carries out `mf2c area`: tells who is in the area, and changes who leads it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Addr, Recipient};
+use mf2c_actors::categoriser::Bury;
 use mf2c_actors::leadership::{ChangeRole, Demand, RoleError, Standings};
-use mf2c_actors::replicator::{Flow, Flows};
-use mf2c_actors::resource_store::{DeleteResource, ForgetOrigin, ResourceStore};
+use mf2c_actors::replicator::{Flow, Flows, Forget, KnownStore, KnownStores};
+use mf2c_actors::resource_store::ResourceStore;
 use mf2c_domain::area::standing::{AreaPeer, AreaRole, Standing};
-use mf2c_domain::caller::Caller;
-use mf2c_store::record::NodeId;
-use mf2c_store::{Store, StoreError};
+use mf2c_store::{Store, node_name};
 use serde_json::{Map, Value, json};
 
 use super::area::ask;
@@ -20,8 +19,6 @@ use super::wire::Refusal;
 
 /// How long figures are waited for that are told beside what is always known.
 const LOOK: Duration = Duration::from_secs(2);
-/// What people call the other agents by; the least that tells two of them apart for sure.
-const TOO_SHORT: usize = 2;
 
 /// The doors of the actors that keep the area together.
 #[derive(Clone)]
@@ -32,6 +29,12 @@ pub struct FogDoors {
     pub roles: Recipient<ChangeRole>,
     /// Tells how far replicas are.
     pub flows: Recipient<Flows>,
+    /// Removes copies.
+    pub forget: Recipient<Forget>,
+    /// Tells whose stores are known.
+    pub stores: Recipient<KnownStores>,
+    /// Has the area told that an agent is forgotten.
+    pub bury: Arc<dyn Fn(Bury) + Send + Sync>,
     /// Reads documents.
     pub store: Arc<Store>,
     /// Writes them.
@@ -42,9 +45,10 @@ impl FogDoors {
     /// Everything that is known of the area here.
     pub(super) async fn show(&self) -> Result<Value, Refusal> {
         let standing = self.member()?;
-        let flows = tokio::time::timeout(LOOK, self.flows.send(Flows)).await;
-        let flows = flows.ok().and_then(Result::ok).unwrap_or_default();
-        let agents = agents(&standing, self.documents(), &flows);
+        let (told, flows) = (self.told(), self.streams().await);
+        let known = ask(&self.stores, KnownStores).await?;
+        let lost = lost(&standing, &told, &known, &flows);
+        let agents = agents(&standing, &told, &flows, &lost);
         Ok(json!({
             "area": standing.area(),
             "id": standing.own.as_ref().map(ToString::to_string),
@@ -78,48 +82,86 @@ impl FogDoors {
         }))
     }
 
-    /// Removes the copies of another agent's documents.
-    pub(super) async fn forget(&self, device: &str) -> Result<Value, Refusal> {
-        let found = one(self.documents().into_iter(), device)?;
-        let text = |name: &str| found.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-        if text("status") == "connected" {
-            let message = format!(
-                "{} is connected, so its documents would come again at once: stop it first, or end its membership with \
-                 `mf2c ca revoke --device {}`",
-                text("device"),
-                text("device")
-            );
-            return Err(Refusal::new(exit::CONFLICT, message));
-        }
-        let failed = |error: StoreError| Refusal::new(exit::FAILED, error.to_string());
-        let documents = match node_id(&text("node")) {
-            Some(origin) if origin == self.store.identity().node => {
-                return Err(Refusal::new(exit::USAGE, "this is the agent itself"));
-            }
-            Some(origin) => ask(&self.writer.clone().recipient(), ForgetOrigin(origin)).await?.map_err(failed)?,
-            None => 0,
-        };
-        if let Ok(id) = mf2c_domain::id::ResourceId::parse(&text("id")) {
-            let delete = DeleteResource { id, if_match: None, by: Caller::agent() };
-            match ask(&self.writer.clone().recipient(), delete).await? {
-                Ok(_) | Err(StoreError::NotFound { .. } | StoreError::Elsewhere { .. }) => {}
-                Err(error) => return Err(failed(error)),
-            }
-        }
-        tracing::info!(device = text("device"), documents, "forgot an agent by a command on this machine");
-        Ok(json!({ "device": text("device"), "documents": documents }))
-    }
-
-    fn member(&self) -> Result<Standing, Refusal> {
+    pub(super) fn member(&self) -> Result<Standing, Refusal> {
         let standing = self.standing.borrow().clone();
         if standing.own.is_none() { Err(of_role(&RoleError::Alone)) } else { Ok(standing) }
     }
 
-    /// The documents of members, of this area and of those below it. A command may wait for the disk.
-    fn documents(&self) -> Vec<Map<String, Value>> {
-        let all = self.store.all("area-member").into_iter();
-        all.filter_map(|document| serde_json::from_slice(&self.store.body(&document).ok()??).ok()).collect()
+    /// How far replicas are, as far as that is told in time.
+    pub(super) async fn streams(&self) -> Vec<Flow> {
+        let flows = tokio::time::timeout(LOOK, self.flows.send(Flows)).await;
+        flows.ok().and_then(Result::ok).unwrap_or_default()
     }
+
+    /// What leaders say of the members of this area and of those below it. A command may wait for the disk.
+    pub(super) fn told(&self) -> Vec<Told> {
+        let own = self.store.identity().name();
+        let all = self.store.all("area-member").into_iter();
+        let told = all.filter_map(|document| {
+            let body = serde_json::from_slice(&self.store.body(&document).ok()??).ok()?;
+            let by = self.store.origin_of(document.id.as_str()).map_or_else(|| own.clone(), |node| node_name(&node));
+            Some(Told { by, body })
+        });
+        told.collect()
+    }
+}
+
+/// What one leader says of one agent.
+pub(super) struct Told {
+    /// The leader's node.
+    pub(super) by: String,
+    /// Its `area-member`.
+    pub(super) body: Map<String, Value>,
+}
+
+impl Told {
+    pub(super) fn text(&self, name: &str) -> &str {
+        self.body.get(name).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    fn is_forgotten(&self) -> bool {
+        self.text("status") == "forgotten"
+    }
+}
+
+/// The leader of each area: whoever says so of itself, in the latest term.
+pub(super) fn leaders(told: &[Told]) -> BTreeMap<String, &Told> {
+    let mut leaders: BTreeMap<String, &Told> = BTreeMap::new();
+    let term = |told: &Told| told.body.get("term").and_then(Value::as_u64).unwrap_or(0);
+    for told in told.iter().filter(|told| told.text("role") == "leader" && told.text("node") == told.by) {
+        let known = leaders.entry(told.text("area").to_owned()).or_insert(told);
+        if (term(known), &known.by) < (term(told), &told.by) {
+            *known = told;
+        }
+    }
+    leaders
+}
+
+/// The areas directly below whose leaders are not in touch: what they said of who is, was true then.
+pub(super) fn lost(standing: &Standing, told: &[Told], known: &[KnownStore], flows: &[Flow]) -> BTreeSet<String> {
+    let is_lost = |area: &str, leader: &Told| {
+        let device = leader.text("device");
+        standing.area() != Some(area)
+            && known.iter().any(|store| store.device == device && store.area == area)
+            && !flows.iter().any(|flow| flow.peer == leader.text("agent"))
+    };
+    leaders(told).into_iter().filter(|(area, leader)| is_lost(area, leader)).map(|(area, _)| area).collect()
+}
+
+/// Of several leaders of one area the latest counts: what it says of an agent, or another one where it says nothing.
+pub(super) fn newest(told: &[Told]) -> BTreeMap<(String, String), &Told> {
+    let leaders = leaders(told);
+    let mut newest: BTreeMap<(String, String), &Told> = BTreeMap::new();
+    for told in told {
+        let area = told.text("area");
+        let leads = leaders.get(area).is_some_and(|leader| leader.by == told.by);
+        let agent = if told.text("agent").is_empty() { told.text("device") } else { told.text("agent") };
+        let key = (area.to_owned(), format!("{agent}{}", if agent == "unknown" { told.text("address") } else { "" }));
+        if leads || !newest.contains_key(&key) {
+            newest.insert(key, told);
+        }
+    }
+    newest
 }
 
 fn shown(peer: &AreaPeer) -> Value {
@@ -127,13 +169,16 @@ fn shown(peer: &AreaPeer) -> Value {
 }
 
 /// A line for each agent: what the leader of its area says of it, and what is known here without that.
-fn agents(standing: &Standing, documents: Vec<Map<String, Value>>, flows: &[Flow]) -> Vec<Value> {
+fn agents(standing: &Standing, told: &[Told], flows: &[Flow], lost: &BTreeSet<String>) -> Vec<Value> {
     let mut lines: BTreeMap<(String, String), Map<String, Value>> = BTreeMap::new();
-    for document in documents {
-        let text = |name: &str| document.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    for (key, told) in newest(told).into_iter().filter(|(_, told)| !told.is_forgotten()) {
         let wanted = ["device", "agent", "area", "role", "status", "address", "lastContact", "staleSince", "trouble"];
-        let line = wanted.iter().filter_map(|name| Some(((*name).to_owned(), document.get(*name)?.clone()))).collect();
-        lines.insert((text("area"), text("agent")), line);
+        let line = wanted.iter().filter_map(|name| Some(((*name).to_owned(), told.body.get(*name)?.clone())));
+        let mut line: Map<String, Value> = line.collect();
+        if lost.contains(&key.0) && told.text("status") == "connected" {
+            line.insert("status".to_owned(), "disconnected".into());
+        }
+        lines.insert(key, line);
     }
     let known = [("leader", standing.leader.as_ref())]
         .into_iter()
@@ -152,7 +197,11 @@ fn agents(standing: &Standing, documents: Vec<Map<String, Value>>, flows: &[Flow
         line.insert("role".to_owned(), standing.role.as_str().into());
         line.insert("status".to_owned(), "this agent".into());
     }
-    lines.into_iter().map(|((area, agent), line)| complete(&area, &agent, line, flows)).collect()
+    let shown = lines.into_iter().map(|((area, key), line)| {
+        let agent = line.get("agent").and_then(Value::as_str).unwrap_or(&key).to_owned();
+        complete(&area, &agent, line, flows)
+    });
+    shown.collect()
 }
 
 /// Adds what the streams of changes tell.
@@ -173,35 +222,7 @@ fn complete(area: &str, agent: &str, mut line: Map<String, Value>, flows: &[Flow
     line.into()
 }
 
-/// The one member whose device begins so.
-fn one(documents: impl Iterator<Item = Map<String, Value>>, device: &str) -> Result<Map<String, Value>, Refusal> {
-    let is = |found: &Map<String, Value>| {
-        let whole = found.get("device").and_then(Value::as_str).unwrap_or_default();
-        whole == device || (device.len() >= TOO_SHORT && whole.starts_with(device))
-    };
-    let mut found = documents.filter(is);
-    let unknown = || of_role(&RoleError::Unknown(device.to_owned()));
-    let first = found.next().ok_or_else(unknown)?;
-    match found.next() {
-        None => Ok(first),
-        Some(_) => Err(Refusal::new(exit::USAGE, format!("several agents begin with `{device}`: write more of it"))),
-    }
-}
-
-/// A node from its name in ids: a UUID.
-fn node_id(name: &str) -> Option<NodeId> {
-    let digits: String = name.chars().filter(|c| *c != '-').collect();
-    if digits.len() != 32 || !digits.is_ascii() {
-        return None;
-    }
-    let mut node = NodeId::default();
-    for (place, byte) in node.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(digits.get(2 * place..2 * place + 2)?, 16).ok()?;
-    }
-    Some(node)
-}
-
-fn of_role(error: &RoleError) -> Refusal {
+pub(super) fn of_role(error: &RoleError) -> Refusal {
     let exit = match error {
         RoleError::Alone | RoleError::Unknown(_) => exit::NOT_FOUND,
         RoleError::NotLeader(_) | RoleError::Stale { .. } => exit::CONFLICT,
@@ -248,7 +269,10 @@ mod tests {
             repaired: 1,
             snapshot: false,
         };
-        let lines = agents(&standing, vec![member("b2", "connected"), member("c3", "unavailable")], &[flow]);
+        let told = ["connected", "unavailable"].into_iter().zip(["b2", "c3"]);
+        let told: Vec<Told> =
+            told.map(|(status, device)| Told { by: "n".into(), body: member(device, status) }).collect();
+        let lines = agents(&standing, &told, &[flow], &BTreeSet::new());
         let devices: Vec<_> = lines.iter().map(|line| line["device"].as_str().unwrap()).collect();
         assert_eq!(devices, ["a1", "b2", "c3"]);
         assert_eq!((&lines[0]["status"], &lines[0]["role"]), (&json!("this agent"), &json!("leader")));
@@ -256,21 +280,43 @@ mod tests {
         assert!(lines[2].get("behind").is_none() && lines[2].get("acl").is_none());
     }
 
-    #[test]
-    fn an_agent_is_found_by_the_beginning_of_its_device_if_that_is_the_only_one() {
-        let all = || [member("aa11", "x"), member("aa22", "x"), member("b", "x")].into_iter();
-        assert_eq!(one(all(), "aa1").unwrap()["device"], "aa11");
-        assert_eq!(one(all(), "b").unwrap()["device"], "b");
-        assert_eq!(one(all(), "aa").unwrap_err().exit, exit::USAGE);
-        assert_eq!(one(all(), "cc").unwrap_err().exit, exit::NOT_FOUND);
+    fn said(by: &str, device: &str, node: &str, role: &str, term: u64) -> Told {
+        let mut body = member(device, "connected");
+        body.extend(json!({"role": role, "node": node, "term": term}).as_object().unwrap().clone());
+        Told { by: by.into(), body }
     }
 
     #[test]
-    fn a_node_is_read_from_its_name() {
-        let name = "00112233-4455-6677-8899-aabbccddeeff";
-        assert_eq!(node_id(name).unwrap()[..3], [0x00, 0x11, 0x22]);
-        for bad in ["", "0011", "00112233-4455-6677-8899-aabbccddeefg", "ä0112233445566778899aabbccddeef"] {
-            assert_eq!(node_id(bad), None, "{bad}");
+    fn of_two_leaders_of_an_area_the_one_of_the_later_term_says_who_leads_in_whatever_order_they_are_read() {
+        let mut told = vec![
+            said("old", "a1", "old", "leader", 3),
+            said("old", "b2", "new", "backup", 0),
+            said("new", "a1", "old", "agent", 0),
+            said("new", "b2", "new", "leader", 5),
+        ];
+        for _ in 0..2 {
+            let lines = agents(&Standing::default(), &told, &[], &BTreeSet::new());
+            let roles: Vec<_> = lines.iter().map(|line| line["role"].as_str().unwrap()).collect();
+            assert_eq!(roles, ["agent", "leader"]);
+            told.reverse();
         }
+    }
+
+    #[test]
+    fn who_is_forgotten_is_not_listed() {
+        let told = [Told { by: "n".into(), body: member("b2", "forgotten") }];
+        assert!(agents(&Standing::default(), &told, &[], &BTreeSet::new()).is_empty());
+    }
+
+    #[test]
+    fn what_a_leader_said_of_who_is_in_touch_counts_while_it_is_in_touch_itself() {
+        let told = [said("n", "a1", "n", "leader", 3)];
+        let known = [KnownStore { device: "a1".into(), area: "pier".into(), origin: [1; 16] }];
+        let above =
+            Standing { own: Some("spiffe://mf2c.internal/area/sky/agent/c0".parse().unwrap()), ..Standing::default() };
+        let lost = lost(&above, &told, &known, &[]);
+        let lines = agents(&above, &told, &[], &lost);
+        let line = lines.iter().find(|line| line["device"] == "a1").unwrap();
+        assert_eq!(line["status"], "disconnected");
     }
 }

@@ -94,6 +94,8 @@ fn away(id: &ResourceId, reason: &str) -> ApiError {
 fn refused(id: &ResourceId, error: &WireError) -> ApiError {
     let status = match error.code {
         Code::Conflict => StatusCode::PRECONDITION_FAILED,
+        // The answer tells who is to be asked.
+        Code::NotLeader => StatusCode::CONFLICT,
         Code::Forbidden | Code::Auth => return ApiError::forbidden(id.as_str()),
         Code::NotFound | Code::Gap => return ApiError::not_found(id.as_str()),
         Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -118,7 +120,7 @@ mod tests {
             (Code::Invalid, 400),
             (Code::NotFound, 404),
             (Code::Busy, 503),
-            (Code::NotLeader, 503),
+            (Code::NotLeader, 409),
             (Code::Internal, 503),
         ] {
             let answer = refused(&id, &WireError::new(code, "why"));
