@@ -115,8 +115,6 @@ pub struct Replicator {
     /// Agents that were found to be away since what waits was last looked through.
     pub(super) still_away: BTreeSet<Origin>,
     pub(super) looking: bool,
-    /// Whether what is owed is looked at again, because something of it could not be read.
-    pub(super) owing: bool,
     /// When the last proposal that waits was made: no other is made at the same time or before.
     pub(super) stamped: HybridTime,
     /// The look for copies that have no place here any more.
@@ -170,7 +168,6 @@ impl Replicator {
             sending: false,
             still_away: BTreeSet::new(),
             looking: false,
-            owing: false,
             stamped: HybridTime::default(),
             shedding: None,
             renewing_later: false,

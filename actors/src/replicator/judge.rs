@@ -154,9 +154,6 @@ impl<'j> Judge<'j> {
             _ => told,
         };
         let owner = self.bindings.owner_of(origin);
-        if self.bindings.is_unread() {
-            return forbidden("it cannot be read to whom this store belongs".to_owned());
-        }
         let bound = owner.as_ref().map(|owner| owner.device.as_str()).filter(|bound| !bound.is_empty());
         if let Some(bound) = bound.filter(|bound| *bound != device) {
             let whose = if device.is_empty() { "nobody" } else { device };
@@ -230,9 +227,6 @@ impl<'j> Judge<'j> {
 
     fn bind(&mut self, origin: Origin, owner: Owner, before: Option<Owner>) -> Verdict {
         let known = if owner.device.is_empty() { None } else { self.bindings.store_of(&owner.area, &owner.device) };
-        if self.bindings.is_unread() {
-            return;
-        }
         if let Some(old) = known.filter(|old| *old != origin) {
             self.then.forget.push((old, owner.device.clone()));
         }

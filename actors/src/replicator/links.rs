@@ -18,8 +18,6 @@ use crate::ports::OpenLink;
 
 /// Starts of a process that are remembered of each device.
 const BOOTS: usize = 4;
-/// Pause before something is read again that could not be.
-const UNREAD: Duration = Duration::from_secs(1);
 /// Devices of which starts are remembered.
 const DEVICES: usize = 65_536;
 
@@ -82,13 +80,6 @@ impl Replicator {
         let max_frame = ends.link.hello.max_frame;
         // Read before the position, so that everything in it is behind the position in the log.
         let owed = self.owed(due, &theirs);
-        if self.bindings.take_unread() && !std::mem::replace(&mut self.owing, true) {
-            // What is known of those that could not be read is offered later: under no device nobody would take it.
-            ctx.run_later(UNREAD, |replicator, ctx| {
-                replicator.owing = false;
-                replicator.owe_all(false, ctx);
-            });
-        }
         let position = *self.feed.borrow();
         let bounds = Bounds { max_frame, ..self.settings.bounds };
         let begun = self.links.get(&number).is_some_and(|ends| ends.source.is_some());
@@ -137,11 +128,7 @@ impl Replicator {
                 let mut owed = vec![ours()];
                 for progress in self.store.progress() {
                     if progress.origin != own && progress.origin != *theirs {
-                        let owner = self.bindings.owner_of(&progress.origin);
-                        if owner.is_none() && self.bindings.is_unread() {
-                            continue;
-                        }
-                        let device = owner.unwrap_or_default().device;
+                        let device = self.bindings.owner_of(&progress.origin).unwrap_or_default().device;
                         owed.push(Owed { origin: progress.origin, at: point(progress), device });
                     }
                 }

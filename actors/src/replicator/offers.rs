@@ -22,7 +22,6 @@ impl Replicator {
             return self.sink_step(number, SinkEvent::Judged(generation, Err(hold)), ctx);
         }
         let Some(ends) = self.links.get(&number) else { return };
-        self.bindings.take_unread();
         let mut judge = Judge::new(&ends.link, ends.relation, &self.own, &ends.homes, &mut self.bindings);
         let store = &self.store;
         let verdict = |offered: &Offered| {
@@ -32,11 +31,6 @@ impl Replicator {
         };
         let verdicts: Vec<Verdict> = origins.iter().map(verdict).collect();
         let then = judge.then;
-        if self.bindings.take_unread() {
-            // Whom a store belongs to is never judged anew because the disk fails.
-            let why = "it cannot be read here to whom these stores belong".to_owned();
-            return self.judged(number, generation, Err(Hold { retry_after: 1000, why }), ctx);
-        }
         self.note_verdicts(number, origins, &verdicts, &then);
         self.say_stamp(number, origins, ctx);
         if then.keep.is_empty() && then.forget.is_empty() {
