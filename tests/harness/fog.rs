@@ -68,6 +68,7 @@ impl Fog {
     pub fn start(&mut self, name: &str) {
         let link = self.links.entry(name.to_owned()).or_insert_with(free_address).clone();
         let start = Start::new().data_dir(&self.folder.path().join(name)).environment("MF2C_LINK_LISTEN", &link);
+        let start = start.environment("MF2C_DEVICE_NAME", name);
         let settings = self.settings.iter();
         let start = settings.fold(start, |start, (key, value)| start.environment(key, value));
         let agent = start.agent();

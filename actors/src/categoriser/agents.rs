@@ -2,6 +2,7 @@
 
 use actix::prelude::*;
 use mf2c_domain::area::presence::Status;
+use mf2c_domain::area::spiffe::SpiffeId;
 use mf2c_domain::area::standing::Standing;
 use mf2c_domain::id::ResourceId;
 use mf2c_fabric::wire::hello::Scope;
@@ -19,6 +20,7 @@ impl Categoriser {
         let peer = link.peer.id.clone();
         self.links.insert(link.number, Link { peer: peer.clone(), node: node.clone() });
         if link.scope == Scope::Certification {
+            self.leads_elsewhere(&peer, node.as_ref());
             if let Some(node) = node.filter(|_| link.accepted)
                 && self.leaders.opened(&node, link.number)
             {
@@ -33,6 +35,16 @@ impl Categoriser {
             && let Some(area) = self.standing.area().map(str::to_owned)
         {
             self.review_area(&area);
+        }
+    }
+
+    /// An agent that was admitted to this area leads one below it now: it is no member here any more.
+    fn leads_elsewhere(&mut self, peer: &SpiffeId, node: Option<&Node>) {
+        let Some(name) = member_name(peer) else { return };
+        let own = self.standing.own.as_ref().and_then(member_name);
+        let moved = |member: &Member| member.id != *peer && member.node.as_ref() == node;
+        if node.is_some() && own.as_ref() != Some(&name) && self.members.get(&name).is_some_and(moved) {
+            self.strike(&name);
         }
     }
 
@@ -164,6 +176,7 @@ impl Categoriser {
         let before = std::mem::replace(&mut self.standing, standing);
         if before.area() != self.standing.area() {
             self.leave(&before);
+            self.strike_strangers();
         }
         if self.standing.leads() {
             if !before.leads() {
@@ -202,6 +215,15 @@ impl Categoriser {
         self.newcomers.clear();
     }
 
+    /// Before the agent had an area, it took whoever it met for one of that area.
+    fn strike_strangers(&mut self) {
+        let area = self.standing.area();
+        let of_others = self.members.iter().filter(|(_, member)| area.is_some() && member.id.area() != area);
+        for name in of_others.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
+            self.strike(&name);
+        }
+    }
+
     /// Takes the agents over that the former leader, or this agent in an earlier life, has written of.
     fn take_over(&mut self) {
         let Some(area) = self.standing.area() else { return };
@@ -221,7 +243,7 @@ impl Categoriser {
         let Some(name) = member_name(&id) else { return };
         let address = self.standing.leader.as_ref().map(|leader| leader.address.clone()).unwrap_or_default();
         let node = Some(self.own.clone());
-        self.enter(&name, Member { id, node, address, ip: None, skew: None, trouble: None });
+        self.enter(&name, Member { id, node, name: self.settings.name.clone(), address, ip: None, skew: None, trouble: None });
         self.roll.opened(&name, u64::MAX);
     }
 
@@ -232,7 +254,9 @@ impl Categoriser {
         self.told_term = Some(self.standing.term);
         let Some(name) = self.standing.own.as_ref().and_then(member_name) else { return };
         let state = format!("leads in term {}", self.standing.term);
-        self.tell(&document_id(&name, &self.own), &state, "medium", ctx);
+        if let Some(state) = self.news.of("the leadership", &state, self.world.clock.elapsed()) {
+            self.tell(&document_id(&name, &self.own), &state, "medium", ctx);
+        }
     }
 
     /// Tells of an agent's new state, where this one leads.
@@ -267,16 +291,25 @@ impl Categoriser {
             return;
         }
         self.expected.retain(|expected| expected_name(expected) != name);
-        let Some(member) = self.members.remove(&name) else { return };
-        tracing::info!(agent = %member.id, "an operator has taken this agent off the list of the area");
-        self.roll.forget(&name);
-        self.news.forget(&name);
-        self.troubles.remove(&name);
-        if let Some(node) = member.node {
-            self.nodes.remove(&node);
-            self.ledger.set_live(&node, false);
+        if let Some(member) = self.strike(&name) {
+            tracing::info!(agent = %member.id, "an operator has taken this agent off the list of the area");
+        }
+    }
+
+    /// Takes an agent off the list.
+    fn strike(&mut self, name: &str) -> Option<Member> {
+        let member = self.members.remove(name)?;
+        self.roll.forget(name);
+        self.news.forget(name);
+        self.newcomers.remove(name);
+        self.troubles.remove(name);
+        self.chores.add(&document_id(name, &self.own));
+        if let Some(node) = &member.node {
+            self.nodes.remove(node);
+            self.ledger.set_live(node, false);
             self.chores.add(&format!("fog-area/{}", self.own));
         }
         self.review_own();
+        Some(member)
     }
 }

@@ -12,6 +12,7 @@ use super::ledger::Node;
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Record {
+    pub(super) name: String,
     pub(super) agent: String,
     pub(super) area: String,
     pub(super) node: Node,

@@ -12,6 +12,7 @@ use mf2c_fabric::replication::{Bounds, Origin};
 use mf2c_store::Store;
 use tokio::sync::watch;
 
+use super::away::Away;
 use super::bindings::Bindings;
 use super::counters::ReplicatorCounters;
 use super::digests::DigestQueue;
@@ -86,10 +87,14 @@ pub struct Replicator {
     pub(super) counters: Arc<ReplicatorCounters>,
     pub(super) feed: watch::Receiver<u64>,
     pub(super) links: BTreeMap<u64, Ends>,
+    /// What those lack who cannot be reached now.
+    pub(super) away: Away,
     pub(super) bindings: Bindings,
     pub(super) digests: DigestQueue,
     /// The start of the process of each device, the last ones, to find clones.
     pub(super) boots: BTreeMap<String, Vec<u64>>,
+    /// The devices that were told of lately to run twice.
+    pub(super) cloned: BTreeMap<String, Duration>,
     /// When the store began a new life; it does so rarely.
     pub(super) renewed: Option<Duration>,
     /// Proposals on their way through this agent, by their keys: none goes in circles.
@@ -132,8 +137,10 @@ impl Replicator {
             counters,
             feed,
             links: BTreeMap::new(),
+            away: Away::new(),
             digests: DigestQueue::default(),
             boots: BTreeMap::new(),
+            cloned: BTreeMap::new(),
             renewed: None,
             under_way: BTreeSet::new(),
             carried_out: VecDeque::new(),
@@ -164,6 +171,7 @@ impl Replicator {
 
     fn committed(&mut self, ctx: &mut Context<Self>) {
         let position = *self.feed.borrow_and_update();
+        self.note_away();
         for number in self.sources() {
             self.source_step(number, SourceEvent::Committed(position), ctx);
         }

@@ -4,7 +4,6 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use actix::prelude::*;
-use mf2c_domain::time::HybridTime;
 use mf2c_fabric::replication::Bounds;
 use mf2c_fabric::replication::sink::{Event as SinkEvent, Sink};
 use mf2c_fabric::replication::source::{Event as SourceEvent, Owed, Source};
@@ -21,6 +20,10 @@ use crate::ports::OpenLink;
 const BOOTS: usize = 4;
 /// Devices of which starts are remembered.
 const DEVICES: usize = 65_536;
+/// Pause between two events about one clone.
+const CLONE_PAUSE: Duration = Duration::from_secs(600);
+/// The most clones that are told of in that time.
+const MOST_CLONES: usize = 64;
 
 /// What belongs to a link.
 pub(super) struct Ends {
@@ -41,6 +44,7 @@ impl Replicator {
     /// Looks how the agent stands, and begins and ends streams accordingly.
     pub(super) fn stand(&mut self, ctx: &mut Context<Self>) {
         self.standing = self.standings.borrow_and_update().clone();
+        self.forget_away();
         let numbers: Vec<u64> = self.links.keys().copied().collect();
         for number in numbers {
             let Some(ends) = self.links.get_mut(&number) else { continue };
@@ -183,11 +187,24 @@ impl Replicator {
         alternates || at_once && known.len() > 2
     }
 
+    /// Whether nothing was told of this clone lately: both call again and again.
+    fn is_news_of_clone(&mut self, link: &OpenLink) -> bool {
+        let now = self.now();
+        self.cloned.retain(|_, told| now < *told + CLONE_PAUSE);
+        let news = self.cloned.len() < MOST_CLONES && !self.cloned.contains_key(device_of(link));
+        if news {
+            self.cloned.insert(device_of(link).to_owned(), now);
+        }
+        news
+    }
+
     fn open(&mut self, link: OpenLink, ctx: &mut Context<Self>) {
         if self.is_clone(&link) {
-            tracing::error!(peer = %link.peer.id, "two agents run under one identity: stop one, and give it an identity of its own");
             add(&self.counters.clones, 1);
-            self.note_clone(&link, ctx);
+            if self.is_news_of_clone(&link) {
+                tracing::error!(peer = %link.peer.id, "two agents run under one identity: stop one, and give it an identity of its own");
+                self.note_clone(&link, ctx);
+            }
         }
         let number = link.number;
         let bounds = Bounds { max_frame: link.hello.max_frame, ..self.settings.bounds };
@@ -208,6 +225,7 @@ impl Replicator {
     fn close(&mut self, number: u64, ctx: &mut Context<Self>) {
         let Some(ends) = self.links.remove(&number) else { return };
         self.digests.closed(number);
+        self.remember_away(&ends);
         // Another link to the same peer takes over.
         let others: BTreeSet<u64> = self
             .links
@@ -253,18 +271,20 @@ impl Replicator {
         for ends in self.links.values() {
             let peer = ends.link.peer.id.to_string();
             if let Some(source) = &ends.source {
-                let (behind, oldest) = source.behind();
-                let since = oldest.map_or(0, |time| now.saturating_sub(HybridTime::from_bits(time).wall().millis()));
+                let (behind, behind_millis, known) = self.behind_of(&ends.link.peer.id, source, now);
                 let traffic = source.traffic();
                 flows.push(Flow {
                     peer: peer.clone(),
                     outgoing: true,
+                    open: true,
+                    known,
                     behind,
-                    behind_millis: since,
+                    behind_millis,
                     changes: traffic.changes,
                     bytes: traffic.bytes,
                     repaired: 0,
                     snapshot: source.is_in_snapshot(),
+                    held: source.held().map(str::to_owned),
                 });
             }
             if ends.sink.origins().next().is_some() {
@@ -280,15 +300,19 @@ impl Replicator {
                 flows.push(Flow {
                     peer,
                     outgoing: false,
+                    open: true,
+                    known: true,
                     behind: behind.sum(),
                     behind_millis: 0,
                     changes: received.changes,
                     bytes: received.bytes,
                     repaired: ends.repaired,
                     snapshot: ends.sink.is_in_snapshot(),
+                    held: ends.sink.held().map(str::to_owned),
                 });
             }
         }
+        flows.extend(self.flows_away(now));
         flows
     }
 }

@@ -7,6 +7,7 @@
 
 mod actor;
 mod answer;
+mod away;
 mod bindings;
 mod counters;
 mod digests;
@@ -85,13 +86,18 @@ pub struct AnswerProposal {
 #[rtype(result = "Vec<Flow>")]
 pub struct Flows;
 
-/// One stream of changes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One stream of changes, or one that should be there and is not: to a leader, a backup or the agent above that cannot be
+/// reached now.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Flow {
     /// The other end: a SPIFFE ID.
     pub peer: String,
     /// Whether changes go to it, or come from it.
     pub outgoing: bool,
+    /// Whether there is a link for it.
+    pub open: bool,
+    /// Whether it is known how far it is: not where the other end was not reached since the start.
+    pub known: bool,
     /// Changes that are not acknowledged yet, as far as is known.
     pub behind: u64,
     /// How old the oldest of them is, in milliseconds.
@@ -104,6 +110,8 @@ pub struct Flow {
     pub repaired: u64,
     /// Whether a snapshot is under way.
     pub snapshot: bool,
+    /// Why the receiving end takes nothing now, in its own words, such as that its disk is full.
+    pub held: Option<String>,
 }
 
 /// For [`LinkOpened`].

@@ -1,12 +1,14 @@
 //! Events in the store, for people and programs to notice.
 
 use actix::prelude::*;
+use mf2c_domain::area::spiffe::SpiffeId;
 use mf2c_domain::caller::Caller;
 use mf2c_domain::resource;
 use mf2c_store::{NewDocument, StoreError};
 use serde_json::json;
 
 use super::actor::Replicator;
+use crate::categoriser::told_in;
 use crate::ports::OpenLink;
 use crate::resource_store::AddResource;
 
@@ -41,20 +43,23 @@ impl Replicator {
     }
 
     pub(super) fn note_clone(&mut self, link: &OpenLink, ctx: &mut Context<Self>) {
-        let device = super::judge::device_of(link);
-        let short: String = device.chars().take(32).collect();
-        let about = format!("area-member/{short}");
+        let about = self.about(&link.peer.id);
         self.note(&about, "critical", "two agents run under this identity", ctx);
     }
 
     pub(super) fn note_wiped(&mut self, device: &str, ctx: &mut Context<Self>) {
-        let short: String = device.chars().take(32).collect();
-        self.note(
-            &format!("area-member/{short}"),
-            "high",
-            "its store was wiped, and its old documents are replaced",
-            ctx,
-        );
+        let linked = self.links.values().map(|ends| &ends.link.peer.id).find(|id| id.device() == Some(device));
+        let about = match linked.cloned() {
+            Some(id) => self.about(&id),
+            None => format!("agent/{}", self.store.identity().name()),
+        };
+        self.note(&about, "high", "its store was wiped, and its old documents are replaced", ctx);
+    }
+
+    /// The document in which this agent tells of another one as its leader.
+    fn about(&self, agent: &SpiffeId) -> String {
+        let own = self.store.identity().name();
+        told_in(agent, &own).unwrap_or_else(|| format!("agent/{own}"))
     }
 
     pub(super) fn note_restored(&mut self, ctx: &mut Context<Self>) {

@@ -1,6 +1,5 @@
 //! Carries out `mf2c area`: tells who is in the area, and changes who leads it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,20 +7,21 @@ use actix::{Addr, Recipient};
 use mf2c_actors::leadership::{ChangeRole, Demand, RoleError, Standings};
 use mf2c_actors::replicator::{Flow, Flows};
 use mf2c_actors::resource_store::{DeleteResource, ForgetOrigin, ResourceStore};
+use mf2c_domain::area::name;
 use mf2c_domain::area::standing::{AreaPeer, AreaRole, Standing};
 use mf2c_domain::caller::Caller;
 use mf2c_store::record::NodeId;
 use mf2c_store::{Store, StoreError};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use super::agents::{self, Known, Line, text};
 use super::area::ask;
 use super::exit;
 use super::wire::Refusal;
+use crate::area::Contacts;
 
 /// How long figures are waited for that are told beside what is always known.
 const LOOK: Duration = Duration::from_secs(2);
-/// What people call the other agents by; the least that tells two of them apart for sure.
-const TOO_SHORT: usize = 2;
 
 /// The doors of the actors that keep the area together.
 #[derive(Clone)]
@@ -36,6 +36,10 @@ pub struct FogDoors {
     pub store: Arc<Store>,
     /// Writes them.
     pub writer: Addr<ResourceStore>,
+    /// Who is in touch by the agent's own links.
+    pub(crate) contacts: Arc<Contacts>,
+    /// What people call this agent.
+    pub(crate) name: Option<String>,
 }
 
 impl FogDoors {
@@ -44,79 +48,151 @@ impl FogDoors {
         let standing = self.member()?;
         let flows = tokio::time::timeout(LOOK, self.flows.send(Flows)).await;
         let flows = flows.ok().and_then(Result::ok).unwrap_or_default();
-        let agents = agents(&standing, self.documents(), &flows);
         Ok(json!({
             "area": standing.area(),
             "id": standing.own.as_ref().map(ToString::to_string),
+            "name": self.name,
             "role": standing.role.as_str(),
             "term": standing.term,
             "mandate": standing.mandate,
             "leader": standing.leader.as_ref().map(shown),
             "backups": standing.backups.iter().map(shown).collect::<Vec<_>>(),
             "upper": standing.upper.as_ref().map(shown),
-            "agents": agents,
+            "agents": self.lines(&standing, &flows),
         }))
     }
 
     /// Changes who leads, or who may.
-    pub(super) async fn change(&self, device: String, role: &str) -> Result<Value, Refusal> {
-        self.member()?;
+    pub(super) async fn change(&self, word: String, role: &str) -> Result<Value, Refusal> {
+        let standing = self.member()?;
         let role = match role {
             "leader" => AreaRole::Leader,
             "backup" => AreaRole::Backup,
             "agent" => AreaRole::Agent,
             _ => return Err(Refusal::new(exit::USAGE, "expected the role leader, backup or agent")),
         };
-        let change = ChangeRole { agent: Some(device), role, by: Demand::Operator };
-        let standing = ask(&self.roles, change).await?.map_err(|error| of_role(&error))?;
+        let lines = self.lines(&standing, &[]);
+        let found = agents::meant(&lines, &word)?;
+        if let Some(line) = found {
+            self.check_change(&standing, line, role)?;
+        }
+        // Who is in no list may be known to leadership all the same, by a link that has just been opened.
+        let device = found.map_or(word, |line| text(line, "device").to_owned());
+        let change = ChangeRole { agent: Some(device.clone()), role, by: Demand::Operator };
+        let refused = |error: RoleError| of_role(&error, &lines);
+        let standing = ask(&self.roles, change).await?.map_err(refused)?;
         tracing::info!(role = role.as_str(), term = standing.term, "changed a role by a command on this machine");
         Ok(json!({
             "area": standing.area(),
+            "agent": found.map_or_else(|| name::short(&device).to_owned(), agents::called),
             "term": standing.term,
-            "leader": standing.leader.as_ref().map(shown),
-            "backups": standing.backups.iter().map(shown).collect::<Vec<_>>(),
+            "leader": standing.leader.as_ref().map(|leader| agents::called_peer(&lines, leader)),
+            "backups": standing.backups.iter().map(|backup| agents::called_peer(&lines, backup)).collect::<Vec<_>>(),
         }))
     }
 
+    /// What is in the way of a change, as far as it is seen here.
+    fn check_change(&self, standing: &Standing, line: &Line, role: AreaRole) -> Result<(), Refusal> {
+        let (own, called) = (standing.area().unwrap_or_default(), agents::called(line));
+        let refuse = |exit, message: String| Err(Refusal::new(exit, message));
+        let area = text(line, "area");
+        if text(line, "role") == "above" {
+            let message = format!(
+                "{called} is the agent above, of the area {area}: only an agent of {own} can lead {own} or be its backup, \
+                 and `mf2c area` lists those"
+            );
+            return refuse(exit::USAGE, message);
+        }
+        if area != own {
+            let message =
+                format!("{called} is an agent of the area {area}, not of {own}: run this at the agent that leads {area}");
+            return refuse(exit::USAGE, message);
+        }
+        let is_own = text(line, "status") == "this agent";
+        if is_own && standing.leads() && role == AreaRole::Leader {
+            return refuse(exit::CONFLICT, format!("{called} leads the area already, in term {}", standing.term));
+        }
+        if !standing.leads() || is_own {
+            return Ok(());
+        }
+        if self.contacts.of(text(line, "agent")).is_some_and(|contact| contact.never_backup) {
+            let message = format!(
+                "{called} is never to hold the whole area: its configuration says `area.backup = false`; change that there \
+                 and start it again"
+            );
+            return refuse(exit::CONFLICT, message);
+        }
+        let status = text(line, "status");
+        if status != "connected" {
+            let message = format!("{called} is {status}: only an agent that is connected can be made leader or backup");
+            return refuse(exit::FAILED, message);
+        }
+        Ok(())
+    }
+
     /// Removes the copies of another agent's documents.
-    pub(super) async fn forget(&self, device: &str) -> Result<Value, Refusal> {
-        let found = one(self.documents().into_iter(), device)?;
-        let text = |name: &str| found.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-        if text("status") == "connected" {
+    pub(super) async fn forget(&self, word: &str) -> Result<Value, Refusal> {
+        let standing = self.member()?;
+        let documents = self.documents();
+        let found = agents::meant(&documents, word)?.ok_or_else(|| of_role(&RoleError::Unknown(word.to_owned()), &[]))?;
+        let status = self.lines(&standing, &[]).into_iter().find(|line| text(line, "agent") == text(found, "agent"));
+        if status.is_some_and(|line| text(&line, "status") == "connected") {
             let message = format!(
                 "{} is connected, so its documents would come again at once: stop it first, or end its membership with \
                  `mf2c ca revoke --device {}`",
-                text("device"),
-                text("device")
+                agents::called(found),
+                name::short(text(found, "device"))
             );
             return Err(Refusal::new(exit::CONFLICT, message));
         }
         let failed = |error: StoreError| Refusal::new(exit::FAILED, error.to_string());
-        let documents = match node_id(&text("node")) {
+        let removed = match node_id(text(found, "node")) {
             Some(origin) if origin == self.store.identity().node => {
                 return Err(Refusal::new(exit::USAGE, "this is the agent itself"));
             }
             Some(origin) => ask(&self.writer.clone().recipient(), ForgetOrigin(origin)).await?.map_err(failed)?,
             None => 0,
         };
-        if let Ok(id) = mf2c_domain::id::ResourceId::parse(&text("id")) {
+        if let Ok(id) = mf2c_domain::id::ResourceId::parse(text(found, "id")) {
             let delete = DeleteResource { id, if_match: None, by: Caller::agent() };
             match ask(&self.writer.clone().recipient(), delete).await? {
                 Ok(_) | Err(StoreError::NotFound { .. } | StoreError::Elsewhere { .. }) => {}
                 Err(error) => return Err(failed(error)),
             }
         }
-        tracing::info!(device = text("device"), documents, "forgot an agent by a command on this machine");
-        Ok(json!({ "device": text("device"), "documents": documents }))
+        let (device, called) = (text(found, "device"), agents::called(found));
+        tracing::info!(device, documents = removed, "forgot an agent by a command on this machine");
+        Ok(json!({ "device": device, "agent": called, "documents": removed }))
+    }
+
+    /// The whole `deviceID` of the agent that people call so; none where nobody is called so.
+    ///
+    /// # Errors
+    /// Where it may be several.
+    pub(super) fn device_of(&self, word: &str) -> Result<Option<String>, Refusal> {
+        let standing = self.standing.borrow().clone();
+        let lines = self.lines(&standing, &[]);
+        Ok(agents::meant(&lines, word)?.map(|line| text(line, "device").to_owned()))
     }
 
     fn member(&self) -> Result<Standing, Refusal> {
         let standing = self.standing.borrow().clone();
-        if standing.own.is_none() { Err(of_role(&RoleError::Alone)) } else { Ok(standing) }
+        if standing.own.is_none() { Err(of_role(&RoleError::Alone, &[])) } else { Ok(standing) }
+    }
+
+    fn lines(&self, standing: &Standing, flows: &[Flow]) -> Vec<Line> {
+        agents::lines(&Known {
+            standing,
+            documents: self.documents(),
+            flows,
+            contact: &|id| self.contacts.of(id),
+            sought: &|peer| self.contacts.of_sought(&peer.id),
+            name: self.name.as_deref(),
+        })
     }
 
     /// The documents of members, of this area and of those below it. A command may wait for the disk.
-    fn documents(&self) -> Vec<Map<String, Value>> {
+    fn documents(&self) -> Vec<Line> {
         let all = self.store.all("area-member").into_iter();
         all.filter_map(|document| serde_json::from_slice(&self.store.body(&document).ok()??).ok()).collect()
     }
@@ -124,66 +200,6 @@ impl FogDoors {
 
 fn shown(peer: &AreaPeer) -> Value {
     json!({ "id": peer.id.to_string(), "address": peer.address })
-}
-
-/// A line for each agent: what the leader of its area says of it, and what is known here without that.
-fn agents(standing: &Standing, documents: Vec<Map<String, Value>>, flows: &[Flow]) -> Vec<Value> {
-    let mut lines: BTreeMap<(String, String), Map<String, Value>> = BTreeMap::new();
-    for document in documents {
-        let text = |name: &str| document.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let wanted = ["device", "agent", "area", "role", "status", "address", "lastContact", "staleSince", "trouble"];
-        let line = wanted.iter().filter_map(|name| Some(((*name).to_owned(), document.get(*name)?.clone()))).collect();
-        lines.insert((text("area"), text("agent")), line);
-    }
-    let known = [("leader", standing.leader.as_ref())]
-        .into_iter()
-        .chain(standing.backups.iter().map(|backup| ("backup", Some(backup))))
-        .chain([("above", standing.upper.as_ref())]);
-    for (role, peer) in known.filter_map(|(role, peer)| Some((role, peer?))) {
-        let key = (peer.id.area().unwrap_or_default().to_owned(), peer.id.to_string());
-        let line = lines.entry(key).or_default();
-        for (name, value) in [("role", role), ("address", peer.address.as_str())] {
-            line.entry(name).or_insert_with(|| value.into());
-        }
-    }
-    if let Some(own) = &standing.own {
-        let key = (own.area().unwrap_or_default().to_owned(), own.to_string());
-        let line = lines.entry(key).or_default();
-        line.insert("role".to_owned(), standing.role.as_str().into());
-        line.insert("status".to_owned(), "this agent".into());
-    }
-    lines.into_iter().map(|((area, agent), line)| complete(&area, &agent, line, flows)).collect()
-}
-
-/// Adds what the streams of changes tell.
-fn complete(area: &str, agent: &str, mut line: Map<String, Value>, flows: &[Flow]) -> Value {
-    line.insert("area".to_owned(), area.into());
-    line.insert("agent".to_owned(), agent.into());
-    line.entry("device").or_insert_with(|| agent.rsplit('/').next().unwrap_or_default().into());
-    let own: Vec<&Flow> = flows.iter().filter(|flow| flow.peer == agent).collect();
-    if !own.is_empty() {
-        line.entry("status").or_insert_with(|| "connected".into());
-        line.insert("behind".to_owned(), own.iter().map(|flow| flow.behind).max().into());
-        line.insert("behindMillis".to_owned(), own.iter().map(|flow| flow.behind_millis).max().into());
-        line.insert("repaired".to_owned(), own.iter().map(|flow| flow.repaired).sum::<u64>().into());
-        line.insert("snapshot".to_owned(), own.iter().any(|flow| flow.snapshot).into());
-    }
-    line.into()
-}
-
-/// The one member whose device begins so.
-fn one(documents: impl Iterator<Item = Map<String, Value>>, device: &str) -> Result<Map<String, Value>, Refusal> {
-    let is = |found: &Map<String, Value>| {
-        let whole = found.get("device").and_then(Value::as_str).unwrap_or_default();
-        whole == device || (device.len() >= TOO_SHORT && whole.starts_with(device))
-    };
-    let mut found = documents.filter(is);
-    let unknown = || of_role(&RoleError::Unknown(device.to_owned()));
-    let first = found.next().ok_or_else(unknown)?;
-    match found.next() {
-        None => Ok(first),
-        Some(_) => Err(Refusal::new(exit::USAGE, format!("several agents begin with `{device}`: write more of it"))),
-    }
 }
 
 /// A node from its name in ids: a UUID.
@@ -199,68 +215,29 @@ fn node_id(name: &str) -> Option<NodeId> {
     Some(node)
 }
 
-fn of_role(error: &RoleError) -> Refusal {
+fn of_role(error: &RoleError, lines: &[Line]) -> Refusal {
     let exit = match error {
         RoleError::Alone | RoleError::Unknown(_) => exit::NOT_FOUND,
         RoleError::NotLeader(_) | RoleError::Stale { .. } => exit::CONFLICT,
         RoleError::NotNow(_) => exit::FAILED,
     };
-    Refusal::new(exit, error.to_string())
+    let message = match error {
+        RoleError::NotLeader(Some(leader)) => format!(
+            "only the agent that leads the area can do this: run the command at {}, {}",
+            agents::called_peer(lines, leader),
+            leader.address
+        ),
+        RoleError::NotLeader(None) => {
+            "nobody leads the area now: run the command at the agent that shall lead it".to_owned()
+        }
+        other => other.to_string(),
+    };
+    Refusal::new(exit, message)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn id(device: &str) -> String {
-        format!("spiffe://mf2c.internal/area/pier/agent/{device}")
-    }
-
-    fn peer(device: &str) -> AreaPeer {
-        AreaPeer { id: id(device).parse().unwrap(), address: format!("{device}:1") }
-    }
-
-    fn member(device: &str, status: &str) -> Map<String, Value> {
-        let whole = json!({ "id": format!("area-member/{device}"), "agent": id(device), "device": device, "area": "pier",
-            "role": "agent", "status": status, "acl": {} });
-        whole.as_object().unwrap().clone()
-    }
-
-    #[test]
-    fn each_agent_has_one_line_with_what_its_leader_says_and_what_the_streams_tell() {
-        let standing = Standing {
-            own: Some(id("a1").parse().unwrap()),
-            role: AreaRole::Leader,
-            leader: Some(peer("a1")),
-            backups: vec![peer("b2")],
-            ..Standing::default()
-        };
-        let flow = Flow {
-            peer: id("b2"),
-            outgoing: true,
-            behind: 7,
-            behind_millis: 30,
-            changes: 9,
-            bytes: 90,
-            repaired: 1,
-            snapshot: false,
-        };
-        let lines = agents(&standing, vec![member("b2", "connected"), member("c3", "unavailable")], &[flow]);
-        let devices: Vec<_> = lines.iter().map(|line| line["device"].as_str().unwrap()).collect();
-        assert_eq!(devices, ["a1", "b2", "c3"]);
-        assert_eq!((&lines[0]["status"], &lines[0]["role"]), (&json!("this agent"), &json!("leader")));
-        assert_eq!((&lines[1]["behind"], &lines[1]["repaired"]), (&json!(7), &json!(1)));
-        assert!(lines[2].get("behind").is_none() && lines[2].get("acl").is_none());
-    }
-
-    #[test]
-    fn an_agent_is_found_by_the_beginning_of_its_device_if_that_is_the_only_one() {
-        let all = || [member("aa11", "x"), member("aa22", "x"), member("b", "x")].into_iter();
-        assert_eq!(one(all(), "aa1").unwrap()["device"], "aa11");
-        assert_eq!(one(all(), "b").unwrap()["device"], "b");
-        assert_eq!(one(all(), "aa").unwrap_err().exit, exit::USAGE);
-        assert_eq!(one(all(), "cc").unwrap_err().exit, exit::NOT_FOUND);
-    }
 
     #[test]
     fn a_node_is_read_from_its_name() {

@@ -85,6 +85,8 @@ pub struct Sink {
     bucket: Option<(usize, u8, BTreeSet<ResourceId>)>,
     checks: BTreeMap<usize, (Point, u64)>,
     received: Received,
+    /// Why nothing is brought to the disk now.
+    held: Option<String>,
 }
 
 impl Sink {
@@ -114,6 +116,7 @@ impl Sink {
             bucket: None,
             checks: BTreeMap::new(),
             received: Received::default(),
+            held: None,
         }
     }
 
@@ -171,6 +174,12 @@ impl Sink {
         self.lines.iter().filter(|line| line.allowed).map(|line| (line.origin, line.offered))
     }
 
+    /// Why what comes is not brought to the disk, if that is so.
+    #[must_use]
+    pub fn held(&self) -> Option<&str> {
+        self.held.as_deref()
+    }
+
     /// Whether a snapshot is coming in.
     #[must_use]
     pub fn is_in_snapshot(&self) -> bool {
@@ -183,6 +192,7 @@ impl Sink {
         self.gathering.clear();
         self.judged = 0;
         self.again_at = None;
+        self.held = None;
         self.pause_stream();
     }
 
@@ -404,10 +414,12 @@ impl Sink {
                 self.pause_stream();
                 self.again_at = Some(now + pause);
                 let retry_after = u32::try_from(pause.as_millis()).unwrap_or(u32::MAX);
+                self.held = Some(why.clone());
                 effects.push(Effect::Send(StreamMessage::Hold(Hold { retry_after, why })));
                 return;
             }
         }
+        self.held = None;
         open.tickets.remove(&ticket);
         self.pause = PAUSE;
         self.acknowledge(effects);
