@@ -15,6 +15,7 @@ mod fog;
 mod http;
 mod random;
 mod receiver;
+mod small_disk;
 mod smtp;
 mod stream;
 
@@ -25,6 +26,7 @@ pub use fog::Fog;
 pub use http::{Connection, Response};
 pub use random::Random;
 pub use receiver::{Delivery, Receiver, Reply};
+pub use small_disk::SmallDisk;
 pub use smtp::{Mail, SmtpServer};
 pub use stream::{Event, EventStream};
 

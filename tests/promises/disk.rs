@@ -4,49 +4,10 @@
 
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
-use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use mf2c_tests::{Agent, Connection, Start, curl, eventually};
+use mf2c_tests::{Agent, Connection, SmallDisk, Start, curl, eventually};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-
-/// A small disk of its own, gone with this value.
-struct SmallDisk(TempDir);
-
-impl SmallDisk {
-    /// None where this process may not mount one.
-    fn mount(mebibytes: u32) -> Option<Self> {
-        let disk = tempfile::tempdir().unwrap();
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", &format!("size={mebibytes}m"), "tmpfs"]).arg(disk.path());
-        if mount.output().is_ok_and(|output| output.status.success()) {
-            return Some(Self(disk));
-        }
-        println!("skipped: mounting a small disk needs root");
-        None
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    /// Fills the disk but for so many bytes; removing the file makes room again.
-    fn fill(&self, but: u64) -> PathBuf {
-        let ballast = self.path().join("ballast");
-        let mut file = File::create(&ballast).unwrap();
-        while file.write_all(&[7; 4096]).is_ok() {}
-        let length = file.metadata().unwrap().len();
-        file.set_len(length - but).unwrap();
-        ballast
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(self.path()).status();
-    }
-}
 
 fn add(connection: &mut Connection, number: u64) -> (u16, Value) {
     let body = json!({
@@ -71,7 +32,8 @@ fn health(agent: &Agent) -> (u16, String) {
 /// Fills the disk under an agent that wants this much free, and makes room again. With nothing wanted free, a write may
 /// fail half way: then it is refused, but may be found to have taken effect, as after a crash.
 fn full(min_free: &str) {
-    let Some(disk) = SmallDisk::mount(96) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let Some(disk) = SmallDisk::mount(folder.path(), 96) else { return };
     let data_dir = disk.path().join("data");
     let start = || Start::new().data_dir(&data_dir).environment("MF2C_STORE_MIN_FREE", min_free);
     let mut agent = start().agent();

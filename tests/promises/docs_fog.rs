@@ -22,7 +22,7 @@ done
 "#;
 /// What the page promises of the rest.
 const THEN: &str = r#"
-seen() { mf2c query qos-model --url https://127.0.0.1:9443 --insecure --as 'internal ADMIN' | grep -q service/1; }
+seen() { mf2c query service --url https://127.0.0.1:9443 --insecure --as 'internal ADMIN' | grep -q door; }
 until_true() { for _ in $(seq 300); do if "$@"; then return 0; fi; sleep 0.1; done; echo "never: $*"; return 1; }
 until_true seen
 backup() { mf2c area --data-dir ./lead | grep -Eq ' backup +connected'; }

@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
-use mf2c_tests::{Fog, agent_binary, eventually, mf2c};
+use mf2c_tests::{Fog, SmallDisk, agent_binary, eventually, mf2c};
 use serde_json::Value;
 
 /// A cloud, a leader below it, and a child; nobody but the leaders takes links.
@@ -82,6 +82,40 @@ fn an_agent_above_that_is_lost_is_shown_with_its_status_its_last_contact_and_wha
         let above = line(&fog, "lead", "cloud");
         above["status"] == "connected" && above["toPeer"]["changes"] == 0 && above.get("lastContact").is_none()
     });
+}
+
+#[test]
+fn a_full_disk_at_the_leader_shows_there_and_at_the_child_and_its_end_does_too() {
+    let mut fog = Fog::new().with("MF2C_AREA_BACKUP", "false");
+    let Some(disk) = SmallDisk::mount(&fog.data_dir("lead"), 160) else { return };
+    fog.found("lead", "pier");
+    fog.add("kid", "lead");
+    let before = fog.put("kid", "before");
+    fog.reaches("lead", &before);
+    // Less than `store.min_free` is left.
+    let ballast = disk.fill(40 << 20);
+    let during = fog.put("kid", "during");
+    let trouble = |at: &str| line(&fog, at, "lead")["trouble"].as_str().unwrap_or_default().to_owned();
+    eventually("that the child knows", || trouble("kid").starts_with("it takes no changes now: nothing can be written"));
+    eventually("that the leader knows", || trouble("lead").starts_with("it takes no changes of others now"));
+    let held = |at: &str, way: &str| {
+        let page = metrics(&fog, at);
+        let sample = format!("mf2c_replication_held{{direction=\"{way}\"");
+        page.lines().any(|line| line.starts_with(&sample) && line.ends_with(" 1"))
+    };
+    eventually("the child's metric", || held("kid", "out"));
+    eventually("the leader's metric", || held("lead", "in"));
+    let url = format!("https://{}", fog.agent("kid").https());
+    eventually("the child's status", || {
+        mf2c(&["status", "--url", &url, "--insecure"]).expect(0).out.contains("takes no changes now, as when its disk")
+    });
+    eventually("the child's event", || states(&fog, "kid").iter().any(|it| it.starts_with("takes no changes now: nothing")));
+    assert!(fog.document("lead", &during).is_null());
+    std::fs::remove_file(ballast).unwrap();
+    fog.reaches("lead", &during);
+    eventually("the end", || trouble("kid").is_empty() && trouble("lead").is_empty());
+    eventually("the child's event", || states(&fog, "kid").iter().any(|it| it == "takes changes again"));
+    eventually("the leader's", || states(&fog, "lead").iter().any(|it| it.starts_with("took no changes of others for")));
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 mod area;
 mod basics;
+mod flows;
 mod losses;
 mod net;
 mod proposals;

@@ -21,7 +21,7 @@ use mf2c_actors::resource_store::ResourceStore;
 use mf2c_domain::area::name;
 use mf2c_domain::area::presence::{Patience, Status};
 use mf2c_domain::area::spiffe::check_device;
-use mf2c_domain::area::standing::Standing;
+use mf2c_domain::area::standing::{AreaRole, Standing};
 use mf2c_domain::caller::Caller;
 use mf2c_domain::query::Query;
 use mf2c_facade::certificates::Authorities;
@@ -306,7 +306,9 @@ impl Area {
 fn peers_of(standing: &Standing, contacts: &Contacts) -> Vec<PeerFigure> {
     let leader = standing.leader.iter().map(|peer| ("leader", peer));
     let backups = standing.backups.iter().map(|peer| ("backup", peer));
-    let all = leader.chain(backups).chain(standing.upper.iter().map(|peer| ("above", peer)));
+    // Ordinary agents do not call the one above.
+    let above = standing.upper.iter().filter(|_| standing.role != AreaRole::Agent);
+    let all = leader.chain(backups).chain(above.map(|peer| ("above", peer)));
     let others = all.filter(|(_, peer)| Some(&peer.id) != standing.own.as_ref());
     others
         .map(|(role, peer)| {

@@ -94,7 +94,7 @@ fn screen(text: &str, height: usize) -> String {
     let mut out = "\u{1b}[H".to_owned();
     for line in lines.iter().take(shown) {
         out.push_str(line);
-        out.push_str("\u{1b}[K\r\n");
+        out.push_str("\u{1b}[K\n");
     }
     if shown < lines.len() {
         out.push_str(&format!("and {} more lines\u{1b}[K", lines.len() - shown));
@@ -109,8 +109,8 @@ mod tests {
 
     #[test]
     fn a_screen_is_drawn_over_the_one_before_and_says_what_does_not_fit() {
-        assert_eq!(screen("a\nb\n", 24), "\u{1b}[Ha\u{1b}[K\r\nb\u{1b}[K\r\n\u{1b}[J");
+        assert_eq!(screen("a\nb\n", 24), "\u{1b}[Ha\u{1b}[K\nb\u{1b}[K\n\u{1b}[J");
         let cut = screen("1\n2\n3\n4\n", 3);
-        assert_eq!(cut, "\u{1b}[H1\u{1b}[K\r\n2\u{1b}[K\r\nand 2 more lines\u{1b}[K\u{1b}[J");
+        assert_eq!(cut, "\u{1b}[H1\u{1b}[K\n2\u{1b}[K\nand 2 more lines\u{1b}[K\u{1b}[J");
     }
 }

@@ -117,7 +117,8 @@ fn sought(known: &Known<'_>, lines: &mut Lines) {
     let peers = [("leader", standing.leader.as_ref())]
         .into_iter()
         .chain(standing.backups.iter().map(|backup| ("backup", Some(backup))))
-        .chain([("above", standing.upper.as_ref())]);
+        // Ordinary agents do not call it.
+        .chain([("above", standing.upper.as_ref().filter(|_| standing.role != AreaRole::Agent))]);
     for (role, peer) in peers.filter_map(|(role, peer)| Some((role, peer?))) {
         let key = (peer.id.area().unwrap_or_default().to_owned(), peer.id.to_string());
         let line = lines.entry(key).or_default();
