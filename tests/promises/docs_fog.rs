@@ -11,7 +11,6 @@ use mf2c_tests::agent_binary;
 const PRELUDE: &str = r#"
 set -eu -o pipefail
 trap 'kill -9 $(jobs -p) 2>/dev/null || true' EXIT
-mf2c() { command mf2c "$@"; }
 "#;
 /// What a reader does where the page says so.
 const READY: &str = r#"
@@ -29,6 +28,10 @@ backup() { mf2c area --data-dir ./lead | grep -Eq ' backup +connected'; }
 until_true backup
 keys() { test -e kid/ca/area.key; }
 until_true keys
+full() { mf2c area --data-dir ./lead | grep -q 'mandate   full'; }
+until_true full
+# Who was appointed a moment ago may have no vote yet.
+sleep 3
 kill -9 $(sed -n 2p pids)
 leads() { mf2c area --data-dir ./kid 2>/dev/null | grep -q '(leader)'; }
 until_true leads
@@ -62,5 +65,6 @@ fn the_smallest_fog_of_the_page_is_built_by_its_commands_and_survives_its_leader
     let ran = bash.output().expect("bash runs");
     let (out, err) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
     let logs = ["cloud", "lead", "kid"].map(|name| fs::read_to_string(folder.path().join(format!("{name}.log"))));
-    assert!(ran.status.success(), "{out}\n{err}\n{logs:?}");
+    let logs: String = logs.into_iter().flatten().collect();
+    assert!(ran.status.success(), "{out}\n{err}\n{logs}");
 }

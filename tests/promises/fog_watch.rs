@@ -86,14 +86,16 @@ fn an_agent_above_that_is_lost_is_shown_with_its_status_its_last_contact_and_wha
 
 #[test]
 fn a_full_disk_at_the_leader_shows_there_and_at_the_child_and_its_end_does_too() {
-    let mut fog = Fog::new().with("MF2C_AREA_BACKUP", "false");
+    // The system is asked for free space whenever another MiB was written.
+    let mut fog = Fog::new().with("MF2C_AREA_BACKUP", "false").with("MF2C_STORE_MIN_FREE", "16MiB");
     let Some(disk) = SmallDisk::mount(&fog.data_dir("lead"), 160) else { return };
     fog.found("lead", "pier");
     fog.add("kid", "lead");
     let before = fog.put("kid", "before");
     fog.reaches("lead", &before);
     // Less than `store.min_free` is left.
-    let ballast = disk.fill(40 << 20);
+    let ballast = disk.fill(8 << 20);
+    fog.put_many("kid", "bulk", 8000);
     let during = fog.put("kid", "during");
     let trouble = |at: &str| line(&fog, at, "lead")["trouble"].as_str().unwrap_or_default().to_owned();
     eventually("that the child knows", || trouble("kid").starts_with("it takes no changes now: nothing can be written"));
@@ -181,7 +183,7 @@ fn commands_about_agents_say_what_is_wrong_before_they_say_anything_else() {
     let gone = fog.told("lead", &["ca", "revoke", "--device", "kid-2"]);
     assert!(!gone.is_empty());
     let valid = |device: &str| {
-        let found = fog.agent("lead").send("GET", &format!("certificate?$filter=device='{device}' and state='VALID'"), None);
+        let found = fog.agent("lead").send("GET", &format!("certificate?$filter=device='{device}'%20and%20state='VALID'"), None);
         found.expect(200).json()["count"].as_u64()
     };
     assert_eq!(devices.map(|device| valid(&device)), [Some(0), Some(0)]);
