@@ -26,6 +26,7 @@ Usage: scripts/bench.sh [MEASURE...]
   idle     processor time and memory of an agent that only describes its machine
   events   10,000 readers of the event stream: memory, time until all have a change, time from commit to event
   links    joining, handshakes, certificates issued, memory of links
+  children 1,000 children of one leader, each with a change every 30 s: processor time, memory, bytes on the wire
   replicate  a change from child to leader: how soon, how many a second; beside PostgreSQL and NATS
   forward  10,000 changes acknowledged without a leader and after kill -9, beside PostgreSQL
   takeover kill -9 of the leader: how long until another one leads and the others follow it
@@ -131,7 +132,7 @@ prepare() {
         need_clients
     fi
     [[ $named != *" get "* ]] || need_ceiling
-    [[ $named != *" links "* ]] || need_links
+    [[ $named != *" links "* && $named != *" children "* ]] || need_links
     need_agent
 }
 
@@ -163,7 +164,7 @@ main() {
             usage
             return
             ;;
-        all) measures=(get query post mixed memory start million idle events sessions cookie links replicate forward takeover) ;;
+        all) measures=(get query post mixed memory start million idle events sessions cookie links children replicate forward takeover) ;;
         quick)
             measures=(get query post memory start)
             export BENCH_SECS=${BENCH_SECS:-2} BENCH_REPS=${BENCH_REPS:-2}
@@ -175,7 +176,7 @@ main() {
         return
     fi
     for measure in "${measures[@]}"; do
-        [[ " get query post mixed memory start million idle events sessions cookie links replicate forward takeover " == *" $measure "* ]] ||
+        [[ " get query post mixed memory start million idle events sessions cookie links children replicate forward takeover " == *" $measure "* ]] ||
             fail "there is no measure \`$measure\`" "scripts/bench.sh --help lists them."
     done
     prepare "${measures[@]}"

@@ -28,6 +28,34 @@ pub struct World {
     pub entropy: Arc<dyn Entropy>,
 }
 
+/// Where work is done that would hold a thread of actors up, such as reading all that a store holds.
+pub trait Workshop: Send + Sync {
+    /// Does it; over when it is done.
+    fn work(&self, work: Box<dyn FnOnce() + Send>) -> Pin<Box<dyn Future<Output = ()>>>;
+}
+
+/// The threads of the runtime that may wait.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct BlockingThreads;
+
+impl Workshop for BlockingThreads {
+    fn work(&self, work: Box<dyn FnOnce() + Send>) -> Pin<Box<dyn Future<Output = ()>>> {
+        let done = tokio::task::spawn_blocking(work);
+        Box::pin(async move { drop(done.await) })
+    }
+}
+
+/// On the spot: a simulation has one thread, and what is done elsewhere would be done at another time in each run.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OnTheSpot;
+
+impl Workshop for OnTheSpot {
+    fn work(&self, work: Box<dyn FnOnce() + Send>) -> Pin<Box<dyn Future<Output = ()>>> {
+        work();
+        Box::pin(std::future::ready(()))
+    }
+}
+
 /// One delivery to a webhook, ready to be sent by POST.
 #[derive(Debug, Clone)]
 pub struct WebhookRequest {

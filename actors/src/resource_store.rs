@@ -88,10 +88,11 @@ pub struct LetGo(pub ResourceId);
 #[rtype(result = "Result<usize, StoreError>")]
 pub struct ForgetOrigin(pub NodeId);
 
-/// Begins a new life of the store, see [`Writer::renew_incarnation`]; its incarnation is drawn from this.
+/// Begins a new life of the store, see [`Writer::renew_incarnation_above`]; its incarnation is drawn from the entropy, above the
+/// number.
 #[derive(Message)]
 #[rtype(result = "Result<u64, StoreError>")]
-pub struct RenewIncarnation(pub Arc<dyn Entropy>);
+pub struct RenewIncarnation(pub Arc<dyn Entropy>, pub u64);
 
 /// Keeps something small, see [`Writer::keep_state`]. Answered when it is on disk.
 #[derive(Debug, Message)]
@@ -288,9 +289,9 @@ impl Handler<ForgetOrigin> for ResourceStore {
 impl Handler<RenewIncarnation> for ResourceStore {
     type Result = Result<u64, StoreError>;
 
-    fn handle(&mut self, RenewIncarnation(entropy): RenewIncarnation, ctx: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, RenewIncarnation(entropy, above): RenewIncarnation, ctx: &mut Context<Self>) -> Self::Result {
         self.commit(ctx);
-        let renewed = self.writer.renew_incarnation(&*entropy);
+        let renewed = self.writer.renew_incarnation_above(above, &*entropy);
         self.watch_failure(ctx);
         renewed
     }

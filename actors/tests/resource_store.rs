@@ -174,7 +174,7 @@ async fn changes_of_others_share_syncs_with_own_writes_and_keep_their_order() {
 
     writer.send(KeepState { key: "raft/a".to_owned(), value: Some(vec![7]) }).await.unwrap().unwrap();
     assert_eq!(store.state("raft/a").unwrap(), Some(vec![7]));
-    let renewed = writer.send(RenewIncarnation(Arc::new(entropy))).await.unwrap().unwrap();
+    let renewed = writer.send(RenewIncarnation(Arc::new(entropy), 0)).await.unwrap().unwrap();
     assert_eq!((store.identity().incarnation, store.progress()[0].sequence), (renewed, 101));
     assert_eq!(writer.send(ForgetOrigin([7; 16])).await.unwrap().unwrap(), 1);
     assert_eq!((store.len(), store.progress().len()), (101, 1));

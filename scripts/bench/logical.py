@@ -94,6 +94,9 @@ def _pair():
                "sslmode=require' publication p")
     child.ask("insert into rep(k, doc) values ('first', '{}')")
     leader.child.wait_until(lambda: leader.ask("select count(*) from rep")[0][0] == 1, "the first row")
+    # Before that the table is still being copied, and a crash would leave the copy half made.
+    leader.child.wait_until(lambda: leader.ask("select srsubstate from pg_subscription_rel") == [("r",)],
+                            "a table that follows")
     try:
         yield leader, child
     finally:

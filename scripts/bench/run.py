@@ -17,7 +17,7 @@ import table
 MEASURES = {
     "get": exchange.get, "query": exchange.query, "post": exchange.post, "mixed": exchange.mixed,
     "memory": sizes.memory, "start": sizes.start, "million": sizes.million, "idle": sizes.idle,
-    "events": events.events, "links": links.links,
+    "events": events.events, "links": links.links, "children": links.children,
     "replicate": fog.replicate, "forward": fog.forward, "takeover": fog.takeover,
     "sessions": sessions.sessions, "cookie": sessions.cookie,
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::command::{Ran, run};
-use crate::curl::{Answer, curl};
+use crate::curl::{Answer, curl_at};
 
 /// How long anything may take before a test gives up on it.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
@@ -43,6 +43,8 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 
 /// How to start an agent.
 pub struct Start {
+    /// Words before the program, which start it on a host of its own.
+    entry: Vec<String>,
     data_dir: Option<PathBuf>,
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
@@ -61,13 +63,20 @@ impl Start {
         let arguments = ["--api", "127.0.0.1:0", "--log-format", "json", "--dev", "--http", "127.0.0.1:0"];
         let arguments = arguments.map(str::to_owned).to_vec();
         let environment = vec![("MF2C_DEVICE_ENABLED".to_owned(), "false".to_owned())];
-        Self { data_dir: None, arguments, environment }
+        Self { entry: vec![], data_dir: None, arguments, environment }
     }
 
     /// In this directory instead of a temporary one.
     #[must_use]
     pub fn data_dir(mut self, path: &Path) -> Self {
         self.data_dir = Some(path.to_owned());
+        self
+    }
+
+    /// On the host that these words lead to.
+    #[must_use]
+    pub(crate) fn at(mut self, entry: Vec<String>) -> Self {
+        self.entry = entry;
         self
     }
 
@@ -128,7 +137,7 @@ impl Start {
             let _ = child.kill();
             panic!("the agent said {:?} instead of ready; its log:\n{}", printed.text(), log.text());
         };
-        Agent { child, api, log, printed, data_dir, ready_after, _own: own }
+        Agent { entry: self.entry, child, api, log, printed, data_dir, ready_after, _own: own }
     }
 
     /// Starts an agent that will not become ready, and waits for its end.
@@ -153,8 +162,11 @@ impl Start {
     }
 
     fn command(&self, data_dir: &Path) -> Command {
-        let mut command = Command::new(agent_binary());
+        let program = agent_binary().into_os_string();
+        let mut words = self.entry.iter().map(Into::into).chain([program]);
+        let mut command = Command::new(words.next().expect("the program at least"));
         command
+            .args(words)
             .arg("agent")
             .args(["--data-dir", data_dir.to_str().expect("a plain path")])
             .args(&self.arguments)
@@ -194,6 +206,8 @@ impl Log {
 
 /// A running agent. It is killed, and its temporary directory removed, when this is dropped.
 pub struct Agent {
+    /// Words before a program that shall run where the agent does.
+    entry: Vec<String>,
     child: Child,
     api: String,
     log: Log,
@@ -273,6 +287,20 @@ impl Agent {
         cookie.split(';').next().expect("a part").to_owned()
     }
 
+    /// Runs curl where the agent runs.
+    #[must_use]
+    pub fn curl(&self, arguments: impl IntoIterator<Item = impl AsRef<str>>) -> Answer {
+        curl_at(&self.entry, arguments)
+    }
+
+    /// A figure of `/metrics`, by its name with its labels; 0 where it is not told.
+    #[must_use]
+    pub fn metric(&self, name: &str) -> u64 {
+        let text = self.curl(["-k", &format!("https://{}/metrics", self.https())]).text();
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.and_then(|value| value.parse().ok()).unwrap_or_default()
+    }
+
     /// A request by curl with a cookie. The path is below `/api/`.
     pub fn send_with(&self, cookie: &str, method: &str, path: &str, body: Option<&str>) -> Answer {
         self.request(&[&format!("cookie: {cookie}")], method, path, body)
@@ -311,7 +339,7 @@ impl Agent {
         if let Some(body) = body {
             arguments.extend(["-H", "content-type: application/json", "--data-binary", body].map(str::to_owned));
         }
-        curl(arguments)
+        self.curl(arguments)
     }
 
     /// Ends the process at once, this much later.

@@ -21,8 +21,15 @@ pub struct Answer {
 /// If curl cannot be run.
 #[must_use]
 pub fn curl(arguments: impl IntoIterator<Item = impl AsRef<str>>) -> Answer {
+    curl_at(&[], arguments)
+}
+
+/// The same behind the words `entry`, which lead to where it shall run.
+pub(crate) fn curl_at(entry: &[String], arguments: impl IntoIterator<Item = impl AsRef<str>>) -> Answer {
     let head = tempfile::NamedTempFile::new().expect("a temporary file");
-    let output = Command::new("curl")
+    let mut words = entry.iter().map(String::as_str).chain(["curl"]);
+    let output = Command::new(words.next().expect("curl at least"))
+        .args(words)
         .args(["-s", "-S", "--max-time", "30", "-D"])
         .arg(head.path())
         .args(arguments.into_iter().map(|argument| argument.as_ref().to_owned()))

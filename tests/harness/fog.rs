@@ -9,14 +9,18 @@ use tempfile::TempDir;
 
 use crate::agent::{Agent, Start, eventually};
 use crate::command::mf2c;
-use crate::curl::curl;
+use crate::net::Net;
 
 /// Agents by name, and what they need on disk. They are stopped and it is removed at the end.
 pub struct Fog {
+    // The first to go: what runs writes to the folder.
+    running: BTreeMap<String, Agent>,
     folder: TempDir,
     settings: Vec<(String, String)>,
+    /// What single agents are started with besides.
+    own: Vec<(String, String, String)>,
+    net: Option<Net>,
     links: BTreeMap<String, String>,
-    running: BTreeMap<String, Agent>,
 }
 
 impl Default for Fog {
@@ -33,9 +37,38 @@ impl Fog {
     #[must_use]
     pub fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary directory");
-        Self { folder, settings: vec![], links: BTreeMap::new(), running: BTreeMap::new() }
+        let (links, running) = (BTreeMap::new(), BTreeMap::new());
+        Self { folder, settings: vec![], own: vec![], net: None, links, running }
             .with("MF2C_AREA_PROFILE", "fast")
             .with("MF2C_DISCOVERY_BEACON", "false")
+    }
+
+    /// Agents of these names on hosts of their own, with a network between them whose cables can be pulled. None, and a word
+    /// about it, where this process may make no networks.
+    ///
+    /// # Panics
+    /// If the network cannot be set up.
+    #[must_use]
+    pub fn apart(names: &[&str]) -> Option<Self> {
+        let net = Net::new(names)?;
+        let mut fog = Self::new();
+        fog.links = names.iter().map(|name| ((*name).to_owned(), format!("{}:8444", net.address(name)))).collect();
+        fog.net = Some(net);
+        Some(fog)
+    }
+
+    /// The network between the agents.
+    ///
+    /// # Panics
+    /// Where there is none of their own.
+    pub fn net(&mut self) -> &mut Net {
+        self.net.as_mut().expect("a fog that was made with `apart`")
+    }
+
+    /// With this in the environment of one agent, whenever it is started from now on.
+    pub fn set(&mut self, name: &str, key: &str, value: &str) {
+        self.own.retain(|(agent, known, _)| (agent.as_str(), known.as_str()) != (name, key));
+        self.own.push((name.to_owned(), key.to_owned(), value.to_owned()));
     }
 
     /// With this in the environment of every agent that is started from now on.
@@ -69,10 +102,26 @@ impl Fog {
         let link = self.links.entry(name.to_owned()).or_insert_with(free_address).clone();
         let start = Start::new().data_dir(&self.folder.path().join(name)).environment("MF2C_LINK_LISTEN", &link);
         let start = start.environment("MF2C_DEVICE_NAME", name);
-        let settings = self.settings.iter();
+        let start = start.at(self.net.as_ref().map(|net| net.entry(name)).unwrap_or_default());
+        let own = self.own.iter().filter(|(agent, ..)| agent == name).map(|(_, key, value)| (key, value));
+        let settings = self.settings.iter().map(|(key, value)| (key, value)).chain(own);
         let start = settings.fold(start, |start, (key, value)| start.environment(key, value));
         let agent = start.agent();
         self.running.insert(name.to_owned(), agent);
+    }
+
+    /// Lets an agent take links at another address, when it is started the next time.
+    pub fn moves(&mut self, name: &str) {
+        self.links.insert(name.to_owned(), free_address());
+    }
+
+    /// Where an agent takes links.
+    ///
+    /// # Panics
+    /// If it was never started.
+    #[must_use]
+    pub fn link(&self, name: &str) -> &str {
+        self.links.get(name).unwrap_or_else(|| panic!("{name} was never started"))
     }
 
     /// Ends an agent as a power cut would.
@@ -144,6 +193,62 @@ impl Fog {
         self.area(name)["id"].as_str().unwrap_or_default().rsplit('/').next().unwrap_or_default().to_owned()
     }
 
+    /// Waits until an agent leads with so many backups, which know it and hold the keys of the authority.
+    pub fn backed_up(&self, leader: &str, backups: &[&str]) {
+        eventually("the backups", || {
+            let known = self.area(leader);
+            known["mandate"] == "full" && known["backups"].as_array().map(Vec::len) == Some(backups.len())
+        });
+        for name in backups {
+            eventually("that a backup knows it", || self.role(name) == "backup");
+            eventually("the keys of the authority", || self.data_dir(name).join("ca/area.key").exists());
+        }
+    }
+
+    /// What an agent's leader says of another agent: `connected`, `disconnected`, `unavailable`.
+    #[must_use]
+    pub fn status(&self, at: &str, device: &str) -> String {
+        let agents = self.area(at)["agents"].clone();
+        let mut agents = agents.as_array().into_iter().flatten();
+        let found = agents.find(|agent| agent["device"] == device);
+        found.and_then(|agent| agent["status"].as_str()).unwrap_or_default().to_owned()
+    }
+
+    /// The place in an agent's changes where it is now.
+    ///
+    /// # Panics
+    /// If it does not tell.
+    #[must_use]
+    pub fn place(&self, name: &str) -> String {
+        let told = self.stream(name, &[]);
+        told.lines().find_map(|line| line.strip_prefix("id: ")).expect("a place").to_owned()
+    }
+
+    /// What has changed at an agent since it was at that place.
+    #[must_use]
+    pub fn since(&self, name: &str, place: &str) -> Vec<Value> {
+        let told = self.stream(name, &["-H", &format!("last-event-id: {place}")]);
+        let data = told.lines().filter_map(|line| line.strip_prefix("data: "));
+        data.filter_map(|data| serde_json::from_str(data).ok()).collect()
+    }
+
+    /// What the stream of changes tells in a second.
+    fn stream(&self, name: &str, from: &[&str]) -> String {
+        let agent = self.agent(name);
+        let url = format!("{}/events", agent.api().trim_end_matches("/api"));
+        let admin = ["-H", "slipstream-authn-info: internal ADMIN"];
+        let words = ["-k", "-N", "--max-time", "1", &url].into_iter().chain(admin).chain(from.iter().copied());
+        agent.curl(words).text()
+    }
+
+    /// Whether an agent's events tell that this happened.
+    #[must_use]
+    pub fn happened(&self, name: &str, what: &str) -> bool {
+        let events = self.agent(name).send("GET", "event", None).expect(200).json();
+        let told = |event: &Value| event["content"]["state"].as_str().is_some_and(|state| state.contains(what));
+        events["events"].as_array().is_some_and(|events| events.iter().any(told))
+    }
+
     /// Which of these agents leads, once they agree on one.
     ///
     /// # Panics
@@ -175,16 +280,25 @@ impl Fog {
     /// # Panics
     /// If they are not taken.
     pub fn put_many(&self, name: &str, title: &str, count: usize) {
+        self.put_described(name, title, count, "");
+    }
+
+    /// The same, each with this description.
+    ///
+    /// # Panics
+    /// If they are not taken.
+    pub fn put_described(&self, name: &str, title: &str, count: usize, description: &str) {
         let line = |number| {
-            json!({ "name": format!("{title}-{number}"), "exec": "x", "exec_type": "docker", "agent_type": "normal" })
-                .to_string()
+            json!({ "name": format!("{title}-{number}"), "description": description, "exec": "x", "exec_type": "docker",
+                "agent_type": "normal" })
+            .to_string()
         };
         let lines: Vec<String> = (0..count).map(line).collect();
         let file = self.folder.path().join(format!("{title}.ndjson"));
         std::fs::write(&file, lines.join("\n")).expect("a file");
         let url = format!("{}/service", self.agent(name).api());
         let (header, data) = ("slipstream-authn-info: internal ADMIN", format!("@{}", file.display()));
-        let answer = curl([
+        let answer = self.agent(name).curl([
             "-k",
             "-X",
             "POST",
@@ -216,6 +330,26 @@ impl Fog {
     /// Waits until an agent has a document.
     pub fn reaches(&self, name: &str, id: &str) {
         eventually(&format!("{id} at {name}"), || !self.document(name, id).is_null());
+    }
+
+    /// The memory that an agent uses now, in bytes.
+    ///
+    /// # Panics
+    /// If it does not run.
+    #[must_use]
+    pub fn memory(&self, name: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.agent(name).pid())).expect("a process");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
+        let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
+        kilobytes << 10
+    }
+
+    /// What happened, as the events of an agent tell: whether one of them says so.
+    #[must_use]
+    pub fn happened(&self, name: &str, what: &str) -> bool {
+        let events = self.agent(name).send("GET", "event", None).expect(200).json();
+        let told = |event: &Value| event["content"]["state"].as_str().is_some_and(|state| state.contains(what));
+        events["events"].as_array().is_some_and(|events| events.iter().any(told))
     }
 
     /// The folder of all.

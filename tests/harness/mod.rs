@@ -5,28 +5,33 @@
     clippy::expect_used,
     clippy::panic,
     clippy::disallowed_methods,
-    reason = "a test that cannot go on says so by panicking, and waits in real time"
+    clippy::print_stdout,
+    reason = "a test that cannot go on says so by panicking, waits in real time, and says when it is skipped"
 )]
 
 mod agent;
+mod clock;
 mod command;
 mod curl;
+mod disk;
 mod fog;
 mod http;
+mod net;
 mod random;
 mod receiver;
-mod small_disk;
 mod smtp;
 mod stream;
 
 pub use agent::{Agent, Start, agent_binary, eventually, let_pass, timed};
+pub use clock::Clock;
 pub use command::{Ran, mf2c, mf2c_fed, mf2c_with, run};
 pub use curl::{Answer, curl};
+pub use disk::SmallDisk;
 pub use fog::Fog;
 pub use http::{Connection, Response};
+pub use net::Net;
 pub use random::Random;
 pub use receiver::{Delivery, Receiver, Reply};
-pub use small_disk::SmallDisk;
 pub use smtp::{Mail, SmtpServer};
 pub use stream::{Event, EventStream};
 

@@ -32,8 +32,7 @@ fn health(agent: &Agent) -> (u16, String) {
 /// Fills the disk under an agent that wants this much free, and makes room again. With nothing wanted free, a write may
 /// fail half way: then it is refused, but may be found to have taken effect, as after a crash.
 fn full(min_free: &str) {
-    let folder = tempfile::tempdir().unwrap();
-    let Some(disk) = SmallDisk::mount(folder.path(), 96) else { return };
+    let Some(disk) = SmallDisk::mount(96) else { return };
     let data_dir = disk.path().join("data");
     let start = || Start::new().data_dir(&data_dir).environment("MF2C_STORE_MIN_FREE", min_free);
     let mut agent = start().agent();

@@ -3,7 +3,6 @@
 use std::process::Command;
 
 use mf2c_tests::{Fog, eventually};
-use serde_json::Value;
 
 /// A cloud, a leader below it, and a child.
 fn three_levels() -> Fog {
@@ -19,13 +18,6 @@ fn copy(fog: &Fog, from: &str, to: &str) {
     let (from, to) = (fog.data_dir(from), fog.data_dir(to));
     let _ = std::fs::remove_dir_all(&to);
     assert!(Command::new("cp").arg("-a").arg(from).arg(to).status().is_ok_and(|status| status.success()));
-}
-
-/// What happened, as the events of an agent tell.
-fn happened(fog: &Fog, name: &str, what: &str) -> bool {
-    let events = fog.agent(name).send("GET", "event", None).expect(200).json();
-    let told = |event: &Value| event["content"]["state"].as_str().is_some_and(|state| state.contains(what));
-    events["events"].as_array().is_some_and(|events| events.iter().any(told))
 }
 
 #[test]
@@ -57,7 +49,32 @@ fn r10_a_child_that_was_put_back_and_has_gone_on_beyond_what_its_leader_has_begi
         });
     }
     assert!(fog.agent("kid").log().contains("this store has gone back in time"));
-    eventually("the event", || happened(&fog, "kid", "its store has gone back in time"));
+    eventually("the event", || fog.happened("kid", "its store has gone back in time"));
+    eventually("the leader's", || fog.happened("lead", "its store was put back to an earlier state"));
+}
+
+#[test]
+fn a_store_that_was_put_back_and_has_written_as_much_as_before_is_named_and_not_mended_in_silence() {
+    let mut fog = Fog::new().with("MF2C_AREA_BACKUP", "false").with("MF2C_DEVICE_ENABLED", "false");
+    fog.found("lead", "pier");
+    fog.add("kid", "lead");
+    let kept = fog.put("kid", "kept");
+    fog.reaches("lead", &kept);
+    fog.kill("kid");
+    copy(&fog, "kid", "image");
+    fog.start("kid");
+    let lost = fog.put("kid", "lost");
+    fog.reaches("lead", &lost);
+    fog.kill("kid");
+    fog.kill("lead");
+    copy(&fog, "image", "kid");
+    fog.start("kid");
+    let other = fog.put("kid", "other");
+    fog.start("lead");
+    fog.reaches("lead", &other);
+    eventually("the end of the lost one", || fog.document("lead", &lost).is_null());
+    eventually("the child's event", || fog.happened("kid", "its store has gone back in time"));
+    eventually("the leader's event", || fog.happened("lead", "its store was put back to an earlier state"));
 }
 
 #[test]
@@ -78,7 +95,7 @@ fn r9_a_child_whose_store_was_wiped_stays_one_device_and_its_old_documents_are_r
     let agents = fog.area("lead")["agents"].clone();
     let children = agents.as_array().unwrap().iter().filter(|agent| agent["device"] == device.as_str()).count();
     assert_eq!(children, 1, "{agents}");
-    eventually("the event", || happened(&fog, "lead", "its store was wiped"));
+    eventually("the event", || fog.happened("lead", "its store was wiped"));
 }
 
 #[test]
@@ -92,7 +109,7 @@ fn two_agents_of_one_identity_are_named_and_the_others_go_on() {
     fog.start("kid");
     fog.start("copy");
     eventually("that both are noticed", || fog.agent("lead").log().contains("two agents run under one identity"));
-    eventually("the event", || happened(&fog, "lead", "two agents run under this identity"));
+    eventually("the event", || fog.happened("lead", "two agents run under this identity, seen at 127.0.0.1:"));
     let id = fog.put("other", "unharmed");
     fog.reaches("lead", &id);
 }

@@ -51,7 +51,10 @@ fn an_agent_above_that_is_lost_is_shown_with_its_status_its_last_contact_and_wha
     fog.reaches("cloud", &early);
     eventually("a link upwards", || line(&fog, "lead", "cloud")["status"] == "connected");
     let above = line(&fog, "lead", "cloud");
-    assert_eq!((&above["role"], &above["area"], &above["toPeer"]["changes"]), (&"above".into(), &"sky".into(), &0.into()));
+    assert_eq!(
+        (&above["role"], &above["area"], &above["toPeer"]["changes"]),
+        (&"above".into(), &"sky".into(), &0.into())
+    );
     assert!(metrics(&fog, "lead").contains("mf2c_peer_up{peer=\"sky/"), "{}", metrics(&fog, "lead"));
     fog.kill("cloud");
     let _ = fog.put("kid", "late");
@@ -65,7 +68,13 @@ fn an_agent_above_that_is_lost_is_shown_with_its_status_its_last_contact_and_wha
     let page = metrics(&fog, "lead");
     let sample = |name: &str, labels: &str| {
         let found = page.lines().find(|line| line.starts_with(name) && line.contains(labels));
-        found.unwrap_or_else(|| panic!("no {name} {labels} in {page}")).rsplit(' ').next().unwrap().parse::<f64>().unwrap()
+        found
+            .unwrap_or_else(|| panic!("no {name} {labels} in {page}"))
+            .rsplit(' ')
+            .next()
+            .unwrap()
+            .parse::<f64>()
+            .unwrap()
     };
     assert!(sample("mf2c_peer_up{", "role=\"above\"") < 0.5);
     assert!(sample("mf2c_replication_lag_changes{", "direction=\"out\",peer=\"sky/") > 0.5);
@@ -88,7 +97,7 @@ fn an_agent_above_that_is_lost_is_shown_with_its_status_its_last_contact_and_wha
 fn a_full_disk_at_the_leader_shows_there_and_at_the_child_and_its_end_does_too() {
     // The system is asked for free space whenever another MiB was written.
     let mut fog = Fog::new().with("MF2C_AREA_BACKUP", "false").with("MF2C_STORE_MIN_FREE", "16MiB");
-    let Some(disk) = SmallDisk::mount(&fog.data_dir("lead"), 160) else { return };
+    let Some(disk) = SmallDisk::mount_at(&fog.data_dir("lead"), 160) else { return };
     fog.found("lead", "pier");
     fog.add("kid", "lead");
     let before = fog.put("kid", "before");
@@ -98,7 +107,9 @@ fn a_full_disk_at_the_leader_shows_there_and_at_the_child_and_its_end_does_too()
     fog.put_many("kid", "bulk", 8000);
     let during = fog.put("kid", "during");
     let trouble = |at: &str| line(&fog, at, "lead")["trouble"].as_str().unwrap_or_default().to_owned();
-    eventually("that the child knows", || trouble("kid").starts_with("it takes no changes now: nothing can be written"));
+    eventually("that the child knows", || {
+        trouble("kid").starts_with("it takes no changes now: nothing can be written")
+    });
     eventually("that the leader knows", || trouble("lead").starts_with("it takes no changes of others now"));
     let held = |at: &str, way: &str| {
         let page = metrics(&fog, at);
@@ -111,13 +122,17 @@ fn a_full_disk_at_the_leader_shows_there_and_at_the_child_and_its_end_does_too()
     eventually("the child's status", || {
         mf2c(&["status", "--url", &url, "--insecure"]).expect(0).out.contains("takes no changes now, as when its disk")
     });
-    eventually("the child's event", || states(&fog, "kid").iter().any(|it| it.starts_with("takes no changes now: nothing")));
+    eventually("the child's event", || {
+        states(&fog, "kid").iter().any(|it| it.starts_with("takes no changes now: nothing"))
+    });
     assert!(fog.document("lead", &during).is_null());
     std::fs::remove_file(ballast).unwrap();
     fog.reaches("lead", &during);
     eventually("the end", || trouble("kid").is_empty() && trouble("lead").is_empty());
     eventually("the child's event", || states(&fog, "kid").iter().any(|it| it == "takes changes again"));
-    eventually("the leader's", || states(&fog, "lead").iter().any(|it| it.starts_with("took no changes of others for")));
+    eventually("the leader's", || {
+        states(&fog, "lead").iter().any(|it| it.starts_with("took no changes of others for"))
+    });
 }
 
 #[test]
@@ -172,7 +187,7 @@ fn commands_about_agents_say_what_is_wrong_before_they_say_anything_else() {
     let said = refused(&fog, "cloud", &["area", "lead", "kid"], 2);
     assert!(said.contains("is an agent of the area pier, not of sky"), "{said}");
     let said = refused(&fog, "lead", &["area", "extra"], 2);
-    assert!(said.contains("extra") && said.contains("lead|backup|forget"), "{said}");
+    assert!(said.contains("extra") && said.contains("lead|backup|agent|forget"), "{said}");
     // One device begins as another: all of these are made of hexadecimal digits.
     fog.add("kid-2", "lead");
     let devices = [fog.device("kid"), fog.device("kid-2")];
@@ -183,7 +198,11 @@ fn commands_about_agents_say_what_is_wrong_before_they_say_anything_else() {
     let gone = fog.told("lead", &["ca", "revoke", "--device", "kid-2"]);
     assert!(!gone.is_empty());
     let valid = |device: &str| {
-        let found = fog.agent("lead").send("GET", &format!("certificate?$filter=device='{device}'%20and%20state='VALID'"), None);
+        let found = fog.agent("lead").send(
+            "GET",
+            &format!("certificate?$filter=device='{device}'%20and%20state='VALID'"),
+            None,
+        );
         found.expect(200).json()["count"].as_u64()
     };
     assert_eq!(devices.map(|device| valid(&device)), [Some(0), Some(0)]);
@@ -287,5 +306,7 @@ fn what_becomes_of_agents_is_told_by_events_once_each() {
         assert_eq!(told.iter().filter(|told| *told == state).count(), 1, "{state}: {told:?}");
     }
     assert!(told.iter().any(|state| state.starts_with("leads in term")), "{told:?}");
-    eventually("it is known above", || states(&fog, "cloud").iter().any(|state| state.starts_with("the area pier is led by")));
+    eventually("it is known above", || {
+        states(&fog, "cloud").iter().any(|state| state.starts_with("the area pier is led by"))
+    });
 }

@@ -20,7 +20,12 @@ const NOTED_SKEW: u64 = 60_000;
 
 /// What a leader calls an agent: the beginning of its `deviceID`.
 pub(super) fn member_name(id: &SpiffeId) -> Option<String> {
-    let name: String = id.device()?.chars().take(NAME_LENGTH).map(|c| c.to_ascii_lowercase()).collect();
+    name_of(id.device()?)
+}
+
+/// The same of a `deviceID`.
+pub(super) fn name_of(device: &str) -> Option<String> {
+    let name: String = device.chars().take(NAME_LENGTH).map(|c| c.to_ascii_lowercase()).collect();
     let name = name.trim_matches(['-', '_']);
     (!name.is_empty()).then(|| name.to_owned())
 }

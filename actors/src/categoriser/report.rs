@@ -4,7 +4,7 @@ use actix::prelude::*;
 use mf2c_domain::area::spiffe::SpiffeId;
 
 use super::Categoriser;
-use super::members::{document_id, member_name};
+use super::members::{document_id, member_name, name_of};
 
 /// Something was noticed. It becomes an event, unless the same matter came up too often lately.
 #[derive(Debug, Clone, PartialEq, Eq, Message)]
@@ -34,7 +34,7 @@ impl Handler<Report> for Categoriser {
     }
 }
 
-/// The id of the document in which the leader with this node tells of an agent; none where the agent has no name for one.
-pub(crate) fn told_in(agent: &SpiffeId, leader: &str) -> Option<String> {
-    member_name(agent).map(|name| document_id(&name, leader))
+/// The id of the document in which the leader with this node tells of a device; none where the device has no name for one.
+pub(crate) fn told_in(device: &str, leader: &str) -> Option<String> {
+    name_of(device).map(|name| document_id(&name, leader))
 }

@@ -123,6 +123,11 @@ impl Leadership {
         }
     }
 
+    /// The newest link to an agent.
+    pub(super) fn link_to(&self, agent: &SpiffeId) -> Option<u64> {
+        self.links.values().rev().find(|facts| facts.peer == *agent).map(|facts| facts.number)
+    }
+
     fn begin_anew(&mut self, ctx: &mut Context<Self>) {
         let now = self.around.clock.elapsed();
         self.faults.retain(|then| now.saturating_sub(*then) <= STORM_WINDOW);
@@ -131,7 +136,8 @@ impl Leadership {
         self.keeper = Keeper::default();
         self.asks.clear();
         self.council = council(&self.around);
-        self.around.standings.send_replace(Standing::default());
+        let own = self.membership.as_ref().map(|membership| membership.own.clone());
+        self.around.standings.send_replace(Standing { own, ..Standing::default() });
         if self.faults.len() > STORM {
             tracing::error!("leadership fails again and again: it pauses, and this agent neither leads nor votes");
             self.paused = true;

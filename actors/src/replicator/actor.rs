@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
+use mf2c_domain::area::spiffe::SpiffeId;
 use mf2c_domain::area::standing::Standing;
 use mf2c_domain::time::HybridTime;
 use mf2c_fabric::replication::source::Event as SourceEvent;
@@ -12,14 +13,16 @@ use mf2c_fabric::replication::{Bounds, Origin};
 use mf2c_store::Store;
 use tokio::sync::watch;
 
-use super::away::Away;
 use super::bindings::Bindings;
 use super::counters::ReplicatorCounters;
 use super::digests::DigestQueue;
+use super::fence::Latest;
 use super::history::Shelf;
+use super::homes::OwnClaim;
+use super::lag::{Marks, Parted};
 use super::links::Ends;
 use crate::leadership::Standings;
-use crate::ports::{AreaNet, World};
+use crate::ports::{AreaNet, Workshop, World};
 use crate::resource_store::ResourceStore;
 
 /// How many words of peers may wait. A link that has more is closed and goes on later; streams are bounded by themselves.
@@ -62,6 +65,8 @@ pub struct ReplicatorParts {
     pub net: Arc<dyn AreaNet>,
     /// Time and randomness.
     pub world: World,
+    /// Where much is read.
+    pub workshop: Arc<dyn Workshop>,
     /// How the agent stands.
     pub standing: Standings,
     /// The number of this start of the process, as in every Hello.
@@ -80,6 +85,7 @@ pub struct Replicator {
     pub(super) writer: Addr<ResourceStore>,
     pub(super) net: Arc<dyn AreaNet>,
     pub(super) world: World,
+    pub(super) workshop: Arc<dyn Workshop>,
     pub(super) standings: Standings,
     pub(super) standing: Standing,
     pub(super) boot: u64,
@@ -87,8 +93,6 @@ pub struct Replicator {
     pub(super) counters: Arc<ReplicatorCounters>,
     pub(super) feed: watch::Receiver<u64>,
     pub(super) links: BTreeMap<u64, Ends>,
-    /// What those lack who cannot be reached now.
-    pub(super) away: Away,
     pub(super) bindings: Bindings,
     pub(super) digests: DigestQueue,
     /// The start of the process of each device, the last ones, to find clones.
@@ -110,6 +114,16 @@ pub struct Replicator {
     pub(super) looking: bool,
     /// When the last proposal that waits was made: no other is made at the same time or before.
     pub(super) stamped: HybridTime,
+    /// Whether it is to do so again when it may.
+    pub(super) renewing_later: bool,
+    /// What the own store says of where it belongs.
+    pub(super) claim: OwnClaim,
+    /// Who leads the areas below.
+    pub(super) terms: BTreeMap<String, Latest>,
+    /// When what travels was committed.
+    pub(super) marks: Marks,
+    /// What those had to whom there is no link any more.
+    pub(super) parted: BTreeMap<SpiffeId, Parted>,
     /// When the next timer fires.
     pub(super) alarm: Option<(Duration, SpawnHandle)>,
 }
@@ -118,10 +132,12 @@ impl Replicator {
     /// A replicator of the changes in a store.
     #[must_use]
     pub fn new(parts: ReplicatorParts) -> Self {
-        let ReplicatorParts { store, writer, net, world, standing: standings, boot, settings, counters } = parts;
+        let ReplicatorParts { store, writer, net, world, workshop, standing: standings, boot, settings, counters } =
+            parts;
         let feed = store.subscribe();
         let own = store.identity().node;
         let standing = standings.borrow().clone();
+        let (newest, now) = (*feed.borrow(), world.clock.elapsed());
         Self {
             shelf: Shelf(Arc::clone(&store)),
             own,
@@ -130,6 +146,7 @@ impl Replicator {
             writer,
             net,
             world,
+            workshop,
             standing,
             standings,
             boot,
@@ -137,7 +154,6 @@ impl Replicator {
             counters,
             feed,
             links: BTreeMap::new(),
-            away: Away::new(),
             digests: DigestQueue::default(),
             boots: BTreeMap::new(),
             cloned: BTreeMap::new(),
@@ -149,6 +165,11 @@ impl Replicator {
             still_away: BTreeSet::new(),
             looking: false,
             stamped: HybridTime::default(),
+            renewing_later: false,
+            claim: OwnClaim::None,
+            terms: BTreeMap::new(),
+            marks: Marks::new(newest, now),
+            parted: BTreeMap::new(),
             alarm: None,
         }
     }
@@ -171,7 +192,7 @@ impl Replicator {
 
     fn committed(&mut self, ctx: &mut Context<Self>) {
         let position = *self.feed.borrow_and_update();
-        self.note_away();
+        self.mark(position);
         for number in self.sources() {
             self.source_step(number, SourceEvent::Committed(position), ctx);
         }

@@ -10,20 +10,16 @@ use mf2c_fabric::replication::source::{Event as SourceEvent, Owed, Source};
 use mf2c_fabric::wire::Notice;
 
 use super::actor::Replicator;
-use super::counters::add;
 use super::history::point;
+use super::homes::Heard;
 use super::judge::{Due, Relation, device_of};
-use super::{Flow, Flows, HeardStream, LinkClosed, LinkOpened};
+use super::{HeardStream, LinkClosed, LinkOpened};
 use crate::ports::OpenLink;
 
 /// Starts of a process that are remembered of each device.
 const BOOTS: usize = 4;
 /// Devices of which starts are remembered.
 const DEVICES: usize = 65_536;
-/// Pause between two events about one clone.
-const CLONE_PAUSE: Duration = Duration::from_secs(600);
-/// The most clones that are told of in that time.
-const MOST_CLONES: usize = 64;
 
 /// What belongs to a link.
 pub(super) struct Ends {
@@ -38,20 +34,30 @@ pub(super) struct Ends {
     pub(super) repaired: u64,
     /// Whether a clock was found to be wrong.
     pub(super) skewed: bool,
+    /// Since when the peer was not told how far it is behind, while it is; and whether it was told so.
+    pub(super) behind_since: Option<Duration>,
+    pub(super) told_behind: bool,
+    /// What the peer has said of where stores belong, and what was not believed yet.
+    pub(super) homes: Heard,
+    /// Of which term its leadership is, and of which ours, as we told it.
+    pub(super) term: u64,
+    pub(super) told_term: Option<u64>,
+    /// Why it takes nothing for a while, as it said last.
+    pub(super) held: Option<String>,
+    /// When the link was opened, which later one is of another process of the same agent, and whether this is such a later
+    /// one, while the earlier process is known to be alive.
+    pub(super) opened_at: Duration,
+    pub(super) rival: Option<u64>,
+    pub(super) second: bool,
 }
 
 impl Replicator {
     /// Looks how the agent stands, and begins and ends streams accordingly.
     pub(super) fn stand(&mut self, ctx: &mut Context<Self>) {
         self.standing = self.standings.borrow_and_update().clone();
-        self.forget_away();
         let numbers: Vec<u64> = self.links.keys().copied().collect();
         for number in numbers {
-            let Some(ends) = self.links.get_mut(&number) else { continue };
-            let relation = Relation::of(&ends.link, &self.standing);
-            if std::mem::replace(&mut ends.relation, relation) != relation {
-                self.sink_step(number, SinkEvent::Rejudge, ctx);
-            }
+            self.relate(number, ctx);
             self.owe(number, false, ctx);
         }
     }
@@ -62,12 +68,13 @@ impl Replicator {
         let peer = &ends.link.peer.id;
         let first = self.links.values().find(|other| other.link.peer.id == *peer);
         let due = match first {
-            Some(first) if first.link.number == number => Due::of(&ends.link, &self.standing),
+            Some(first) if first.link.number == number => Due::to(&ends.link.peer.id, &self.standing),
             _ => Due::Nothing,
         };
-        if due == Due::Nothing && ends.source.is_none() {
+        if due == Due::Nothing && ends.source.is_none() || due != Due::Nothing && !self.settle(ctx) {
             return;
         }
+        let Some(ends) = self.links.get(&number) else { return };
         let theirs = ends.link.hello.origin.0.clone();
         let max_frame = ends.link.hello.max_frame;
         // Read before the position, so that everything in it is behind the position in the log.
@@ -86,6 +93,8 @@ impl Replicator {
         if let Some(ends) = self.links.get_mut(&number) {
             ends.due = due;
         }
+        self.say_term(number, ctx);
+        self.say_new_homes(number, &owed, anew, ctx);
         self.source_step(number, SourceEvent::Committed(position), ctx);
         let event = if anew { SourceEvent::OweAnew(owed) } else { SourceEvent::Owe(owed) };
         self.source_step(number, event, ctx);
@@ -118,7 +127,7 @@ impl Replicator {
                 let mut owed = vec![ours()];
                 for progress in self.store.progress() {
                     if progress.origin != own && progress.origin != *theirs {
-                        let device = self.bindings.owner_of(&progress.origin).unwrap_or_default();
+                        let device = self.bindings.owner_of(&progress.origin).unwrap_or_default().device;
                         owed.push(Owed { origin: progress.origin, at: point(progress), device });
                     }
                 }
@@ -187,29 +196,17 @@ impl Replicator {
         alternates || at_once && known.len() > 2
     }
 
-    /// Whether nothing was told of this clone lately: both call again and again.
-    fn is_news_of_clone(&mut self, link: &OpenLink) -> bool {
-        let now = self.now();
-        self.cloned.retain(|_, told| now < *told + CLONE_PAUSE);
-        let news = self.cloned.len() < MOST_CLONES && !self.cloned.contains_key(device_of(link));
-        if news {
-            self.cloned.insert(device_of(link).to_owned(), now);
-        }
-        news
-    }
-
     fn open(&mut self, link: OpenLink, ctx: &mut Context<Self>) {
         if self.is_clone(&link) {
-            add(&self.counters.clones, 1);
-            if self.is_news_of_clone(&link) {
-                tracing::error!(peer = %link.peer.id, "two agents run under one identity: stop one, and give it an identity of its own");
-                self.note_clone(&link, ctx);
-            }
+            let others = self.links.values().filter(|other| other.link.peer.id == link.peer.id);
+            let mut seen: Vec<_> = others.map(|other| other.link.address).collect();
+            seen.push(link.address);
+            self.tell_clone(&link, &seen, ctx);
         }
-        let number = link.number;
+        let (number, now, term) = (link.number, self.now(), link.hello.term);
         let bounds = Bounds { max_frame: link.hello.max_frame, ..self.settings.bounds };
         let ends = Ends {
-            relation: Relation::of(&link, &self.standing),
+            relation: Relation::None,
             due: Due::Nothing,
             link,
             source: None,
@@ -217,15 +214,27 @@ impl Replicator {
             unsent: VecDeque::new(),
             repaired: 0,
             skewed: false,
+            behind_since: None,
+            told_behind: false,
+            homes: Heard::new(),
+            term,
+            told_term: None,
+            held: None,
+            opened_at: now,
+            rival: None,
+            second: false,
         };
         self.links.insert(number, ends);
+        self.meet(number);
+        self.relate(number, ctx);
         self.owe(number, false, ctx);
     }
 
     fn close(&mut self, number: u64, ctx: &mut Context<Self>) {
         let Some(ends) = self.links.remove(&number) else { return };
         self.digests.closed(number);
-        self.remember_away(&ends);
+        self.part_from(&ends);
+        self.leader_left(&ends.link.peer.id);
         // Another link to the same peer takes over.
         let others: BTreeSet<u64> = self
             .links
@@ -234,6 +243,11 @@ impl Replicator {
             .map(|(number, _)| *number)
             .collect();
         for other in others {
+            // Where it was the second of two with one identity, it may be the only one now.
+            if let Some(second) = self.links.get_mut(&other).filter(|other| other.second) {
+                second.second = false;
+                self.sink_step(other, SinkEvent::Rejudge, ctx);
+            }
             self.owe(other, false, ctx);
         }
     }
@@ -264,57 +278,6 @@ impl Replicator {
             self.wake_at(at, ctx);
         }
     }
-
-    fn flows(&self) -> Vec<Flow> {
-        let mut flows = Vec::new();
-        let now = self.world.clock.now().millis();
-        for ends in self.links.values() {
-            let peer = ends.link.peer.id.to_string();
-            if let Some(source) = &ends.source {
-                let (behind, behind_millis, known) = self.behind_of(&ends.link.peer.id, source, now);
-                let traffic = source.traffic();
-                flows.push(Flow {
-                    peer: peer.clone(),
-                    outgoing: true,
-                    open: true,
-                    known,
-                    behind,
-                    behind_millis,
-                    changes: traffic.changes,
-                    bytes: traffic.bytes,
-                    repaired: 0,
-                    snapshot: source.is_in_snapshot(),
-                    held: source.held().map(str::to_owned),
-                });
-            }
-            if ends.sink.origins().next().is_some() {
-                let behind = ends.sink.origins().map(|(origin, offered)| {
-                    let here = self.store.progress_of(&origin).map(point).unwrap_or_default();
-                    offered.sequence.saturating_sub(if here.incarnation == offered.incarnation {
-                        here.sequence
-                    } else {
-                        0
-                    })
-                });
-                let received = ends.sink.received();
-                flows.push(Flow {
-                    peer,
-                    outgoing: false,
-                    open: true,
-                    known: true,
-                    behind: behind.sum(),
-                    behind_millis: 0,
-                    changes: received.changes,
-                    bytes: received.bytes,
-                    repaired: ends.repaired,
-                    snapshot: ends.sink.is_in_snapshot(),
-                    held: ends.sink.held().map(str::to_owned),
-                });
-            }
-        }
-        flows.extend(self.flows_away(now));
-        flows
-    }
 }
 
 impl Handler<LinkOpened> for Replicator {
@@ -338,13 +301,5 @@ impl Handler<HeardStream> for Replicator {
 
     fn handle(&mut self, HeardStream { link, message }: HeardStream, ctx: &mut Context<Self>) {
         self.heard(link, message, ctx);
-    }
-}
-
-impl Handler<Flows> for Replicator {
-    type Result = MessageResult<Flows>;
-
-    fn handle(&mut self, Flows: Flows, _: &mut Context<Self>) -> Self::Result {
-        MessageResult(self.flows())
     }
 }

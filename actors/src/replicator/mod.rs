@@ -7,16 +7,20 @@
 
 mod actor;
 mod answer;
-mod away;
 mod bindings;
 mod counters;
 mod digests;
 mod drive;
+mod fence;
 mod history;
+mod homes;
 mod judge;
+mod lag;
 mod links;
+mod lives;
 mod merge;
 mod notes;
+mod offers;
 mod propose;
 mod waiting;
 
@@ -86,21 +90,23 @@ pub struct AnswerProposal {
 #[rtype(result = "Vec<Flow>")]
 pub struct Flows;
 
-/// One stream of changes, or one that should be there and is not: to a leader, a backup or the agent above that cannot be
-/// reached now.
+/// One stream of changes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Flow {
     /// The other end: a SPIFFE ID.
     pub peer: String,
     /// Whether changes go to it, or come from it.
     pub outgoing: bool,
-    /// Whether there is a link for it.
+    /// Whether there is a link to it. Where there is none any more, the figures of lag are told of those to whom changes are
+    /// owed, and grow.
     pub open: bool,
-    /// Whether it is known how far it is: not where the other end was not reached since the start.
+    /// Whether the figures of lag are known: not where the other end was not reached since the agent was started.
     pub known: bool,
-    /// Changes that are not acknowledged yet, as far as is known.
+    /// Changes that are here and not acknowledged by it; for one that comes in, those that it has and that are not here, as
+    /// far as it said.
     pub behind: u64,
-    /// How old the oldest of them is, in milliseconds.
+    /// How old the oldest of them is, in milliseconds, by the clock of the end that has them. What was written before the
+    /// agent started counts from its start.
     pub behind_millis: u64,
     /// Changes that went over it since it was opened.
     pub changes: u64,

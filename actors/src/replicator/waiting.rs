@@ -6,14 +6,17 @@ use actix::prelude::*;
 use mf2c_domain::caller::Caller;
 use mf2c_domain::id::ResourceId;
 use mf2c_domain::time::{HybridTime, Timestamp};
-use mf2c_fabric::replication::Origin;
-use mf2c_fabric::wire::{Answer, Code, Proposed, WireError};
+use mf2c_fabric::replication::beside::{MOST_HOPS, Near};
+use mf2c_fabric::replication::bounds::ORIGINS_A_MESSAGE;
+use mf2c_fabric::replication::{Origin, StreamMessage};
+use mf2c_fabric::wire::{Answer, Code, Notice, Proposed, WireError};
 use mf2c_store::StoreError;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::actor::Replicator;
 use super::answer::refusal;
+use super::judge::{Due, Relation};
 use super::propose::node_name;
 use super::{Proposal, Propose};
 use crate::ports::LinkError;
@@ -135,11 +138,42 @@ impl Replicator {
 
     /// Changes of an agent have come: what waits for it finds it there now.
     pub(super) fn is_back(&mut self, origin: &Origin, ctx: &mut Context<Self>) {
+        // The round that goes on finds it there, too.
+        self.still_away.remove(origin);
         if !self.sending
             && self.store.count("proposal") > 0
             && self.waiting().iter().any(|waiting| waiting.node().as_ref() == Some(origin))
         {
             self.send_waiting(ctx);
+        }
+    }
+
+    /// Agents can be reached again by way of a peer: what waits for them is sent, and others hear of it.
+    pub(super) fn hear_near(&mut self, number: u64, near: &Near, ctx: &mut Context<Self>) {
+        let Some(ends) = self.links.get(&number) else { return };
+        if !matches!(ends.relation, Relation::Below | Relation::Leader) {
+            return;
+        }
+        let origins = near.of.iter().take(ORIGINS_A_MESSAGE);
+        let origins: Vec<Origin> = origins.filter_map(|name| Origin::try_from(name.0.as_slice()).ok()).collect();
+        for origin in &origins {
+            self.is_back(origin, ctx);
+        }
+        if near.hops < MOST_HOPS {
+            self.pass_on_near(number, &origins, near.hops + 1, ctx);
+        }
+    }
+
+    /// Tells all who get everything that these agents can be reached by way of this one, but not the one that said so.
+    pub(super) fn pass_on_near(&mut self, from: u64, origins: &[Origin], hops: u8, ctx: &mut Context<Self>) {
+        for number in self.sources().into_iter().filter(|number| *number != from) {
+            let Some(ends) = self.links.get(&number).filter(|ends| ends.due == Due::All) else { continue };
+            let Some(source) = &ends.source else { continue };
+            let known = origins.iter().filter(|origin| source.offers(origin));
+            let of: Vec<_> = known.map(|origin| origin.to_vec().into()).collect();
+            if !of.is_empty() {
+                self.say(number, Notice::Stream(StreamMessage::Near(Near { of, hops })), ctx);
+            }
         }
     }
 

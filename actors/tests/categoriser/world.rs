@@ -155,7 +155,7 @@ impl Agent {
         let mandate = if role == AreaRole::Leader { Mandate::Full } else { Mandate::None };
         let backups = backups.iter().map(|backup| backup.peer()).collect();
         let (own, leader) = (Some(self.id.clone()), leader.map(Self::peer));
-        self.standing.send_replace(Standing { own, role, term, mandate, leader, backups, upper: None });
+        self.standing.send_replace(Standing { own, role, term, mandate, leader, backups, ..Standing::default() });
     }
 
     /// Opens a link to another agent; its number.

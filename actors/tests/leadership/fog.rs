@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use mf2c_actors::leadership::{
-    HandAuthority, Heard, Leadership, LinkClosed, LinkOpened, MembershipChanged, PeerProbes, Settings, StoreMemory,
-    Surroundings,
+    HandAuthority, Heard, Leadership, LinkClosed, LinkOpened, MembershipChanged, PeerChangesRole, PeerProbes, Settings,
+    StoreMemory, Surroundings,
 };
 use mf2c_actors::ports::{AreaNet, Introduction, LinkAnswer, LinkError, OpenLink, SendError};
 use mf2c_actors::resource_store::ResourceStore;
@@ -131,9 +131,14 @@ impl AreaNet for Net {
             let other = fog.lock().wires.get(&link).map(|wire| wire.ends[usize::from(wire.ends[0] == agent)]);
             let asked = other.and_then(|other| fog.lock().agents[other].leadership.clone());
             let gone = || LinkError::Unreachable { address: String::new(), reason: "gone".into() };
-            let (Some(asked), Ask::Probe { of }) = (asked, ask) else { return Err(gone()) };
+            let Some(asked) = asked else { return Err(gone()) };
             sleep(LATENCY).await;
-            Ok(asked.send(PeerProbes { of }).await.map_err(|_| gone())??)
+            let peer = fog.lock().agents[agent].id.clone();
+            Ok(match ask {
+                Ask::Probe { of } => asked.send(PeerProbes { of }).await.map_err(|_| gone())??,
+                Ask::ChangeRole(change) => asked.send(PeerChangesRole { peer, change }).await.map_err(|_| gone())??,
+                _ => return Err(gone()),
+            })
         })
     }
 

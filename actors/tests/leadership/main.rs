@@ -107,6 +107,33 @@ async fn a_peer_changes_roles_only_as_a_backup_at_the_present_term() {
 }
 
 #[actix::test]
+async fn what_an_agent_wants_to_become_its_leader_decides() {
+    let fog = settled(true, &["B", "C1", "C2"]).await;
+    let ask = |at: &str, role| fog.leadership(at).send(demand(None, role));
+    // There are two backups already.
+    let enough = ask("C2", AreaRole::Backup).await.unwrap().unwrap_err();
+    assert!(matches!(&enough, RoleError::NotNow(why) if why.contains("the area has its backups")), "{enough}");
+    assert_eq!(ask("B", AreaRole::Agent).await.unwrap().unwrap().role, AreaRole::Agent);
+    fog.until(SECOND * 5, |fog| fog.standing("C2").role == AreaRole::Backup).await;
+    assert_eq!(ask("C2", AreaRole::Leader).await.unwrap().unwrap().role, AreaRole::Leader);
+    assert!(leads(&fog, "C2"));
+}
+
+#[actix::test]
+async fn who_does_not_want_to_be_a_backup_may_want_it_again_unless_the_leaders_operator_does_not() {
+    let fog = settled(false, &["B"]).await;
+    let ask = |at: &str, agent, role| fog.leadership(at).send(demand(agent, role));
+    assert_eq!(fog.standing("B").role, AreaRole::Backup);
+    assert_eq!(ask("B", None, AreaRole::Agent).await.unwrap().unwrap().role, AreaRole::Agent);
+    sleep(SECOND * 5).await;
+    assert_eq!(fog.standing("B").role, AreaRole::Agent);
+    assert_eq!(ask("B", None, AreaRole::Backup).await.unwrap().unwrap().role, AreaRole::Backup);
+    ask("L", Some("B"), AreaRole::Agent).await.unwrap().unwrap();
+    let refused = ask("B", None, AreaRole::Backup).await.unwrap().unwrap_err();
+    assert!(matches!(&refused, RoleError::NotNow(why) if why.contains("operator of the leader")), "{refused}");
+}
+
+#[actix::test]
 async fn p12_p13_after_a_power_cut_of_all_one_leads_again_in_a_later_term() {
     let fog = settled(true, &["B", "C1"]).await;
     let term = fog.standing("L").term;

@@ -6,6 +6,8 @@
 mod area;
 mod basics;
 mod flows;
+mod homes;
+mod lag;
 mod losses;
 mod net;
 mod proposals;

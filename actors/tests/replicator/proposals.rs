@@ -105,6 +105,23 @@ async fn while_the_origin_is_away_the_proposer_is_told_so_or_its_edit_waits() {
 }
 
 #[actix::test]
+async fn an_edit_that_waits_two_agents_away_is_sent_at_once_when_the_silent_child_is_back() {
+    let wire = wire();
+    let mut area = Area::new(&wire).await;
+    let made = area.child.service("made").await;
+    eventually("all have it", SOON, || area.everywhere(&made)).await;
+    area.cut_child();
+    pass(Duration::from_millis(50)).await;
+    let answer = ask(&area.cloud, propose(&area.child, &made, json!({"num_agents": 5}), true)).await;
+    assert!(matches!(answer, Ok(Proposal::Waiting(_))), "{answer:?}");
+    pass(Duration::from_secs(10)).await;
+    // It writes nothing, and yet the cloud hears of it by way of the leader.
+    area.child_link = area.child.link(&area.leader).await;
+    eventually("the edit is made", SOON, || area.cloud.body(&made).unwrap()["num_agents"] == 5).await;
+    eventually("nothing waits any more", SOON, || area.cloud.store.count("proposal") == 0).await;
+}
+
+#[actix::test]
 async fn at_most_sixteen_edits_wait_for_one_document_and_not_for_ever() {
     let wire = wire();
     let area = Area::new(&wire).await;

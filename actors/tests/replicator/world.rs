@@ -132,6 +132,7 @@ impl Node {
             writer: writer.clone(),
             net: Arc::new(NodeNet(Arc::clone(wire))),
             world: World { clock: Arc::<Hands>::clone(&hands), entropy: Arc::clone(&entropy) },
+            workshop: Arc::new(mf2c_actors::ports::OnTheSpot),
             standing: standing.subscribe(),
             boot,
             settings: ReplicatorSettings::default(),

@@ -133,6 +133,7 @@ impl Child {
             writer: writer.clone(),
             net,
             world: world.clone(),
+            workshop: Arc::new(mf2c_actors::ports::BlockingThreads),
             standing,
             boot: 1,
             settings: ReplicatorSettings::default(),

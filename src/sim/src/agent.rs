@@ -177,6 +177,7 @@ pub fn start(own: &Belongings, slot: &Slot) -> Result<(), mf2c_store::engine::En
         writer: writer.clone(),
         net: Arc::new(links.clone()) as Arc<dyn AreaNet>,
         world: world.clone(),
+        workshop: Arc::new(mf2c_actors::ports::OnTheSpot),
         standing: relay.follow(),
         boot: 0,
         settings: ReplicatorSettings::default(),

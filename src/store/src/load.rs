@@ -66,7 +66,7 @@ pub(crate) fn load(
     }
     documents.check_complete(&log)?;
     let Documents { mut found, resident, time, sequence, .. } = documents;
-    publish_origins(engine, origins, sequence, &found)?;
+    publish_origins(engine, origins, sequence, log.made, &found)?;
     found.sort_unstable_by_key(|document| document.born);
     catalog.publish(
         found
@@ -85,17 +85,20 @@ fn publish_origins(
     engine: &dyn Engine,
     origins: &Origins,
     sequence: u64,
+    made: (u64, HybridTime),
     found: &[Arc<Document>],
 ) -> Result<(), EngineError> {
     let identity = origins.identity();
     let mut known = origins::read(engine)?;
     let own = known.entry(identity.node).or_default();
     let before = own.reached.unwrap_or_default();
+    let sequence = sequence.max(before.sequence).max(identity.sequence);
+    let made_at = |(of, time): (u64, HybridTime)| (of == sequence && of > identity.sequence).then_some(time);
     own.reached = Some(Reached {
         incarnation: identity.incarnation,
-        sequence: sequence.max(before.sequence).max(identity.sequence),
+        sequence,
+        time: made_at(made).or_else(|| made_at((before.sequence, before.time))).unwrap_or_default(),
         floor: identity.sequence,
-        ..before
     });
     let travels = |document: &&Arc<Document>| crate::document::travels(&document.id);
     let whose = |document: &Arc<Document>| document.origin().unwrap_or(identity.node);
@@ -111,6 +114,8 @@ struct Log {
     position: u64,
     /// The newest of the own changes that travel.
     sequence: u64,
+    /// The newest of them that is in the log, and when it was made.
+    made: (u64, HybridTime),
     time: HybridTime,
     sizes: VecDeque<u32>,
     /// The newest change of each id in the log, and whether it left a document.
@@ -129,7 +134,8 @@ fn read_log(
 ) -> Result<Log, EngineError> {
     let (position, time, sequence) = (identity.base, identity.time, identity.sequence);
     let (sizes, newest) = (VecDeque::new(), HashMap::new());
-    let mut log = Log { node: identity.node, now, position, sequence, time, sizes, newest };
+    let made = (0, HybridTime::default());
+    let mut log = Log { node: identity.node, now, position, sequence, made, time, sizes, newest };
     let mut fault = None;
     engine.scan(Space::Changes, &[], &mut |key, value| match log.take(key, value) {
         Ok(()) => ControlFlow::Continue(()),
@@ -157,6 +163,9 @@ impl Log {
         if record.origin == self.node {
             self.time = self.time.max(record.time);
             self.sequence = self.sequence.max(record.sequence);
+            if record.sequence > self.made.0 {
+                self.made = (record.sequence, record.time);
+            }
         } else {
             self.time = absorbed(self.time, record.time, self.now);
         }

@@ -38,7 +38,7 @@ pub(crate) struct Known {
 pub(crate) struct Reached {
     pub(crate) incarnation: u64,
     pub(crate) sequence: u64,
-    /// The newest of its times.
+    /// When the change of that number was made; zero where that is not known, as behind a snapshot.
     pub(crate) time: HybridTime,
     /// The log never holds all changes up to this one: they came in a snapshot, or in another life.
     pub(crate) floor: u64,

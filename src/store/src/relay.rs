@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use mf2c_domain::id::ResourceId;
+use mf2c_domain::time::HybridTime;
 
 use crate::document::Document;
 use crate::engine::{EngineError, Space};
@@ -44,6 +45,31 @@ impl Store {
     #[must_use]
     pub fn partial_of(&self, origin: &NodeId) -> Option<Partial> {
         self.origins.known(origin)?.partial
+    }
+
+    /// When the newest change of an origin that is here was made, where that is known: not behind a snapshot.
+    #[must_use]
+    pub fn newest_time(&self, origin: &NodeId) -> Option<HybridTime> {
+        let reached = self.origins.known(origin)?.reached?;
+        (reached.time != HybridTime::default()).then_some(reached.time)
+    }
+
+    /// When an own change of the present life was made, if the log still tells. It is read for all but the newest.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the log cannot be read.
+    pub fn time_of_own(&self, sequence: u64) -> Result<Option<HybridTime>, EngineError> {
+        let (own, identity) = (self.origins.node(), self.origins.identity());
+        if self.progress_of(&own).is_some_and(|progress| progress.sequence == sequence) {
+            return Ok(self.newest_time(&own));
+        }
+        let mut found = None;
+        self.read_log(&mut |_, record| {
+            if (record.origin, record.incarnation, record.sequence) == (own, identity.incarnation, sequence) {
+                found = Some(record.time);
+            }
+        })?;
+        Ok(found)
     }
 
     /// None if the document is this agent's own, or there is none; otherwise whose it is.

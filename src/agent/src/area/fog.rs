@@ -49,7 +49,10 @@ pub(super) struct Neighbours<'a> {
 
 /// Starts them. They do nothing while the agent belongs to no area.
 pub(super) fn start(config: &Config, rooms: &AreaRooms<'_>, near: &Neighbours<'_>) -> (Fog, Crew) {
-    let (told, standings) = watch::channel(Standing::default());
+    // What the agent is a member of is known before leadership says it. Who had it for a stranger meanwhile would remove the
+    // documents of its area.
+    let own = near.credentials.membership().map(|membership| membership.own.id.clone());
+    let (told, standings) = watch::channel(Standing { own, ..Standing::default() });
     let counters = Arc::new(ReplicatorCounters::default());
     let replicator = start_replicator(rooms, near, &standings, Arc::clone(&counters));
     let categoriser = start_categoriser(config, rooms, near, &standings);
@@ -111,6 +114,7 @@ fn settings(config: &Config) -> Settings {
         suspicion: scaled(profile.suspicion),
         drop_after: scaled(profile.drop_after),
         backups: area.backups,
+        found_after: area.found_after(),
         ..profile
     }
 }
@@ -128,6 +132,7 @@ fn start_replicator(
         writer: rooms.writer.clone(),
         net: Arc::clone(near.links) as Arc<dyn AreaNet>,
         world: rooms.world.clone(),
+        workshop: Arc::new(mf2c_actors::ports::BlockingThreads),
         standing: standings.clone(),
         boot: u64::from_le_bytes(boot).max(1),
         settings: ReplicatorSettings::default(),

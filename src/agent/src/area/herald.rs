@@ -135,8 +135,7 @@ impl Streams {
         let held = out().filter_map(|flow| Some((flow.peer.as_str(), shortened(flow.held.as_deref()?)))).collect();
         let is_open = |peer: &str| out().any(|flow| flow.peer == peer && flow.open);
         follow(&mut self.held, &held, (HELD, now), is_open, |peer, why, over| {
-            let state =
-                if over { "takes changes again".to_owned() } else { format!("takes no changes now: {why}") };
+            let state = if over { "takes changes again".to_owned() } else { format!("takes no changes now: {why}") };
             reports.push(of(peer, "hold", state, if over { "low" } else { "high" }));
         });
         reports.extend(self.look_at_own(flows, now));

@@ -18,11 +18,13 @@ Examples:
   mf2c area -o json               everything, for programs
   mf2c area lead boat-7           let the agent of that name lead
   mf2c area backup 8256           let the one whose device begins so hold the whole area, to take over
+  mf2c area agent 8256            let it be an ordinary agent again, which does not come to lead
   mf2c area forget 8256           remove what is known of an agent that does not come back";
 
 const LEAD_EXAMPLES: &str = "\
 The leader brings the other one up to date and hands the area over; nothing is lost, and agents follow within seconds.
-Ask at the leader. Where nobody leads, ask at the agent that shall lead.
+Ask at the leader, or at a backup that shall lead itself. Where nobody leads and nobody can be elected, ask at the
+agent that shall lead: it founds the area anew if it hears of no leader.
 
 Examples:
   mf2c area lead 8256f3a0
@@ -35,6 +37,13 @@ Examples:
   mf2c area backup 8256f3a0
   mf2c area backup boat-7";
 
+const AGENT_EXAMPLES: &str = "\
+An agent that is neither a backup nor an heir does not come to lead. Ask at the leader. It counts until another agent leads
+or the leader is started again; `area.backup = false` at the agent itself lasts.
+
+Examples:
+  mf2c area agent 8256f3a0";
+
 const FORGET_EXAMPLES: &str = "\
 Removes this agent's copies of another one's documents, and its place in the list of members. The other keeps its own:
 if it comes back, its documents come back with it, unless its certificate was revoked (`mf2c ca revoke --device DEVICE`).
@@ -46,7 +55,7 @@ Examples:
 /// What to do with the area.
 #[derive(Debug, Clone, Args)]
 #[command(args_conflicts_with_subcommands = true)]
-#[command(override_usage = "mf2c area [OPTIONS]\n       mf2c area <lead|backup|forget> <AGENT> [OPTIONS]")]
+#[command(override_usage = "mf2c area [OPTIONS]\n       mf2c area <lead|backup|agent|forget> <AGENT> [OPTIONS]")]
 pub struct AreaArgs {
     /// What to change; none: show it.
     #[command(subcommand)]
@@ -74,6 +83,9 @@ pub enum AreaCommand {
     /// Make an agent a backup, which takes over when the leader is lost
     #[command(after_help = BACKUP_EXAMPLES)]
     Backup(OneArgs),
+    /// Take the role of a backup or heir from an agent
+    #[command(after_help = AGENT_EXAMPLES)]
+    Agent(OneArgs),
     /// Remove what is known of an agent that does not come back
     #[command(after_help = FORGET_EXAMPLES)]
     Forget(OneArgs),

@@ -17,9 +17,8 @@ use crate::control::wire::Request;
 const COLUMNS: [&str; 8] = ["name", "device", "role", "status", "contact", "to peer", "from peer", "address"];
 const WITH_AREA: [&str; 9] = ["name", "area", "device", "role", "status", "contact", "to peer", "from peer", "address"];
 /// What `--wide` and CSV show.
-const WIDE: [&str; 11] = [
-    "name", "area", "role", "status", "contact", "to peer", "from peer", "repaired", "address", "trouble", "agent",
-];
+const WIDE: [&str; 11] =
+    ["name", "area", "role", "status", "contact", "to peer", "from peer", "repaired", "address", "trouble", "agent"];
 
 /// Does what `mf2c area` says.
 pub(super) fn area(args: &AreaArgs, around: &Surroundings) -> Result<(), Failure> {
@@ -28,15 +27,20 @@ pub(super) fn area(args: &AreaArgs, around: &Surroundings) -> Result<(), Failure
         None => show(args, around),
         Some(AreaCommand::Lead(one)) => {
             let shown = change(one, "leader")?;
-            say(&format!("{} leads the area {} in term {}", text(&shown, "leader"), text(&shown, "area"), shown["term"]))
+            say(&format!(
+                "{} leads the area {} in term {}",
+                text(&shown, "leader"),
+                text(&shown, "area"),
+                shown["term"]
+            ))
         }
         Some(AreaCommand::Backup(one)) => {
             let shown = change(one, "backup")?;
-            let backups = shown["backups"].as_array().into_iter().flatten().filter_map(Value::as_str);
-            say(&format!("backups: {}", backups.collect::<Vec<_>>().join(", ")))?;
+            say(&backups(&shown))?;
             beside("a new one is being sent the whole area; `mf2c area` shows how far that has come");
             Ok(())
         }
+        Some(AreaCommand::Agent(one)) => say(&backups(&change(one, "agent")?)),
         Some(AreaCommand::Forget(one)) => {
             let forgotten = ask(&one.place, Request::ForgetAgent { device: one.device.clone() }, "")?;
             say(&format!("removed {} documents of {}", forgotten["documents"], text(&forgotten, "agent")))
@@ -46,6 +50,11 @@ pub(super) fn area(args: &AreaArgs, around: &Surroundings) -> Result<(), Failure
 
 fn change(one: &OneArgs, role: &str) -> Result<Value, Failure> {
     ask(&one.place, Request::ChangeRole { device: one.device.clone(), role: role.to_owned() }, "")
+}
+
+fn backups(shown: &Value) -> String {
+    let backups: Vec<&str> = shown["backups"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    format!("backups: {}", if backups.is_empty() { "none".to_owned() } else { backups.join(", ") })
 }
 
 pub(super) fn text<'v>(shown: &'v Value, name: &str) -> &'v str {

@@ -96,7 +96,8 @@ fn tell(seen: &Result<Value, Failure>) -> Told {
         Err(failure) => return Told::from([(ANSWERS.to_owned(), json!({ "failure": failure.to_string() }))]),
         Ok(shown) => shown,
     };
-    let above: Vec<String> = head(shown).lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    let above: Vec<String> =
+        head(shown).lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
     let mut told = Told::from([(ANSWERS.to_owned(), json!({ "stands": above.join(", ") }))]);
     for agent in shown["agents"].as_array().into_iter().flatten() {
         let mut line = json!({ "agent": called(agent) });
@@ -154,17 +155,29 @@ mod tests {
 
     #[test]
     fn a_line_is_told_when_something_is_otherwise_and_not_because_time_passes() {
-        let (quiet, same, late, lost) = (shown("connected", 10), shown("connected", 90), shown("connected", 2500), shown("disconnected", 90));
+        let (quiet, same, late, lost) =
+            (shown("connected", 10), shown("connected", 90), shown("connected", 2500), shown("disconnected", 90));
         assert_eq!(tell(&quiet), tell(&same));
         assert_ne!(tell(&quiet), tell(&late));
         assert_ne!(tell(&quiet), tell(&lost));
         let now = Timestamp::from_millis(1_700_000_000_123);
         let told = tell(&lost);
         let lines: Vec<String> = told.iter().map(|(what, line)| printed(what, line, now, Format::Table)).collect();
-        assert!(lines[0].starts_with("2023-11-14T22:13:20Z  area pier, this boat (a1) (leader), leader nobody, term 3"), "{lines:?}");
-        assert!(lines[1].contains("boat (a1)") && lines[1].contains("disconnected") && lines[1].ends_with("to peer up to date\n"), "{lines:?}");
+        assert!(
+            lines[0].starts_with("2023-11-14T22:13:20Z  area pier, this boat (a1) (leader), leader nobody, term 3"),
+            "{lines:?}"
+        );
+        assert!(
+            lines[1].contains("boat (a1)")
+                && lines[1].contains("disconnected")
+                && lines[1].ends_with("to peer up to date\n"),
+            "{lines:?}"
+        );
         let (what, line) = told.iter().next_back().unwrap();
         let json: Value = serde_json::from_str(&printed(what, line, now, Format::Json)).unwrap();
-        assert_eq!((&json["now"]["status"], &json["time"]), (&json!("disconnected"), &json!("2023-11-14T22:13:20.123Z")));
+        assert_eq!(
+            (&json["now"]["status"], &json["time"]),
+            (&json!("disconnected"), &json!("2023-11-14T22:13:20.123Z"))
+        );
     }
 }

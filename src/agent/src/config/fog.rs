@@ -31,6 +31,8 @@ pub struct FogArea {
     pub election_timeout: Option<HumanDuration>,
     /// What happens where nobody leads and no backup is left.
     pub election: Election,
+    /// Where that is automatic: how long nobody must have been heard of who leads or could be elected.
+    pub election_after: HumanDuration,
     /// Whether this agent may become a backup.
     pub backup: bool,
     /// How many backups this agent appoints where it leads.
@@ -48,6 +50,7 @@ impl Default for FogArea {
             heartbeat: None,
             election_timeout: None,
             election: Election::default(),
+            election_after: HumanDuration::from_secs(60),
             backup: true,
             backups: 2,
             disconnected_after: HumanDuration::from_secs(5),
@@ -67,6 +70,12 @@ impl FogArea {
     #[must_use]
     pub fn election_timeout(&self) -> Duration {
         self.times().1.get()
+    }
+
+    /// After how long without a leader the area is founded anew without an operator, if ever.
+    #[must_use]
+    pub fn found_after(&self) -> Option<Duration> {
+        (self.election == Election::Automatic).then(|| self.election_after.get())
     }
 
     fn times(&self) -> (HumanDuration, HumanDuration) {
@@ -98,6 +107,7 @@ impl Check<'_> {
             );
             self.refuse("area.election_timeout", reason);
         }
+        self.time("area.election_after", area.election_after, 10_000, DAY);
         self.range("area.backups", area.backups, 0, MOST_BACKUPS);
         self.time("area.disconnected_after", area.disconnected_after, 1000, DAY);
         self.time("area.unavailable_after", area.unavailable_after, 1000, 30 * DAY);
@@ -142,10 +152,20 @@ mod tests {
     }
 
     #[test]
+    fn nobody_leads_by_himself_unless_that_is_configured() {
+        let after = |text: &str| loaded(text).unwrap().area.found_after();
+        assert_eq!(after(""), None);
+        assert_eq!(after("election_after = '30s'"), None);
+        assert_eq!(after("election = 'automatic'"), Some(Duration::from_secs(60)));
+        assert_eq!(after("election = 'automatic'\nelection_after = '2m'"), Some(Duration::from_secs(120)));
+    }
+
+    #[test]
     fn times_that_cannot_work_together_are_refused_with_the_reason() {
         for (text, expected) in [
             ("profile = 'slow'", "`slow` is none of lan, fast, wan"),
-            ("election = 'maybe'", "`maybe` is none of manual"),
+            ("election = 'maybe'", "`maybe` is none of manual, automatic"),
+            ("election_after = '1s'", "expected 10s to 1d"),
             ("heartbeat = '10ms'", "expected 20ms to 1m"),
             ("heartbeat = '1s'", "expected at least 3 heartbeats"),
             ("election_timeout = '200ms'", "too short for a heartbeat of 200ms"),

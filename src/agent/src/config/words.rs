@@ -103,6 +103,8 @@ words! {
         /// Somebody chooses with `mf2c area lead`.
         #[default]
         Manual = "manual",
+        /// The first in the line that is left founds the area anew.
+        Automatic = "automatic",
     }
 }
 

@@ -15,7 +15,18 @@ use crate::area::Contact;
 
 /// What of an `area-member` is shown.
 const SHOWN: [&str; 12] = [
-    "name", "device", "agent", "node", "area", "role", "status", "address", "lastContact", "staleSince", "expected", "trouble",
+    "name",
+    "device",
+    "agent",
+    "node",
+    "area",
+    "role",
+    "status",
+    "address",
+    "lastContact",
+    "staleSince",
+    "expected",
+    "trouble",
 ];
 /// What people call the other agents by; the least that tells two of them apart for sure.
 const TOO_SHORT: usize = 2;
@@ -54,7 +65,10 @@ pub(super) fn lines(known: &Known<'_>) -> Vec<Line> {
         lines.into_iter().map(|((area, agent), line)| complete(&area, &agent, line, known.flows, &own)).collect();
     let area = known.standing.area().unwrap_or_default();
     lines.sort_by_cached_key(|line| {
-        let role = ["above", "leader", "backup", "agent"].iter().position(|role| *role == text(line, "role")).unwrap_or(usize::MAX);
+        let role = ["above", "leader", "backup", "agent"]
+            .iter()
+            .position(|role| *role == text(line, "role"))
+            .unwrap_or(usize::MAX);
         let of_others = text(line, "area") != area && text(line, "role") != "above";
         let in_area = if of_others { text(line, "area").to_owned() } else { String::new() };
         let expected = line.contains_key("expected");
@@ -70,7 +84,8 @@ type Lines = BTreeMap<(String, String), Line>;
 fn told(known: &Known<'_>) -> Lines {
     let mut lines = Lines::new();
     for document in &known.documents {
-        let line: Line = SHOWN.iter().filter_map(|name| Some(((*name).to_owned(), document.get(*name)?.clone()))).collect();
+        let line: Line =
+            SHOWN.iter().filter_map(|name| Some(((*name).to_owned(), document.get(*name)?.clone()))).collect();
         // Of somebody who is looked for only the address is known.
         let agent = if document.contains_key("expected") { text(document, "address") } else { text(document, "agent") };
         lines.insert((text(document, "area").to_owned(), agent.to_owned()), line);
@@ -93,9 +108,8 @@ fn set_contact(line: &mut Line, contact: Contact) {
 fn lead_away(known: &Known<'_>, lines: &mut Lines) {
     let own = known.standing.area().unwrap_or_default().to_owned();
     let leaders = lines.iter().filter(|((area, _), line)| *area != own && text(line, "role") == "leader");
-    let leaders: Vec<(String, String, Contact)> = leaders
-        .filter_map(|((area, agent), _)| Some((area.clone(), agent.clone(), (known.contact)(agent)?)))
-        .collect();
+    let leaders: Vec<(String, String, Contact)> =
+        leaders.filter_map(|((area, agent), _)| Some((area.clone(), agent.clone(), (known.contact)(agent)?))).collect();
     for (area, leader, contact) in leaders {
         for ((_, agent), line) in lines.iter_mut().filter(|((of, _), _)| *of == area) {
             let says = Status::of(text(line, "status")).unwrap_or(Status::Unavailable);
@@ -171,8 +185,9 @@ fn complete(area: &str, agent: &str, mut line: Line, flows: &[Flow], own: &str) 
     let trouble = match held(true, all) {
         Some(why) => Some(format!("it takes no changes now: {why}")),
         // What this agent cannot write comes from whomever.
-        None if agent == own => held(false, flows.iter().collect())
-            .map(|why| format!("it takes no changes of others now: {why}")),
+        None if agent == own => {
+            held(false, flows.iter().collect()).map(|why| format!("it takes no changes of others now: {why}"))
+        }
         None => None,
     };
     if let Some(trouble) = trouble {

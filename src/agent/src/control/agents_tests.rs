@@ -74,14 +74,8 @@ fn each_agent_has_one_line_with_what_its_leader_says_and_what_the_streams_tell()
 #[test]
 fn who_leads_and_is_lost_has_a_status_a_last_contact_and_what_it_lacks() {
     let standing = Standing { role: AreaRole::Agent, leader: Some(peer("pier", "l0")), ..leads("pier", "a1") };
-    let lost = Flow {
-        peer: id("pier", "l0"),
-        outgoing: true,
-        known: true,
-        behind: 12,
-        behind_millis: 900,
-        ..Flow::default()
-    };
+    let lost =
+        Flow { peer: id("pier", "l0"), outgoing: true, known: true, behind: 12, behind_millis: 900, ..Flow::default() };
     let lines = shown(&standing, vec![], &[lost], Status::Disconnected);
     let line = &lines[0];
     assert_eq!((text(line, "role"), text(line, "status")), ("leader", "disconnected"));
@@ -97,9 +91,15 @@ fn the_agent_above_has_a_line_and_agents_of_a_leader_that_is_lost_are_not_connec
     let sky = leads("sky", "c0");
     let below = vec![member("pier", "l0", "leader", "connected"), member("pier", "k1", "agent", "connected")];
     let lines = shown(&sky, below.clone(), &[], Status::Disconnected);
-    assert_eq!(lines.iter().map(|line| text(line, "status")).collect::<Vec<_>>(), ["this agent", "disconnected", "disconnected"]);
+    assert_eq!(
+        lines.iter().map(|line| text(line, "status")).collect::<Vec<_>>(),
+        ["this agent", "disconnected", "disconnected"]
+    );
     let lines = shown(&sky, below, &[], Status::Connected);
-    assert_eq!(lines.iter().map(|line| text(line, "status")).collect::<Vec<_>>(), ["this agent", "connected", "connected"]);
+    assert_eq!(
+        lines.iter().map(|line| text(line, "status")).collect::<Vec<_>>(),
+        ["this agent", "connected", "connected"]
+    );
     let pier = Standing { upper: Some(peer("sky", "c0")), ..leads("pier", "l0") };
     let lines = shown(&pier, vec![], &[], Status::Unavailable);
     assert_eq!((text(&lines[0], "role"), text(&lines[0], "status")), ("above", "unavailable"));
@@ -113,7 +113,8 @@ fn a_full_disk_is_told_of_at_both_ends() {
     let lines = shown(&child, vec![], &[out], Status::Connected);
     assert_eq!(text(&lines[0], "trouble"), "it takes no changes now: no space left");
     let coming = Flow { peer: id("pier", "a1"), open: true, held: why(), ..Flow::default() };
-    let lines = shown(&leads("pier", "l0"), vec![member("pier", "a1", "agent", "connected")], &[coming], Status::Connected);
+    let lines =
+        shown(&leads("pier", "l0"), vec![member("pier", "a1", "agent", "connected")], &[coming], Status::Connected);
     assert_eq!(text(&lines[0], "trouble"), "it takes no changes of others now: no space left");
     assert_eq!(text(&lines[1], "trouble"), "");
 }
@@ -137,7 +138,10 @@ fn an_agent_is_found_by_its_device_its_name_or_a_beginning_if_that_is_the_only_o
     twin.insert("name".to_owned(), "boat-b".into());
     let lines: Vec<Line> = members.into_iter().chain([twin]).collect();
     let found = |word: &str| meant(&lines, word).unwrap().map(|line| text(line, "device"));
-    assert_eq!((found("aa1"), found("b"), found("boat-aa22"), found("cc")), (Some("aa11"), Some("b"), Some("aa22"), None));
+    assert_eq!(
+        (found("aa1"), found("b"), found("boat-aa22"), found("cc")),
+        (Some("aa11"), Some("b"), Some("aa22"), None)
+    );
     assert_eq!(found(&id("pier", "b")), Some("b"));
     for word in ["aa", "boat-b"] {
         let refused = meant(&lines, word).unwrap_err();

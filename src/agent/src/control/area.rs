@@ -162,9 +162,7 @@ impl AreaDoors {
             Request::Revoke { serial, device, user, reason } => {
                 let target = match (serial, device, user) {
                     (Some(serial), None, None) => RevokeTarget::Serial(serial),
-                    (None, Some(device), None) => {
-                        RevokeTarget::Device(devices::meant(&self.store, &self.fog, device)?)
-                    }
+                    (None, Some(device), None) => RevokeTarget::Device(devices::meant(&self.store, &self.fog, device)?),
                     (None, None, Some(user)) => RevokeTarget::User(user),
                     _ => return Err(Refusal::new(exit::USAGE, "expected a serial number, a device or a user")),
                 };

@@ -38,8 +38,10 @@ pub(super) fn meant(store: &Store, fog: &FogDoors, word: String) -> Result<Strin
         (Some(_), Some(_)) => {
             let named: Vec<&str> = begin_so.iter().take(MOST_NAMED).map(|device| name::short(device)).collect();
             let more = if begin_so.len() > MOST_NAMED { " and others" } else { "" };
-            let message =
-                format!("several devices begin with `{word}`: {}{more}; write more of the one you mean", named.join(", "));
+            let message = format!(
+                "several devices begin with `{word}`: {}{more}; write more of the one you mean",
+                named.join(", ")
+            );
             Err(Refusal::new(exit::USAGE, message))
         }
     }
@@ -54,7 +56,8 @@ fn certified(store: &Store, operator: &str, word: &str) -> BTreeSet<String> {
     let filter = format!("device{operator}'{word}' and state='VALID'");
     let pairs = [("$filter", filter.as_str()), ("$last", MOST)].map(|(name, value)| (name.into(), value.into()));
     let Ok(query) = Query::from_pairs(&pairs) else { return BTreeSet::new() };
-    let found = store.find(&certificate::SPEC, &query, &Caller::agent()).map(|found| found.documents).unwrap_or_default();
+    let found =
+        store.find(&certificate::SPEC, &query, &Caller::agent()).map(|found| found.documents).unwrap_or_default();
     let device = |document: &Document| -> Option<String> {
         let body: serde_json::Value = serde_json::from_slice(&store.body(document).ok()??).ok()?;
         body.get("device")?.as_str().map(str::to_owned)

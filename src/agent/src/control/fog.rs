@@ -104,15 +104,16 @@ impl FogDoors {
             return refuse(exit::USAGE, message);
         }
         if area != own {
-            let message =
-                format!("{called} is an agent of the area {area}, not of {own}: run this at the agent that leads {area}");
+            let message = format!(
+                "{called} is an agent of the area {area}, not of {own}: run this at the agent that leads {area}"
+            );
             return refuse(exit::USAGE, message);
         }
         let is_own = text(line, "status") == "this agent";
         if is_own && standing.leads() && role == AreaRole::Leader {
             return refuse(exit::CONFLICT, format!("{called} leads the area already, in term {}", standing.term));
         }
-        if !standing.leads() || is_own {
+        if !standing.leads() || is_own || role == AreaRole::Agent {
             return Ok(());
         }
         if self.contacts.of(text(line, "agent")).is_some_and(|contact| contact.never_backup) {
@@ -134,7 +135,8 @@ impl FogDoors {
     pub(super) async fn forget(&self, word: &str) -> Result<Value, Refusal> {
         let standing = self.member()?;
         let documents = self.documents();
-        let found = agents::meant(&documents, word)?.ok_or_else(|| of_role(&RoleError::Unknown(word.to_owned()), &[]))?;
+        let found =
+            agents::meant(&documents, word)?.ok_or_else(|| of_role(&RoleError::Unknown(word.to_owned()), &[]))?;
         let status = self.lines(&standing, &[]).into_iter().find(|line| text(line, "agent") == text(found, "agent"));
         if status.is_some_and(|line| text(&line, "status") == "connected") {
             let message = format!(

@@ -67,11 +67,11 @@ pub(crate) enum Request {
     },
     /// `mf2c area`
     ShowAgents,
-    /// `mf2c area lead` and `mf2c area backup`
+    /// `mf2c area lead`, `mf2c area backup` and `mf2c area agent`
     ChangeRole {
         /// Whose: a device, or its beginning.
         device: String,
-        /// `leader` or `backup`.
+        /// `leader`, `backup` or `agent`.
         role: String,
     },
     /// `mf2c area forget`

@@ -162,6 +162,15 @@ fn area(metrics: Option<&str>, warnings: &mut Vec<String>) -> Value {
     if leader.is_none() {
         warnings.push("nobody leads the area: `mf2c area --data-dir DIR` on the agent's machine says more".to_owned());
     }
+    let degraded = metrics.and_then(|metrics| metric(metrics, "mf2c_area_degraded")).is_some_and(|value| value > 0.0);
+    if degraded && leader.is_some() {
+        let text = if role == "leader" {
+            "the area is led without a majority: bring its backups or the agent above back"
+        } else {
+            "nobody leads the area with a majority, or its leader is not heard of"
+        };
+        warnings.push(format!("{text}; `mf2c area --data-dir DIR` on the agent's machine says more"));
+    }
     let term = metrics.and_then(|metrics| metric(metrics, "mf2c_area_term")).map(|term| term.round() as u64);
     json!({"name": of("area"), "role": role, "mandate": mandate, "leader": leader, "term": term})
 }
@@ -366,7 +375,10 @@ mod tests {
     fn a_member_tells_what_it_is_and_who_leads() {
         let told = |labels: &str| {
             let mut warnings = vec![];
-            let metrics = format!("mf2c_area_role{{area=\"pier\",{labels}}} 1\nmf2c_area_term 3\n");
+            let degraded = u8::from(labels.contains("degraded"));
+            let metrics = format!(
+                "mf2c_area_role{{area=\"pier\",{labels}}} 1\nmf2c_area_term 3\nmf2c_area_degraded {degraded}\n"
+            );
             let shown = area(Some(&metrics), &mut warnings);
             let screen = screen(&json!({"area": shown}), false);
             let line = screen.lines().find_map(|line| line.strip_prefix("area        ")).map(str::to_owned);
@@ -375,6 +387,8 @@ mod tests {
         let line = |text: &str, warnings| (Some(text.to_owned()), warnings);
         let leads = "role=\"leader\",mandate=\"full\",leader=\"4f\"";
         assert_eq!(told(leads), line("leads pier, full mandate, term 3", 0));
+        let alone = "role=\"leader\",mandate=\"degraded\",leader=\"4f\"";
+        assert_eq!(told(alone), line("leads pier, degraded mandate, term 3", 1));
         let child = "role=\"agent\",mandate=\"none\",leader=\"4f\"";
         assert_eq!(told(child), line("agent in pier, led by 4f, term 3", 0));
         let orphan = "role=\"backup\",mandate=\"none\",leader=\"\"";

@@ -24,7 +24,11 @@ fn is_part(c: char) -> bool {
 /// [`NameError`].
 pub fn check(text: &str) -> Result<(), NameError> {
     let good = (1..=LONGEST).contains(&text.len()) && text.chars().all(is_part);
-    if good { Ok(()) } else { Err(NameError(text.chars().take(LONGEST).map(|c| if is_part(c) { c } else { '?' }).collect())) }
+    if good {
+        Ok(())
+    } else {
+        Err(NameError(text.chars().take(LONGEST).map(|c| if is_part(c) { c } else { '?' }).collect()))
+    }
 }
 
 /// The feature of a Hello that tells a name.

@@ -66,6 +66,8 @@ pub struct Standing {
     pub term: u64,
     /// What it may decide.
     pub mandate: Mandate,
+    /// Whether nobody who leads with the consent of a majority is heard of, although somebody is known to lead.
+    pub degraded: bool,
     /// Who leads, if that is known; this agent itself where it leads.
     pub leader: Option<AreaPeer>,
     /// The agents that hold the whole area besides the leader.

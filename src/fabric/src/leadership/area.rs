@@ -27,6 +27,12 @@ pub(super) struct Known {
     pub(super) full: bool,
     pub(super) backups: Vec<AreaPeer>,
     pub(super) upper: Option<AreaPeer>,
+    /// See [`super::LeadClaim::heirs`].
+    #[serde(default)]
+    pub(super) heirs: Vec<AreaPeer>,
+    /// See [`super::LeadClaim::founded`].
+    #[serde(default)]
+    pub(super) founded: u64,
 }
 
 /// What is kept of an area.
@@ -100,7 +106,7 @@ impl Area {
     pub(super) fn begin(&mut self, own: AreaPeer, upper: Option<AreaPeer>, above: u64, now: Duration) {
         let term = self.known.term.max(above) + 1;
         let seat = Seat { number: self.seat, peer: own, kind: SeatKind::Agent };
-        let roster = Roster { seats: vec![seat], upper, retired: vec![] };
+        let roster = Roster { seats: vec![seat], upper, retired: vec![], founded: term };
         let log = Log::begin(term << LIFE, term, vec![self.seat], roster);
         self.group = self.take_part(log, now).ok();
     }

@@ -56,6 +56,8 @@ impl Council {
             Some(asked) if now >= asked + ANSWER => {
                 own.suspicion.clear();
                 own.caretaker = true;
+                // What was heard of the leader before counts no more.
+                own.claimed = now;
                 let area = &own.area.name;
                 effects.push(Effect::Tell(format!("nobody hears of {leader}: this agent takes care of `{area}`")));
             }

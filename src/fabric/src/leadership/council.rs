@@ -10,7 +10,7 @@ use mf2c_domain::area::standing::{AreaPeer, Standing};
 use super::area::Area;
 use super::caretaker::Suspicion;
 use super::event::{Effect, Event, LinkFacts, Membership, Memory};
-use super::group::Posted;
+use super::group::{Group, Posted};
 use super::refound::Foundation;
 use super::roles::Wish;
 use super::roster::{Roster, seat_number};
@@ -45,9 +45,15 @@ pub(super) struct Own {
     pub(super) claimed: Duration,
     pub(super) suspicion: Suspicion,
     pub(super) wish: Option<Wish>,
-    /// A foundation of the area that an operator wants; when it is done, its question and the term above which it is.
+    /// A foundation of the area; when it is done, the operator's question if there was one, and its term.
     pub(super) foundation: Option<Foundation>,
-    pub(super) founder: Option<(u64, u64)>,
+    pub(super) founder: Option<(Option<u64>, u64)>,
+    /// Not before this time does it think of a foundation by itself.
+    pub(super) vigil_from: Duration,
+    /// It founded the area by itself, without the keys of the authority: who has them shall lead when he is back.
+    pub(super) stands_in: bool,
+    /// Who led when this agent took over: of all backups the last in the line.
+    pub(super) deposed: Option<SpiffeId>,
     /// Who led before, or might have, when the area was founded anew: they must hear of it when they return.
     pub(super) former: Vec<AreaPeer>,
     /// When it led last with a majority; zero where it has not since the start.
@@ -55,10 +61,16 @@ pub(super) struct Own {
     /// Agents that an operator wants as backups, or not.
     pub(super) wanted: BTreeSet<SpiffeId>,
     pub(super) unwanted: BTreeSet<SpiffeId>,
+    /// Those of them that do not want it themselves, and may want it again.
+    pub(super) resting: BTreeSet<SpiffeId>,
     /// How many changes others lack.
     pub(super) behind: BTreeMap<SpiffeId, u64>,
     /// Since when each seat has its place, for seats that have never answered.
     pub(super) seated: BTreeMap<u64, Duration>,
+    /// Seats that know of the arrangement in which they have their place: those of others are no backups yet.
+    pub(super) secured: BTreeSet<u64>,
+    /// The arrangement in which all seats that shall vote do.
+    pub(super) arranged: Option<u64>,
     /// Whether a witness was let go once.
     pub(super) witness_lost: bool,
     /// The roster that was proposed last, and when.
@@ -143,13 +155,14 @@ impl Council {
     pub fn next_wake(&self) -> Option<Duration> {
         let own = self.own.as_ref()?;
         let group = own.area.group.as_ref();
-        let lease = group.filter(|group| group.has_mandate(self.now)).and_then(super::group::Group::lease_end);
+        let lease = group.filter(|group| group.has_mandate(self.now)).and_then(Group::lease_end);
         let wakes = [
-            group.and_then(super::group::Group::next_wake),
+            group.and_then(Group::next_wake),
             lease,
             self.duty_wake(),
             self.suspicion_wake(),
             self.foundation_wake(),
+            self.vigil_wake(),
             self.repeat_wake(),
         ];
         wakes.into_iter().flatten().min().map(|wake| wake.max(self.now + Duration::from_millis(1)))
@@ -211,12 +224,18 @@ impl Council {
             wish: None,
             foundation: None,
             founder: None,
+            vigil_from: Duration::ZERO,
+            stands_in: false,
+            deposed: None,
             former: vec![],
             led_until: Duration::ZERO,
             wanted: BTreeSet::new(),
             unwanted: BTreeSet::new(),
+            resting: BTreeSet::new(),
             behind: BTreeMap::new(),
             seated: BTreeMap::new(),
+            secured: BTreeSet::new(),
+            arranged: None,
             witness_lost: false,
             proposed: None,
             handed: BTreeSet::new(),
@@ -315,6 +334,7 @@ impl Council {
             let Some(own) = self.own.as_mut() else { break };
             if let Some(group) = own.area.group.as_mut() {
                 group.muted = muted;
+                group.over = group.roster().founded < own.area.known.founded;
                 group.tick(self.now);
             }
             let outcome = own.area.pump(self.now, effects);
@@ -322,6 +342,7 @@ impl Council {
             self.dispatch(&name, outcome.posts, effects);
             self.look(effects);
             self.suspect(effects);
+            self.keep_vigil(effects);
             let acted = self.found_anew(effects) || self.do_duty(effects);
             if !moved && !acted {
                 break;
@@ -341,6 +362,7 @@ impl Council {
 
     /// Takes over what the consensus knows.
     fn look(&mut self, effects: &mut Vec<Effect>) {
+        let heirs = self.heirs();
         let Some(own) = self.own.as_mut() else { return };
         let Some(group) = own.area.group.as_ref() else { return };
         let before = own.area.known.clone();
@@ -351,20 +373,30 @@ impl Council {
                 own.leads_since = self.now;
                 own.handed.clear();
                 own.seated.clear();
+                own.deposed = before.leader.as_ref().map(|leader| leader.id.clone());
+                own.secured = group.roster().agents().map(|seat| seat.number).collect();
             }
+            let seats: Vec<u64> = group.roster().agents().map(|seat| seat.number).collect();
+            own.secured.retain(|seat| seats.contains(seat));
+            let arranged = own.arranged == Some(group.arrangement());
+            let secured = |seat: &u64| (arranged || group.is_voter(*seat)) && group.knows_arrangement(*seat);
+            own.secured.extend(seats.into_iter().filter(secured));
             own.caretaker = false;
             own.led_until = self.now;
             own.area.known.term = group.term();
             own.area.known.leader = Some(own.me());
             own.area.known.full = true;
-            own.area.known.backups = group.roster().backups(me);
+            own.area.known.backups = own.backups(group);
             own.area.known.upper.clone_from(&group.roster().upper);
+            own.area.known.heirs = heirs;
+            own.area.known.founded = group.roster().founded;
         } else if own.led && group.leader().is_none() && !own.is_led_by_another() {
             // The majority is gone, and nobody else has it as far as this agent knows.
             own.caretaker = true;
             effects
                 .push(Effect::Tell(format!("no majority of `{}` answers: its lead is a degraded one", own.area.name)));
-        } else if let Some(leader) = group.leader().filter(|leader| *leader != me && group.term() >= before.term)
+        } else if let Some(leader) =
+            group.leader().filter(|leader| *leader != me && group.term() >= before.term && !group.over)
             && (group.contact() > own.claimed || group.term() > before.term)
             && let Some(seat) = group.roster().seat(leader)
         {
@@ -372,6 +404,7 @@ impl Council {
             own.area.known.term = group.term();
             own.area.known.leader = Some(seat.peer.clone());
             own.area.known.full = true;
+            own.area.known.founded = group.roster().founded;
             own.area.known.backups = group.roster().backups(leader);
             own.area.known.upper.clone_from(&group.roster().upper);
         }
@@ -401,6 +434,12 @@ impl Own {
     pub(super) fn me(&self) -> AreaPeer {
         let address = self.membership.address.clone().unwrap_or_default();
         AreaPeer { id: self.membership.own.clone(), address }
+    }
+
+    /// Those who take over from this agent, which leads.
+    pub(super) fn backups(&self, group: &Group) -> Vec<AreaPeer> {
+        let secured = group.roster().agents().filter(|seat| self.secured.contains(&seat.number));
+        secured.filter(|seat| seat.number != self.area.seat).map(|seat| seat.peer.clone()).collect()
     }
 
     /// The one above, as this agent was told when it became a member.

@@ -41,11 +41,17 @@ impl Council {
             own.seated.entry(seat).or_insert(now);
         }
         self.hand_authority(effects);
+        self.give_back();
         let Some(own) = &self.own else { return false };
         let Some(group) = own.area.group.as_ref().filter(|group| !group.is_changing()) else { return false };
         let arrangement = self.arrange(own, group);
         let change = difference(group, &arrangement);
-        if change.is_none() && arrangement.roster == *group.roster() {
+        let as_is = arrangement.roster == *group.roster();
+        let arranged = change.is_none().then(|| group.arrangement());
+        if let Some(own) = &mut self.own {
+            own.arranged = arranged;
+        }
+        if change.is_none() && as_is {
             return self.hand_over();
         }
         self.propose(change, arrangement.roster)
@@ -148,7 +154,8 @@ impl Council {
         if wish.is_some() {
             retired.push(own.membership.own.clone());
         }
-        Arrangement { voters, learners, roster: Roster { seats, upper, retired } }
+        let founded = group.roster().founded;
+        Arrangement { voters, learners, roster: Roster { seats, upper, retired, founded } }
     }
 
     /// Who takes over, in this order.
@@ -168,7 +175,8 @@ impl Council {
         let target = if count >= 3 { self.settings.backups } else { self.settings.backups.min(1) };
         let mut line: Vec<Seat> = Vec::new();
         let (last, mut first): (Vec<Seat>, Vec<Seat>) = staying.into_iter().partition(|seat| retired(&seat.peer.id));
-        first.sort_by_key(|seat| Some(&seat.peer.id) != wish);
+        // Whose silence has made this agent the leader comes last: who hangs may hang again.
+        first.sort_by_key(|seat| (Some(&seat.peer.id) != wish, own.deposed.as_ref() == Some(&seat.peer.id)));
         let asked_for = |seat: &Seat| own.wanted.contains(&seat.peer.id) || wish == Some(&seat.peer.id);
         let (asked, others): (Vec<Seat>, Vec<Seat>) = candidates.into_iter().partition(asked_for);
         let (late, early): (Vec<Seat>, Vec<Seat>) = others.into_iter().partition(|seat| retired(&seat.peer.id));

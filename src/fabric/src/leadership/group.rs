@@ -67,8 +67,12 @@ pub(super) struct Group {
     next_try: Duration,
     /// A leader is there that does not count on this agent: it does not try.
     pub(super) muted: bool,
+    /// The area was founded anew without it: it neither tries nor votes any more.
+    pub(super) over: bool,
     /// Others that are less behind may go first.
     pub(super) handicap: u32,
+    /// The number of the entry that changed the seats last.
+    arranged: u64,
     /// When a hand-over was begun: until it is known what came of it there is no lease.
     handing_over: Option<(u64, Duration)>,
 }
@@ -108,7 +112,9 @@ impl Group {
             next_beat: now,
             next_try: now,
             muted: false,
+            over: false,
             handicap: 0,
+            arranged: 0,
             handing_over: None,
         })
     }
@@ -173,6 +179,17 @@ impl Group {
         raft.prs().get(seat).is_some_and(|progress| progress.matched >= raft.raft_log.committed)
     }
 
+    /// The number of the present arrangement of seats.
+    pub(super) fn arrangement(&self) -> u64 {
+        self.arranged
+    }
+
+    /// Whether a seat knows the present arrangement of seats: from then on it can vote, or take over.
+    pub(super) fn knows_arrangement(&self, seat: u64) -> bool {
+        let told = self.raw.raft.prs().get(seat).map_or(0, |progress| progress.committed_index);
+        !self.is_changing() && told >= self.arranged
+    }
+
     /// Until when a majority lets this agent lead; none where it does not or never ends.
     pub(super) fn lease_end(&self) -> Option<Duration> {
         let conf = &self.raw.store().conf;
@@ -202,7 +219,9 @@ impl Group {
         guard::agrees(&message, &self.raw)?;
         if guard::asks_vote(&message) {
             let waited = now.saturating_sub(self.contact) >= self.settings.patience();
-            if !self.is_voter(message.from) || !(waited || guard::is_transfer(&message)) {
+            // One that learns, as far as is known here, may have got its vote meanwhile: that is for its log to show.
+            let seated = self.is_voter(message.from) || self.learners().contains(&message.from);
+            if self.over || !seated || !(waited || guard::is_transfer(&message)) {
                 return Ok(());
             }
         }
@@ -265,7 +284,7 @@ impl Group {
 
     fn may_try(&self) -> bool {
         // The crate takes for granted that a candidate has everything on disk.
-        !self.witness && !self.muted && self.raw.raft.promotable() && self.held.is_empty()
+        !self.witness && !self.muted && !self.over && self.raw.raft.promotable() && self.held.is_empty()
     }
 
     /// When this voter tries to be elected. The first in line is half a heartbeat more patient than those who vote, who have
@@ -405,6 +424,7 @@ impl Group {
         let Some(last) = agreed.last() else { return false };
         let mut reseated = false;
         for entry in agreed {
+            let earlier = std::mem::take(&mut reseated);
             let roster = match entry.get_entry_type() {
                 EntryType::EntryNormal => Roster::decode(entry.get_data()),
                 _ => {
@@ -421,6 +441,10 @@ impl Group {
                 self.raw.mut_store().roster = roster;
                 reseated = true;
             }
+            if reseated {
+                self.arranged = entry.index;
+            }
+            reseated |= earlier;
         }
         self.raw.advance_apply_to(last.index);
         self.raw.mut_store().applied(last.index);

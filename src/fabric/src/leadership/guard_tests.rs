@@ -20,7 +20,7 @@ fn roster() -> Roster {
         let id = format!("spiffe://d/area/a/agent/n{number}").parse().unwrap();
         Seat { number, peer: AreaPeer { id, address: "x:1".into() }, kind: SeatKind::Agent }
     };
-    Roster { seats: (1..=3).map(seat).collect(), upper: None, retired: vec![] }
+    Roster { seats: (1..=3).map(seat).collect(), upper: None, retired: vec![], founded: 1 }
 }
 
 fn number() -> impl Strategy<Value = u64> {

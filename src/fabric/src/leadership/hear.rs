@@ -11,6 +11,7 @@ use super::area::{Area, Known};
 use super::council::Council;
 use super::event::Effect;
 use super::guard;
+use super::heirs::MOST_HEIRS;
 use super::roster::{LONGEST_ADDRESS, MOST_SEATS};
 use super::{LeadClaim, LeadershipMessage};
 use crate::wire::{Bytes, Code, WireError};
@@ -53,11 +54,14 @@ impl Council {
             return Ok(());
         }
         let now = self.now;
-        let Some(area) = self.area(name, &peer, leads, effects) else { return Ok(()) };
+        let below = self.below.get(name);
+        let led = |claim: &LeadClaim| claim.leader.id == peer || claim.backups.iter().any(|backup| backup.id == peer);
+        let trusts = leads || below.is_some_and(led);
+        let Some(area) = self.area(name, &peer, trusts, effects) else { return Ok(()) };
         if guard::form(&message, area.seat).is_err() {
             return Ok(());
         }
-        let trusted = leads || area.knows(&peer);
+        let trusted = trusts || area.knows(&peer);
         let seated = area.group.as_ref().is_some_and(|group| group.is_voter(seat) || group.learners().contains(&seat));
         if !seated {
             // A leader may invite; nobody else has anything to say to those who do not know it.
@@ -86,7 +90,7 @@ impl Council {
     }
 
     /// The area of a message, if this agent has to do with it.
-    fn area(&mut self, name: &str, peer: &SpiffeId, leads: bool, effects: &mut Vec<Effect>) -> Option<&mut Area> {
+    fn area(&mut self, name: &str, peer: &SpiffeId, trusts: bool, effects: &mut Vec<Effect>) -> Option<&mut Area> {
         if self.own.as_ref()?.area.name == name {
             let own = self.own.as_mut()?;
             // Of other areas, only the witness speaks here, and it has a seat.
@@ -102,8 +106,8 @@ impl Council {
             }
             let kept = self.memory.recall(name);
             let area = kept.and_then(|kept| {
-                // Only a leader begins something new here.
-                let known = kept.is_some() || leads;
+                // Only who leads, or may, begins something new here.
+                let known = kept.is_some() || trusts;
                 let area = Area::restore(name, seat, true, kept.as_deref(), &self.settings, self.now);
                 area.map(|area| known.then_some(area))
             });
@@ -139,13 +143,15 @@ impl Council {
 
     fn hear_lead(&mut self, link: u64, claim: LeadClaim, effects: &mut Vec<Effect>) -> Result<(), &'static str> {
         let Some(from) = self.links.get(&link) else { return Ok(()) };
-        let (peer, leads) = (from.facts.peer.clone(), from.facts.leader);
+        let (peer, leads, told) = (from.facts.peer.clone(), from.facts.leader, from.facts.term);
         let long = |address: &str| address.len() > LONGEST_ADDRESS;
         if claim.leader.id != peer || peer.area() != Some(claim.area.as_str()) {
             return Err("a claim to lead by somebody else than its sender, or in another area than the sender's");
         }
+        let elsewhere = |peer: &AreaPeer| long(&peer.address) || peer.id.area() != Some(claim.area.as_str());
         if claim.backups.len() > MOST_SEATS
-            || claim.backups.iter().any(|backup| long(&backup.address) || backup.id.area() != Some(claim.area.as_str()))
+            || claim.heirs.len() > MOST_HEIRS
+            || claim.backups.iter().chain(&claim.heirs).any(elsewhere)
             || long(&claim.leader.address)
             || claim.upper.as_ref().is_some_and(|upper| long(&upper.address))
         {
@@ -157,8 +163,15 @@ impl Council {
             return Ok(());
         }
         let known = own.area.known.clone();
-        // Where all who may lead are silent, an operator may have let any other agent of the area found it anew.
-        let anew = claim.full && claim.term > known.term && self.hears_nobody();
+        let heir = claim.full && claim.term > known.term && known.heirs.iter().any(|heir| heir.id == peer);
+        let orphaned = heir && self.hears_nobody();
+        if heir && !orphaned && self.standing.leads() && told <= known.term {
+            // An heir founds where nobody hears this agent. It is believed when it comes back with that term, and not before.
+            let why = WireError::new(Code::StaleTerm, "an heir that has not been away: come again with that term");
+            effects.push(Effect::Close { link, why });
+            return Ok(());
+        }
+        let anew = orphaned || (heir && self.standing.leads());
         if !(leads || own.area.knows(&peer) || anew) || claim.term > known.term.saturating_add(LEAP) {
             return Ok(());
         }
@@ -167,7 +180,8 @@ impl Council {
             effects.push(Effect::Send { link, message: stale });
             return Ok(());
         }
-        if claim.term > known.term || self.gives_way(&claim) {
+        let later = (claim.term, claim.founded) > (known.term, known.founded);
+        if claim.term > known.term || (claim.full && later) || self.gives_way(&claim) {
             self.follow(claim, effects);
         }
         Ok(())
@@ -211,14 +225,16 @@ impl Council {
         own.caretaker = false;
         own.led = false;
         own.claimed = now;
-        if let Some(group) = own.area.group.as_mut().filter(|group| claim.term > group.term()) {
+        if let Some(group) =
+            own.area.group.as_mut().filter(|group| claim.term > group.term() || claim.founded > group.roster().founded)
+        {
             group.step_down(claim.term, now);
         }
         // The log stays, also where the seat is lost: a seat that the consensus has not let go yet counts, and one without
         // its log would vote for anybody.
         own.suspicion.clear();
-        let LeadClaim { term, leader, full, backups, upper, .. } = claim;
-        let known = Known { term, leader: Some(leader), full, backups, upper };
+        let LeadClaim { term, leader, full, backups, upper, heirs, founded, .. } = claim;
+        let known = Known { term, leader: Some(leader), full, backups, upper, heirs, founded };
         if own.area.known != known {
             own.area.known = known;
             let keep = own.area.keep();
@@ -240,6 +256,7 @@ impl Council {
         let anew = before.is_some_and(|before| {
             claim.full
                 && claim.term > before.term
+                && before.heirs.iter().any(|heir| heir.id == claim.leader.id)
                 && silent(&before.leader)
                 && !before.backups.iter().any(|backup| self.link_to(&backup.id).is_some())
         });

@@ -11,12 +11,14 @@ mod guard;
 #[cfg(test)]
 mod guard_tests;
 mod hear;
+mod heirs;
 mod log;
 mod publish;
 mod refound;
 mod roles;
 mod roster;
 mod settings;
+mod vigil;
 
 pub use council::Council;
 pub use event::{Demand, Effect, Event, LinkFacts, Membership, Memory, RoleError};
@@ -72,4 +74,10 @@ pub struct LeadClaim {
     pub backups: Vec<AreaPeer>,
     /// Who is above.
     pub upper: Option<AreaPeer>,
+    /// Who besides may found the area anew when leader and backups are lost, in this order.
+    #[serde(default)]
+    pub heirs: Vec<AreaPeer>,
+    /// The term in which the area was founded that is led: seats of an earlier foundation count no more.
+    #[serde(default)]
+    pub founded: u64,
 }

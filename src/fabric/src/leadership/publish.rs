@@ -54,9 +54,14 @@ impl Council {
             standing.role = AreaRole::Leader;
             let full = !own.caretaker && group.is_some_and(|group| group.has_mandate(self.now));
             standing.mandate = if full { Mandate::Full } else { Mandate::Degraded };
+            standing.degraded = !full;
             standing.leader = Some(own.me());
             standing.upper = group.map_or_else(|| own.upper(), |group| group.roster().upper.clone());
-            standing.backups = group.map(|group| group.roster().backups(own.area.seat)).unwrap_or_default();
+            standing.backups = match group {
+                Some(group) if group.leads() => own.backups(group),
+                Some(group) => group.roster().backups(own.area.seat),
+                None => vec![],
+            };
         } else if known.backups.iter().any(|peer| peer.id == own.membership.own) {
             standing.role = AreaRole::Backup;
         } else if known.leader.is_some() {
@@ -65,6 +70,7 @@ impl Council {
         if !standing.leads() {
             // It led, and has not found out yet who does now.
             standing.leader = standing.leader.filter(|leader| leader.id != own.membership.own);
+            standing.degraded = standing.leader.is_some() && (!known.full || self.hears_nobody());
         }
         standing.backups.retain(|peer| standing.leader.as_ref() != Some(peer));
         standing
@@ -79,6 +85,15 @@ impl Council {
             targets.extend(seated.map(|seat| seat.peer.clone()));
             targets.extend(standing.upper.clone());
             targets.extend(own.former.iter().filter(|_| standing.leads()).cloned());
+        }
+        let heirs = own.area.known.heirs.iter();
+        if self.hears_nobody() {
+            // One of them may come to lead.
+            targets.extend(heirs.cloned());
+        } else if standing.leads() {
+            // Those that were lost may have founded the area anew for themselves, and be back.
+            let kept = |heir: &AreaPeer| self.kept_links.iter().flatten().any(|kept| kept.id == heir.id);
+            targets.extend(heirs.filter(|heir| kept(heir) || !self.is_there(&heir.id)).cloned());
         }
         targets.retain(|peer| {
             let leads = standing.leader.as_ref().is_some_and(|leader| leader.id == peer.id);
@@ -100,6 +115,8 @@ impl Council {
                 full: standing.mandate == Mandate::Full,
                 backups: standing.backups.clone(),
                 upper: standing.upper.clone(),
+                heirs: self.own.as_ref()?.area.known.heirs.clone(),
+                founded: self.own.as_ref()?.area.known.founded,
             })
         });
         let due = self.now + REPEAT;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mf2c_domain::area::spiffe::SpiffeId;
-use mf2c_domain::area::standing::AreaRole;
+use mf2c_domain::area::standing::{AreaRole, Mandate};
 
 use super::council::Council;
 use super::event::{Demand, Effect, RoleError};
@@ -22,10 +22,18 @@ pub(super) enum Goal {
 /// A change of roles under way.
 #[derive(Debug)]
 pub(super) struct Wish {
-    ask: u64,
+    /// The number of the answer; none where nobody asked for it.
+    ask: Option<u64>,
     pub(super) agent: SpiffeId,
     pub(super) goal: Goal,
     until: Duration,
+}
+
+impl Wish {
+    /// That another agent shall lead, which nobody has asked for.
+    pub(super) fn unasked(agent: SpiffeId, now: Duration) -> Self {
+        Self { ask: None, agent, goal: Goal::Lead, until: now + PATIENCE }
+    }
 }
 
 fn not_now(text: &str) -> RoleError {
@@ -43,7 +51,8 @@ impl Council {
     ) {
         let named_here = |own: &SpiffeId| agent.as_deref().is_none_or(|agent| named(own, agent));
         let here = self.own.as_ref().is_some_and(|own| named_here(&own.membership.own));
-        if here && role == AreaRole::Leader && matches!(by, Demand::Operator) && !self.standing.leads() {
+        let may_decide = self.standing.leads() && self.standing.mandate == Mandate::Full;
+        if here && role == AreaRole::Leader && matches!(by, Demand::Operator) && !may_decide {
             self.refound(ask, effects);
             return;
         }
@@ -51,16 +60,20 @@ impl Council {
             Ok(Some((agent, goal))) => {
                 let until = self.now + PATIENCE;
                 let Some(own) = &mut self.own else { return };
+                own.resting.remove(&agent);
                 if goal == Goal::Agent {
                     own.wanted.remove(&agent);
                     own.unwanted.insert(agent.clone());
+                    if matches!(by, Demand::Peer { id, .. } if *id == agent) {
+                        own.resting.insert(agent.clone());
+                    }
                 } else {
                     own.unwanted.remove(&agent);
                 }
                 if goal == Goal::Backup {
                     own.wanted.insert(agent.clone());
                 }
-                own.wish = Some(Wish { ask, agent, goal, until });
+                own.wish = Some(Wish { ask: Some(ask), agent, goal, until });
             }
             Ok(None) => effects.push(Effect::Answer { ask, result: Ok(Box::new(self.standing.clone())) }),
             Err(error) => effects.push(Effect::Answer { ask, result: Err(error) }),
@@ -76,7 +89,7 @@ impl Council {
     ) -> Result<Option<(SpiffeId, Goal)>, RoleError> {
         let own = self.own.as_ref().ok_or(RoleError::Alone)?;
         let standing = &self.standing;
-        self.may_demand(by)?;
+        self.may_demand(by, agent, role)?;
         let me = &own.membership.own;
         if !standing.leads() {
             let own_role = agent.is_none() || agent.is_some_and(|agent| named(me, agent));
@@ -100,7 +113,10 @@ impl Council {
         let backup = standing.backups.iter().any(|backup| backup.id == target);
         let can = self.link_to(&target).is_some_and(|link| link.facts.address.is_some());
         match role {
-            AreaRole::Agent | AreaRole::Alone => Ok(backup.then_some((target, Goal::Agent))),
+            AreaRole::Agent | AreaRole::Alone => {
+                let heir = own.area.known.heirs.iter().any(|heir| heir.id == target);
+                Ok((backup || heir).then_some((target, Goal::Agent)))
+            }
             _ if !can => Err(not_now("that agent is not connected, or takes no links from others")),
             AreaRole::Backup => Ok((!backup).then_some((target, Goal::Backup))),
             AreaRole::Leader => Ok(Some((target, Goal::Lead))),
@@ -108,8 +124,8 @@ impl Council {
     }
 
     /// An operator may, and so may the leader at the present term; a leader listens to its backups, who hold all that it
-    /// holds.
-    fn may_demand(&self, by: &Demand) -> Result<(), RoleError> {
+    /// holds, and to an agent that wants to be a backup itself where one is lacking.
+    fn may_demand(&self, by: &Demand, agent: Option<&str>, role: AreaRole) -> Result<(), RoleError> {
         let Demand::Peer { id, term } = by else { return Ok(()) };
         let standing = &self.standing;
         if *term < standing.term {
@@ -119,7 +135,21 @@ impl Council {
         if backup || standing.is_led_by(id) {
             return Ok(());
         }
-        Err(RoleError::NotLeader(standing.leader.clone()))
+        let offers = role == AreaRole::Backup && agent.is_some_and(|agent| agent == id.to_string());
+        match &self.own {
+            Some(own) if standing.leads() && offers => {
+                if own.unwanted.contains(id) && !own.resting.contains(id) {
+                    return Err(not_now("an operator of the leader does not want this agent as a backup"));
+                }
+                if standing.backups.len() >= self.settings.backups {
+                    return Err(not_now(
+                        "the area has its backups: at its leader, `mf2c area backup DEVICE` appoints another one",
+                    ));
+                }
+                Ok(())
+            }
+            _ => Err(RoleError::NotLeader(standing.leader.clone())),
+        }
     }
 
     /// The agent of a name.
@@ -158,7 +188,9 @@ impl Council {
         };
         let ask = wish.ask;
         own.wish = None;
-        effects.push(Effect::Answer { ask, result });
+        if let Some(ask) = ask {
+            effects.push(Effect::Answer { ask, result });
+        }
     }
 }
 

@@ -46,6 +46,9 @@ pub(super) struct Roster {
     /// Agents that shall not be backups where others can.
     #[serde(default)]
     pub(super) retired: Vec<SpiffeId>,
+    /// The term in which the area was founded that these seats are of: of two foundations the later one counts.
+    #[serde(default)]
+    pub(super) founded: u64,
 }
 
 impl Roster {

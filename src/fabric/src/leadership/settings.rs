@@ -19,6 +19,9 @@ pub struct Settings {
     pub settle: Duration,
     /// So many backups are wanted where there are three agents or more; one where there are two.
     pub backups: usize,
+    /// Where nobody leads, nor can be elected, for so long, the first in the line founds the area anew by itself; none: an
+    /// operator says who does.
+    pub found_after: Option<Duration>,
 }
 
 impl Default for Settings {
@@ -31,6 +34,7 @@ impl Default for Settings {
             choose_after: Duration::from_secs(1),
             settle: Duration::from_secs(2),
             backups: 2,
+            found_after: None,
         }
     }
 }

@@ -7,6 +7,7 @@
 //! comes twice is passed over, and where something is missing the sink follows anew. When all is acknowledged, both compare
 //! **digests** now and then, and repair what differs.
 
+pub mod beside;
 pub mod bounds;
 pub mod cost;
 pub mod dictionary;

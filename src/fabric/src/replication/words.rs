@@ -6,6 +6,7 @@ use serde::de::{Error as _, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
+use super::beside::{Homes, Near, Stamp, Term};
 use super::tuple::as_tuple;
 use crate::wire::{Bytes, WireError};
 
@@ -37,6 +38,16 @@ pub enum StreamMessage {
     Refused(Refused),
     /// Source: it offers nothing any more.
     End(End),
+    /// Source: how far the sink is behind, where it is for longer, and when it is no longer.
+    Lag(Lag),
+    /// Source: which areas origins belong to that it offers.
+    Homes(Homes),
+    /// Source: who can be reached again.
+    Near(Near),
+    /// Source: the term of its leadership.
+    Term(Term),
+    /// Sink: what it has of the source's own store.
+    Stamp(Stamp),
     /// A word of a later version. It is never sent.
     Unknown,
 }
@@ -327,6 +338,16 @@ pub struct End {
     pub why: WireError,
 }
 as_tuple!(End { generation, why });
+
+/// See [`StreamMessage::Lag`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lag {
+    /// Changes that the sink has not acknowledged.
+    pub changes: u64,
+    /// How old the oldest of them is, in milliseconds.
+    pub millis: u64,
+}
+as_tuple!(Lag { changes, millis });
 
 impl Serialize for Word {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -168,3 +168,16 @@ fn p14_a_leader_that_returns_after_a_week_does_not_lead() {
     assert!(world.standing("L").is_led_by(&leader.id), "{}", world.describe());
     assert_eq!(world.standing("L").term, term, "its return costs no election");
 }
+
+#[test]
+fn who_is_shown_as_a_backup_can_take_over_from_that_instant() {
+    for seed in 1..200 {
+        let (cloud, others) = if seed % 2 == 0 { (false, &["B", "C1"]) } else { (true, &["B", "C1"]) };
+        let mut world = World::new(seed, cloud, others);
+        world.delay = (1, 1 + seed % 40);
+        world.until(SECOND * 30, |world| world.standing("L").backups.len() == 2);
+        world.kill("L");
+        let took = world.until(SECOND * 10, |world| leads(world, "B") || leads(world, "C1"));
+        assert!(took < SECOND * 3, "seed {seed}: {took:?}");
+    }
+}

@@ -7,10 +7,13 @@
     reason = "a test that cannot go on says so by panicking"
 )]
 
+mod automatic;
 mod elections;
+mod losses;
 mod node;
 mod partitions;
 mod random;
 mod refound;
 mod roles;
+mod trust;
 mod world;

@@ -76,6 +76,6 @@ fn where_a_leader_or_a_backup_lives_nothing_is_founded() {
     }
     world.run(SECOND * 20);
     let ask = told(&mut world, "C1");
-    assert!(matches!(refusal(&world, ask), RoleError::NotLeader(_)), "{}", world.describe());
+    assert!(matches!(refusal(&world, ask), RoleError::NotLeader(_)), "{:?}", refusal(&world, ask));
     assert!(leads(&world, "L") && world.standing("L").term == term, "{}", world.describe());
 }

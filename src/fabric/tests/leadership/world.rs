@@ -7,6 +7,7 @@ use std::time::Duration;
 use mf2c_domain::area::spiffe::SpiffeId;
 use mf2c_domain::area::standing::{AreaPeer, AreaRole, Mandate, Standing};
 use mf2c_fabric::leadership::{Council, Demand, Effect, Event, LeadershipMessage, LinkFacts, Membership, Settings};
+use mf2c_fabric::wire::Code;
 
 use crate::node::{Disk, Node, Stored};
 
@@ -51,6 +52,10 @@ pub(crate) struct World {
     pub(crate) terms: BTreeMap<u64, SpiffeId>,
     pub(crate) leads: Vec<(Duration, SpiffeId)>,
     asks: u64,
+    /// Two agents may lead fully at once, in different terms: the area may be founded anew by itself, or an operator errs.
+    pub(crate) apart: bool,
+    /// Backups that were given the keys show a leader's certificate once they lead.
+    pub(crate) keys: bool,
 }
 
 pub(crate) fn id(area: &str, name: &str) -> SpiffeId {
@@ -68,6 +73,7 @@ impl World {
     }
 
     pub(crate) fn with(seed: u64, cloud: bool, others: &[&str], settings: Settings) -> Self {
+        let by_itself = settings.found_after.is_some();
         let mut world = Self {
             now: Duration::from_secs(1000),
             nodes: vec![],
@@ -84,6 +90,8 @@ impl World {
             terms: BTreeMap::new(),
             leads: vec![],
             asks: 0,
+            apart: by_itself,
+            keys: by_itself,
         };
         let leader = id("a1", "L");
         let above = cloud.then(|| peer(&id("sky", "Z")));
@@ -346,6 +354,7 @@ impl World {
                     }
                 }
                 it.standing = *standing;
+                self.take_seat(node);
             }
             Effect::KeepLinks(targets) => self.nodes[node].keep = targets,
             Effect::Probe { of, through } => {
@@ -363,9 +372,31 @@ impl World {
             Effect::Answer { ask, result } => {
                 self.nodes[node].answers.insert(ask, result);
             }
+            Effect::Close { link, why } if why.code == Code::StaleTerm => self.hang_up(link),
             Effect::Close { why, .. } => panic!("an honest agent is hung up on: {why}"),
-            Effect::Tell(text) => self.nodes[node].told.push(text),
+            Effect::Tell(text) => {
+                assert!(!text.contains("contradicts"), "honest agents do not contradict each other: {text}");
+                self.nodes[node].told.push(text);
+            }
         }
+    }
+
+    /// Who leads and was given the keys holds the authority, as the keeper of the certificate sees to it.
+    fn take_seat(&mut self, node: usize) {
+        let (id, leads) = (self.nodes[node].id.clone(), self.nodes[node].standing.leads());
+        let given = self.nodes.iter().any(|other| other.handed.contains(&id));
+        if self.keys && leads && given && !self.nodes[node].membership.has_authority {
+            self.nodes[node].membership.has_authority = true;
+            let membership = self.nodes[node].membership.clone();
+            self.at(self.now + SECOND, node, None, What::Event(Event::Membership(Some(membership))));
+        }
+    }
+
+    /// The link between two, if there is one.
+    pub(crate) fn link(&self, one: &str, other: &str) -> Option<u64> {
+        let (one, other) = (self.index(one), self.index(other));
+        let both = |wire: &Wire| wire.has(one) && wire.has(other);
+        self.wires.iter().find(|(_, wire)| both(wire)).map(|(link, _)| *link)
     }
 
     fn send(&mut self, node: usize, link: u64, message: LeadershipMessage) {
@@ -452,6 +483,9 @@ impl World {
 
     /// At most one agent of the area has a full mandate at any instant. One that is stopped decides nothing.
     fn check(&self) {
+        if self.apart {
+            return;
+        }
         let mut full = self.nodes.iter().filter(|node| {
             node.id.area() == Some("a1")
                 && node.standing.leads()

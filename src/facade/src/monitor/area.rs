@@ -102,6 +102,8 @@ fn standing(page: &mut Exposition, figures: &AreaFigures) {
     let leader = leader.as_ref().and_then(|leader| leader.id.device()).unwrap_or_default();
     let labels = format!("area=\"{area}\",role=\"{}\",mandate=\"{mandate}\",leader=\"{leader}\"", role.as_str());
     page.sample("mf2c_area_role", &labels, 1);
+    let degraded = u8::from(figures.standing.degraded);
+    page.gauge("mf2c_area_degraded", "1 while who leads has no majority, or is not heard of; 0 otherwise.", degraded);
     page.gauge("mf2c_area_term", "The highest term of leadership that the agent knows.", term);
     page.family("mf2c_area_members", "gauge", "Agents of areas that are known here, by status.");
     for (status, count) in &figures.members {
@@ -168,9 +170,8 @@ fn streams(page: &mut Exposition, flows: &[Flow]) {
         page.sample("mf2c_replication_streams", &format!("direction=\"{way}\""), count);
     }
     let lags = lags(flows);
-    let labels = |(peer, outgoing): &(String, bool)| {
-        format!("direction=\"{}\",peer=\"{peer}\"", WAYS[usize::from(*outgoing)])
-    };
+    let labels =
+        |(peer, outgoing): &(String, bool)| format!("direction=\"{}\",peer=\"{peer}\"", WAYS[usize::from(*outgoing)]);
     let name = "mf2c_replication_lag_changes";
     page.family(name, "gauge", "Changes that the receiving end does not have yet, whether it can be reached or not.");
     for (key, lag) in &lags {

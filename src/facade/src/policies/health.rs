@@ -26,6 +26,8 @@ struct Signs {
     leader_found: bool,
     /// None where it leads nobody and needs none.
     backup_elected: Option<bool>,
+    /// Whether who leads has the consent of a majority, and is heard of.
+    mandate: bool,
     started: bool,
     young: bool,
 }
@@ -41,7 +43,8 @@ impl Signs {
             && self.device_ip
             && self.leader_ip
             && self.agent_resource;
-        let well = self.discovery && self.leader_found && self.backup_elected != Some(false) && self.started;
+        let led = self.leader_found && self.mandate && self.backup_elected != Some(false);
+        let well = self.discovery && led && self.started;
         match (vital, well) {
             (true, true) => "GREEN",
             _ if self.young => "ORANGE",
@@ -77,6 +80,7 @@ impl Call<'_> {
             "deviceID": signs.identification,
             "backupElected": signs.backup_elected.unwrap_or(false),
             "leaderfound": signs.leader_found,
+            "mandate": signs.mandate,
             "JOIN-MYIP": signs.device_ip,
             "wifi-iface": false,
             "agent-resource": signs.agent_resource,
@@ -129,6 +133,7 @@ fn signs(standing: &Standing, store: &Store, young: bool) -> Signs {
         discovery: true,
         leader_found,
         backup_elected: standing.leads().then_some(!standing.backups.is_empty()),
+        mandate: !standing.degraded,
         started: true,
         young,
     }
@@ -158,6 +163,7 @@ mod tests {
         discovery: true,
         leader_found: true,
         backup_elected: None,
+        mandate: true,
         started: true,
         young: false,
     };
@@ -181,6 +187,7 @@ mod tests {
             Signs { discovery: false, ..WELL },
             Signs { leader_found: false, ..WELL },
             Signs { backup_elected: Some(false), ..WELL },
+            Signs { mandate: false, ..WELL },
             Signs { started: false, ..WELL },
         ] {
             assert_eq!((other.colour(), Signs { young: true, ..other }.colour()), ("YELLOW", "ORANGE"), "{other:?}");

@@ -62,7 +62,7 @@ impl Writer {
         }
         if self.trim_log(&mut batch, changes.len()) {
             // What was removed may have been all that told of the newest own change.
-            origins::put(&mut batch, &self.node, Some(&self.own(staged.sequence)));
+            origins::put(&mut batch, &self.node, Some(&self.own(staged.sequence, changes)));
         }
         batch
     }
@@ -111,9 +111,12 @@ impl Writer {
     }
 
     /// What is known of this store itself at a sequence.
-    fn own(&self, sequence: u64) -> Known {
+    fn own(&self, sequence: u64, changes: &[Change]) -> Known {
         let before = self.origins.known(&self.node).and_then(|known| known.reached).unwrap_or_default();
-        let reached = Reached { incarnation: self.incarnation, sequence, ..before };
+        let newest =
+            changes.iter().rev().find(|change| change.logged.life.is_none() && change.logged.sequence == sequence);
+        let time = newest.map_or(before.time, |change| change.logged.time);
+        let reached = Reached { incarnation: self.incarnation, sequence, time, ..before };
         Known { reached: Some(reached), partial: None }
     }
 
@@ -148,7 +151,7 @@ impl Writer {
         self.catalog.publish(changes.iter().map(Change::published).collect());
         if sequence != self.sequence {
             self.sequence = sequence;
-            moved.insert(self.node, Some(self.own(sequence)));
+            moved.insert(self.node, Some(self.own(sequence, &changes)));
         }
         self.publish_origins(&changes, moved);
         let counters = &self.counters;

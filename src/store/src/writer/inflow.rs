@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use mf2c_domain::id::ResourceId;
 use mf2c_domain::resource::{self, SchemaError};
+use mf2c_domain::time::HybridTime;
 use serde_json::{Map, Value};
 
 use super::change::Logged;
@@ -31,8 +32,6 @@ pub(super) struct Flow {
     pub(super) life: Arc<Life>,
     known: Known,
     applied: Applied,
-    /// The newest time in it.
-    time: mf2c_domain::time::HybridTime,
 }
 
 impl Stage<'_> {
@@ -50,7 +49,7 @@ impl Stage<'_> {
         let here = known.reached.unwrap_or_default();
         let progress = Progress { origin, incarnation: here.incarnation, sequence: here.sequence };
         let applied = Applied { progress, changed: 0, skipped: 0, misfits: Vec::new() };
-        let mut flow = Flow { life, known: known.clone(), applied, time: here.time };
+        let mut flow = Flow { life, known: known.clone(), applied };
         let (changes_before, time, resident) = (self.changes.len(), self.time, self.resident);
         let staged = match kind {
             InflowKind::Tail { after, upto } => self.tail(&mut flow, changes, after, upto),
@@ -110,6 +109,8 @@ impl Stage<'_> {
             return Err(InflowError::Gap { here, after }.into());
         }
         let (mut last, mut sequence) = (after, upto.max(here));
+        // The change whose number is the one that is here afterwards tells when that was made.
+        let mut newest = (here, flow.known.reached.map_or_else(HybridTime::default, |reached| reached.time));
         for change in changes {
             if change.sequence <= last || change.sequence > upto {
                 return Err(refused(&change.id, "it is not in the order of its flow").into());
@@ -119,26 +120,26 @@ impl Stage<'_> {
                 flow.applied.skipped += 1;
                 continue;
             }
-            let id = change.id.clone();
+            let (id, time) = (change.id.clone(), change.time);
             if self.count(flow, change, true)? {
                 flow.applied.misfits.push(id);
                 sequence = last - 1;
                 break;
             }
+            newest = (last, time);
         }
-        flow.reach(Reached { incarnation, sequence, time: flow.time, floor });
+        let time = if newest.0 == sequence { newest.1 } else { HybridTime::default() };
+        flow.reach(Reached { incarnation, sequence, time, floor });
         Ok(())
     }
 
     /// Takes a change over; true if it does not fit.
     fn count(&mut self, flow: &mut Flow, change: Incoming, logged: bool) -> Result<bool, StoreError> {
-        let time = change.time;
         match self.take_in(&flow.life, change, logged)? {
             Took::Changed => flow.applied.changed += 1,
             Took::Skipped => flow.applied.skipped += 1,
             Took::Misfit => return Ok(true),
         }
-        flow.time = flow.time.max(time);
         Ok(false)
     }
 
@@ -205,7 +206,7 @@ impl Stage<'_> {
             }
             None => {
                 self.drop_other_lives(flow);
-                flow.reach(Reached { incarnation, sequence: at, time: flow.time, floor: at });
+                flow.reach(Reached { incarnation, sequence: at, time: HybridTime::default(), floor: at });
             }
         }
         Ok(())

@@ -245,9 +245,17 @@ impl Writer {
     /// # Errors
     /// The failures of the engine.
     pub fn renew_incarnation(&mut self, entropy: &dyn Entropy) -> Result<u64, StoreError> {
+        self.renew_incarnation_above(0, entropy)
+    }
+
+    /// The same, with an incarnation that is greater than `above` too: others know of such a life already.
+    ///
+    /// # Errors
+    /// [`StoreError`] if nothing can be written now.
+    pub fn renew_incarnation_above(&mut self, above: u64, entropy: &dyn Entropy) -> Result<u64, StoreError> {
         self.ready()?;
-        let (sequence, time) = (self.sequence, self.time);
-        let incarnation = next_incarnation(self.incarnation, entropy);
+        let (sequence, time) = (self.sequence, HybridTime::default());
+        let incarnation = next_incarnation(self.incarnation.max(above), entropy);
         let mut identity = (*self.origins.identity()).clone();
         identity.incarnation = incarnation;
         identity.sequence = sequence;

@@ -35,6 +35,8 @@ mod replicas;
 #[cfg(test)]
 mod secrets;
 #[cfg(test)]
+mod stamps;
+#[cfg(test)]
 mod upgrade;
 #[cfg(test)]
 mod world;

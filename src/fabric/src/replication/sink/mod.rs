@@ -3,6 +3,7 @@
 
 mod check;
 mod events;
+mod lag;
 mod take;
 
 pub use events::{Body, Change, Effect, Event, Flow, Here, Outcome, Partial, Verdict};
@@ -87,6 +88,9 @@ pub struct Sink {
     received: Received,
     /// Why nothing is brought to the disk now.
     held: Option<String>,
+    /// When it was last offered something, and how far behind it is as the source said last, and when.
+    offered_at: Duration,
+    told: Option<(super::words::Lag, Duration)>,
 }
 
 impl Sink {
@@ -117,6 +121,8 @@ impl Sink {
             checks: BTreeMap::new(),
             received: Received::default(),
             held: None,
+            offered_at: Duration::ZERO,
+            told: None,
         }
     }
 
@@ -180,6 +186,12 @@ impl Sink {
         self.held.as_deref()
     }
 
+    /// Whether any of these were offered, be they taken or not.
+    #[must_use]
+    pub fn was_offered(&self, any: &BTreeSet<Origin>) -> bool {
+        self.lines.iter().any(|line| any.contains(&line.origin))
+    }
+
     /// Whether a snapshot is coming in.
     #[must_use]
     pub fn is_in_snapshot(&self) -> bool {
@@ -193,6 +205,7 @@ impl Sink {
         self.judged = 0;
         self.again_at = None;
         self.held = None;
+        self.told = None;
         self.pause_stream();
     }
 
@@ -215,7 +228,14 @@ impl Sink {
         effects: &mut Vec<Effect>,
     ) -> Result<(), WireError> {
         match message {
-            StreamMessage::Offer(offer) => self.offered(offer, effects),
+            StreamMessage::Offer(offer) => {
+                self.offered_at = now;
+                self.offered(offer, effects)
+            }
+            StreamMessage::Lag(lag) => {
+                self.told = (lag.changes > 0).then_some((lag, now));
+                Ok(())
+            }
             StreamMessage::End(end) if Some(end.generation) == self.generation => {
                 self.forget();
                 Ok(())

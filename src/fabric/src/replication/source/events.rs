@@ -53,6 +53,8 @@ pub enum Effect {
         /// Why.
         why: WireError,
     },
+    /// The peer takes nothing for a while: why.
+    Held(String),
     /// An origin came to a life or a point that was not offered: owe anew.
     Reconsider,
     /// Close the link.

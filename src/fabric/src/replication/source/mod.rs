@@ -5,10 +5,12 @@
 mod check;
 mod events;
 mod history;
+mod lag;
 mod pump;
 
 pub use events::{Effect, Event, Owed};
 pub use history::{Beginning, Fault, Held, History, Page};
+pub use lag::{Backlog, lacking};
 pub(super) use pump::sum_of;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -56,8 +58,8 @@ struct Unacked {
     cost: Cost,
     /// What the sink has of which line when it acknowledges this.
     upto: Vec<(usize, u64)>,
-    /// The time of its oldest change.
-    oldest: Option<u64>,
+    /// Where the log was read up to before it.
+    behind: u64,
 }
 
 /// What has gone over a stream.
@@ -97,6 +99,8 @@ pub struct Source {
     /// Where it reads, and where the log ends.
     position: u64,
     newest: u64,
+    /// Where it read before what is being sent.
+    before: u64,
     snapshot: Option<Snapshot>,
     whole: BTreeSet<String>,
     all_whole: bool,
@@ -133,6 +137,7 @@ impl Source {
             held: None,
             position: newest,
             newest,
+            before: newest,
             snapshot: None,
             whole: BTreeSet::new(),
             all_whole: false,
@@ -181,20 +186,6 @@ impl Source {
     #[must_use]
     pub const fn traffic(&self) -> Traffic {
         self.traffic
-    }
-
-    /// Changes that are not acknowledged, as far as is known, and the hybrid time of the oldest that was sent.
-    #[must_use]
-    pub fn behind(&self) -> (u64, Option<u64>) {
-        let sent: u64 = self.unacked.iter().map(|sent| sent.cost.changes).sum();
-        let unread = if self.lines.is_empty() { 0 } else { self.newest.saturating_sub(self.position) };
-        (sent.saturating_add(unread), self.unacked.iter().find_map(|sent| sent.oldest))
-    }
-
-    /// Whether the sink has said what it has: before that it is not known what it lacks.
-    #[must_use]
-    pub const fn is_followed(&self) -> bool {
-        self.stream.is_some()
     }
 
     /// Why the sink takes nothing, in its own words, where it has said so and taken nothing since.
@@ -322,6 +313,7 @@ impl Source {
                 self.offered_at = None;
                 self.held_until = Some(now + pause + self.bounds.patience);
                 self.held = Some(hold.why.chars().take(LONGEST_REASON).collect());
+                effects.push(Effect::Held(hold.why));
             }
             StreamMessage::Buckets(theirs) if Some(theirs.stream) == self.stream => {
                 self.repair(&theirs, effects);

@@ -107,6 +107,7 @@ impl Source {
         if self.stream.is_none() || !self.has_room() {
             return Err(Stop::Idle);
         }
+        self.before = self.position;
         if let Some((line, at, bucket)) = self.repairs.pop_front() {
             return Ok(self.send_bucket(line, at, bucket, now, history, effects)?);
         }
@@ -192,7 +193,7 @@ impl Source {
         };
         self.traffic.changes += part.copies.len() as u64;
         let acked = if done { vec![(snapshot.line, snapshot.at.sequence)] } else { vec![] };
-        self.sent(part.cost(), part.number, acked, None, now);
+        self.sent(part.cost(), part.number, acked, now);
         effects.push(Effect::Send(StreamMessage::Part(part)));
         if done {
             if let Some(line) = self.lines.get_mut(snapshot.line) {
@@ -238,7 +239,7 @@ impl Source {
                 copies,
                 last: later.is_empty(),
             };
-            self.sent(repair.cost(), repair.number, vec![], None, now);
+            self.sent(repair.cost(), repair.number, vec![], now);
             effects.push(Effect::Send(StreamMessage::Repair(repair)));
             if later.is_empty() {
                 return Ok(());
@@ -340,7 +341,6 @@ impl Source {
                 let word = self.words.say(id.as_str());
                 (word, content(entry, whole, &mut self.words, |id, body| history.sum(id, body)))
             };
-            batch.oldest = batch.oldest.or(Some(time));
             if let Content::Whole(bytes) = &content
                 && !deleted
                 && bytes.0.len() > self.bounds.message()
@@ -370,7 +370,7 @@ impl Source {
         }
         let batch = Batch { stream: self.stream.unwrap_or_default(), number: self.next(), runs: open.runs };
         self.traffic.changes += batch.runs.iter().map(|run| run.items.len() as u64).sum::<u64>();
-        self.sent(batch.cost(), batch.number, open.upto, open.oldest, now);
+        self.sent(batch.cost(), batch.number, open.upto, now);
         effects.push(Effect::Send(StreamMessage::Batch(batch)));
     }
 
@@ -391,7 +391,7 @@ impl Source {
         for bytes in document.0.chunks(self.bounds.piece()) {
             let stream = self.stream.unwrap_or_default();
             let piece = Piece { stream, number: self.next(), bytes: bytes.to_vec().into() };
-            self.sent(piece.cost(), piece.number, vec![], None, now);
+            self.sent(piece.cost(), piece.number, vec![], now);
             effects.push(Effect::Send(StreamMessage::Piece(piece)));
         }
         Content::Pieced(u32::try_from(document.0.len()).unwrap_or(u32::MAX))
@@ -402,13 +402,13 @@ impl Source {
         self.number
     }
 
-    fn sent(&mut self, cost: Cost, number: u32, upto: Vec<(usize, u64)>, oldest: Option<u64>, now: Duration) {
+    fn sent(&mut self, cost: Cost, number: u32, upto: Vec<(usize, u64)>, now: Duration) {
         if self.unacked.is_empty() {
             self.progress_at = now;
         }
         self.window.take(cost);
         self.traffic.bytes += cost.bytes;
-        self.unacked.push_back(Unacked { number, cost, upto, oldest });
+        self.unacked.push_back(Unacked { number, cost, upto, behind: self.before });
     }
 }
 
@@ -428,7 +428,6 @@ struct Open {
     runs: Vec<Run>,
     upto: Vec<(usize, u64)>,
     bytes: usize,
-    oldest: Option<u64>,
 }
 
 impl Open {

@@ -70,7 +70,7 @@ impl Row {
                     let owed = self.stores[at].owed(true);
                     self.source(at, source::Event::Owe(owed));
                 }
-                source::Effect::Behind(_) | source::Effect::Refused { .. } => {}
+                source::Effect::Behind(_) | source::Effect::Held(_) | source::Effect::Refused { .. } => {}
             }
         }
     }

@@ -53,7 +53,10 @@ fn old_forged_foreign_late_and_broken_lists_change_nothing() {
     let late = area.list(6, &[&issued.serial]);
     assert_eq!(trust.take_list(&late, later(HOUR)), Err(ListError::Expired(later(HOUR))));
     for form in [&[][..], &issued.der, &[late.as_slice(), &[0]].concat()] {
-        assert!(matches!(trust.take_list(form, now()), Err(ListError::Form(_) | ListError::Forged | ListError::Unknown)));
+        assert!(matches!(
+            trust.take_list(form, now()),
+            Err(ListError::Form(_) | ListError::Forged | ListError::Unknown)
+        ));
     }
     trust.check(&chain(&[&issued.der]), false, false, now()).unwrap();
     assert_eq!(trust.list_numbers(), [(area.area.key_id(), 5)]);
