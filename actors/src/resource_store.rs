@@ -19,6 +19,12 @@ use mf2c_store::{Command, Delete, Done, Edit, IfMatch, NewDocument, StoreError, 
 use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 
+use crate::supervisor::{GiveUp, end_the_process};
+
+mod retention;
+
+pub use retention::{Bound, Retention};
+
 /// The most writes that share one sync.
 const MAX_BATCH: usize = 1024;
 
@@ -119,13 +125,34 @@ pub struct ResourceStore {
     bytes: usize,
     /// Whether the next attempt to mend the writer is planned.
     mending: bool,
+    give_up: GiveUp,
+    /// What is kept up to a bound only.
+    retention: Option<Retention>,
+    /// When it is looked at again.
+    tidying: Option<(Duration, SpawnHandle)>,
 }
 
 impl ResourceStore {
     /// An actor that commits through `writer`. When `mailbox` writes wait, their senders wait too.
     #[must_use]
     pub fn new(writer: Writer, mailbox: usize) -> Self {
-        Self { writer, mailbox, waiting: Vec::new(), answers: Vec::new(), bytes: 0, mending: false }
+        let (waiting, answers, give_up) = (Vec::new(), Vec::new(), end_the_process as GiveUp);
+        let (mending, retention, tidying) = (false, None, None);
+        Self { writer, mailbox, waiting, answers, bytes: 0, mending, give_up, retention, tidying }
+    }
+
+    /// The same, which gives up in another way than to end the process where it panics.
+    #[must_use]
+    pub fn giving_up(mut self, give_up: GiveUp) -> Self {
+        self.give_up = give_up;
+        self
+    }
+
+    /// Keeps no more of some types than `retention` says.
+    #[must_use]
+    pub fn keeping(mut self, retention: Retention) -> Self {
+        self.retention = Some(retention);
+        self
     }
 
     /// Puts work into the next batch, which is committed as soon as the mailbox is empty. None if the agent stops before.
@@ -157,11 +184,57 @@ impl ResourceStore {
     fn commit(&mut self, ctx: &mut Context<Self>) {
         self.bytes = 0;
         let done = self.writer.carry_out(std::mem::take(&mut self.waiting));
+        let mut tidy = false;
         for (answer, done) in self.answers.drain(..).zip(done) {
+            if let Some(retention) = &mut self.retention {
+                retention.written(&done);
+                tidy = true;
+            }
             // A caller that has gone away does not undo its write.
             let _ = answer.send(done);
         }
         self.watch_failure(ctx);
+        if tidy {
+            self.tidy(ctx);
+        }
+    }
+
+    /// Deletes what is beyond its bound, and plans when to look again.
+    fn tidy(&mut self, ctx: &mut Context<Self>) {
+        let Some(retention) = &mut self.retention else { return };
+        let due = retention.due();
+        for id in due {
+            let delete = Delete { id: id.clone(), if_match: None, by: Caller::agent() };
+            let deleted = self.queue(Work::Command(Command::Delete(delete)), ctx);
+            ctx.spawn(deleted.into_actor(self).map(move |deleted, store, ctx| match deleted {
+                Some(Done::Written(Ok(_))) => {}
+                failed => {
+                    let is_gone = matches!(failed, Some(Done::Written(Err(StoreError::NotFound { .. }))));
+                    let Some(retention) = &mut store.retention else { return };
+                    retention.not_deleted(id, is_gone);
+                    let pause = retention.pause();
+                    store.tidy_in(pause, ctx);
+                }
+            }));
+        }
+        if let Some(retention) = &self.retention {
+            self.tidy_in(retention.pause(), ctx);
+        }
+    }
+
+    fn tidy_in(&mut self, pause: Duration, ctx: &mut Context<Self>) {
+        let Some(at) = self.retention.as_ref().map(|retention| retention.elapsed() + pause) else { return };
+        if self.tidying.is_some_and(|(planned, _)| planned <= at) {
+            return;
+        }
+        if let Some((_, planned)) = self.tidying.take() {
+            ctx.cancel_future(planned);
+        }
+        let planned = ctx.run_later(pause, |store, ctx| {
+            store.tidying = None;
+            store.tidy(ctx);
+        });
+        self.tidying = Some((at, planned));
     }
 
     /// While the writer has failed it is tried again and again, also if nobody writes.
@@ -182,8 +255,7 @@ impl Drop for ResourceStore {
         if std::thread::panicking() {
             // A writer that has lost its way must not go on, and nobody can replace the address that everybody holds:
             // the next start recovers.
-            tracing::error!("the store's writer has failed; ending the process, the next start recovers");
-            std::process::abort();
+            return (self.give_up)("store's writer");
         }
         if let Err(error) = self.writer.close() {
             tracing::error!(%error, "the store could not be synced at the end; the next start checks it");
@@ -196,6 +268,7 @@ impl Actor for ResourceStore {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(self.mailbox);
+        self.tidy(ctx);
     }
 }
 

@@ -39,6 +39,9 @@ pub type Build<W> = Box<dyn Fn(DeathNotice) -> W + Send>;
 /// Hears of each worker that was started.
 pub type Tell<W> = Box<dyn Fn(Addr<W>) + Send>;
 
+/// What follows where a part of the agent is lost for good: its name is told. See [`end_the_process`].
+pub type GiveUp = fn(&'static str);
+
 /// Watches over one worker.
 pub struct Supervisor<W: Actor<Context = Context<W>>> {
     name: &'static str,
@@ -47,8 +50,7 @@ pub struct Supervisor<W: Actor<Context = Context<W>>> {
     worker: Option<Addr<W>>,
     tell: Option<Tell<W>>,
     restarts: VecDeque<Duration>,
-    /// Ends the process; a test puts something else here.
-    give_up: fn(&'static str),
+    give_up: GiveUp,
 }
 
 impl<W: Actor<Context = Context<W>>> Supervisor<W> {
@@ -62,6 +64,12 @@ impl<W: Actor<Context = Context<W>>> Supervisor<W> {
     #[must_use]
     pub fn telling(self, tell: Tell<W>) -> Self {
         Self { tell: Some(tell), ..self }
+    }
+
+    /// The same, which gives up in another way than to end the process.
+    #[must_use]
+    pub fn giving_up(self, give_up: GiveUp) -> Self {
+        Self { give_up, ..self }
     }
 
     fn start_worker(&mut self, ctx: &mut Context<Self>) {
@@ -84,8 +92,13 @@ impl<W: Actor<Context = Context<W>>> Supervisor<W> {
     }
 }
 
-fn end_the_process(name: &'static str) {
-    tracing::error!(actor = name, "it fails again and again; ending the process, the log above tells why");
+/// Ends the process: the next start goes on from what is stored. A simulation, where one process is many agents, notes the
+/// panic itself and gives up in its own way.
+pub fn end_the_process(name: &'static str) {
+    tracing::error!(
+        actor = name,
+        "it has failed and nothing replaces it; ending the process, the next start goes on from what is stored"
+    );
     std::process::abort();
 }
 
@@ -155,10 +168,9 @@ mod tests {
         let (up, ups) = tokio::sync::mpsc::unbounded_channel();
         let starts = Arc::new(AtomicUsize::new(0));
         let build = move |notice| Clumsy { _notice: notice, starts: Arc::clone(&starts), failures, up: up.clone() };
-        let mut supervisor = Supervisor::new("clumsy", Arc::new(Stopped), Box::new(build));
-        supervisor.give_up = |_| {
+        let supervisor = Supervisor::new("clumsy", Arc::new(Stopped), Box::new(build)).giving_up(|_| {
             GIVEN_UP.fetch_add(1, Ordering::SeqCst);
-        };
+        });
         (supervisor, ups)
     }
 

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use mf2c_actors::resource_store::{
-    AddResource, ApplyInflow, EditResource, ForgetOrigin, KeepState, Observe, RenewIncarnation, ResourceStore,
+    AddResource, ApplyInflow, Bound, EditResource, ForgetOrigin, KeepState, Observe, RenewIncarnation, ResourceStore,
+    Retention,
 };
 use mf2c_domain::caller::Caller;
 use mf2c_domain::entropy::Entropy;
@@ -178,4 +179,83 @@ async fn changes_of_others_share_syncs_with_own_writes_and_keep_their_order() {
     assert_eq!((store.identity().incarnation, store.progress()[0].sequence), (renewed, 101));
     assert_eq!(writer.send(ForgetOrigin([7; 16])).await.unwrap().unwrap(), 1);
     assert_eq!((store.len(), store.progress().len()), (101, 1));
+}
+
+/// An event that its author calls so.
+fn event(state: &str, entropy: &Counter) -> NewDocument {
+    let spec = resource::find("event").unwrap();
+    let body = json!({"timestamp": "2026-11-22T10:00:00Z", "type": "state", "severity": "low",
+        "content": {"resource": {"href": "device/a"}, "state": state}});
+    let now = Timestamp::from_millis(1_700_000_000_000);
+    let draft = spec.prepare_add(body.as_object().unwrap().clone(), now, entropy).unwrap();
+    NewDocument::new(spec, draft, &Caller::agent(), entropy).unwrap()
+}
+
+async fn until(reached: impl Fn() -> bool) {
+    let wait = async {
+        while !reached() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), wait).await.unwrap();
+}
+
+fn states(store: &Store) -> Vec<String> {
+    let read = |document: Arc<mf2c_store::Document>| {
+        let body = store.body(&document).unwrap().unwrap();
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        body["content"]["state"].as_str().unwrap().to_owned()
+    };
+    store.all("event").into_iter().map(read).collect()
+}
+
+#[actix::test]
+async fn of_events_the_newest_are_kept_and_their_deletions_travel_like_others() {
+    let engine = Arc::new(MemoryEngine::new());
+    let (clock, entropy) = world();
+    let shared = Arc::<MemoryEngine>::clone(&engine);
+    let (store, writer) = Store::open(shared, StoreOptions::default(), Arc::clone(&clock), &entropy).unwrap();
+    let before = ResourceStore::new(writer, 64).start();
+    for number in 0..5 {
+        before.send(AddResource(event(&format!("old {number}"), &entropy))).await.unwrap().unwrap();
+    }
+    drop((before, store));
+    // The next start finds more than is kept; a document of another agent is no concern of this one.
+    let engine = Arc::new(engine.after_crash());
+    let (store, writer) = Store::open(engine, StoreOptions::default(), Arc::clone(&clock), &entropy).unwrap();
+    let bound = Bound { kind: "event", most: 3, life: None };
+    let retention = Retention::new(&[bound], &store, clock);
+    let writer = ResourceStore::new(writer, 64).keeping(retention).start();
+    let news = event("theirs", &entropy);
+    let id = news.id().clone();
+    let body = serde_json::to_vec(&json!({"id": id.as_str(), "timestamp": "2026-11-22T10:00:00Z", "type": "state", "severity": "low",
+        "content": {"resource": {"href": "device/b"}, "state": "theirs"}, "acl": {"owner": {"principal": "ADMIN", "type": "ROLE"}, "rules": []},
+        "created": "2026-11-22T10:00:00Z", "updated": "2026-11-22T10:00:00Z", "resourceURI": "http://schemas.dmtf.org/cimi/2/Event"})).unwrap();
+    let change = Incoming { sequence: 1, time: HybridTime::from_bits(1), id, content: Content::Whole(body) };
+    let kind = InflowKind::Tail { after: 0, upto: 1 };
+    writer
+        .send(ApplyInflow(Inflow { origin: [9; 16], incarnation: 1, kind, changes: vec![change] }))
+        .await
+        .unwrap()
+        .unwrap();
+    for number in 0..200 {
+        writer.send(AddResource(event(&format!("new {number}"), &entropy))).await.unwrap().unwrap();
+    }
+    until(|| store.count("event") <= 4).await;
+    assert_eq!(states(&store), ["theirs", "new 197", "new 198", "new 199"]);
+    let progress = store.progress_of(&store.identity().node).unwrap();
+    assert_eq!(progress.sequence, 205 + 202, "each addition and each deletion is a change that travels");
+}
+
+#[actix::test]
+async fn events_that_are_too_old_go_by_themselves() {
+    let (clock, entropy) = world();
+    let engine = Arc::new(MemoryEngine::new());
+    let (store, writer) = Store::open(engine, StoreOptions::default(), Arc::clone(&clock), &entropy).unwrap();
+    let bound = Bound { kind: "event", most: 1000, life: Some(Duration::from_millis(300)) };
+    let retention = Retention::new(&[bound], &store, clock);
+    let writer = ResourceStore::new(writer, 64).keeping(retention).start();
+    writer.send(AddResource(event("short", &entropy))).await.unwrap().unwrap();
+    assert_eq!(store.count("event"), 1);
+    until(|| store.count("event") == 0).await;
 }

@@ -411,3 +411,13 @@ pub fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     let outcome = work();
     (outcome, started.elapsed())
 }
+
+/// The wall clock, in milliseconds since 1970.
+///
+/// # Panics
+/// Where it is before that.
+#[must_use]
+pub fn wall_clock() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("it is later than 1970");
+    u64::try_from(now.as_millis()).expect("it is not that late")
+}

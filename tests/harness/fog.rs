@@ -344,14 +344,6 @@ impl Fog {
         kilobytes << 10
     }
 
-    /// What happened, as the events of an agent tell: whether one of them says so.
-    #[must_use]
-    pub fn happened(&self, name: &str, what: &str) -> bool {
-        let events = self.agent(name).send("GET", "event", None).expect(200).json();
-        let told = |event: &Value| event["content"]["state"].as_str().is_some_and(|state| state.contains(what));
-        events["events"].as_array().is_some_and(|events| events.iter().any(told))
-    }
-
     /// The folder of all.
     #[must_use]
     pub fn folder(&self) -> &Path {

@@ -22,7 +22,7 @@ mod receiver;
 mod smtp;
 mod stream;
 
-pub use agent::{Agent, Start, agent_binary, eventually, let_pass, timed};
+pub use agent::{Agent, Start, agent_binary, eventually, let_pass, timed, wall_clock};
 pub use clock::Clock;
 pub use command::{Ran, mf2c, mf2c_fed, mf2c_with, run};
 pub use curl::{Answer, curl};

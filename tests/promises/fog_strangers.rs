@@ -199,7 +199,16 @@ fn r23_a_member_that_lies_writes_for_nobody_else_leads_nobody_and_learns_no_secr
     let authority = peer.is_refused(Ask::CertifyArea { request: vec![1].into() });
     assert_eq!(authority, Code::Forbidden);
     let me = AreaPeer { id: id.parse().unwrap(), address: "127.0.0.1:9".into() };
-    let claim = LeadClaim { area: "pier".into(), term: 99, leader: me, full: true, backups: vec![], upper: None };
+    let claim = LeadClaim {
+        area: "pier".into(),
+        term: 99,
+        leader: me,
+        full: true,
+        backups: vec![],
+        upper: None,
+        heirs: vec![],
+        founded: 99,
+    };
     peer.tell(Notice::Leadership(LeadershipMessage::Lead(claim)));
     peer.say(&json!({ "ping": 6 }));
     peer.until("that it was heard", |message| matches!(message, Message::Pong(6) | Message::Close(_)).then_some(()));

@@ -35,7 +35,8 @@ fn r2_of_many_edits_behind_a_cut_only_what_counts_is_sent() {
     fog.start("lead");
     eventually("the last state", || fog.document("lead", id)["ramFree"] == 20.5);
     assert_eq!(fog.document("lead", id), fog.document("kid", id));
-    let page = mf2c_tests::curl(["-k", &format!("{}/metrics", fog.agent("lead").api().trim_end_matches("/api"))]).text();
+    let page =
+        mf2c_tests::curl(["-k", &format!("{}/metrics", fog.agent("lead").api().trim_end_matches("/api"))]).text();
     let line = page.lines().find_map(|line| line.strip_prefix("mf2c_replication_changes_total{direction=\"in\"} "));
     let taken: u64 = line.unwrap().parse().unwrap();
     assert!(taken <= 20, "{taken} changes were sent for twenty edits of one document");
@@ -107,7 +108,8 @@ fn snapshot(documents: usize, log: &str, slack: u64) {
     fog.reaches("fresh", &id);
     let_pass(Duration::from_secs(1));
     assert_eq!(fog.count("fresh", "bulk"), all);
-    let page = mf2c_tests::curl(["-k", &format!("{}/metrics", fog.agent("fresh").api().trim_end_matches("/api"))]).text();
+    let page =
+        mf2c_tests::curl(["-k", &format!("{}/metrics", fog.agent("fresh").api().trim_end_matches("/api"))]).text();
     assert!(page.contains("mf2c_replication_repaired_total 0"), "the snapshot was whole");
 }
 

@@ -1,6 +1,6 @@
 //! Takeovers that are not simple: a leader that only slept, a backup that lags, agents that are to be no backups.
 //!
-//! Proves over real TLS: P1, P2, P7, P14 of the cluster's vectors.
+//! Proves over real TLS: P1, P2, P6, P7, P12, P13 of the cluster's vectors.
 
 use std::time::{Duration, Instant};
 
@@ -130,4 +130,54 @@ fn an_agent_that_is_to_be_no_backup_never_becomes_one_not_even_when_it_is_told_t
     }
     let id = fog.put("small", "still");
     fog.reaches("able", &id);
+}
+
+#[test]
+fn p6_a_backup_that_died_gives_its_place_to_another_which_gets_everything() {
+    let mut fog = area();
+    fog.put_many("kid", "bulk", 300);
+    eventually("all of it", || fog.count("one", "bulk") == 300);
+    fog.add("four", "one");
+    assert_ne!(fog.role("four"), "backup", "two are enough");
+    let lost = fog.device("two");
+    fog.kill("two");
+    fog.backed_up("one", &["three", "four"]);
+    assert!(!fog.area("one")["backups"].to_string().contains(&lost));
+    eventually("all of it at the new one", || fog.count("four", "bulk") == 300);
+}
+
+#[test]
+fn p12_p13_after_a_power_cut_of_all_one_leads_and_who_lost_its_store_learns_the_term_and_votes_anew() {
+    let mut fog = area();
+    let made = ["one", "two", "three", "kid"].map(|name| fog.put(name, &format!("of {name}")));
+    for name in ["one", "two", "three"] {
+        for id in &made {
+            fog.reaches(name, id);
+        }
+    }
+    let term = fog.area("one")["term"].as_u64().unwrap();
+    for name in ["one", "two", "three", "kid"] {
+        fog.kill(name);
+    }
+    std::fs::remove_dir_all(fog.data_dir("three").join("store")).unwrap();
+    for name in ["one", "two", "three", "kid"] {
+        fog.start(name);
+    }
+    let leader = fog.leader_of(&["one", "two", "three", "kid"]);
+    assert_ne!(leader, "three", "it has nothing of what it must know to lead");
+    eventually("the mandate of a majority", || fog.area(leader)["mandate"] == "full");
+    let other = if leader == "one" { "two" } else { "one" };
+    fog.backed_up(leader, &[other, "three"]);
+    assert!(fog.area(leader)["term"].as_u64().unwrap() > term);
+    eventually("the same term everywhere", || {
+        ["one", "two", "three", "kid"].iter().all(|name| fog.area(name)["term"] == fog.area(leader)["term"])
+    });
+    for name in [leader, other] {
+        for id in [&made[0], &made[1], &made[3]] {
+            assert!(!fog.document(name, id).is_null(), "{id} at {name}");
+        }
+    }
+    for id in [&made[0], &made[1], &made[3]] {
+        fog.reaches("three", id);
+    }
 }

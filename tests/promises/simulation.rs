@@ -30,6 +30,21 @@ fn a_simulated_fog_holds_its_promises_and_the_same_seed_ends_with_the_same_sum()
 }
 
 #[test]
+fn under_all_faults_the_same_seed_is_the_same_run_to_the_byte_in_another_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let trace = |name: &str, seed: &str| {
+        let file = folder.path().join(name);
+        let words = ["--scenario", "config/scenarios/worst.toml", "--duration", "40s", "--seed", seed, "--trace"];
+        let _ = sim(&[&words[..], &[file.to_str().unwrap()]].concat()).expect(0);
+        fs::read(file).unwrap()
+    };
+    let first = trace("first", "12");
+    assert!(first.windows(7).filter(|line| line == b" fault ").count() > 5);
+    assert!(first == trace("again", "12"), "two runs of one seed differ");
+    assert!(first != trace("other", "13"), "two seeds are one run");
+}
+
+#[test]
 fn a_report_is_json_and_a_picture_an_svg_or_a_page() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).display().to_string();
@@ -49,7 +64,38 @@ fn what_cannot_be_simulated_is_named() {
     assert!(refused.contains("wrong.toml") && refused.contains("unknown field `agent`"), "{refused}");
     assert!(sim(&["--faults", "flood"]).expect(2).err.contains("network, crash, clock, disk, slow"));
     assert!(sim(&["--agents", "3", "--areas", "4"]).expect(2).err.contains("topology.areas"));
-    assert!(sim(&["--scenario", "no-such-file.toml"]).expect(1).err.contains("cannot read `no-such-file.toml`"));
+    let missing = sim(&["--scenario", "no-such-file.toml"]).expect(2).err;
+    assert_eq!(missing, "mf2c: cannot read `no-such-file.toml`: No such file or directory (os error 2)\n");
+}
+
+#[test]
+fn what_does_not_go_together_is_refused_before_the_run() {
+    let refused = |more: &[&str], why: &str| {
+        let err = small(more).expect(2).err;
+        assert!(err.contains(why), "{more:?}: {err}");
+    };
+    refused(&["--until", "3h"], "`--until` is 3h, but the run ends at 4m30s");
+    refused(&["--until", "0s"], "`--until` is 0s: expected `1s` or more");
+    refused(&["--hours", "1"], "cannot be used with");
+    refused(&["--keep-faults", "7"], "there is no fault 7 in a plan of 0 faults");
+    refused(&["--keep-faults", "1", "--seeds", "3"], "cannot be used with");
+    refused(&["--seed", "18446744073709551615", "--seeds", "2"], "seeds end with");
+    refused(&["--keep-going"], "--seeds");
+    refused(&["--print-scenario", "--json", "report.json"], "cannot be used with");
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    for flag in ["--json", "--trace", "--timeline"] {
+        let file = path("no-such-folder/fog.svg");
+        let why = format!("cannot write `{file}`: No such file or directory (os error 2)\n");
+        refused(&[flag, &file], &why);
+    }
+    refused(&["--json", &path("one.svg"), "--timeline", &path("one.svg")], "is named twice");
+    fs::write(path("own.toml"), "[topology]\nagents = 5\n").unwrap();
+    let own = path("own.toml");
+    let both = sim(&["--scenario", &own, "--areas", "6"]).expect(2).err;
+    assert!(both.contains("own.toml` together with the flags: `topology.areas` is 6"), "{both}");
+    let _ = sim(&["--scenario", &own, "--json", &own]).expect(2);
+    assert_eq!(fs::read_to_string(own).unwrap(), "[topology]\nagents = 5\n", "it is as it was");
 }
 
 #[test]

@@ -5,9 +5,10 @@ use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use mf2c_fabric::wire::{Ask, Code, Decoder, Message, Notice, WireError, encode};
+use mf2c_tests::wall_clock;
 use serde_json::{Value, json};
 
 const MAX_FRAME: u32 = 1 << 20;
@@ -110,9 +111,8 @@ impl Drop for Stranger {
 /// What a member of this identity says first, in these versions of the protocol.
 pub(crate) fn hello(id: &str, versions: &[u16]) -> Value {
     let area = id.split('/').nth(4).unwrap();
-    let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
     let hello = json!({
-        "v": versions, "node": id, "area": area, "role": "agent", "clock": u64::try_from(clock).unwrap(),
+        "v": versions, "node": id, "area": area, "role": "agent", "clock": wall_clock(),
         "max_frame": MAX_FRAME, "boot": 1
     });
     json!({ "hello": hello })

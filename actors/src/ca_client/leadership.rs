@@ -84,7 +84,7 @@ impl CaClient {
     }
 
     /// Whether the own certificate says something else than what this agent is.
-    fn is_dressed_wrong(&self) -> bool {
+    pub(super) fn is_dressed_wrong(&self) -> bool {
         let Some(membership) = self.credentials.membership() else { return false };
         (membership.own.unit == "leader") != self.leads
     }

@@ -60,7 +60,11 @@ impl CaClient {
                 return Box::pin(actix::fut::err(error)) as ResponseActFuture<Self, _>;
             }
             client.leads = true;
-            Box::pin(client.renew(false).map(|(), _, _| Ok(())))
+            // What does not come now is asked for again soon: until then this agent is of no area.
+            Box::pin(client.renew(false).map(|(), client, _| {
+                client.redress = client.is_dressed_wrong();
+                Ok(())
+            }))
         }))
     }
 

@@ -12,6 +12,7 @@ impl Categoriser {
     pub(super) fn go_on(&mut self, ctx: &mut Context<Self>) {
         self.let_time_pass(ctx);
         self.read(ctx);
+        self.heed_all(ctx);
         self.work(ctx);
         let read = self.unread.then(|| self.read_at.map_or_else(Default::default, |last| last + READ_EVERY));
         let trouble = self.troubles.values().min().copied();

@@ -2,13 +2,12 @@
 
 use actix::prelude::*;
 use mf2c_domain::area::presence::Status;
-use mf2c_domain::area::spiffe::SpiffeId;
 use mf2c_domain::area::standing::Standing;
-use mf2c_domain::id::ResourceId;
 use mf2c_fabric::wire::hello::Scope;
 
 use super::ledger::Node;
 use super::members::{Member, document_id, expected_name, host, member_name, node_of};
+use super::records::Record;
 use super::{Categoriser, Link, MOST_MEMBERS, news};
 use crate::ports::OpenLink;
 use crate::resource_store::AddResource;
@@ -20,11 +19,13 @@ impl Categoriser {
         let peer = link.peer.id.clone();
         self.links.insert(link.number, Link { peer: peer.clone(), node: node.clone() });
         if link.scope == Scope::Certification {
-            self.leads_elsewhere(&peer, node.as_ref());
-            if let Some(node) = node.filter(|_| link.accepted)
-                && self.leaders.opened(&node, link.number)
-            {
-                self.review_leader(&node);
+            if let Some(node) = node.filter(|_| link.accepted) {
+                if self.leaders.opened(&node, link.number) {
+                    self.review_leader(&node);
+                }
+                self.leads_elsewhere(&node);
+                self.below.insert(node.clone(), peer.area().unwrap_or_default().to_owned());
+                self.heed(&node);
             }
         } else if peer.area() == self.standing.area() || self.standing.own.is_none() {
             self.met(link, ctx);
@@ -35,16 +36,9 @@ impl Categoriser {
             && let Some(area) = self.standing.area().map(str::to_owned)
         {
             self.review_area(&area);
-        }
-    }
-
-    /// An agent that was admitted to this area leads one below it now: it is no member here any more.
-    fn leads_elsewhere(&mut self, peer: &SpiffeId, node: Option<&Node>) {
-        let Some(name) = member_name(peer) else { return };
-        let own = self.standing.own.as_ref().and_then(member_name);
-        let moved = |member: &Member| member.id != *peer && member.node.as_ref() == node;
-        if node.is_some() && own.as_ref() != Some(&name) && self.members.get(&name).is_some_and(moved) {
-            self.strike(&name);
+            if let Some(node) = node_of(&link.hello.origin.0) {
+                self.heed(&node);
+            }
         }
     }
 
@@ -61,6 +55,7 @@ impl Categoriser {
         let (trouble, address) = known.map(|known| (known.trouble.clone(), known.address.clone())).unwrap_or_default();
         let address = if new.address.is_empty() { address } else { new.address.clone() };
         self.has_come(&new);
+        self.rise(&name);
         self.enter(&name, Member { trouble, address, ..new });
         if joined {
             self.newcomers.insert(name.clone());
@@ -79,7 +74,7 @@ impl Categoriser {
         }
         for name in std::mem::take(&mut self.newcomers) {
             let Some(id) = self.members.get(&name).map(|member| member.id.to_string()) else { continue };
-            let is = |record: &super::records::Record| record.agent == id;
+            let is = |record: &Record| record.agent == id;
             let known =
                 self.standing.area().is_some_and(|area| self.records.of_area(area).any(|(_, record)| is(record)));
             if !known {
@@ -176,8 +171,8 @@ impl Categoriser {
         let before = std::mem::replace(&mut self.standing, standing);
         if before.area() != self.standing.area() {
             self.leave(&before);
-            self.strike_strangers();
         }
+        self.drop_strangers();
         if self.standing.leads() {
             if !before.leads() {
                 self.take_over();
@@ -193,6 +188,9 @@ impl Categoriser {
         for area in before.area().into_iter().chain(self.standing.area()).map(str::to_owned).collect::<Vec<_>>() {
             self.review_area(&area);
         }
+        if let Some(leader) = self.standing.area().and_then(|area| self.leader_of(area)) {
+            self.heed(&leader);
+        }
         for kind in ["device", "fog-area"] {
             self.chores.add(&format!("{kind}/{}", self.own));
         }
@@ -202,34 +200,15 @@ impl Categoriser {
         self.review_own();
     }
 
-    /// The agent is of another area now.
-    fn leave(&mut self, before: &Standing) {
-        if before.area().is_none() {
-            return;
-        }
-        self.ledger.bury_all();
-        for name in std::mem::take(&mut self.members).into_keys() {
-            self.roll.forget(&name);
-        }
-        self.nodes.clear();
-        self.newcomers.clear();
-    }
-
-    /// Before the agent had an area, it took whoever it met for one of that area.
-    fn strike_strangers(&mut self) {
-        let area = self.standing.area();
-        let of_others = self.members.iter().filter(|(_, member)| area.is_some() && member.id.area() != area);
-        for name in of_others.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
-            self.strike(&name);
-        }
-    }
-
     /// Takes the agents over that the former leader, or this agent in an earlier life, has written of.
     fn take_over(&mut self) {
         let Some(area) = self.standing.area() else { return };
         let now = self.now();
         let written: Vec<_> = self.records.of_area(area).map(|(_, record)| record.clone()).collect();
-        for record in written.iter().filter(|record| !record.expected) {
+        let former = self.records.leader_of(area);
+        let graves = written.iter().filter(|record| former == Some(&record.by)).filter_map(Record::grave);
+        graves.collect::<Vec<_>>().into_iter().for_each(|grave| self.bury(grave));
+        for record in written.iter().filter(|record| !record.expected && record.grave().is_none()) {
             let Some(member) = Member::recalled(record) else { continue };
             let Some(name) = member_name(&member.id).filter(|name| !self.members.contains_key(name)) else { continue };
             self.enter(&name, member);
@@ -243,10 +222,7 @@ impl Categoriser {
         let Some(name) = member_name(&id) else { return };
         let address = self.standing.leader.as_ref().map(|leader| leader.address.clone()).unwrap_or_default();
         let node = Some(self.own.clone());
-        self.enter(
-            &name,
-            Member { id, node, name: self.settings.name.clone(), address, ip: None, skew: None, trouble: None },
-        );
+        self.enter(&name, Member { id, node, name: self.settings.name.clone(), address, ip: None, skew: None, trouble: None });
         self.roll.opened(&name, u64::MAX);
     }
 
@@ -282,37 +258,5 @@ impl Categoriser {
                 tracing::debug!(%error, "an event of the area could not be written");
             }
         }));
-    }
-
-    /// Somebody else has deleted a document. An agent whose record an operator deletes is not listed until it comes again.
-    pub(super) fn was_forgotten(&mut self, id: &ResourceId) {
-        let Some(name) = self.member_of(id).filter(|_| self.standing.leads() && id.kind() == "area-member") else {
-            return;
-        };
-        let own = self.standing.own.as_ref().and_then(member_name);
-        if own.as_ref() == Some(&name) {
-            return;
-        }
-        self.expected.retain(|expected| expected_name(expected) != name);
-        if let Some(member) = self.strike(&name) {
-            tracing::info!(agent = %member.id, "an operator has taken this agent off the list of the area");
-        }
-    }
-
-    /// Takes an agent off the list.
-    fn strike(&mut self, name: &str) -> Option<Member> {
-        let member = self.members.remove(name)?;
-        self.roll.forget(name);
-        self.news.forget(name);
-        self.newcomers.remove(name);
-        self.troubles.remove(name);
-        self.chores.add(&document_id(name, &self.own));
-        if let Some(node) = &member.node {
-            self.nodes.remove(node);
-            self.ledger.set_live(node, false);
-            self.chores.add(&format!("fog-area/{}", self.own));
-        }
-        self.review_own();
-        Some(member)
     }
 }

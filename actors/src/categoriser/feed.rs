@@ -40,6 +40,7 @@ impl Categoriser {
             self.ledger.set_live(node, true);
         }
         self.records = Records::default();
+        self.building = true;
         for kind in KINDS {
             for document in self.store.all(kind) {
                 let origin = self.store.origin_of(document.id.as_str()).unwrap_or(self.store.identity().node);
@@ -48,6 +49,7 @@ impl Categoriser {
                 }
             }
         }
+        self.building = false;
         for kind in ["agent", "device", "fog-area"] {
             self.chores.add(&format!("{kind}/{}", self.own));
         }
@@ -127,8 +129,12 @@ impl Categoriser {
         let about = |record: &Record| (record.area.clone(), record.node.clone());
         let new = record.as_ref().map(about);
         let before = new.as_ref().and_then(|(area, _)| self.records.leader_of(area).cloned());
+        let told = record.clone();
         let old = self.records.member(id.as_str(), record).as_ref().map(about);
         self.chores.add(id.as_str());
+        if let Some(told) = told {
+            self.hear_of(&told);
+        }
         if let Some((area, _)) = &new
             && self.records.leader_of(area) != before.as_ref()
         {

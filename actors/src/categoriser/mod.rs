@@ -9,6 +9,8 @@ mod actor;
 mod agents;
 mod chores;
 mod feed;
+mod graves;
+mod leaving;
 mod ledger;
 mod members;
 mod news;
@@ -36,6 +38,8 @@ use crate::ports::World;
 use crate::resource_store::ResourceStore;
 use crate::supervisor::DeathNotice;
 use chores::Chores;
+use graves::Grave;
+pub use graves::{Bury, Copies};
 pub use ledger::recount;
 use ledger::{Ledger, Node};
 use members::Member;
@@ -113,6 +117,15 @@ pub struct Categoriser {
     leaders: Roll,
     links: BTreeMap<u64, Link>,
     expected: BTreeSet<String>,
+    /// Agents that are forgotten, by the names that they had as members.
+    graves: BTreeMap<String, Grave>,
+    copies: Option<Copies>,
+    /// What leaders have said of agents that are forgotten, and has not been looked at.
+    said: Vec<(Node, Grave)>,
+    /// The areas of the leaders below, by their nodes.
+    below: BTreeMap<Node, String>,
+    /// Whether all documents are being read, and not what changes.
+    building: bool,
     /// Until when the trouble of members is told of.
     troubles: BTreeMap<String, Duration>,
     news: News,
@@ -163,6 +176,11 @@ impl Categoriser {
             leaders: Roll::new(patience),
             links: BTreeMap::new(),
             expected: BTreeSet::new(),
+            graves: BTreeMap::new(),
+            copies: None,
+            said: Vec::new(),
+            below: BTreeMap::new(),
+            building: false,
             troubles: BTreeMap::new(),
             news: News::default(),
             told_term: None,

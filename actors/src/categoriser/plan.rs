@@ -94,6 +94,9 @@ impl Categoriser {
         if let (Some(member), Some(presence)) = (self.members.get(&name), self.roll.get(&name)) {
             return Some(member.attributes(presence, &self.standing));
         }
+        if let Some(grave) = self.graves.get(&name) {
+            return Some(grave.attributes(self.standing.area()?));
+        }
         let address = self.expected.iter().find(|address| expected_name(address) == name)?;
         Some(expected_attributes(address, self.standing.area()?))
     }
@@ -130,7 +133,7 @@ impl Categoriser {
         Some(record.status().max(leader.unwrap_or(Status::Connected)))
     }
 
-    fn is_by_leader(&self, record: &super::records::Record) -> bool {
+    pub(super) fn is_by_leader(&self, record: &super::records::Record) -> bool {
         self.leader_of(&record.area).as_ref() == Some(&record.by)
     }
 

@@ -6,6 +6,7 @@ use mf2c_domain::area::presence::Status;
 use mf2c_domain::time::Timestamp;
 use serde::Deserialize;
 
+use super::graves::Grave;
 use super::ledger::Node;
 
 /// An `area-member` document, and whose it is.
@@ -14,6 +15,7 @@ use super::ledger::Node;
 pub(super) struct Record {
     pub(super) name: String,
     pub(super) agent: String,
+    device: String,
     pub(super) area: String,
     pub(super) node: Node,
     pub(super) address: String,
@@ -24,6 +26,9 @@ pub(super) struct Record {
     last_contact: Option<String>,
     pub(super) expected: bool,
     pub(super) trouble: String,
+    forgotten_at: Option<String>,
+    life: String,
+    changes: u64,
     /// The leader that has written it.
     #[serde(skip)]
     pub(super) by: Node,
@@ -38,6 +43,16 @@ impl Record {
     /// Whether its writer writes about itself, as the leader.
     fn is_of_leader(&self) -> bool {
         self.role == "leader" && self.node == self.by
+    }
+
+    /// What it says of an agent that is forgotten, if that is what it tells.
+    pub(super) fn grave(&self) -> Option<Grave> {
+        if self.status != "forgotten" || self.node.is_empty() {
+            return None;
+        }
+        let Self { agent, device, node, changes, .. } = self.clone();
+        let since = self.forgotten_at.as_deref().and_then(Timestamp::parse).unwrap_or_default();
+        Some(Grave { agent, device, node, life: self.life.parse().ok()?, changes, since })
     }
 
     pub(super) fn status(&self) -> Status {
@@ -98,6 +113,11 @@ impl Records {
     /// The records about agents of an area.
     pub(super) fn of_area<'a>(&'a self, area: &'a str) -> impl Iterator<Item = (&'a String, &'a Record)> {
         self.members.iter().filter(move |(_, record)| record.area == area)
+    }
+
+    /// What this leader has written of agents.
+    pub(super) fn by<'a>(&'a self, leader: &'a str) -> impl Iterator<Item = &'a Record> {
+        self.members.values().filter(move |record| record.by == leader)
     }
 
     /// What the leaders say of the agent with this node.

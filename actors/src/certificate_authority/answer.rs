@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mf2c_domain::area::renewal::GRACE;
-use mf2c_domain::area::role::MemberRole;
+use mf2c_domain::area::role::{FOUNDER, MemberRole};
 use mf2c_domain::area::spiffe::{SpiffeId, Subject, check_device};
 use mf2c_domain::area::token::{Secret, TokenAsk, TokenRefusal, Verdict};
 use mf2c_domain::time::Timestamp;
@@ -133,7 +133,7 @@ impl CertificateAuthority {
         let standing = self.register.standing(&asked.device);
         let bound = standing.map(|standing| standing.names.as_slice()).unwrap_or_default();
         let names = allowed(&asked.names, &id, source, [&token.names, bound]).map_err(forbidden)?;
-        let (unit, life) = (unit_of(asked.role), self.settings.leaf_life);
+        let (unit, life) = (unit_of(asked.role, leads.is_some()), self.settings.leaf_life);
         Ok(Order { request, id, unit, names, life, token: Some(asked.token), leads })
     }
 
@@ -211,8 +211,9 @@ impl CertificateAuthority {
         };
         let leads = standing.and_then(|standing| standing.leads.clone());
         let seat = self.seat.as_ref().ok_or_else(no_authority)?;
-        let unit = unit_of(renewed_as(role_of(&peer.unit), leads.as_deref(), seat.area_name()));
-        let leads = leads.filter(|_| unit == "leader");
+        let role = renewed_as(role_of(&peer.unit), leads.as_deref(), seat.area_name());
+        let unit = unit_of(role, peer.unit == FOUNDER || leads.is_some());
+        let leads = leads.filter(|_| role == MemberRole::Leader);
         let (id, life) = (peer.id.clone(), self.settings.leaf_life);
         let order = Order { request, id, unit, names, life, token: None, leads };
         self.sign(order).map(|pending| Outcome::Write(Box::new(pending)))
@@ -280,7 +281,7 @@ impl CertificateAuthority {
         let leads = self.register.standing(&device).and_then(|standing| standing.leads.clone());
         // He shows the certificate with which he was admitted here, or one that he has made himself as an authority.
         let area = leads.filter(|area| {
-            peer.unit == "leader"
+            role_of(&peer.unit) == MemberRole::Leader
                 && peer.id.trust_domain == seat.id().trust_domain
                 && matches!(&peer.id.subject, Subject::Agent { area: shown, .. } if shown == seat.area_name() || shown == area)
         });

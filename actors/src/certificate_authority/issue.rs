@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use mf2c_domain::area::role::MemberRole;
+use mf2c_domain::area::role::{FOUNDER, MemberRole};
 use mf2c_domain::area::spiffe::{SpiffeId, Subject};
 use mf2c_domain::area::token::TokenUse;
 use mf2c_domain::time::Timestamp;
@@ -27,7 +27,7 @@ const MOST_OF_DEVICE: usize = 1000;
 pub(super) struct Order {
     pub(super) request: Request,
     pub(super) id: SpiffeId,
-    /// The organisational unit, which is also the kind of the document: `agent`, `leader`, `user`.
+    /// The organisational unit: `agent`, `leader`, `founder`, `user`.
     pub(super) unit: &'static str,
     pub(super) names: Vec<String>,
     pub(super) life: Duration,
@@ -63,12 +63,12 @@ impl Pending {
 
 /// The role that a unit stands for.
 pub(super) fn role_of(unit: &str) -> MemberRole {
-    if unit == "leader" { MemberRole::Leader } else { MemberRole::Agent }
+    if matches!(unit, "leader" | FOUNDER) { MemberRole::Leader } else { MemberRole::Agent }
 }
 
-/// The unit of a role.
-pub(super) fn unit_of(role: MemberRole) -> &'static str {
-    role.as_str()
+/// The unit of who is certified in a role by the authority of an area; `founds` where it is to lead another area than that.
+pub(super) fn unit_of(role: MemberRole, founds: bool) -> &'static str {
+    if role == MemberRole::Leader && founds { FOUNDER } else { role.as_str() }
 }
 
 impl CertificateAuthority {
@@ -97,7 +97,7 @@ impl CertificateAuthority {
         let key = request.key_hash();
         let record = Record {
             serial: &issued.serial,
-            kind: unit,
+            kind: if unit == FOUNDER { MemberRole::Leader.as_str() } else { unit },
             issuer: seat.id().to_string(),
             subject: id.to_string(),
             area: leads.as_deref().or(id.area()),

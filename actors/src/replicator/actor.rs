@@ -24,6 +24,7 @@ use super::links::Ends;
 use crate::leadership::Standings;
 use crate::ports::{AreaNet, Workshop, World};
 use crate::resource_store::ResourceStore;
+use crate::supervisor::{GiveUp, end_the_process};
 
 /// How many words of peers may wait. A link that has more is closed and goes on later; streams are bounded by themselves.
 const MAILBOX: usize = 4096;
@@ -41,6 +42,9 @@ pub struct ReplicatorSettings {
     pub proposals: usize,
     /// The most proposals that wait for one document, and the most conflicts that are kept of one.
     pub a_document: usize,
+    /// What follows where the replicator has panicked: everybody holds its address, and without it nothing that is written
+    /// here would ever leave this machine.
+    pub give_up: GiveUp,
 }
 
 impl Default for ReplicatorSettings {
@@ -51,6 +55,7 @@ impl Default for ReplicatorSettings {
             proposal_life: Duration::from_secs(7 * 86_400),
             proposals: 1024,
             a_document: 16,
+            give_up: end_the_process,
         }
     }
 }
@@ -114,6 +119,8 @@ pub struct Replicator {
     pub(super) looking: bool,
     /// When the last proposal that waits was made: no other is made at the same time or before.
     pub(super) stamped: HybridTime,
+    /// The look for copies that have no place here any more.
+    pub(super) shedding: Option<SpawnHandle>,
     /// Whether it is to do so again when it may.
     pub(super) renewing_later: bool,
     /// What the own store says of where it belongs.
@@ -165,6 +172,7 @@ impl Replicator {
             still_away: BTreeSet::new(),
             looking: false,
             stamped: HybridTime::default(),
+            shedding: None,
             renewing_later: false,
             claim: OwnClaim::None,
             terms: BTreeMap::new(),
@@ -248,9 +256,7 @@ impl Actor for Replicator {
 impl Drop for Replicator {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            // Everybody holds its address, and without it nothing that is written here would ever leave this machine.
-            tracing::error!("replication has failed; ending the process, the next start goes on from what is stored");
-            std::process::abort();
+            (self.settings.give_up)("replicator");
         }
     }
 }

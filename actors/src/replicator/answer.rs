@@ -280,6 +280,7 @@ impl Replicator {
             "winner": winner,
         });
         let Some(new) = self.document("conflict", conflict) else { return };
+        add(&self.counters.conflicts, 1);
         let store = Arc::clone(&self.store);
         let of_it = store.all("conflict").into_iter().filter(|document| {
             let body = store.body(document).ok().flatten();

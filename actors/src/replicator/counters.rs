@@ -33,6 +33,8 @@ pub struct ReplicatorCounters {
     pub behind: AtomicU64,
     /// Proposals that were made for others and carried out.
     pub proposals: AtomicU64,
+    /// Edits that lost against a later one and are kept as a `conflict`.
+    pub conflicts: AtomicU64,
 }
 
 pub(super) fn add(counter: &AtomicU64, count: u64) {

@@ -11,7 +11,7 @@ use mf2c_fabric::wire::hello::Scope;
 use mf2c_fabric::wire::{Code, WireError};
 use mf2c_pki::store_key::is_signed;
 
-use super::bindings::{Bindings, Owner, Shown};
+use super::bindings::{Bindings, Full, Owner, Shown, is_behind};
 use crate::ports::OpenLink;
 use crate::resource_store::KeepState;
 
@@ -159,6 +159,18 @@ impl<'j> Judge<'j> {
             let whose = if device.is_empty() { "nobody" } else { device };
             return forbidden(format!("this store belongs to the device {bound}, not to {whose}"));
         }
+        if let Some(gone) = self.bindings.gone(origin) {
+            if !gone.device.is_empty() && gone.device != device {
+                return forbidden(format!(
+                    "this store belonged to the device {}, which is forgotten here",
+                    gone.device
+                ));
+            }
+            if !first_hand && !is_behind(*offered, gone.upto()) {
+                let text = format!("the device {device} is forgotten here: it comes back itself, and not as a copy");
+                return forbidden(text);
+            }
+        }
         if let Some(here) = here
             && is_outlived(offered.incarnation, here)
         {
@@ -182,8 +194,8 @@ impl<'j> Judge<'j> {
             self.then.moved.insert(*origin);
         }
         let shown = self.shown(origin, owner.as_ref(), claim);
-        self.bind(*origin, Owner { device: device.to_owned(), area, shown }, owner);
-        Ok(())
+        self.then.keep.extend(self.bindings.remember(origin));
+        self.bind(*origin, Owner { device: device.to_owned(), area, shown }, owner)
     }
 
     /// By way of which area the origin comes. The leader of our own area knows that better.
@@ -213,7 +225,7 @@ impl<'j> Judge<'j> {
         if !genuine { known } else { Some(new) }
     }
 
-    fn bind(&mut self, origin: Origin, owner: Owner, before: Option<Owner>) {
+    fn bind(&mut self, origin: Origin, owner: Owner, before: Option<Owner>) -> Verdict {
         let known = if owner.device.is_empty() { None } else { self.bindings.store_of(&owner.area, &owner.device) };
         if let Some(old) = known.filter(|old| *old != origin) {
             self.then.forget.push((old, owner.device.clone()));
@@ -221,6 +233,13 @@ impl<'j> Judge<'j> {
         if before.is_some_and(|before| before.shown != owner.shown || before.area != owner.area) {
             self.then.told.push(origin);
         }
-        self.then.keep.extend(self.bindings.bind(origin, owner));
+        match self.bindings.bind(origin, owner) {
+            Ok(keep) => self.then.keep.extend(keep),
+            Err(Full) => {
+                let text = "the stores of as many devices are known here as ever are: forget some";
+                return Err(WireError::new(Code::Busy, text));
+            }
+        }
+        Ok(())
     }
 }

@@ -60,6 +60,7 @@ impl Replicator {
             self.relate(number, ctx);
             self.owe(number, false, ctx);
         }
+        self.plan_shedding(ctx);
     }
 
     /// Tells the source of a link what it owes now. Of several links to one peer the first one counts.
@@ -228,6 +229,7 @@ impl Replicator {
         self.meet(number);
         self.relate(number, ctx);
         self.owe(number, false, ctx);
+        self.plan_shedding(ctx);
     }
 
     fn close(&mut self, number: u64, ctx: &mut Context<Self>) {

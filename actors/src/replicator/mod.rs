@@ -12,6 +12,7 @@ mod counters;
 mod digests;
 mod drive;
 mod fence;
+mod forget;
 mod history;
 mod homes;
 mod judge;
@@ -22,6 +23,7 @@ mod merge;
 mod notes;
 mod offers;
 mod propose;
+mod shed;
 mod waiting;
 
 use actix::prelude::*;
@@ -35,6 +37,8 @@ pub use crate::leadership::{LinkClosed, LinkOpened};
 use crate::ports::OpenLink;
 pub use actor::{Replicator, ReplicatorParts, ReplicatorSettings};
 pub use counters::ReplicatorCounters;
+pub use forget::{Forget, Forgotten, KnownStore, KnownStores, Remember};
+pub use shed::AnswerHolds;
 
 /// A peer says something on a stream.
 #[derive(Debug, Message)]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
+use mf2c_domain::area::standing::AreaRole;
 use mf2c_domain::entropy::uuid_v4;
 use mf2c_fabric::replication::Origin;
 use mf2c_fabric::wire::{Answer, Ask, Code, Proposed, WireError};
@@ -32,6 +33,22 @@ pub(super) fn away() -> WireError {
 }
 
 impl Replicator {
+    /// Why nobody may edit another agent's document here, if that is so: this agent holds what is left of a time when it led or
+    /// was a backup, or what is about to be removed.
+    fn holds_no_more(&self, propose: &Propose) -> Option<WireError> {
+        if self.standing.role != AreaRole::Agent {
+            return None;
+        }
+        let leader = self.standing.leader.as_ref()?;
+        let text = format!(
+            "{} is a copy that is not kept up here: ask the agent that leads the area, {} at {}",
+            propose.id,
+            leader.id.device().unwrap_or_default(),
+            leader.address
+        );
+        Some(WireError::new(Code::NotLeader, text))
+    }
+
     /// The link that leads to an origin: its own, or the one it came by, or the one to our leader.
     pub(super) fn route(&self, origin: &Origin) -> Option<u64> {
         let known = |relation: &[Relation]| {
@@ -104,6 +121,9 @@ impl Handler<Propose> for Replicator {
 
     fn handle(&mut self, propose: Propose, _: &mut Context<Self>) -> Self::Result {
         let (origin, may_wait) = (propose.origin, propose.may_wait);
+        if let Some(error) = self.holds_no_more(&propose) {
+            return Box::pin(actix::fut::ready(Err(error)));
+        }
         let proposed = match self.proposed(&propose) {
             Ok(proposed) => proposed,
             Err(error) => return Box::pin(actix::fut::ready(Err(error))),

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so by panicking")]
 
 mod leading;
+mod leaving;
 mod world;
 
 use mf2c_actors::categoriser::{Cloned, ExpectChildren, Report, expected_sums, told_sums};

@@ -173,7 +173,7 @@ impl Agent {
         self.categoriser.send(LinkClosed(number)).await.unwrap();
     }
 
-    fn link(&self, number: u64, accepted: bool, scope: Scope) -> OpenLink {
+    pub(crate) fn link(&self, number: u64, accepted: bool, scope: Scope) -> OpenLink {
         let role = self.standing.borrow().role.as_str().to_owned();
         let now = self.world.clock.now();
         let hello = Hello {

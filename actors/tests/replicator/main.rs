@@ -6,6 +6,7 @@
 mod area;
 mod basics;
 mod flows;
+mod forgetting;
 mod homes;
 mod lag;
 mod losses;

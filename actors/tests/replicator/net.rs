@@ -8,7 +8,7 @@ use std::time::Duration;
 use actix::prelude::*;
 use mf2c_actors::leadership::{LinkClosed, LinkOpened};
 use mf2c_actors::ports::{AreaNet, Introduction, LinkAnswer, LinkError, OpenLink, SendError};
-use mf2c_actors::replicator::{AnswerProposal, HeardStream, Replicator};
+use mf2c_actors::replicator::{AnswerHolds, AnswerProposal, HeardStream, Replicator};
 use mf2c_domain::area::spiffe::SpiffeId;
 use mf2c_domain::area::standing::AreaPeer;
 use mf2c_fabric::replication::StreamMessage;
@@ -163,10 +163,15 @@ impl AreaNet for NodeNet {
         };
         Box::pin(async move {
             let (replicator, link_peer) = there.ok_or_else(gone)?;
-            let Ask::Propose(proposed) = ask else { return Err(gone()) };
-            let answer = replicator.send(AnswerProposal { link_peer, proposed });
-            match tokio::time::timeout(within, answer).await {
-                Ok(Ok(answer)) => Ok(answer?),
+            let answered = async {
+                match ask {
+                    Ask::Propose(proposed) => replicator.send(AnswerProposal { link_peer, proposed }).await.ok(),
+                    Ask::Holds { origins } => replicator.send(AnswerHolds(origins)).await.ok(),
+                    _ => None,
+                }
+            };
+            match tokio::time::timeout(within, answered).await {
+                Ok(Some(answer)) => Ok(answer?),
                 _ => Err(gone()),
             }
         })

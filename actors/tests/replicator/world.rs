@@ -164,6 +164,10 @@ impl Node {
         Self { id, standing, ..self }.started_with(engine)
     }
 
+    pub(crate) fn device(&self) -> &str {
+        self.id.device().unwrap()
+    }
+
     /// Sets the wall clock forward or back.
     pub(crate) fn set_clock(&self, millis: i64) {
         self.hands.off.store(millis, Ordering::SeqCst);

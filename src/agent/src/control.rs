@@ -8,6 +8,7 @@ mod agents;
 mod area;
 mod devices;
 mod fog;
+mod forget;
 pub(crate) mod wire;
 
 use std::io::{self, Read as _, Write as _};

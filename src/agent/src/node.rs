@@ -19,7 +19,7 @@ use mf2c_actors::account_manager::AccountManager;
 use mf2c_actors::hasher::Hasher;
 use mf2c_actors::ports::World;
 use mf2c_actors::replicator::Propose;
-use mf2c_actors::resource_store::ResourceStore;
+use mf2c_actors::resource_store::{Bound, ResourceStore, Retention};
 use mf2c_actors::session_manager::SessionManager;
 use mf2c_actors::webhook_dispatcher::WebhookCounters;
 use mf2c_auth::token::TokenKey;
@@ -86,7 +86,7 @@ impl Node {
         let mail = accounts::mail_transport(config, &world)?;
         let transport = HttpWebhooks::new(&webhook_options(config))?;
         let arbiters = vec![Arbiter::new(), Arbiter::new()];
-        let store_writer = start_writer(config, &arbiters[0], writer);
+        let store_writer = start_writer(config, &arbiters[0], (&store, writer), &world);
         if config.device.enabled {
             start_inventory(config, device.clone(), &arbiters[1], &store, &store_writer, &world);
         }
@@ -259,8 +259,18 @@ async fn store_entry_point(api: &Api) {
     }
 }
 
-fn start_writer(config: &Config, arbiter: &Arbiter, writer: Writer) -> Addr<ResourceStore> {
-    let actor = ResourceStore::new(writer, config.store.queue);
+fn start_writer(
+    config: &Config,
+    arbiter: &Arbiter,
+    (store, writer): (&Arc<Store>, Writer),
+    world: &World,
+) -> Addr<ResourceStore> {
+    let kept = [
+        Bound { kind: "event", most: config.store.keep_events, life: Some(config.store.keep_events_for.get()) },
+        Bound { kind: "conflict", most: config.store.keep_conflicts, life: None },
+    ];
+    let retention = Retention::new(&kept, store, Arc::clone(&world.clock));
+    let actor = ResourceStore::new(writer, config.store.queue).keeping(retention);
     ResourceStore::start_in_arbiter(&arbiter.handle(), move |_| actor)
 }
 

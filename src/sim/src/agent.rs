@@ -5,25 +5,24 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix::prelude::*;
 use mf2c_actors::categoriser::{Categoriser, CategoriserSettings};
 use mf2c_actors::inventory::{Inventory, InventorySettings};
-use mf2c_actors::leadership::{Leadership, MembershipChanged, StoreMemory, Surroundings};
-use mf2c_actors::ports::{AreaNet, AuthorityTransport as _, LinkError, World};
+use mf2c_actors::leadership::{Leadership, StoreMemory, Surroundings};
+use mf2c_actors::ports::{AreaNet, LinkError, World};
 use mf2c_actors::replicator::{Replicator, ReplicatorCounters, ReplicatorParts, ReplicatorSettings};
 use mf2c_actors::resource_store::ResourceStore;
-use mf2c_actors::supervisor::{DeathNotice, Supervisor};
+use mf2c_actors::supervisor::{DeathNotice, GiveUp, Supervisor};
 use mf2c_domain::area::spiffe::SpiffeId;
 use mf2c_domain::area::standing::Standing;
 use mf2c_domain::time::Timestamp;
-use mf2c_fabric::wire::{Code, WireError};
 use mf2c_machine::{Declared, Publisher};
 use mf2c_pki::area::{PeerIdentity, Serial};
 use mf2c_store::engine::MemoryEngine;
+use mf2c_store::record::NodeId;
 use mf2c_store::{Store, StoreOptions};
-use mf2c_transport::link::{Connected, Connecting, Connector, LinkNet, LinkSettings, LinkView};
+use mf2c_transport::link::{Connected, Connecting, Connector, LinkNet, LinkSettings};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -32,7 +31,10 @@ use crate::machine::MadeUpMachine;
 use crate::net::Network;
 use crate::peers::{Ears, Peers};
 use crate::scenario::Scenario;
+use crate::steward::{Papers, Shown, Steward};
 
+/// A part that has panicked does not end the process, which is that of all agents: the run hears of the panic and ends.
+const LIVE_ON: GiveUp = |_| ();
 /// Writes that may wait for the store.
 const MAILBOX: usize = 1024;
 
@@ -44,10 +46,19 @@ pub struct Commons {
     pub fleet: Fleet,
     /// The lines.
     pub network: Network,
-    /// Which hosts would show a leader's certificate.
-    pub leaders: Mutex<Vec<bool>>,
+    /// What each host keeps of its area's authority.
+    pub papers: Mutex<Vec<Papers>>,
     /// What leaders wrote into documents of their children, as far as it was acknowledged: the newest of each.
-    pub edits: Mutex<BTreeMap<String, u64>>,
+    pub edits: Mutex<BTreeMap<String, FromAbove>>,
+}
+
+/// An acknowledged edit that a leader made of another agent's document.
+#[derive(Debug, Clone, Copy)]
+pub struct FromAbove {
+    /// Whose document it is.
+    pub origin: NodeId,
+    /// What was written; it grows.
+    pub number: u64,
 }
 
 /// What an agent keeps between two lives of its process.
@@ -92,9 +103,6 @@ struct Caller {
     shown: Shown,
 }
 
-/// As what an agent showed itself to each peer when it called last: as a leader or not.
-type Shown = Arc<Mutex<BTreeMap<SpiffeId, bool>>>;
-
 impl Connector for Caller {
     fn connect(&self, address: &str, expected: &SpiffeId) -> Connecting {
         let (host, commons, expected) = (self.host, Arc::clone(&self.commons), expected.clone());
@@ -105,8 +113,8 @@ impl Connector for Caller {
             let socket: SocketAddr = address.parse().map_err(|_| unreachable("no address".to_owned()))?;
             let stream = commons.network.dial(host, socket).await.map_err(|error| unreachable(error.to_string()))?;
             let peer = identity(&commons, stream.peer());
-            let leads = commons.leaders.lock().get(host).copied().unwrap_or_default();
-            shown.lock().insert(expected.clone(), leads);
+            let seated = commons.papers.lock().get(host).is_some_and(|papers| papers.seated);
+            shown.lock().insert(expected.clone(), seated);
             if peer.id != expected {
                 return Err(LinkError::Untrusted { address, reason: format!("it is {}", peer.id) });
             }
@@ -117,11 +125,11 @@ impl Connector for Caller {
 
 /// Whom the certificate of a host would name now.
 pub fn identity(commons: &Commons, host: usize) -> Arc<PeerIdentity> {
-    let leads = commons.leaders.lock().get(host).copied().unwrap_or_default();
+    let seated = commons.papers.lock().get(host).is_some_and(|papers| papers.seated);
     let far = Timestamp::from_millis(4_000_000_000_000);
     Arc::new(PeerIdentity {
         id: commons.fleet.id(host),
-        unit: if leads { "leader" } else { "agent" }.to_owned(),
+        unit: if seated { "leader" } else { "agent" }.to_owned(),
         serial: Serial::from_bytes(&(host as u64 + 1).to_be_bytes()),
         issuer: "00".repeat(20),
         authority: None,
@@ -141,7 +149,7 @@ pub fn start(own: &Belongings, slot: &Slot) -> Result<(), mf2c_store::engine::En
         StoreOptions { name: format!("store of agent {host}").into(), log_entries: 4000, ..StoreOptions::default() };
     let engine = Arc::clone(&own.engine);
     let (store, writer) = Store::open(engine, options, Arc::clone(&world.clock), &*world.entropy)?;
-    let writer = ResourceStore::new(writer, MAILBOX).start();
+    let writer = ResourceStore::new(writer, MAILBOX).giving_up(LIVE_ON).start();
     let counters = Arc::<ReplicatorCounters>::default();
     let (tell, relay) = Relay::new();
     let shown = Shown::default();
@@ -180,17 +188,26 @@ pub fn start(own: &Belongings, slot: &Slot) -> Result<(), mf2c_store::engine::En
         workshop: Arc::new(mf2c_actors::ports::OnTheSpot),
         standing: relay.follow(),
         boot: 0,
-        settings: ReplicatorSettings::default(),
+        settings: ReplicatorSettings { give_up: LIVE_ON, ..ReplicatorSettings::default() },
         counters: Arc::clone(&counters),
     })
     .start();
-    let service = Peers::new(Ears { leadership: leadership.clone(), replicator: replicator.clone(), categoriser });
+    let ears = Ears { leadership: leadership.clone(), replicator: replicator.clone(), categoriser };
+    let service = Peers::new(ears, host, Arc::clone(commons));
     links.serve(Arc::new(service));
     actix::spawn(accept(Arc::clone(commons), host, links.clone()));
-    actix::spawn(follow_leader(links.clone(), shown, relay.follow()));
+    let steward = Steward {
+        host,
+        commons: Arc::clone(commons),
+        links: links.clone(),
+        shown,
+        standings: relay.follow(),
+        leadership: leadership.clone(),
+        replicator: replicator.clone(),
+    };
     let (standings, more) = (relay.follow(), relay.follow());
     actix::spawn(relay.run());
-    actix::spawn(tell_membership(leadership.clone(), membership(&commons.fleet, host)));
+    actix::spawn(steward.run());
     *slot.borrow_mut() = Some(Running { store, writer, standings, more, leadership, replicator, counters, links });
     Ok(())
 }
@@ -261,7 +278,7 @@ fn supervised<W: Actor<Context = Context<W>>>(
         *place.lock() = Some(build(notice).start());
         Stand
     };
-    Supervisor::new(name, Arc::clone(&own.world.clock), Box::new(build)).start();
+    Supervisor::new(name, Arc::clone(&own.world.clock), Box::new(build)).giving_up(LIVE_ON).start();
     slot
 }
 
@@ -297,21 +314,6 @@ fn categoriser(
     })
 }
 
-fn membership(fleet: &Fleet, host: usize) -> MembershipChanged {
-    let first = fleet.first_leader_of(host);
-    let above = if first == host { fleet.cloud().filter(|cloud| *cloud != host) } else { Some(first) };
-    MembershipChanged {
-        own: Some(fleet.id(host)),
-        admitted_by: above.map(|above| fleet.peer(above)),
-        has_authority: first == host,
-        address: Some(fleet.address(host).to_string()),
-    }
-}
-
-async fn tell_membership(leadership: Addr<Leadership>, membership: MembershipChanged) {
-    let _ = leadership.send(membership).await;
-}
-
 /// Lets callers in.
 async fn accept(commons: Arc<Commons>, host: usize, links: LinkNet) {
     let mut listener = commons.network.listen(host, commons.fleet.address(host));
@@ -319,37 +321,5 @@ async fn accept(commons: Arc<Commons>, host: usize, links: LinkNet) {
         let (stream, from) = listener.accept().await;
         let peer = identity(&commons, stream.peer());
         links.admit(Box::new(stream), peer, from);
-    }
-}
-
-/// How soon a leader's link moves to its new certificate.
-const MOVES: Duration = Duration::from_secs(1);
-
-/// What the certificate's keeper does in a real agent: it keeps the link to whoever leads, or to the agent above. Who begins to
-/// lead gets a leader's certificate, and its links to others move to that.
-async fn follow_leader(links: LinkNet, shown: Shown, mut standings: watch::Receiver<Standing>) {
-    let mut known = None;
-    loop {
-        let (wanted, leads) = {
-            let standing = standings.borrow_and_update();
-            let leads = standing.leads();
-            (if leads { standing.upper.clone() } else { standing.leader.clone() }, leads)
-        };
-        if wanted != known {
-            links.lead_to(wanted.clone().map(|peer| (peer.address, peer.id)));
-            known = wanted;
-        }
-        let gone = if leads {
-            let as_agent = |link: &LinkView| !link.accepted && shown.lock().get(&link.peer) == Some(&false);
-            for link in links.links().into_iter().filter(as_agent) {
-                links.close(link.number, WireError::new(Code::Busy, "this agent shows another certificate now"));
-            }
-            tokio::time::timeout(MOVES, standings.changed()).await.is_ok_and(|changed| changed.is_err())
-        } else {
-            standings.changed().await.is_err()
-        };
-        if gone {
-            return;
-        }
     }
 }

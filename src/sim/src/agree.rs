@@ -1,17 +1,17 @@
 //! What all agents must agree on once nothing disturbs them any more.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
 
-use mf2c_actors::categoriser::{expected_sums, told_sums};
 use mf2c_store::record::NodeId;
 use mf2c_store::replica::Progress;
 
-use crate::agent::Commons;
+use crate::agent::{Commons, FromAbove};
 use crate::fleet::Fleet;
 use crate::host::Host;
+use crate::invariants::{is_same, wrong_sums};
 use crate::judge::Judge;
 use crate::load::EDITED_ABOVE;
+use crate::workload::Lost;
 
 /// The stores that must hold what a host wrote: those of its leader, of its area's backups and of the cloud.
 fn holders(fleet: &Fleet, judge: &Judge, host: usize) -> Vec<usize> {
@@ -94,45 +94,43 @@ pub fn check(commons: &Commons, hosts: &[Host], judge: &Judge) -> Option<(&'stat
 /// What was acknowledged is in the origin's store.
 fn acknowledged(host: &Host) -> Option<(&'static str, String)> {
     let ledger = host.ledger.borrow();
-    host.with(|running| {
-        let lost = ledger.known.iter().find(|known| {
-            let here = running.store.get(known.id.as_str());
-            !known.leaving && here.is_none_or(|document| document.revision < known.revision)
-        });
-        if let Some(known) = lost {
-            let what = format!(
-                "agent {} acknowledged change {} of {}, which it does not have",
-                host.number, known.revision, known.id
-            );
-            return Some(("acknowledged writes survive", what));
+    let number = host.number;
+    let lost =
+        host.with(|running| ledger.lost(|id| running.store.get(id.as_str()).map(|document| document.revision)))?;
+    Some(match lost? {
+        Lost::Write { id, version, here } => {
+            let here = here.map_or("nothing".to_owned(), |here| format!("change {here}"));
+            let what = format!("agent {number} acknowledged change {version} of {id}, of which it has {here}");
+            ("acknowledged writes survive", what)
         }
-        let back = ledger.gone.iter().find(|id| running.store.get(id.as_str()).is_some())?;
-        Some(("what is deleted stays deleted", format!("agent {} has {back} again", host.number)))
-    })?
+        Lost::Deletion(id) => ("what is deleted stays deleted", format!("agent {number} has {id} again")),
+    })
 }
 
 /// What a leader wrote into a document of another agent, and was acknowledged, is in that agent's store, or something later.
 fn edited_above(commons: &Commons, hosts: &[Host]) -> Option<(&'static str, String)> {
+    let own = |host: &Host| host.with(|it| (it.store.identity().node, host.number));
+    let owners: BTreeMap<NodeId, usize> = hosts.iter().filter_map(own).collect();
     let mut edits = commons.edits.lock();
-    let mut gone = vec![];
-    for (id, number) in edits.iter() {
-        let owner = hosts.iter().find_map(|host| {
-            host.with(|it| {
-                (it.store.origin_of(id)? == it.store.identity().node).then(|| (host.number, it.store.get(id)))
-            })?
+    let mut gone = BTreeSet::new();
+    for (id, FromAbove { origin, number }) in edits.iter() {
+        let Some(owner) = owners.get(origin).and_then(|owner| hosts.get(*owner)) else { continue };
+        let here = owner.with(|it| {
+            let document = it.store.get(id)?;
+            let body = it.store.body(&document).ok()??;
+            let body: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+            Some(body.get(EDITED_ABOVE).and_then(|text| text.as_str()?.parse::<u64>().ok()).unwrap_or_default())
         });
-        let Some((owner, Some(document))) = owner else {
-            gone.push(id.clone());
-            continue;
-        };
-        let body =
-            hosts.get(owner)?.with(|it| it.store.body(&document).ok().flatten().map(|body| body.into_owned()))??;
-        let body: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
-        let here = body.get(EDITED_ABOVE).and_then(|text| text.as_str()?.parse::<u64>().ok()).unwrap_or_default();
-        if here < *number {
-            let what =
-                format!("an edit of {id} of {number} ms was acknowledged at a leader, and agent {owner} has {here}");
-            return Some(("edits from above survive", what));
+        match here.flatten() {
+            None => drop(gone.insert(id.clone())),
+            Some(here) if here < *number => {
+                let owner = owner.number;
+                let what = format!(
+                    "an edit of {id} of {number} ms was acknowledged at a leader, and agent {owner} has {here}"
+                );
+                return Some(("edits from above survive", what));
+            }
+            Some(_) => {}
         }
     }
     edits.retain(|id, _| !gone.contains(id));
@@ -159,7 +157,7 @@ fn same_documents(fleet: &Fleet, hosts: &[Host], judge: &Judge) -> Option<(&'sta
         let digests = hosts.get(holder).and_then(|host| host.with(|it| it.store.digests(&of))?.ok());
         for (origin, digest) in digests.into_iter().flatten() {
             let Some(right) = own.get(&origin) else { continue };
-            if right.progress == digest.progress && right.buckets != digest.buckets {
+            if !is_same(right, &digest) {
                 let host = origins.iter().position(|it| *it == Some(origin)).unwrap_or_default();
                 let what = format!(
                     "agent {holder} has other documents of agent {host} than that agent itself, at the same change {}",
@@ -176,11 +174,7 @@ fn same_documents(fleet: &Fleet, hosts: &[Host], judge: &Judge) -> Option<(&'sta
 fn sums(fleet: &Fleet, hosts: &[Host], judge: &Judge) -> Option<(&'static str, String)> {
     (0..fleet.areas()).find_map(|area| {
         let leader = judge.leader(area)?;
-        hosts.get(leader)?.with(|running| {
-            let (told, expected) = (told_sums(&running.store).ok()?, expected_sums(&running.store).ok()?);
-            let position = running.store.counters().position.load(Ordering::Relaxed);
-            let what = || format!("at agent {leader}, change {position}: told {told:?}, counted {expected:?}");
-            (told != expected).then(|| ("sums equal a recount", what()))
-        })?
+        let wrong = hosts.get(leader)?.with(|running| wrong_sums(&running.store))??;
+        Some(("sums equal a recount", format!("agent {leader}, {wrong}")))
     })
 }

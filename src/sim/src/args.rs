@@ -20,7 +20,8 @@ Examples:
   mf2c sim --scenario config/scenarios/harbour.toml --timeline harbour.svg
   mf2c sim --scenario my-fleet.toml --print-scenario    what a file and flags come to, as a file
 
-Exit codes: 0 all promises held, 1 one was broken, 2 wrong usage.";
+Exit codes: 0 all promises held, 1 one was broken, 2 nothing was simulated: wrong usage, a wrong scenario, a file that
+cannot be read or written.";
 
 /// See the module.
 #[derive(Debug, Args)]
@@ -49,8 +50,11 @@ pub struct SimArgs {
     /// So many runs, with this seed and those that follow
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1_000_000), conflicts_with_all = ["json", "timeline", "trace"])]
     pub seeds: u64,
+    /// With many seeds: go on after one that breaks a promise
+    #[arg(long, requires = "seeds")]
+    pub keep_going: bool,
     /// Only the faults with these numbers: how a broken promise is seen again
-    #[arg(long, value_name = "NUMBERS", value_delimiter = ',')]
+    #[arg(long, value_name = "NUMBERS", value_delimiter = ',', conflicts_with = "seeds")]
     pub keep_faults: Option<Vec<usize>>,
     /// No fault at all: how a broken promise that takes none is seen again
     #[arg(long, conflicts_with = "keep_faults")]
@@ -74,7 +78,7 @@ pub struct SimArgs {
     #[arg(long, value_name = "LEVEL")]
     pub log: Option<String>,
     /// Print the scenario and do not run it
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["json", "timeline", "trace", "seeds", "until"])]
     pub print_scenario: bool,
     /// No progress bar
     #[arg(long, short)]

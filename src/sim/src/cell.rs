@@ -11,9 +11,14 @@ use std::task::{Poll, Waker};
 
 use tokio::task::LocalSet;
 
+use crate::panics;
+
 /// See the module. Clones share it.
-#[derive(Clone, Default)]
-pub struct Cell(Rc<RefCell<Inner>>);
+#[derive(Clone)]
+pub struct Cell {
+    host: usize,
+    inner: Rc<RefCell<Inner>>,
+}
 
 #[derive(Default)]
 struct Inner {
@@ -25,10 +30,16 @@ struct Inner {
 }
 
 impl Cell {
+    /// An empty one, of the agent with this number.
+    #[must_use]
+    pub fn new(host: usize) -> Self {
+        Self { host, inner: Rc::default() }
+    }
+
     /// Runs the cell for ever, through all its lives. To be spawned beside the others.
     pub async fn run(self) {
         std::future::poll_fn(|cx| {
-            let mut inner = self.0.borrow_mut();
+            let mut inner = self.inner.borrow_mut();
             if !inner.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
                 inner.waker = Some(cx.waker().clone());
             }
@@ -38,7 +49,7 @@ impl Cell {
             inner.polls += 1;
             if let Some(tasks) = &mut inner.tasks {
                 // Ready means that nothing is left to do until somebody spawns something.
-                let _ = Pin::new(tasks).poll(cx);
+                let _ = panics::of(self.host, || Pin::new(tasks).poll(cx));
             }
             Poll::Pending
         })
@@ -49,7 +60,7 @@ impl Cell {
     pub fn start(&self, main: impl Future<Output = ()> + 'static) {
         let tasks = LocalSet::new();
         tasks.spawn_local(main);
-        let mut inner = self.0.borrow_mut();
+        let mut inner = self.inner.borrow_mut();
         inner.stopped = false;
         let old = inner.tasks.replace(tasks);
         inner.wake();
@@ -60,13 +71,22 @@ impl Cell {
     /// Ends everything that runs in it, at once.
     pub fn kill(&self) {
         // Dropping tasks runs code of theirs, which may look at the cell.
-        let old = self.0.borrow_mut().tasks.take();
-        drop(old);
+        let old = self.inner.borrow_mut().tasks.take();
+        panics::of(self.host, || drop(old));
+    }
+
+    /// One more task, if it is alive.
+    pub fn add(&self, task: impl Future<Output = ()> + 'static) {
+        let inner = self.inner.borrow();
+        if let Some(tasks) = &inner.tasks {
+            tasks.spawn_local(task);
+        }
+        inner.wake();
     }
 
     /// Gives its tasks no time, or gives it again.
     pub fn stop(&self, stopped: bool) {
-        let mut inner = self.0.borrow_mut();
+        let mut inner = self.inner.borrow_mut();
         inner.stopped = stopped;
         inner.wake();
     }
@@ -74,13 +94,13 @@ impl Cell {
     /// Whether it is given no time.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
-        self.0.borrow().stopped
+        self.inner.borrow().stopped
     }
 
     /// How often its tasks were given time.
     #[must_use]
     pub fn polls(&self) -> u64 {
-        self.0.borrow().polls
+        self.inner.borrow().polls
     }
 }
 
@@ -120,7 +140,7 @@ mod tests {
         let of_cell = Rc::clone(&count);
         let main = LocalSet::new();
         main.block_on(&virtual_time(), async move {
-            let cell = Cell::default();
+            let cell = Cell::new(0);
             tokio::task::spawn_local(cell.clone().run());
             let live = || {
                 let count = Rc::clone(&of_cell);
@@ -165,7 +185,7 @@ mod tests {
         let of_cells = Rc::clone(&count);
         let main = LocalSet::new();
         main.block_on(&virtual_time(), async move {
-            let cells: Vec<Cell> = (0..2000).map(|_| Cell::default()).collect();
+            let cells: Vec<Cell> = (0..2000).map(|_| Cell::new(0)).collect();
             for cell in &cells {
                 let count = Rc::clone(&of_cells);
                 tokio::task::spawn_local(cell.clone().run());

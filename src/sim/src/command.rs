@@ -1,18 +1,20 @@
 //! `mf2c sim`: reads what is wanted, runs it, and tells what came of it.
 
 use std::fs::File;
-use std::io::{self, BufWriter, IsTerminal as _, Write};
+use std::io::{self, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use mf2c_domain::quantity::HumanDuration;
 use mf2c_domain::time::Clock;
 use thiserror::Error;
 
 use crate::args::SimArgs;
-use crate::picture;
+use crate::outcome::{Outcome, RunError};
+use crate::output::Outputs;
 use crate::report;
-use crate::run::{Options, Outcome, run};
+use crate::run::{Options, Sabotage, end_of, run};
 use crate::scenario::{Scenario, ScenarioError};
 use crate::shrink::{Shrunk, shrink};
 
@@ -23,7 +25,7 @@ const LARGEST_FILE: u64 = 1 << 20;
 #[derive(Debug, Error)]
 pub enum SimError {
     /// A file cannot be read or written.
-    #[error("cannot {action} `{path}`: {source}")]
+    #[error("cannot {action} `{path}`")]
     File {
         /// What was tried.
         action: &'static str,
@@ -33,29 +35,43 @@ pub enum SimError {
         source: io::Error,
     },
     /// The scenario file, or what flags made of it.
-    #[error("{}{error}", .path.as_ref().map_or("the scenario: ".to_owned(), |path| format!("`{}`: ", path.display())))]
+    #[error("{place}: {error}")]
     Scenario {
-        /// The file, if it is one's.
-        path: Option<PathBuf>,
+        /// Whose it is.
+        place: String,
         /// What is wrong.
         error: ScenarioError,
     },
+    /// Flags that do not go together, or with the scenario.
+    #[error("{0}")]
+    Usage(String),
     /// A picture in a format that is not drawn.
     #[error("`{0}` is no picture that can be drawn: name it FILE.svg or FILE.html")]
     Picture(PathBuf),
-    /// The system gives no runtime, or nobody takes the output.
-    #[error("cannot go on")]
+    /// Nobody takes the output.
+    #[error("standard output")]
     Io(#[from] io::Error),
+    /// There is no runtime, or no such fault.
+    #[error(transparent)]
+    Run(RunError),
+    /// The simulation has a bug.
+    #[error("{what}\nsee it again:\n  {again}")]
+    Itself {
+        /// What it said.
+        what: String,
+        /// By which command.
+        again: String,
+    },
     /// A promise was broken; it was told already.
     #[error("a promise was broken")]
     Broken,
 }
 
 impl SimError {
-    /// Whether the command was used wrongly.
+    /// Whether the command was used wrongly: nothing was simulated.
     #[must_use]
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::Scenario { .. } | Self::Picture(_))
+        !matches!(self, Self::Io(_) | Self::Itself { .. } | Self::Broken)
     }
 }
 
@@ -64,80 +80,100 @@ impl SimError {
 /// # Errors
 /// [`SimError`].
 pub fn execute(args: &SimArgs, clock: &Arc<dyn Clock>) -> Result<(), SimError> {
-    let mut scenario = match &args.scenario {
-        Some(path) => {
-            Scenario::parse(&read(path)?).map_err(|error| SimError::Scenario { path: Some(path.clone()), error })?
-        }
-        None => Scenario::default(),
-    };
-    args.apply(&mut scenario);
-    scenario.check().map_err(|error| SimError::Scenario { path: None, error })?;
-    let drawn = args.timeline.as_ref().map(|path| extension(path).map(|html| (path, html))).transpose()?;
+    let scenario = scenario(args)?;
     let mut out = io::stdout().lock();
     if args.print_scenario {
         write!(out, "{}", scenario.print())?;
         return Ok(());
     }
+    let mut outputs = Outputs::open(args)?;
     if args.seeds > 1 {
         return many(args, &scenario, clock, &mut out);
     }
     let began = clock.elapsed();
-    let mut bar = Bar::new(args.quiet, scenario.duration.get(), clock);
-    let outcome = run(&scenario, args.seed, options(args)?, &mut |at| bar.show(at))?;
+    let mut bar = Bar::new(args.quiet, args.until.unwrap_or(scenario.duration).get(), clock);
+    let options = Options { trace: outputs.trace()?, ..options(args) };
+    let outcome = run(&scenario, args.seed, options, &mut |at| bar.show(at));
     bar.clear();
+    let outcome = outcome.map_err(|error| failed(args, args.seed, error))?;
     let took = clock.elapsed().saturating_sub(began);
     write!(out, "{}", report::table(&scenario, args.seed, &outcome, took))?;
     let shrunk = outcome.breach.is_some().then(|| shortest(args, &scenario, args.seed, &outcome, clock)).transpose()?;
     if let Some(shrunk) = &shrunk {
         writeln!(out)?;
-        write!(out, "{}", report::breach(shrunk, outcome.faults.len(), &again(args, args.seed, shrunk)))?;
+        write!(out, "{}", report::breach(shrunk, outcome.faults.len(), &again(args, &scenario, args.seed, shrunk)))?;
     }
-    if let Some(path) = &args.json {
-        let report = report::json(&scenario, args.seed, &outcome, took, shrunk.as_ref());
-        write_file(path, format!("{report:#}\n").as_bytes())?;
+    if outputs.wants_report() {
+        outputs.report(&report::json(&scenario, args.seed, &outcome, took, shrunk.as_ref()))?;
     }
-    if let Some((path, html)) = drawn {
-        let title = format!("{} (seed {})", report::title(&scenario), args.seed);
-        let draw = if html { picture::html } else { picture::svg };
-        write_file(path, draw(&outcome.timeline, &title).as_bytes())?;
-    }
+    outputs.picture(&outcome, &format!("{} (seed {})", report::title(&scenario), args.seed))?;
     if shrunk.is_some() { Err(SimError::Broken) } else { Ok(()) }
 }
 
-fn options(args: &SimArgs) -> Result<Options, SimError> {
-    let trace = match &args.trace {
-        None => None,
-        Some(path) => {
-            let file = File::create(path);
-            let file = file.map_err(|source| SimError::File { action: "write", path: path.clone(), source })?;
-            Some(Box::new(BufWriter::new(file)) as Box<dyn Write + Send>)
+/// What file and flags come to.
+fn scenario(args: &SimArgs) -> Result<Scenario, SimError> {
+    let file = args.scenario.as_ref().map(|path| format!("`{}`", path.display()));
+    let mut scenario = match (&args.scenario, &file) {
+        (Some(path), Some(file)) => {
+            Scenario::parse(&read(path)?).map_err(|error| SimError::Scenario { place: file.clone(), error })?
         }
+        _ => Scenario::default(),
     };
-    let keep = if args.no_faults { Some(vec![]) } else { args.keep_faults.clone() };
-    Ok(Options { keep, until: args.until.map(|until| until.get()), trace, lying_disks: false })
+    args.apply(&mut scenario);
+    let place = file.map_or("the flags".to_owned(), |file| format!("{file} together with the flags"));
+    scenario.check().map_err(|error| SimError::Scenario { place, error })?;
+    let end = end_of(&scenario);
+    let wrong = |text: String| Err(SimError::Usage(text));
+    match args.until.map(|until| until.get()) {
+        Some(until) if until.is_zero() => wrong("`--until` is 0s: expected `1s` or more".to_owned()),
+        Some(until) if until > end => wrong(format!(
+            "`--until` is {}, but the run ends at {}, with the calm after its last storm: expected less",
+            HumanDuration::from_millis(until.as_millis() as u64),
+            HumanDuration::from_millis(end.as_millis() as u64),
+        )),
+        _ if args.seed.checked_add(args.seeds - 1).is_none() => {
+            wrong(format!("`--seeds` is {}: seeds end with {}, expected fewer", args.seeds, u64::MAX))
+        }
+        _ => Ok(scenario),
+    }
 }
 
-/// One line for each seed; the first that breaks a promise is shrunk and ends it.
+fn options(args: &SimArgs) -> Options {
+    let keep = if args.no_faults { Some(vec![]) } else { args.keep_faults.clone() };
+    Options { keep, until: args.until.map(|until| until.get()), trace: None, sabotage: Sabotage::None }
+}
+
+fn failed(args: &SimArgs, seed: u64, error: RunError) -> SimError {
+    match error {
+        RunError::Itself { .. } => SimError::Itself { what: error.to_string(), again: args.again(seed) },
+        error => SimError::Run(error),
+    }
+}
+
+/// One line for each seed; the first that breaks a promise is shrunk and ends it, unless all are wanted.
 fn many(args: &SimArgs, scenario: &Scenario, clock: &Arc<dyn Clock>, out: &mut impl Write) -> Result<(), SimError> {
-    for seed in args.seed..args.seed.saturating_add(args.seeds) {
+    let mut broken = 0;
+    for seed in args.seed..=args.seed.saturating_add(args.seeds - 1) {
         let began = clock.elapsed();
-        let outcome = run(scenario, seed, options(args)?, &mut |_| ())?;
+        let outcome = run(scenario, seed, options(args), &mut |_| ()).map_err(|error| failed(args, seed, error))?;
         let took = clock.elapsed().saturating_sub(began);
-        let held = if outcome.breach.is_some() { "BROKEN" } else { "held" };
-        writeln!(
-            out,
-            "seed {seed}: {held}, {} faults, {} elections, agreed after {}, trace {:016x}, {:.1} s",
-            outcome.faults.len(),
-            outcome.elections,
-            report::moment(outcome.slowest_agreement),
-            outcome.trace.0,
-            took.as_secs_f64()
-        )?;
-        if outcome.breach.is_some() {
+        writeln!(out, "{}", report::line(seed, &outcome, took))?;
+        let Some(breach) = &outcome.breach else { continue };
+        if !args.keep_going {
             let shrunk = shortest(args, scenario, seed, &outcome, clock)?;
-            write!(out, "{}", report::breach(&shrunk, outcome.faults.len(), &again(args, seed, &shrunk)))?;
+            write!(out, "{}", report::breach(&shrunk, outcome.faults.len(), &again(args, scenario, seed, &shrunk)))?;
             return Err(SimError::Broken);
         }
+        broken += 1;
+        writeln!(out, "  {}, at {}: {}", breach.promise, report::moment(breach.at), breach.what)?;
+    }
+    if broken > 0 {
+        writeln!(
+            out,
+            "{broken} of {} seeds broke a promise; run one alone to see the faults that it takes",
+            args.seeds
+        )?;
+        return Err(SimError::Broken);
     }
     Ok(())
 }
@@ -151,25 +187,19 @@ fn shortest(
 ) -> Result<Shrunk, SimError> {
     let Some(breach) = &outcome.breach else { return Err(SimError::Broken) };
     let end = clock.elapsed() + args.shrink_for.get();
-    Ok(shrink(scenario, seed, (&outcome.faults, breach), false, &mut || clock.elapsed() < end)?)
+    shrink(scenario, seed, (&outcome.faults, breach), Sabotage::None, &mut || clock.elapsed() < end)
+        .map_err(|error| failed(args, seed, error))
 }
 
 /// The command that shows a shrunk run again.
-fn again(args: &SimArgs, seed: u64, shrunk: &Shrunk) -> String {
+fn again(args: &SimArgs, scenario: &Scenario, seed: u64, shrunk: &Shrunk) -> String {
     let numbers: Vec<String> = shrunk.faults.iter().map(|fault| fault.number.to_string()).collect();
     let faults =
         if numbers.is_empty() { "--no-faults".to_owned() } else { format!("--keep-faults {}", numbers.join(",")) };
     let until = shrunk.breach.at.as_secs() + 1;
-    format!("{} {faults} --until {until}s", args.again(seed))
-}
-
-/// Whether a picture is a page.
-fn extension(path: &Path) -> Result<bool, SimError> {
-    match path.extension().and_then(|extension| extension.to_str()) {
-        Some("svg") => Ok(false),
-        Some("html" | "htm") => Ok(true),
-        _ => Err(SimError::Picture(path.to_owned())),
-    }
+    let whole = Duration::from_secs(until) > end_of(scenario);
+    let until = if whole { String::new() } else { format!(" --until {until}s") };
+    format!("{} {faults}{until}", args.again(seed))
 }
 
 fn read(path: &Path) -> Result<String, SimError> {
@@ -178,10 +208,6 @@ fn read(path: &Path) -> Result<String, SimError> {
     let mut text = String::new();
     io::Read::read_to_string(&mut io::Read::take(file, LARGEST_FILE), &mut text).map_err(failed)?;
     Ok(text)
-}
-
-fn write_file(path: &Path, bytes: &[u8]) -> Result<(), SimError> {
-    std::fs::write(path, bytes).map_err(|source| SimError::File { action: "write", path: path.to_owned(), source })
 }
 
 /// The progress bar on a terminal.

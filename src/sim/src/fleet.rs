@@ -77,6 +77,14 @@ impl Fleet {
         self.area_of(host).map_or(host, |area| self.hosts_of(area).start)
     }
 
+    /// Whom a host calls at the beginning.
+    #[must_use]
+    pub fn first_above(&self, host: usize) -> Option<AreaPeer> {
+        let first = self.first_leader_of(host);
+        let above = if first == host { self.cloud().filter(|cloud| *cloud != host) } else { Some(first) };
+        above.map(|above| self.peer(above))
+    }
+
     /// Whom a certificate of a host would name.
     #[must_use]
     pub fn id(&self, host: usize) -> SpiffeId {

@@ -48,7 +48,7 @@ impl Host {
         let clock = Arc::new(SkewedClock::new(start));
         let entropy = Arc::new(SeededEntropy::new(Dice::new(seed, "entropy", number as u64)));
         let world = World { clock: Arc::clone(&clock) as _, entropy };
-        let cell = Cell::default();
+        let cell = Cell::new(number);
         tokio::task::spawn_local(cell.clone().run());
         let (engine, ledger, slot) = (Arc::default(), SharedLedger::default(), Slot::default());
         Self { number, clock, ledger, world, commons, engine, cell, slot, up: false, lives: 0, asked: 0, seed, witness }
@@ -117,6 +117,11 @@ impl Host {
     #[must_use]
     pub fn disk(&self) -> &MemoryEngine {
         &self.engine
+    }
+
+    /// Does something among the agent's tasks.
+    pub fn interfere(&self, act: fn()) {
+        self.cell.add(async move { act() });
     }
 
     /// Stops or continues the process.

@@ -5,14 +5,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use mf2c_domain::area::standing::{Mandate, Standing};
-use mf2c_store::record::NodeId;
-use mf2c_store::{Changes, Store};
+use mf2c_store::Store;
 
 use crate::fleet::Fleet;
 use crate::host::Host;
-
-/// Changes that are looked at in one go.
-const PAGE: usize = 512;
+use crate::invariants::Tap;
+use crate::reign::{Reign, Troubles};
 
 /// Something that must never be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,24 +38,22 @@ pub struct Judge {
     pub checks: u64,
     /// Changes that were seen at replicas.
     pub seen: u64,
-    /// Changes of leaders with full mandates, after the first of each area.
+    /// Changes of leaders with full mandates, the first of each area among them.
     pub elections: u64,
-}
-
-/// How far one store was followed.
-#[derive(Default)]
-struct Tap {
-    position: u64,
-    /// The newest change of each life of each origin.
-    last: BTreeMap<(NodeId, u64), u64>,
+    /// How each area was led.
+    pub reigns: Vec<Reign>,
+    /// What may be the reason for a takeover.
+    pub troubles: Troubles,
 }
 
 impl Judge {
     /// Nothing has happened yet.
     #[must_use]
-    pub fn new(fleet: Fleet) -> Self {
+    pub fn new(fleet: Fleet, election: Duration) -> Self {
         let hosts = fleet.len();
         Self {
+            reigns: vec![Reign::default(); fleet.areas()],
+            troubles: Troubles::new(election),
             fleet,
             terms: BTreeMap::new(),
             full: BTreeMap::new(),
@@ -85,7 +81,7 @@ impl Judge {
         let full = standing.leads() && standing.mandate == Mandate::Full;
         if !full {
             self.full.entry(area).or_default().remove(&host);
-            return;
+            return self.note_reign(at, host);
         }
         let first = *self.terms.entry((area.clone(), standing.term)).or_insert_with(|| {
             self.elections += 1;
@@ -101,15 +97,41 @@ impl Judge {
             let what = format!("agents {now:?} lead {area} with full mandates at the same time");
             self.broken(at, "one full mandate at a time", what);
         }
+        self.note_reign(at, host);
+    }
+
+    /// Who leads the area of this host may have changed.
+    fn note_reign(&mut self, at: Duration, host: usize) {
+        let Some(area) = self.fleet.area_of(host) else { return };
+        let leads = |host: usize| self.standings.get(host).is_some_and(Standing::leads);
+        let anybody = self.fleet.hosts_of(area).any(leads);
+        let full = self.full.get(&self.fleet.area_name(host)).and_then(|hosts| hosts.first()).copied();
+        let full = full.map(|leader| (leader, self.voters(leader)));
+        if let Some(reign) = self.reigns.get_mut(area) {
+            reign.see(at, anybody, full, &self.troubles);
+        }
+    }
+
+    /// Who votes together with a leader, as far as its standing tells.
+    fn voters(&self, leader: usize) -> BTreeSet<usize> {
+        let Some(standing) = self.standings.get(leader) else { return BTreeSet::new() };
+        let mut voters: BTreeSet<usize> =
+            standing.backups.iter().take(2).filter_map(|backup| self.fleet.host_of(&backup.id)).collect();
+        voters.insert(leader);
+        if voters.len() == 2 {
+            voters.extend(standing.upper.as_ref().and_then(|upper| self.fleet.host_of(&upper.id)));
+        }
+        voters
     }
 
     /// The agent is gone, or stands still: what it believed is of no consequence.
-    pub fn is_out(&mut self, host: usize) {
+    pub fn is_out(&mut self, at: Duration, host: usize) {
         let area = self.fleet.area_name(host);
         self.full.entry(area).or_default().remove(&host);
         if let Some(known) = self.standings.get_mut(host) {
             *known = Standing::default();
         }
+        self.note_reign(at, host);
     }
 
     /// How an agent stands, as it was last heard.
@@ -136,7 +158,7 @@ impl Judge {
     /// An agent has started again: what was acknowledged is still there.
     pub fn has_restarted(&mut self, at: Duration, host: &Host, store: &Store) {
         self.checks += 1;
-        let acknowledged = host.ledger.borrow().position;
+        let acknowledged = host.ledger.borrow().newest;
         let here = store.counters().position.load(Ordering::Relaxed);
         if here < acknowledged {
             let what = format!(
@@ -147,8 +169,8 @@ impl Judge {
         }
         if let Some(tap) = self.taps.get_mut(host.number) {
             // A change that was committed and not yet seen is no concern; one that was seen must be there.
-            if here < tap.position {
-                let (number, seen) = (host.number, tap.position);
+            if here < tap.position() {
+                let (number, seen) = (host.number, tap.position());
                 let what = format!("agent {number} had committed change {seen}, and its store ends with {here}");
                 self.broken(at, "acknowledged writes survive", what);
             }
@@ -157,40 +179,12 @@ impl Judge {
 
     /// Follows what came into a store since the last look.
     pub fn follow(&mut self, at: Duration, host: usize, store: &Store) {
-        loop {
-            let Some(tap) = self.taps.get_mut(host) else { return };
-            if store.counters().position.load(Ordering::Relaxed) <= tap.position {
-                return;
-            }
-            let changes = match store.changes_within(tap.position, PAGE, 1 << 20) {
-                Ok(Changes::Next(changes)) => changes,
-                Ok(Changes::Trimmed { oldest }) => {
-                    tap.position = oldest.saturating_sub(1);
-                    continue;
-                }
-                // The disk cannot be read now.
-                Err(_) => return,
-            };
-            let Some(last) = changes.last() else { return };
-            tap.position = last.position;
-            self.seen += changes.len() as u64;
-            let mut wrong = None;
-            for change in changes.iter().filter(|change| change.sequence > 0) {
-                let newest = tap.last.entry((change.origin, change.incarnation)).or_default();
-                if change.sequence <= *newest {
-                    wrong = Some(format!(
-                        "agent {host} took change {} of {} after change {newest} of the same life ({})",
-                        change.sequence,
-                        mf2c_store::node_name(&change.origin),
-                        change.id
-                    ));
-                }
-                *newest = change.sequence;
-            }
-            self.checks += 1;
-            if let Some(what) = wrong {
-                self.broken(at, "in the order of the origin, and once", what);
-            }
+        let Some(tap) = self.taps.get_mut(host) else { return };
+        let seen = tap.follow(store);
+        self.seen += seen.changes;
+        self.checks += seen.looks;
+        if let Some(wrong) = seen.wrong {
+            self.broken(at, "in the order of the origin, and once", format!("agent {host} {wrong}"));
         }
     }
 }

@@ -1,5 +1,5 @@
-//! What the users and services of an agent do: they write documents, change them and delete them, and remember what was
-//! acknowledged.
+//! The users and services of simulated agents: they do what [`crate::workload`] says, and those of leaders edit documents of
+//! children.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -11,50 +11,17 @@ use mf2c_actors::replicator::{Proposal, Propose, Replicator};
 use mf2c_actors::resource_store::{AddResource, DeleteResource, EditResource, ResourceStore};
 use mf2c_domain::area::standing::Standing;
 use mf2c_domain::caller::Caller;
-use mf2c_domain::id::ResourceId;
 use mf2c_domain::resource;
-use mf2c_store::{NewDocument, Store};
-use serde_json::{Map, Value, json};
+use mf2c_store::{NewDocument, Store, StoreError, Written};
+use serde_json::{Map, Value};
 use tokio::sync::watch;
 
-use crate::agent::Commons;
+use crate::agent::{Commons, FromAbove};
 use crate::dice::Dice;
+use crate::workload::{self, Answer, Deed, KIND, Ledger};
 
-/// What an agent's users write.
-const KIND: &str = "service-instance";
 /// The attribute that only leaders write: a number that grows.
 pub const EDITED_ABOVE: &str = "parent_device_ip";
-
-/// A document whose last write was acknowledged.
-#[derive(Debug, Clone)]
-pub struct Known {
-    /// Which.
-    pub id: ResourceId,
-    /// The position of the acknowledged change.
-    pub revision: u64,
-    /// Whether it may be gone all the same: its removal was asked for and not answered.
-    pub leaving: bool,
-}
-
-/// What was acknowledged to the users of one agent. It outlives the agent's crashes.
-#[derive(Debug, Default)]
-pub struct Ledger {
-    /// Documents that must be there, oldest first.
-    pub known: Vec<Known>,
-    /// The newest acknowledged position.
-    pub position: u64,
-    /// Acknowledged writes.
-    pub written: u64,
-    /// Edits of other agents' documents that were acknowledged here.
-    pub edits_from_above: u64,
-    /// Writes that were refused or not answered.
-    pub failed: u64,
-    /// Removals that were acknowledged, the newest last: they must not come back.
-    pub gone: Vec<ResourceId>,
-}
-
-/// Removals that are remembered.
-const GONE: usize = 64;
 
 /// A ledger and who writes into it.
 pub type SharedLedger = Rc<RefCell<Ledger>>;
@@ -68,94 +35,46 @@ pub async fn write(
     mut dice: Dice,
 ) {
     let load = commons.scenario.load.clone();
-    let mut count = 0u64;
-    loop {
+    for number in 1.. {
         tokio::time::sleep(dice.pause(load.write.get())).await;
-        let known = ledger.borrow().known.len();
-        count += 1;
-        match dice.below(10) {
-            _ if known == 0 => add(&writer, &world, &ledger, count).await,
-            _ if known >= load.documents.max(1) => delete(&writer, &ledger, 0).await,
-            0..=4 => edit(&writer, &ledger, dice.index(known), count).await,
-            5..=7 => add(&writer, &world, &ledger, count).await,
-            _ => delete(&writer, &ledger, dice.index(known)).await,
-        }
+        let deed = ledger.borrow_mut().next(&mut dice, load.documents);
+        let answer = carry_out(&deed, number, &writer, &world).await;
+        ledger.borrow_mut().answered(&deed, answer);
     }
 }
 
-async fn add(writer: &Addr<ResourceStore>, world: &World, ledger: &SharedLedger, count: u64) {
-    let body = json!({
-        "user": "user/operator", "service": "service/compressor", "agreement": "agreement/usual", "status": "waiting",
-        "service_type": "docker", "device_ip": count.to_string(), "agents": [],
-    });
-    let attributes = body.as_object().cloned().unwrap_or_default();
-    let (now, entropy) = (world.clock.now(), &*world.entropy);
-    let Some(spec) = resource::find(KIND) else { return };
-    let draft = spec.prepare_add(attributes, now, entropy).ok();
-    let Some(new) = draft.and_then(|draft| NewDocument::new(spec, draft, &Caller::agent(), entropy).ok()) else {
-        tracing::error!("the load of the simulation is no document any more");
-        return;
+async fn carry_out(deed: &Deed, number: u64, writer: &Addr<ResourceStore>, world: &World) -> Answer {
+    let (if_match, by) = (None, Caller::agent());
+    let done = match deed.clone() {
+        Deed::Add => match new_document(number, world) {
+            Some(new) => writer.send(AddResource(new)).await,
+            None => return Answer::Failed,
+        },
+        Deed::Edit(id) => {
+            let changes = workload::changes(number);
+            writer.send(EditResource { id, changes, removed: vec![], if_match, by }).await
+        }
+        Deed::Delete(id) => writer.send(DeleteResource { id, if_match, by }).await,
     };
-    let id = new.id().clone();
-    let answer = writer.send(AddResource(new)).await;
-    let mut ledger = ledger.borrow_mut();
-    match answer {
-        Ok(Ok(written)) => {
-            let revision = written.document.map_or(0, |document| document.revision);
-            ledger.acknowledge(revision);
-            ledger.known.push(Known { id, revision, leaving: false });
+    match (deed, done) {
+        (Deed::Delete(_), Ok(Ok(_))) => Answer::Deleted,
+        (_, Ok(Ok(Written { document: Some(document), .. }))) => {
+            Answer::Written(document.id.clone(), document.revision)
         }
-        _ => ledger.failed += 1,
+        (_, Ok(Err(StoreError::NotFound { .. }))) => Answer::Missing,
+        _ => Answer::Failed,
     }
 }
 
-async fn edit(writer: &Addr<ResourceStore>, ledger: &SharedLedger, at: usize, count: u64) {
-    let Some(id) = ledger.borrow().known.get(at).map(|known| known.id.clone()) else { return };
-    let mut changes = Map::new();
-    changes.insert("status".into(), Value::String(["started", "stopped", "error"][count as usize % 3].into()));
-    changes.insert("device_ip".into(), Value::String(count.to_string()));
-    let edit = EditResource { id: id.clone(), changes, removed: vec![], if_match: None, by: Caller::agent() };
-    let answer = writer.send(edit).await;
-    let mut ledger = ledger.borrow_mut();
-    match answer {
-        Ok(Ok(written)) => {
-            let revision = written.document.map_or(0, |document| document.revision);
-            ledger.acknowledge(revision);
-            if let Some(known) = ledger.known.iter_mut().find(|known| known.id == id) {
-                known.revision = revision;
-            }
-        }
-        _ => ledger.failed += 1,
+fn new_document(number: u64, world: &World) -> Option<NewDocument> {
+    let (now, entropy) = (world.clock.now(), &*world.entropy);
+    let spec = resource::find(KIND)?;
+    let draft = spec.prepare_add(workload::body(number), now, entropy).ok();
+    let new = draft.and_then(|draft| NewDocument::new(spec, draft, &Caller::agent(), entropy).ok());
+    if new.is_none() {
+        tracing::error!("the load of the simulation is no document any more");
     }
-}
-
-async fn delete(writer: &Addr<ResourceStore>, ledger: &SharedLedger, at: usize) {
-    let id = ledger.borrow_mut().known.get_mut(at).map(|known| {
-        known.leaving = true;
-        known.id.clone()
-    });
-    let Some(id) = id else { return };
-    let answer = writer.send(DeleteResource { id: id.clone(), if_match: None, by: Caller::agent() }).await;
-    let mut ledger = ledger.borrow_mut();
-    let is_gone = matches!(&answer, Ok(Ok(_)) | Ok(Err(mf2c_store::StoreError::NotFound { .. })));
-    if is_gone {
-        let acknowledged = matches!(&answer, Ok(Ok(_)));
-        ledger.known.retain(|known| known.id != id);
-        ledger.written += u64::from(acknowledged);
-        ledger.gone.push(id);
-        if ledger.gone.len() > GONE {
-            ledger.gone.remove(0);
-        }
-    } else {
-        ledger.failed += 1;
-    }
-}
-
-impl Ledger {
-    fn acknowledge(&mut self, revision: u64) {
-        self.written += 1;
-        self.position = self.position.max(revision);
-    }
+    new
 }
 
 /// What people do at a leader: they edit documents of its children.
@@ -206,8 +125,8 @@ impl Above {
             if let Ok(Ok(Proposal::Done)) = self.replicator.send(propose).await {
                 self.ledger.borrow_mut().edits_from_above += 1;
                 let mut edits = self.commons.edits.lock();
-                let newest = edits.entry(id.as_str().to_owned()).or_default();
-                *newest = number.max(*newest);
+                let edit = edits.entry(id.as_str().to_owned()).or_insert(FromAbove { origin, number });
+                (edit.origin, edit.number) = (origin, number.max(edit.number));
             }
         }
     }

@@ -7,12 +7,13 @@ use actix::prelude::*;
 use mf2c_actors::categoriser::Categoriser;
 use mf2c_actors::leadership::{Heard, Leadership, LinkClosed, LinkOpened, PeerChangesRole, PeerProbes};
 use mf2c_actors::ports::{LinkReply, LinkService, OpenLink};
-use mf2c_actors::replicator::{AnswerProposal, HeardStream, Replicator};
-use mf2c_fabric::wire::{Answer, Ask, Code, Notice, WireError};
+use mf2c_actors::replicator::{AnswerHolds, AnswerProposal, HeardStream, Replicator};
+use mf2c_fabric::wire::{Ask, Code, Notice, WireError};
 use mf2c_pki::area::PeerIdentity;
 use tokio::sync::mpsc;
 
-use crate::agent::Slotted;
+use crate::agent::{Commons, Slotted};
+use crate::steward;
 
 /// Words that may wait for one agent: more means that an actor stands still.
 const WAITING: usize = 4096;
@@ -39,16 +40,18 @@ pub struct Peers {
     leadership: Addr<Leadership>,
     replicator: Addr<Replicator>,
     words: mpsc::Sender<Word>,
+    host: usize,
+    commons: Arc<Commons>,
 }
 
 impl Peers {
     /// Answers by these actors. Must be called inside the tasks of the agent.
     #[must_use]
-    pub fn new(ears: Ears) -> Self {
+    pub fn new(ears: Ears, host: usize, commons: Arc<Commons>) -> Self {
         let (words, heard) = mpsc::channel(WAITING);
         let (leadership, replicator) = (ears.leadership.clone(), ears.replicator.clone());
         actix::spawn(pass_on(heard, ears));
-        Self { leadership, replicator, words }
+        Self { leadership, replicator, words, host, commons }
     }
 }
 
@@ -106,7 +109,14 @@ impl LinkService for Peers {
                     async move { replicator.send(AnswerProposal { link_peer, proposed }).await.map_err(stopping)? },
                 )
             }
-            (Ask::KeepAuthority(_), Some(_)) => Box::pin(async { Ok(Answer::Done { term: 0 }) }),
+            (Ask::KeepAuthority(given), Some(_)) => {
+                let kept = steward::keep(&self.commons, self.host, given.term);
+                Box::pin(async { kept })
+            }
+            (Ask::Holds { origins }, Some(_)) => {
+                let replicator = self.replicator.clone();
+                Box::pin(async move { replicator.send(AnswerHolds(origins)).await.map_err(stopping)? })
+            }
             _ => Box::pin(async { Err(WireError::new(Code::Forbidden, "there is no authority in a simulation")) }),
         }
     }

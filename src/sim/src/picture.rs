@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::plan::{Fault, What};
 use crate::report::moment;
+use crate::scenario::FaultKind;
 use crate::timeline::{Sample, State, Timeline};
 
 /// Where the rows begin, in pixels.
@@ -12,9 +13,9 @@ const LEFT: f64 = 110.0;
 /// How long they are.
 const WIDE: f64 = 1200.0;
 /// What is above them.
-const TOP: f64 = 78.0;
-/// The largest lag that is told apart by its shade.
-const DARKEST: f64 = 1000.0;
+const TOP: f64 = 98.0;
+/// The largest lag that is told apart by its shade, in seconds.
+const DARKEST: f64 = 600.0;
 
 /// The colour of a state, and its word.
 const fn colour(state: State) -> (&'static str, &'static str) {
@@ -31,6 +32,26 @@ const fn colour(state: State) -> (&'static str, &'static str) {
 
 const STATES: [State; 7] =
     [State::Leader, State::Degraded, State::Backup, State::Agent, State::Alone, State::Stopped, State::Down];
+
+/// The colour of a fault's band, and its word. Cuts are as high as the row, others are a stripe at its top.
+const fn band(what: &What) -> (&'static str, &'static str) {
+    match what {
+        What::Cut(_) | What::Isolate(_) | What::OneWay(..) => CUT,
+        other => band_of(other.kind()),
+    }
+}
+
+const CUT: (&str, &str) = ("#d3222a", "cut off");
+
+const fn band_of(kind: FaultKind) -> (&'static str, &'static str) {
+    match kind {
+        FaultKind::Network => ("#f08c00", "bad line"),
+        FaultKind::Crash => ("#111111", "killed or without power"),
+        FaultKind::Clock => ("#c2189b", "wrong clock"),
+        FaultKind::Disk => ("#7a4a1e", "bad disk"),
+        FaultKind::Slow => ("#5b3fa0", "slow or stopped"),
+    }
+}
 
 /// An SVG document.
 #[must_use]
@@ -51,7 +72,7 @@ pub fn svg(timeline: &Timeline, title: &str) -> String {
         w = LEFT + WIDE + 20.0
     );
     legend(&mut out);
-    let place = |at: Duration| LEFT + WIDE * at.as_secs_f64() / end.as_secs_f64();
+    let place = |at: Duration| LEFT + WIDE * (at.as_secs_f64() / end.as_secs_f64()).min(1.0);
     let mut tops = vec![];
     let mut top = TOP;
     for (host, area) in timeline.areas.iter().enumerate() {
@@ -82,21 +103,36 @@ pub fn html(timeline: &Timeline, title: &str) -> String {
 }
 
 fn legend(out: &mut String) {
+    let states = STATES.map(colour);
+    entries(out, 32.0, "", &states, 12.0);
+    let mut bands = vec![CUT];
+    bands.extend(FaultKind::ALL.map(band_of));
+    entries(out, 52.0, "faults: ", &bands, 6.0);
+    out.push_str(
+        "<text x=\"12\" y=\"82\">blue at the bottom of a row: for how long the leader lacks a change of this agent, the cloud \
+         one of this leader, or this backup or cloud one of anybody; darker is longer · hold the pointer over a fault or a \
+         lag to read it</text>",
+    );
+}
+
+/// One line of the legend.
+fn entries(out: &mut String, top: f64, title: &str, entries: &[(&str, &str)], high: f64) {
     let mut x = 12.0;
-    for state in STATES {
-        let (fill, word) = colour(state);
+    if !title.is_empty() {
+        let _ = write!(out, "<text x=\"{x:.0}\" y=\"{:.0}\">{title}</text>", top + 10.0);
+        x += 44.0;
+    }
+    for (fill, word) in entries {
         let _ = write!(
             out,
-            "<rect x=\"{x:.0}\" y=\"32\" width=\"14\" height=\"12\" fill=\"{fill}\" stroke=\"#999\" stroke-width=\"0.5\"/>\
-             <text x=\"{:.0}\" y=\"42\">{word}</text>",
-            x + 19.0
+            "<rect x=\"{x:.0}\" y=\"{:.0}\" width=\"14\" height=\"{high:.0}\" fill=\"{fill}\" stroke=\"#999\" \
+             stroke-width=\"0.5\"/><text x=\"{:.0}\" y=\"{:.0}\">{word}</text>",
+            top + (12.0 - high) / 2.0,
+            x + 19.0,
+            top + 10.0
         );
         x += 34.0 + word.len() as f64 * 6.2;
     }
-    out.push_str(
-        "<text x=\"12\" y=\"62\">red line: cut off or disturbed in the network · blue shade at the bottom of a row: changes \
-         that the leader does not have yet, darker for more · hold the pointer over a red line to see the fault</text>",
-    );
 }
 
 fn label(out: &mut String, timeline: &Timeline, host: usize, top: f64, row: f64) {
@@ -140,7 +176,7 @@ fn bars(out: &mut String, timeline: &Timeline, host: usize, (top, row): (f64, f6
             let _ = write!(
                 out,
                 "<rect x=\"{x:.1}\" y=\"{:.1}\" width=\"{width:.1}\" height=\"2.5\" fill=\"#123a7a\" opacity=\"{opacity:.2}\">\
-                 <title>agent {host}: {} changes behind</title></rect>",
+                 <title>{} s behind</title></rect>",
                 top + row - 3.5,
                 now.lag
             );
@@ -149,21 +185,19 @@ fn bars(out: &mut String, timeline: &Timeline, host: usize, (top, row): (f64, f6
     }
 }
 
+/// The band of a fault in the row of each agent that it met.
 fn mark(out: &mut String, fault: &Fault, who: &[usize], (tops, row): (&[f64], f64), place: &dyn Fn(Duration) -> f64) {
-    let network = !matches!(fault.what, What::Kill(_) | What::PowerOff(_) | What::Blackout(_) | What::Pause(_));
-    if !network {
-        return;
-    }
-    let cuts = matches!(fault.what, What::Cut(_) | What::Isolate(_) | What::OneWay(..));
-    let (x1, x2) = (place(fault.at), place(fault.until));
+    let (fill, word) = band(&fault.what);
+    let (high, opacity) = if word == CUT.1 { (row - 1.0, 0.5) } else { ((row / 3.5).max(2.0), 0.9) };
+    let (x, end) = (place(fault.at), place(fault.until));
     for top in who.iter().filter_map(|host| tops.get(*host)) {
-        let (y, thick) = (top + row / 2.0 - 0.5, if cuts { 2.0 } else { 0.8 });
         let _ = write!(
             out,
-            "<line x1=\"{x1:.1}\" y1=\"{y:.1}\" x2=\"{:.1}\" y2=\"{y:.1}\" stroke=\"#c22\" stroke-width=\"{thick}\">\
-             <title>#{} {}</title></line>",
-            x2.max(x1 + 1.0),
-            fault.number,
+            "<rect x=\"{x:.1}\" y=\"{top:.1}\" width=\"{:.1}\" height=\"{high:.1}\" fill=\"{fill}\" opacity=\"{opacity}\">\
+             <title>{} to {}: {}</title></rect>",
+            (end - x).max(1.0),
+            moment(fault.at),
+            moment(fault.until),
             escaped(&fault.what.to_string())
         );
     }

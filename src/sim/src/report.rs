@@ -6,8 +6,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::judge::Breach;
+use crate::lag::Peak;
+use crate::outcome::{Deeds, Outcome};
 use crate::plan::Fault;
-use crate::run::Outcome;
+use crate::reign::Reign;
 use crate::scenario::{FaultKind, Scenario};
 use crate::shrink::Shrunk;
 
@@ -69,7 +71,13 @@ pub fn table(scenario: &Scenario, seed: u64, outcome: &Outcome, took: Duration) 
         ),
     );
     row("leaders elected", outcome.elections.to_string());
-    row("largest lag of a replica", format!("{} changes", outcome.timeline.largest_lag()));
+    row("takeovers", takeovers(outcome));
+    row("without a leader", without_leader(outcome));
+    row("behind, at a leader", peak(&outcome.lag_at_leaders));
+    outcome.lag_at_cloud.iter().for_each(|lag| row("behind, at the cloud", peak(lag)));
+    let Deeds { proposals, conflicts, repaired, snapshots } = outcome.deeds;
+    row("proposals carried out", format!("{proposals}, with {conflicts} conflicts"));
+    row("repairs", format!("{repaired} documents repaired, {snapshots} snapshots sent"));
     row(
         "agreed after storms",
         format!("{} times, after {} at the latest", outcome.agreements, moment(outcome.slowest_agreement)),
@@ -77,6 +85,50 @@ pub fn table(scenario: &Scenario, seed: u64, outcome: &Outcome, took: Duration) 
     row("promises looked at", outcome.checks.to_string());
     row("trace", format!("{:016x} of {} events", outcome.trace.0, outcome.trace.1));
     text
+}
+
+fn takeovers(outcome: &Outcome) -> String {
+    let sum = |of: fn(&Reign) -> u64| outcome.reigns.iter().map(of).sum::<u64>();
+    let (all, wrong) = (sum(|reign| reign.takeovers), sum(|reign| reign.false_takeovers));
+    format!("{all}, of which {wrong} from a leader that nothing disturbed")
+}
+
+fn without_leader(outcome: &Outcome) -> String {
+    let total: Duration = outcome.reigns.iter().map(|reign| reign.without).sum();
+    let longest = outcome.reigns.iter().enumerate().max_by_key(|(_, reign)| reign.longest.0);
+    match longest.filter(|(_, reign)| !reign.longest.0.is_zero()) {
+        None => "never".to_owned(),
+        Some((area, Reign { longest: (time, end), .. })) => {
+            format!(
+                "{} in all areas together; {} at most, in area {} until {}",
+                moment(total),
+                moment(*time),
+                area + 1,
+                moment(*end)
+            )
+        }
+    }
+}
+
+fn peak(lag: &Peak) -> String {
+    match lag.age.as_secs() {
+        0 => "never more than a second".to_owned(),
+        age => format!("{age} s at most: a change of agent {} at {}", lag.host, moment(lag.at)),
+    }
+}
+
+/// One of many runs.
+#[must_use]
+pub fn line(seed: u64, outcome: &Outcome, took: Duration) -> String {
+    format!(
+        "seed {seed}: {}, {} faults, {} elections, agreed after {}, trace {:016x}, {:.1} s",
+        if outcome.breach.is_some() { "BROKEN" } else { "held" },
+        outcome.faults.len(),
+        outcome.elections,
+        moment(outcome.slowest_agreement),
+        outcome.trace.0,
+        took.as_secs_f64()
+    )
 }
 
 /// What broke, for people: the promise, the faults that it takes, and how to see it again.
@@ -121,6 +173,7 @@ pub fn json(scenario: &Scenario, seed: u64, outcome: &Outcome, took: Duration, s
             "atMillis": breach.at.as_millis() as u64, "promise": breach.promise, "what": breach.what,
         })
     };
+    let lag = |peak: &Peak| json!({"seconds": peak.age.as_secs(), "agent": peak.host, "atMillis": peak.at.as_millis() as u64});
     json!({
         "seed": seed,
         "scenario": scenario,
@@ -136,7 +189,18 @@ pub fn json(scenario: &Scenario, seed: u64, outcome: &Outcome, took: Duration, s
             "connections": outcome.network.connections, "writes": outcome.network.writes, "bytes": outcome.network.bytes,
         },
         "elections": outcome.elections,
-        "largestLag": outcome.timeline.largest_lag(),
+        "areas": outcome.reigns.iter().enumerate().map(|(area, reign)| json!({
+            "area": format!("area-{}", area + 1),
+            "firstLedMillis": reign.first.map(|first| first.as_millis() as u64),
+            "withoutLeaderMillis": reign.without.as_millis() as u64,
+            "longestWithoutLeaderMillis": reign.longest.0.as_millis() as u64,
+            "takeovers": reign.takeovers, "falseTakeovers": reign.false_takeovers,
+        })).collect::<Vec<_>>(),
+        "lag": {"atLeaders": lag(&outcome.lag_at_leaders), "atCloud": outcome.lag_at_cloud.as_ref().map(lag)},
+        "proposals": outcome.deeds.proposals,
+        "conflicts": outcome.deeds.conflicts,
+        "repairs": outcome.deeds.repaired,
+        "snapshots": outcome.deeds.snapshots,
         "agreements": outcome.agreements,
         "slowestAgreementMillis": outcome.slowest_agreement.as_millis() as u64,
         "checks": outcome.checks,

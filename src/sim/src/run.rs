@@ -2,11 +2,13 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use mf2c_store::engine::{Fault as DiskFault, MemoryEngine};
+use mf2c_store::engine::MemoryEngine;
 use parking_lot::Mutex;
 use tokio::task::LocalSet;
 use tokio::time::Instant;
@@ -16,16 +18,25 @@ use crate::agree;
 use crate::clock::instant;
 use crate::fleet::Fleet;
 use crate::host::{Host, Witness};
-use crate::judge::{Breach, Judge};
-use crate::load::Ledger;
-use crate::net::{Disturbance, Figures, Line, Network};
-use crate::plan::{self, Fault, Victim, What};
+use crate::judge::Judge;
+use crate::lag::Lags;
+use crate::net::{Line, Network};
+use crate::outcome::{Deeds, Outcome, RunError};
+use crate::panics::Vigil;
+use crate::plan::{self, Fault};
 use crate::scenario::{LineSpec, Scenario};
+use crate::steward::Papers;
 use crate::timeline::Timeline;
 use crate::trace::Trace;
+use crate::workload::Ledger;
 
 /// Pause between two looks at all agents.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// When a run is sabotaged that is to break.
+const SABOTAGED: Duration = Duration::from_secs(20);
+/// The last storm is never shorter.
+const SHORTEST_STORM: Duration = Duration::from_secs(30);
 
 /// So often the end of a calm is looked at, at most, before something counts as broken.
 const LOOKS: u32 = 40;
@@ -41,45 +52,24 @@ pub struct Options {
     pub until: Option<Duration>,
     /// A line of text for each event.
     pub trace: Option<Box<dyn std::io::Write + Send>>,
-    /// Disks lie: after a kill they hold what they held so long before. For tests of the judge.
-    pub lying_disks: bool,
+    /// For tests of the judge.
+    pub sabotage: Sabotage,
+}
+
+/// What is done to a run so that it must break.
+#[derive(Debug, Clone, Copy, Default)]
+pub enum Sabotage {
+    /// Nothing.
+    #[default]
+    None,
+    /// Disks lie: after a kill they hold what they held at 20 s.
+    LyingDisks,
+    /// Among the tasks of this agent one does this, at 20 s.
+    Task(usize, fn()),
 }
 
 /// Told of the virtual time that has passed, about once a virtual second.
 pub type Watch<'a> = &'a mut dyn FnMut(Duration);
-
-/// What came of a run.
-#[derive(Debug)]
-pub struct Outcome {
-    /// Virtual time that has passed.
-    pub lasted: Duration,
-    /// The faults that happened.
-    pub faults: Vec<Fault>,
-    /// The first broken promise.
-    pub breach: Option<Breach>,
-    /// One number for everything that happened, and of how many events.
-    pub trace: (u64, u64),
-    /// What the network carried.
-    pub network: Figures,
-    /// Promises that were looked at.
-    pub checks: u64,
-    /// Calms at whose end everybody agreed.
-    pub agreements: u64,
-    /// The longest time that agreement took after a storm.
-    pub slowest_agreement: Duration,
-    /// Changes of leaders, the first of each area among them.
-    pub elections: u64,
-    /// Writes of users that were acknowledged.
-    pub acknowledged: u64,
-    /// Edits that leaders made of documents of their children, and that were acknowledged.
-    pub edits_from_above: u64,
-    /// Writes of users that were refused, or lost their agent.
-    pub failed: u64,
-    /// Changes seen in all stores.
-    pub changes: u64,
-    /// Who led, who was cut off, who lagged.
-    pub timeline: Timeline,
-}
 
 enum Action {
     Begin(usize),
@@ -91,67 +81,109 @@ enum Action {
     Check(u32),
 }
 
-struct Run {
+pub(crate) struct Run<'v> {
     start: Instant,
-    commons: Arc<Commons>,
-    hosts: Vec<Host>,
-    plan: Vec<Fault>,
-    judge: Rc<RefCell<Judge>>,
-    trace: Trace,
-    timeline: Timeline,
+    vigil: &'v Vigil,
+    pub(crate) commons: Arc<Commons>,
+    pub(crate) hosts: Vec<Host>,
+    pub(crate) plan: Vec<Fault>,
+    pub(crate) judge: Rc<RefCell<Judge>>,
+    pub(crate) trace: Trace,
+    pub(crate) timeline: Timeline,
+    lags: Lags,
+    pub(crate) deeds: Deeds,
     /// Which hosts a fault that lasts has met.
-    met: BTreeMap<usize, Vec<usize>>,
+    pub(crate) met: BTreeMap<usize, Vec<usize>>,
     /// Since when agreement is waited for.
     calm: Option<Duration>,
     agreements: u64,
     slowest: Duration,
-    lying: Option<Vec<MemoryEngine>>,
+    pub(crate) lying: Option<Vec<MemoryEngine>>,
     /// Hosts that go on after they stood still, and when: what they believe counts again once they had time to think.
-    thawed: BTreeMap<usize, Duration>,
+    pub(crate) thawed: BTreeMap<usize, Duration>,
 }
 
 /// Runs a scenario that was checked.
 ///
 /// # Errors
-/// Where the system gives no runtime.
-pub fn run(scenario: &Scenario, seed: u64, options: Options, watch: Watch<'_>) -> std::io::Result<Outcome> {
+/// [`RunError`].
+pub fn run(scenario: &Scenario, seed: u64, options: Options, watch: Watch<'_>) -> Result<Outcome, RunError> {
+    let fleet = Fleet::new(&scenario.topology);
+    let plan = kept(plan::draw(seed, scenario, &fleet), options.keep.as_deref())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
     let tasks = LocalSet::new();
-    let outcome = tasks.block_on(&runtime, go(scenario, seed, options, watch));
-    drop(tasks);
-    Ok(outcome)
+    // The panic of a run that breaks off must be told by this thread after it is over.
+    let vigil = runtime.block_on(async { Vigil::begin(instant()) });
+    let done = catch_unwind(AssertUnwindSafe(|| {
+        tasks.block_on(&runtime, go((scenario, fleet, plan), seed, options, &vigil, watch))
+    }));
+    drop(catch_unwind(AssertUnwindSafe(move || drop(tasks))));
+    done.map_err(|_| RunError::Itself { what: vigil.last().unwrap_or_default() })
 }
 
-async fn go(scenario: &Scenario, seed: u64, options: Options, watch: Watch<'_>) -> Outcome {
-    let start = instant();
-    let fleet = Fleet::new(&scenario.topology);
-    let trace = Trace::new(start, options.trace);
-    let mut plan = plan::draw(seed, scenario, &fleet);
-    if let Some(keep) = &options.keep {
-        plan.retain(|fault| keep.contains(&fault.number));
+/// The faults that are wanted.
+fn kept(mut plan: Vec<Fault>, keep: Option<&[usize]>) -> Result<Vec<Fault>, RunError> {
+    let Some(keep) = keep else { return Ok(plan) };
+    let planned = plan.len();
+    if let Some(&number) = keep.iter().find(|number| **number >= planned) {
+        return Err(RunError::NoFault { number, planned });
     }
+    plan.retain(|fault| keep.contains(&fault.number));
+    Ok(plan)
+}
+
+/// When storms end, and the calms after them.
+fn calms(scenario: &Scenario) -> Vec<(Duration, Duration)> {
+    let (duration, faults) = (scenario.duration.get(), &scenario.faults);
+    let (mut found, mut end) = (vec![], Duration::ZERO);
+    while end < duration {
+        let healed = (end + faults.storm.get()).min(duration.max(end + SHORTEST_STORM));
+        end = healed + faults.calm.get();
+        found.push((healed, end));
+    }
+    found
+}
+
+/// When a run ends, if nothing breaks: with a calm that comes on top of its duration.
+#[must_use]
+pub fn end_of(scenario: &Scenario) -> Duration {
+    calms(scenario).last().map(|(_, end)| *end).unwrap_or_default()
+}
+
+async fn go(
+    (scenario, fleet, plan): (&Scenario, Fleet, Vec<Fault>),
+    seed: u64,
+    options: Options,
+    vigil: &Vigil,
+    watch: Watch<'_>,
+) -> Outcome {
+    let start = instant();
+    let trace = Trace::new(start, options.trace);
     let network = Network::new(seed, lines(scenario, &fleet), trace.clone());
     for host in 0..fleet.len() {
         network.place(host, fleet.address(host));
     }
-    let leaders = (0..fleet.len()).map(|host| fleet.first_leader_of(host) == host).collect();
+    let papers = |host| Papers::first(fleet.first_leader_of(host) == host, fleet.first_above(host));
     let commons = Arc::new(Commons {
         scenario: scenario.clone(),
         fleet: fleet.clone(),
         network,
-        leaders: Mutex::new(leaders),
+        papers: Mutex::new((0..fleet.len()).map(papers).collect()),
         edits: Mutex::default(),
     });
-    let judge = Rc::new(RefCell::new(Judge::new(fleet.clone())));
-    let witness = witness(start, &commons, &judge, &trace);
+    let judge = Rc::new(RefCell::new(Judge::new(fleet.clone(), scenario.area.election.get())));
+    let witness = witness(start, &judge, &trace);
     let hosts = (0..fleet.len()).map(|host| Host::new(host, seed, start, Arc::clone(&commons), Rc::clone(&witness)));
     let mut run = Run {
         start,
+        vigil,
         hosts: hosts.collect(),
         plan,
         judge,
         trace,
-        timeline: Timeline::new(&fleet, scenario.duration.get() + scenario.faults.calm.get()),
+        timeline: Timeline::new(&fleet, options.until.unwrap_or_else(|| end_of(scenario))),
+        lags: Lags::new(fleet.len()),
+        deeds: Deeds::default(),
         met: BTreeMap::new(),
         calm: None,
         agreements: 0,
@@ -161,7 +193,7 @@ async fn go(scenario: &Scenario, seed: u64, options: Options, watch: Watch<'_>) 
         commons,
     };
     run.hosts.iter_mut().for_each(Host::start);
-    run.drive(options.until, options.lying_disks, watch).await;
+    run.drive(options.until, options.sabotage, watch).await;
     run.outcome()
 }
 
@@ -178,26 +210,20 @@ fn lines(scenario: &Scenario, fleet: &Fleet) -> crate::net::Lines {
     Arc::new(move |one, two| if areas.get(one) == areas.get(two) { near } else { far })
 }
 
-fn witness(start: Instant, commons: &Arc<Commons>, judge: &Rc<RefCell<Judge>>, trace: &Trace) -> Witness {
-    let (commons, judge, trace) = (Arc::clone(commons), Rc::clone(judge), trace.clone());
+fn witness(start: Instant, judge: &Rc<RefCell<Judge>>, trace: &Trace) -> Witness {
+    let (judge, trace) = (Rc::clone(judge), trace.clone());
     Rc::new(move |host, standing| {
-        let leads = standing.leads();
-        if let Some(known) = commons.leaders.lock().get_mut(host) {
-            *known = leads;
-        }
         trace.event(host, standing.role.as_str(), standing.term, standing.mandate as u64);
         judge.borrow_mut().stands(start.elapsed(), host, standing);
     })
 }
 
-impl Run {
-    fn now(&self) -> Duration {
+impl Run<'_> {
+    pub(crate) fn now(&self) -> Duration {
         self.start.elapsed()
     }
 
     fn agenda(&self, until: Option<Duration>) -> (BTreeMap<(Duration, u64), Action>, Duration) {
-        let faults = &self.commons.scenario.faults;
-        let (storm, calm) = (faults.storm.get(), faults.calm.get());
         let mut agenda = BTreeMap::new();
         let mut order = 0;
         let mut add = |at, action| {
@@ -208,18 +234,17 @@ impl Run {
             add(fault.at, Action::Begin(at));
             add(fault.until, Action::End(at));
         }
-        let mut end = Duration::ZERO;
-        while end < self.commons.scenario.duration.get() {
-            let healed = (end + storm).min(self.commons.scenario.duration.get().max(end + Duration::from_secs(30)));
-            end = healed + calm;
-            add(healed, Action::Calm);
-            add(end, Action::Check(LOOKS));
+        let calms = calms(&self.commons.scenario);
+        for (healed, end) in &calms {
+            add(*healed, Action::Calm);
+            add(*end, Action::Check(LOOKS));
         }
+        let end = calms.last().map(|(_, end)| *end).unwrap_or_default();
         add(LOOK, Action::Look);
         (agenda, until.unwrap_or(end).min(end))
     }
 
-    async fn drive(&mut self, until: Option<Duration>, lying_disks: bool, watch: Watch<'_>) {
+    async fn drive(&mut self, until: Option<Duration>, sabotage: Sabotage, watch: Watch<'_>) {
         let (mut agenda, mut end) = self.agenda(until);
         while let Some((&(at, order), _)) = agenda.first_key_value() {
             if at > end {
@@ -227,6 +252,9 @@ impl Run {
             }
             let Some(action) = agenda.remove(&(at, order)) else { break };
             tokio::time::sleep_until(self.start + at).await;
+            if self.has_panicked() {
+                return;
+            }
             match action {
                 Action::Begin(fault) => self.begin(fault),
                 Action::End(fault) => self.end(fault),
@@ -242,13 +270,35 @@ impl Run {
                     self.look(at);
                     watch(at);
                     agenda.insert((at + LOOK, u64::MAX), Action::Look);
-                    if lying_disks && self.lying.is_none() && at >= Duration::from_secs(20) {
-                        self.lying = Some(self.hosts.iter().map(|host| host.disk().after_crash()).collect());
+                    if at == SABOTAGED {
+                        self.sabotage(sabotage);
                     }
                 }
             }
             if self.judge.borrow().breach.is_some() {
                 return;
+            }
+        }
+    }
+
+    /// A panic of an agent breaks the run, whatever followed from it.
+    fn has_panicked(&self) -> bool {
+        let Some(panic) = self.vigil.first() else { return false };
+        let who = panic.host.map_or("a thread that agents share".to_owned(), |host| format!("agent {host}"));
+        self.judge.borrow_mut().broken(panic.at, "agents do not panic", format!("{who} panicked: {}", panic.what));
+        true
+    }
+
+    fn sabotage(&mut self, how: Sabotage) {
+        match how {
+            Sabotage::None => {}
+            Sabotage::LyingDisks => {
+                self.lying = Some(self.hosts.iter().map(|host| host.disk().after_crash()).collect());
+            }
+            Sabotage::Task(host, act) => {
+                if let Some(host) = self.hosts.get(host) {
+                    host.interfere(act);
+                }
             }
         }
     }
@@ -268,11 +318,12 @@ impl Run {
                     judge.has_restarted(at, host, &running.store);
                 }
                 judge.follow(at, host.number, &running.store);
-                let position = running.store.counters().position.load(std::sync::atomic::Ordering::Relaxed);
+                let position = running.store.counters().position.load(Ordering::Relaxed);
                 self.trace.event(host.number, "position", position, 0);
             });
         }
-        self.timeline.sample(at, &self.hosts, &judge);
+        self.lags.look(at, &self.commons.fleet, &self.hosts, &judge);
+        self.timeline.sample(at, &self.hosts, &judge, &self.lags);
         if let Some(since) = self.calm
             && agree::is_reached(&self.commons.fleet, &self.hosts, &judge)
         {
@@ -295,134 +346,18 @@ impl Run {
         true
     }
 
-    fn begin(&mut self, at: usize) {
-        let Some(fault) = self.plan.get(at).cloned() else { return };
-        let who = self.meets(&fault.what);
-        self.trace.event(who.first().copied().unwrap_or_default(), "fault", fault.number as u64, who.len() as u64);
-        self.met.insert(at, who.clone());
-        self.timeline.fault(&fault, &who);
-        let network = self.commons.network.clone();
-        let disturb = |what| network.disturb(fault.number, what);
-        let hosts = || who.iter().copied().collect();
-        match &fault.what {
-            What::Spike(_, by) => disturb(Disturbance::Slow(hosts(), *by)),
-            What::Loss(_, percent) => disturb(Disturbance::Loss(hosts(), f64::from(*percent) / 100.0)),
-            What::Cut(_) | What::Isolate(_) => disturb(Disturbance::Cut(hosts())),
-            What::OneWay(_, to) => who.iter().for_each(|from| disturb(Disturbance::OneWay(*from, *to))),
-            What::Reset(_) => who.iter().for_each(|host| network.reset(*host)),
-            What::LazyReader(_, rate) => disturb(Disturbance::LazyReaders(hosts(), *rate)),
-            What::Kill(_) => who.iter().for_each(|host| self.kill(*host)),
-            What::PowerOff(_) | What::Blackout(_) => {
-                disturb(Disturbance::Dark(hosts()));
-                who.iter().for_each(|host| self.kill(*host));
-            }
-            What::Jump(_, by) => self.each(&who, |host| host.clock.jump(*by)),
-            What::Drift(_, by) => self.each(&who, |host| host.clock.drift(*by)),
-            What::Full(_) => self.each(&who, |host| host.disk().inject(DiskFault::Full)),
-            What::BadSync(_) => self.each(&who, |host| host.disk().inject(DiskFault::SyncFailed)),
-            What::BadRead(_) => self.each(&who, |host| host.disk().inject(DiskFault::ReadFailed)),
-            What::Pause(_) => {
-                self.each(&who, |host| host.stop(true));
-                who.iter().for_each(|host| self.judge.borrow_mut().is_out(*host));
-            }
-        }
-    }
-
-    fn end(&mut self, at: usize) {
-        let Some(fault) = self.plan.get(at).cloned() else { return };
-        let who = self.met.remove(&at).unwrap_or_default();
-        self.trace.event(who.first().copied().unwrap_or_default(), "mended", fault.number as u64, 0);
-        match &fault.what {
-            What::Kill(_) => who.iter().for_each(|host| self.revive(*host)),
-            What::PowerOff(_) | What::Blackout(_) => {
-                who.iter().for_each(|host| self.commons.network.reborn(*host));
-                self.commons.network.calm(fault.number);
-                who.iter().for_each(|host| self.revive(*host));
-            }
-            What::Jump(..) | What::Drift(..) => self.each(&who, |host| host.clock.set_right()),
-            What::Full(_) | What::BadSync(_) | What::BadRead(_) => self.each(&who, |host| host.disk().mend()),
-            What::Pause(_) => {
-                self.each(&who, |host| host.stop(false));
-                self.thawed.extend(who.iter().map(|host| (*host, fault.until)));
-            }
-            _ => self.commons.network.calm(fault.number),
-        }
-    }
-
-    fn each(&self, who: &[usize], act: impl Fn(&Host)) {
-        who.iter().filter_map(|host| self.hosts.get(*host)).for_each(act);
-    }
-
-    /// Whom a fault meets.
-    fn meets(&self, what: &What) -> Vec<usize> {
-        let fleet = &self.commons.fleet;
-        match what {
-            What::Cut(hosts) => hosts.clone(),
-            What::Blackout(None) => (0..fleet.len()).collect(),
-            What::Blackout(Some(area)) => fleet.hosts_of(*area).collect(),
-            What::Spike(who, _)
-            | What::Loss(who, _)
-            | What::Isolate(who)
-            | What::OneWay(who, _)
-            | What::Reset(who)
-            | What::Kill(who)
-            | What::PowerOff(who)
-            | What::Jump(who, _)
-            | What::Drift(who, _)
-            | What::Full(who)
-            | What::BadSync(who)
-            | What::BadRead(who)
-            | What::LazyReader(who, _)
-            | What::Pause(who) => vec![match who {
-                Victim::Host(host) => *host,
-                Victim::Leader(area) => self.judge.borrow().leader(*area).unwrap_or(fleet.hosts_of(*area).start),
-            }],
-        }
-    }
-
-    fn kill(&mut self, host: usize) {
-        let at = self.now();
-        let Some(machine) = self.hosts.get_mut(host) else { return };
-        if !machine.is_up() {
-            return;
-        }
-        let mut judge = self.judge.borrow_mut();
-        machine.with(|running| judge.follow(at, host, &running.store));
-        judge.is_out(host);
-        drop(judge);
-        machine.kill();
-        if let Some(disk) = self.lying.as_ref().and_then(|disks| disks.get(host)) {
-            machine.exchange_disk(disk);
-        }
-    }
-
-    /// Starts an agent again, unless another fault still keeps its machine dark.
-    fn revive(&mut self, host: usize) {
-        let still = self.met.iter().any(|(fault, who)| {
-            let keeps = self
-                .plan
-                .get(*fault)
-                .is_some_and(|fault| matches!(fault.what, What::Kill(_) | What::PowerOff(_) | What::Blackout(_)));
-            keeps && who.contains(&host)
-        });
-        if still {
-            return;
-        }
-        let Some(machine) = self.hosts.get_mut(host) else { return };
-        if !machine.is_up() {
-            machine.start();
-        }
-    }
-
-    fn outcome(self) -> Outcome {
+    fn outcome(mut self) -> Outcome {
         let sum = |of: fn(&Ledger) -> u64| self.hosts.iter().map(|host| of(&host.ledger.borrow())).sum();
         let (acknowledged, failed) = (sum(|ledger| ledger.written), sum(|ledger| ledger.failed));
         let edits_from_above = sum(|ledger| ledger.edits_from_above);
         let lasted = self.now();
         let network = self.commons.network.figures();
-        let mut hosts = self.hosts;
-        hosts.iter_mut().for_each(Host::kill);
-        let judge = self.judge.borrow();
+        self.hosts.iter().for_each(|host| self.deeds.add(host));
+        self.hosts.iter_mut().for_each(Host::kill);
+        // Some panic as they end.
+        let _ = self.has_panicked();
+        let mut judge = self.judge.borrow_mut();
+        judge.reigns.iter_mut().for_each(|reign| reign.end(lasted));
         Outcome {
             lasted,
             faults: self.plan,
@@ -437,6 +372,10 @@ impl Run {
             edits_from_above,
             failed,
             changes: judge.seen,
+            deeds: self.deeds,
+            reigns: std::mem::take(&mut judge.reigns),
+            lag_at_leaders: self.lags.at_leaders,
+            lag_at_cloud: self.commons.fleet.cloud().map(|_| self.lags.at_cloud),
             timeline: self.timeline,
         }
     }

@@ -1,15 +1,11 @@
 //! What is simulated: topology, lines, load and faults, as a TOML file says it or as flags do.
 
-use std::time::Duration;
-
 use mf2c_domain::quantity::HumanDuration;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// The most agents of one run.
 pub const MOST_AGENTS: usize = 10_000;
-/// The longest run.
-const LONGEST: Duration = Duration::from_secs(366 * 86_400);
 
 /// A scenario. Every key has a default.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -257,62 +253,6 @@ impl Scenario {
     pub fn print(&self) -> String {
         toml::to_string(self).unwrap_or_default()
     }
-
-    /// Whether it can be run.
-    ///
-    /// # Errors
-    /// [`ScenarioError::Value`].
-    pub fn check(&self) -> Result<(), ScenarioError> {
-        let wrong = |key, value: String, expected| Err(ScenarioError::Value { key, value, expected });
-        let Topology { agents, areas, .. } = self.topology;
-        if agents == 0 || agents > MOST_AGENTS {
-            return wrong("topology.agents", agents.to_string(), "expected 1 to 10000");
-        }
-        if areas == 0 || areas > agents || areas > 250 {
-            return wrong("topology.areas", areas.to_string(), "expected 1 to 250, and no more areas than agents");
-        }
-        if self.duration.get() < Duration::from_secs(1) || self.duration.get() > LONGEST {
-            return wrong("duration", self.duration.to_string(), "expected `1s` to `366d`");
-        }
-        for (key, line) in
-            [("network.near.loss_percent", &self.network.near), ("network.far.loss_percent", &self.network.far)]
-        {
-            if !(0.0..=50.0).contains(&line.loss_percent) {
-                return wrong(key, line.loss_percent.to_string(), "expected 0 to 50");
-            }
-        }
-        let least = Duration::from_millis(100);
-        for (key, value) in [
-            ("load.sample", self.load.sample),
-            ("load.publish", self.load.publish),
-            ("load.write", self.load.write),
-            ("faults.every", self.faults.every),
-            ("faults.lasts", self.faults.lasts),
-            ("faults.storm", self.faults.storm),
-            ("area.election", self.area.election),
-        ] {
-            if value.get() < least {
-                return wrong(key, value.to_string(), "expected `100ms` or more");
-            }
-        }
-        if self.area.heartbeat.get() < Duration::from_millis(10)
-            || self.area.heartbeat.get() * 3 > self.area.election.get()
-        {
-            return wrong(
-                "area.heartbeat",
-                self.area.heartbeat.to_string(),
-                "expected `10ms` to a third of `area.election`",
-            );
-        }
-        if self.faults.calm.get() < Duration::from_secs(30) {
-            return wrong(
-                "faults.calm",
-                self.faults.calm.to_string(),
-                "expected `30s` or more: agents must find together",
-            );
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]
@@ -335,6 +275,11 @@ mod tests {
         assert!(refused("[topology]\nagents = 2\nareas = 3").contains("`topology.areas` is 3"));
         assert!(refused("[network.near]\nloss_percent = 80.0").contains("expected 0 to 50"));
         assert!(refused("[area]\nheartbeat = '1s'").contains("a third of"));
+        assert!(refused("[network.far]\nlatency = '2m'").contains("`network.far.latency` is 2m"));
+        assert!(refused("[network.near]\nlatency = '1s'").contains("`area.election` is 1600ms"));
+        assert!(refused("[network.far]\nkilobytes_per_second = 18446744073709551615").contains("expected at most"));
+        assert!(refused("[load]\ndocuments = 0").contains("`load.documents` is 0"));
+        assert!(refused("[load]\nwrite = '900d'").contains("expected `100ms` to `366d`"));
     }
 
     #[test]

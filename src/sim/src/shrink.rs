@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use crate::judge::Breach;
+use crate::outcome::RunError;
 use crate::plan::Fault;
-use crate::run::{Options, run};
+use crate::run::{Options, Sabotage, run};
 use crate::scenario::Scenario;
 
 /// What is left.
@@ -24,14 +25,14 @@ pub type Patience<'a> = &'a mut dyn FnMut() -> bool;
 /// Leaves out faults by halves, quarters and so on, down to single ones (delta debugging), while there is patience.
 ///
 /// # Errors
-/// Where the system gives no runtime.
+/// [`RunError`].
 pub fn shrink(
     scenario: &Scenario,
     seed: u64,
     (faults, breach): (&[Fault], &Breach),
-    lying_disks: bool,
+    sabotage: Sabotage,
     patience: Patience<'_>,
-) -> std::io::Result<Shrunk> {
+) -> Result<Shrunk, RunError> {
     // A fault that began after the breach has no part in it. Agreement is looked at when a calm ends, at the same instant.
     let mut kept: Vec<Fault> = faults.iter().filter(|fault| fault.at <= breach.at).cloned().collect();
     let mut found = breach.clone();
@@ -50,7 +51,7 @@ pub fn shrink(
                 .map(|(_, fault)| fault.clone())
                 .collect();
             runs += 1;
-            if let Some(again) = breaks(scenario, seed, &rest, breach, lying_disks)? {
+            if let Some(again) = breaks(scenario, seed, &rest, breach, sabotage)? {
                 smaller = Some((rest, again));
                 break;
             }
@@ -73,10 +74,10 @@ fn breaks(
     seed: u64,
     faults: &[Fault],
     breach: &Breach,
-    lying_disks: bool,
-) -> std::io::Result<Option<Breach>> {
+    sabotage: Sabotage,
+) -> Result<Option<Breach>, RunError> {
     let keep = Some(faults.iter().map(|fault| fault.number).collect());
     let until = Some(breach.at + Duration::from_secs(1));
-    let outcome = run(scenario, seed, Options { keep, until, trace: None, lying_disks }, &mut |_| ())?;
+    let outcome = run(scenario, seed, Options { keep, until, trace: None, sabotage }, &mut |_| ())?;
     Ok(outcome.breach.filter(|found| found.promise == breach.promise))
 }

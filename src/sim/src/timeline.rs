@@ -7,6 +7,7 @@ use mf2c_domain::area::standing::{AreaRole, Mandate};
 use crate::fleet::Fleet;
 use crate::host::Host;
 use crate::judge::Judge;
+use crate::lag::Lags;
 use crate::plan::Fault;
 
 /// Samples that are kept; more are thinned out.
@@ -37,7 +38,7 @@ pub enum State {
 pub struct Sample {
     /// How it was.
     pub state: State,
-    /// Its changes that its leader did not have.
+    /// Seconds that something was behind: see [`Lags::rows`].
     pub lag: u32,
 }
 
@@ -53,6 +54,7 @@ pub struct Timeline {
     /// Faults with the hosts that they met.
     pub faults: Vec<(Fault, Vec<usize>)>,
     every: Duration,
+    worst: Vec<Duration>,
 }
 
 impl Timeline {
@@ -69,49 +71,34 @@ impl Timeline {
     }
 
     /// Looks at all hosts, if it is time to.
-    pub fn sample(&mut self, at: Duration, hosts: &[Host], judge: &Judge) {
+    pub fn sample(&mut self, at: Duration, hosts: &[Host], judge: &Judge, lags: &Lags) {
+        // What was worst between two samples is not thinned out.
+        self.worst.resize(hosts.len(), Duration::ZERO);
+        for (worst, lag) in self.worst.iter_mut().zip(&lags.rows) {
+            *worst = (*worst).max(*lag);
+        }
         if self.at.last().is_some_and(|last| at < *last + self.every) {
             return;
         }
         self.at.push(at);
-        self.rows.push(
-            hosts
-                .iter()
-                .map(|host| sample(host, hosts, judge, self.areas.get(host.number).copied().flatten()))
-                .collect(),
-        );
-    }
-
-    /// The largest lag of any agent.
-    #[must_use]
-    pub fn largest_lag(&self) -> u32 {
-        self.rows.iter().flatten().map(|sample| sample.lag).max().unwrap_or_default()
+        let lags = self.worst.iter().map(|lag| u32::try_from(lag.as_secs()).unwrap_or(u32::MAX));
+        self.rows.push(hosts.iter().zip(lags).map(|(host, lag)| Sample { state: state(host, judge), lag }).collect());
+        self.worst.fill(Duration::ZERO);
     }
 }
 
-fn sample(host: &Host, hosts: &[Host], judge: &Judge, area: Option<usize>) -> Sample {
+fn state(host: &Host, judge: &Judge) -> State {
     if !host.is_up() {
-        return Sample::default();
+        return State::Down;
     }
     if host.is_stopped() {
-        return Sample { state: State::Stopped, lag: 0 };
+        return State::Stopped;
     }
-    let state = judge.standing(host.number).map_or(State::Alone, |standing| match (standing.role, standing.mandate) {
+    judge.standing(host.number).map_or(State::Alone, |standing| match (standing.role, standing.mandate) {
         (AreaRole::Alone, _) => State::Alone,
         (AreaRole::Agent, _) => State::Agent,
         (AreaRole::Backup, _) => State::Backup,
         (AreaRole::Leader, Mandate::Full) => State::Leader,
         (AreaRole::Leader, _) => State::Degraded,
-    });
-    let own = host.with(|running| running.store.progress_of(&running.store.identity().node)).flatten();
-    let leader = area.and_then(|area| judge.leader(area)).filter(|leader| *leader != host.number);
-    let there = own.and_then(|own| hosts.get(leader?)?.with(|it| it.store.progress_of(&own.origin))?);
-    let lag = match (own, leader, there) {
-        (Some(own), Some(_), Some(there)) if there.incarnation == own.incarnation => {
-            own.sequence.saturating_sub(there.sequence)
-        }
-        (Some(own), Some(_), _) => own.sequence,
-        _ => 0,
-    };
-    Sample { state, lag: u32::try_from(lag).unwrap_or(u32::MAX) }
+    })
 }

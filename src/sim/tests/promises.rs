@@ -7,10 +7,11 @@ use std::ops::Range;
 
 use mf2c_domain::quantity::HumanDuration;
 use mf2c_sim::fleet::Fleet;
+use mf2c_sim::outcome::Outcome;
 use mf2c_sim::picture;
 use mf2c_sim::plan::{self, What};
 use mf2c_sim::report;
-use mf2c_sim::run::{Options, Outcome, run};
+use mf2c_sim::run::{Options, Sabotage, run};
 use mf2c_sim::scenario::{FaultKind, Scenario};
 use mf2c_sim::shrink::shrink;
 
@@ -75,7 +76,7 @@ fn a_disk_that_lies_is_found_out_and_the_one_kill_that_shows_it_is_left() {
     scenario.faults.kinds = vec![FaultKind::Crash, FaultKind::Network];
     scenario.duration = HumanDuration::from_secs(90);
     scenario.faults.storm = HumanDuration::from_secs(90);
-    let lying = || Options { lying_disks: true, ..Options::default() };
+    let lying = || Options { sabotage: Sabotage::LyingDisks, ..Options::default() };
     let (seed, outcome) = (1..20)
         .map(|seed| (seed, run(&scenario, seed, lying(), &mut |_| ()).unwrap()))
         .find(|(_, outcome)| {
@@ -88,11 +89,25 @@ fn a_disk_that_lies_is_found_out_and_the_one_kill_that_shows_it_is_left() {
         runs += 1;
         runs < 60
     };
-    let shrunk = shrink(&scenario, seed, (&outcome.faults, &breach), true, patience).unwrap();
+    let shrunk = shrink(&scenario, seed, (&outcome.faults, &breach), Sabotage::LyingDisks, patience).unwrap();
     assert!(shrunk.faults.len() <= 2 && shrunk.faults.len() < outcome.faults.len(), "{:?}", shrunk.faults);
     assert!(shrunk.faults.iter().any(|fault| fault.what.kind() == FaultKind::Crash), "{:?}", shrunk.faults);
     let told = report::breach(&shrunk, outcome.faults.len(), "mf2c sim");
     assert!(told.starts_with("broken: acknowledged writes survive"), "{told}");
+}
+
+#[test]
+fn a_panic_of_an_agent_breaks_the_run_though_the_runtime_catches_it() {
+    let sabotage = Sabotage::Task(2, || panic!("a bug that nobody heard of"));
+    let outcome = run(&small(), 5, Options { sabotage, ..Options::default() }, &mut |_| ()).unwrap();
+    let breach = outcome.breach.unwrap();
+    assert_eq!(breach.promise, "agents do not panic");
+    assert!(breach.what.starts_with("agent 2 panicked: a bug that nobody heard of ("), "{}", breach.what);
+    assert!(breach.what.contains("promises.rs:"), "{}", breach.what);
+    assert_eq!(breach.at, std::time::Duration::from_secs(20));
+    let shrunk = shrink(&small(), 5, (&outcome.faults, &breach), sabotage, &mut || true).unwrap();
+    assert_eq!(shrunk.faults, [], "it takes no fault");
+    assert!(simulate(&small(), 5).breach.is_none(), "and the next run knows nothing of it");
 }
 
 #[test]
@@ -103,8 +118,14 @@ fn a_report_is_json_and_a_picture_is_well_formed_with_a_row_for_each_agent() {
     let read: serde_json::Value = serde_json::from_str(&report.to_string()).unwrap();
     assert_eq!((read["seed"].as_u64(), read["breach"].is_null()), (Some(3), true));
     assert_eq!(read["faults"].as_array().unwrap().len(), outcome.faults.len());
+    assert_eq!(read["areas"][0]["area"], "area-1");
+    assert!(read["areas"][0]["firstLedMillis"].is_number() && read["lag"]["atCloud"]["seconds"].is_number());
     let page = picture::html(&outcome.timeline, "a <fog> & more");
-    assert!(page.contains("a &lt;fog&gt; &amp; more") && !page.contains("<script"));
+    assert!(
+        page.contains("a &lt;fog&gt; &amp; more")
+            && page.contains("killed or without power")
+            && !page.contains("<script")
+    );
     assert_eq!(open_elements(&page[page.find("<svg").unwrap()..page.find("</body>").unwrap()]), 0);
     assert_eq!(outcome.timeline.rows[0].len(), scenario.topology.agents + 1);
 }

@@ -255,6 +255,14 @@ impl Store {
         state::read(&*self.engine, key)
     }
 
+    /// All that actors have kept under keys that begin so, in the order of the keys.
+    ///
+    /// # Errors
+    /// [`EngineError`] if it cannot be read.
+    pub fn states(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, EngineError> {
+        state::read_all(&*self.engine, prefix)
+    }
+
     /// A document as its origin has it.
     fn replica(&self, origin: &NodeId, id: &ResourceId) -> Result<Option<Replica>, EngineError> {
         let Some(document) = self.get(id.as_str()) else { return Ok(None) };

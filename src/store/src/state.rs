@@ -1,5 +1,7 @@
 //! Small things that actors keep beside the documents: `state/<key>` to `version u8, checksum u64` and what is kept.
 
+use std::ops::ControlFlow;
+
 use xxhash_rust::xxh3::Xxh3Default;
 
 use crate::engine::{Batch, Engine, EngineError, RESTORE_ADVICE, Space};
@@ -36,17 +38,40 @@ pub(crate) fn put(batch: &mut Batch, key: &str, value: Option<&[u8]>) -> Result<
 pub(crate) fn read(engine: &dyn Engine, key: &str) -> Result<Option<Vec<u8>>, EngineError> {
     let key = format!("{PREFIX}{key}");
     let Some(bytes) = engine.get(Space::Meta, key.as_bytes())? else { return Ok(None) };
-    match bytes.split_at_checked(9) {
-        Some(([VERSION, checksum @ ..], value)) if *checksum == sum(key.as_bytes(), value).to_le_bytes() => {
-            Ok(Some(value.to_vec()))
-        }
+    match checked(key.as_bytes(), &bytes) {
+        Some(value) => Ok(Some(value.to_vec())),
         // Whoever keeps it has promised something by it: it must not look as if there were none.
-        _ => Err(EngineError::Damaged {
+        None => Err(EngineError::Damaged {
             file: "meta".into(),
             offset: 0,
             what: format!("`{key}` is not what was written"),
             advice: RESTORE_ADVICE,
         }),
+    }
+}
+
+/// What is kept under keys that begin so, in their order. What is not what was written is passed over.
+pub(crate) fn read_all(engine: &dyn Engine, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, EngineError> {
+    let (from, mut found) = (format!("{PREFIX}{prefix}"), Vec::new());
+    engine.scan(Space::Meta, from.as_bytes(), &mut |key, bytes| {
+        if !key.starts_with(from.as_bytes()) {
+            return ControlFlow::Break(());
+        }
+        let name = std::str::from_utf8(key).ok().and_then(|key| key.strip_prefix(PREFIX));
+        match (name, checked(key, bytes)) {
+            (Some(name), Some(value)) => found.push((name.to_owned(), value.to_vec())),
+            _ => tracing::warn!(key = %String::from_utf8_lossy(key), "something that was kept is damaged: it is passed over"),
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(found)
+}
+
+/// The value, if it is what was written.
+fn checked<'b>(key: &[u8], bytes: &'b [u8]) -> Option<&'b [u8]> {
+    match bytes.split_at_checked(9) {
+        Some(([VERSION, checksum @ ..], value)) if *checksum == sum(key, value).to_le_bytes() => Some(value),
+        _ => None,
     }
 }
 
@@ -79,6 +104,9 @@ mod tests {
         batch.put(Space::Meta, b"state/raft/a", value);
         engine.commit(batch).unwrap();
         assert!(super::read(&engine, "raft/a").is_err());
+        let all = read_all(&engine, "raft/").unwrap();
+        assert_eq!(all, [("raft/b".to_owned(), vec![])], "what is damaged is passed over");
+        assert_eq!(read_all(&engine, "rafts/").unwrap(), []);
     }
 
     #[test]

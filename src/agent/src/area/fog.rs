@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use actix::{Actor as _, Addr, ArbiterHandle};
 use mf2c_actors::ca_client::CaClient;
-use mf2c_actors::categoriser::{Categoriser, CategoriserSettings, ExpectChildren};
+use mf2c_actors::categoriser::{Bury, Categoriser, CategoriserSettings, Copies, ExpectChildren};
 use mf2c_actors::certificate_authority::CertificateAuthority;
 use mf2c_actors::leadership::{self, Leadership, Settings, Standings, StoreMemory};
 use mf2c_actors::ports::AreaNet;
+use mf2c_actors::post::post;
 use mf2c_actors::replicator::{Replicator, ReplicatorCounters, ReplicatorParts, ReplicatorSettings};
 use mf2c_actors::supervisor::Supervisor;
+use mf2c_domain::area::role::FOUNDER;
 use mf2c_domain::area::standing::Standing;
 use mf2c_facade::monitor::Flowed;
 use mf2c_pki::area::Credentials;
@@ -32,6 +34,7 @@ pub(crate) struct Fog {
     pub(crate) leadership: Addr<Leadership>,
     pub(crate) replicator: Addr<Replicator>,
     pub(crate) discovery: Arc<Discovered>,
+    categoriser: Current<Categoriser>,
     counters: Arc<ReplicatorCounters>,
     leaders: Arc<AtomicU64>,
 }
@@ -51,11 +54,12 @@ pub(super) struct Neighbours<'a> {
 pub(super) fn start(config: &Config, rooms: &AreaRooms<'_>, near: &Neighbours<'_>) -> (Fog, Crew) {
     // What the agent is a member of is known before leadership says it. Who had it for a stranger meanwhile would remove the
     // documents of its area.
-    let own = near.credentials.membership().map(|membership| membership.own.id.clone());
+    let own = near.credentials.membership().filter(|membership| membership.own.unit != FOUNDER);
+    let own = own.map(|membership| membership.own.id.clone());
     let (told, standings) = watch::channel(Standing { own, ..Standing::default() });
     let counters = Arc::new(ReplicatorCounters::default());
     let replicator = start_replicator(rooms, near, &standings, Arc::clone(&counters));
-    let categoriser = start_categoriser(config, rooms, near, &standings);
+    let categoriser = start_categoriser(config, rooms, near, &standings, &replicator);
     let clock = Arc::clone(&rooms.world.clock);
     let herald = Herald::new(Arc::clone(&categoriser), replicator.clone(), standings.clone(), clock);
     let herald = Herald::start_in_arbiter(&rooms.arbiter.handle(), move |_| herald);
@@ -74,8 +78,9 @@ pub(super) fn start(config: &Config, rooms: &AreaRooms<'_>, near: &Neighbours<'_
         leaders: Arc::clone(&leaders),
     };
     let steward = Steward::start_in_arbiter(&rooms.arbiter.handle(), move |_| Steward::new(household));
-    let crew = Crew { leadership: leadership.clone(), replicator: replicator.clone(), categoriser, steward };
-    (Fog { standings, leadership, replicator, discovery, counters, leaders }, crew)
+    let told = Arc::clone(&categoriser);
+    let crew = Crew { leadership: leadership.clone(), replicator: replicator.clone(), categoriser: told, steward };
+    (Fog { standings, leadership, replicator, discovery, categoriser, counters, leaders }, crew)
 }
 
 fn start_leadership(
@@ -146,6 +151,7 @@ fn start_categoriser(
     rooms: &AreaRooms<'_>,
     near: &Neighbours<'_>,
     standings: &Standings,
+    replicator: &Addr<Replicator>,
 ) -> Current<Categoriser> {
     let settings = CategoriserSettings {
         patience: super::patience(config),
@@ -154,8 +160,11 @@ fn start_categoriser(
     };
     let (store, writer, world) = (Arc::clone(rooms.store), rooms.writer.clone(), rooms.world.clone());
     let (clock, standings) = (Arc::clone(&world.clock), standings.clone());
+    let copies = Copies { forget: replicator.clone().recipient(), remember: replicator.clone().recipient() };
     let build = move |notice| {
-        Categoriser::new(settings.clone(), Arc::clone(&store), writer.clone(), standings.clone(), world.clone(), notice)
+        let (settings, standings) = (settings.clone(), standings.clone());
+        Categoriser::new(settings, Arc::clone(&store), writer.clone(), standings, world.clone(), notice)
+            .keeping(copies.clone())
     };
     let current = Current::default();
     let (shared, open) = (Arc::clone(&current), Arc::clone(near.open));
@@ -190,6 +199,17 @@ fn start_discovery(
 }
 
 impl Fog {
+    /// Has the area told that an agent is forgotten.
+    pub(super) fn bury(&self) -> Arc<dyn Fn(Bury) + Send + Sync> {
+        let current = Arc::clone(&self.categoriser);
+        Arc::new(move |bury| {
+            if let Some(categoriser) = &*current.lock() {
+                // A command waits for each.
+                post(categoriser, bury);
+            }
+        })
+    }
+
     /// How often another agent has come to lead.
     pub(super) fn leaders(&self) -> u64 {
         self.leaders.load(Ordering::Relaxed)

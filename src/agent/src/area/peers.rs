@@ -12,8 +12,9 @@ use mf2c_actors::certificate_authority::{AnswerPeer, CertificateAuthority};
 use mf2c_actors::leadership::{Heard, Leadership, LinkClosed, LinkOpened, PeerChangesRole, PeerProbes};
 use mf2c_actors::ports::{LinkReply, LinkService, OpenLink};
 use mf2c_actors::post::post;
-use mf2c_actors::replicator::{AnswerProposal, HeardStream, Replicator};
+use mf2c_actors::replicator::{AnswerHolds, AnswerProposal, HeardStream, Replicator};
 use mf2c_domain::area::spiffe::SpiffeId;
+use mf2c_fabric::wire::hello::Scope;
 use mf2c_fabric::wire::{Answer, Ask, Code, Notice, WireError};
 use mf2c_pki::area::PeerIdentity;
 use parking_lot::Mutex;
@@ -91,6 +92,7 @@ impl LinkService for Peers {
             (Ask::Propose(proposed), Some(link_peer)) => {
                 Self::ask(&crew.replicator, AnswerProposal { link_peer, proposed })
             }
+            (Ask::Holds { origins }, Some(_)) => Self::ask(&crew.replicator, AnswerHolds(origins)),
             (Ask::Probe { of }, Some(_)) => Self::ask(&crew.leadership, PeerProbes { of }),
             (Ask::ChangeRole(change), Some(peer)) => {
                 let message = PeerChangesRole { peer: peer.id.clone(), change };
@@ -110,6 +112,10 @@ impl LinkService for Peers {
     }
 
     fn opened(&self, link: OpenLink) {
+        // Who is to found an area is no agent of this one, nor is this agent one of that area yet.
+        if link.scope == Scope::Founding {
+            return;
+        }
         self.open.lock().insert(link.number, link.clone());
         self.contacts.opened(&link);
         self.crew.tell(&LinkOpened(link));

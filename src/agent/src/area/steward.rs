@@ -103,13 +103,13 @@ impl Steward {
         let (client, authority) = (self.home.client.clone(), self.home.authority.clone());
         let seen = async move {
             let membership = client.send(ShowMembership).await.ok()?;
-            let has_authority = matches!(authority.send(ShowAuthority).await, Ok(Ok(_)));
-            Some((membership, has_authority))
+            let leads = authority.send(ShowAuthority).await.ok().and_then(Result::ok).map(|view| view.area);
+            Some((membership, leads))
         };
         self.looking = Some(ctx.spawn(seen.into_actor(self).map(|seen, steward, ctx| {
             steward.looking = None;
-            let Some((membership, has_authority)) = seen else { return };
-            match changed(membership, has_authority, steward.address()) {
+            let Some((membership, leads)) = seen else { return };
+            match changed(membership, leads.as_deref(), steward.address()) {
                 Some(changed) => steward.tell(changed),
                 // Its authority is on its way.
                 None => steward.looking = Some(ctx.run_later(AGAIN, Self::look)),
@@ -250,12 +250,14 @@ impl Steward {
     }
 }
 
-/// What leadership is to know; none while this agent will hold an authority and does not yet.
-fn changed(view: Option<MembershipView>, has_authority: bool, address: Option<String>) -> Option<MembershipChanged> {
+/// What leadership is to know; none while this agent is to lead an area and does not show yet that it is of that one. `leads` is
+/// the area whose authority is here.
+fn changed(view: Option<MembershipView>, leads: Option<&str>, address: Option<String>) -> Option<MembershipChanged> {
     let Some(view) = view else {
         return Some(MembershipChanged { own: None, admitted_by: None, has_authority: false, address: None });
     };
-    if view.role == MemberRole::Leader && !has_authority {
+    let has_authority = leads.is_some();
+    if view.role == MemberRole::Leader && leads != Some(view.area.as_str()) {
         return None;
     }
     let own = view.id.parse().ok()?;

@@ -45,9 +45,9 @@ Examples:
   mf2c area agent 8256f3a0";
 
 const FORGET_EXAMPLES: &str = "\
-Removes this agent's copies of another one's documents, and its place in the list of members. The other keeps its own:
-if it comes back, its documents come back with it, unless its certificate was revoked (`mf2c ca revoke --device DEVICE`).
-An agent above has copies of its own: forget it there too.
+Removes the copies of an agent's documents, and its place in the list of members. Stop that agent first, and run this at
+the agent that leads its area: backups and the agents above follow by themselves, also those that are away now. If the
+agent comes back, what it has comes back with it, unless its membership was ended (`mf2c ca revoke --device DEVICE`).
 
 Examples:
   mf2c area forget 8256f3a0";

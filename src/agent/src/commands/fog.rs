@@ -43,7 +43,8 @@ pub(super) fn area(args: &AreaArgs, around: &Surroundings) -> Result<(), Failure
         Some(AreaCommand::Agent(one)) => say(&backups(&change(one, "agent")?)),
         Some(AreaCommand::Forget(one)) => {
             let forgotten = ask(&one.place, Request::ForgetAgent { device: one.device.clone() }, "")?;
-            say(&format!("removed {} documents of {}", forgotten["documents"], text(&forgotten, "agent")))
+            beside("backups and the agents above follow by themselves, those that are away as soon as they are back");
+            say(&format!("removed {} documents of {}", forgotten["documents"], text(&forgotten, "device")))
         }
     }
 }

@@ -190,6 +190,9 @@ impl Check<'_> {
         self.range("store.log_entries", store.log_entries, 100, 100_000_000);
         self.size("store.log_size", store.log_size, MIB, 1024 * GIB);
         self.range("store.queue", store.queue, 1, 1_000_000);
+        self.range("store.keep_events", store.keep_events, 1, 1_000_000);
+        self.time("store.keep_events_for", store.keep_events_for, 1000, 3650 * 24 * HOUR);
+        self.range("store.keep_conflicts", store.keep_conflicts, 1, 1_000_000);
     }
 
     fn events(&mut self, config: &Config) {

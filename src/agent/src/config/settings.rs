@@ -181,6 +181,12 @@ pub struct Store {
     pub log_size: HumanSize,
     /// Writes that may wait for the writer.
     pub queue: usize,
+    /// The most events of this agent that are kept.
+    pub keep_events: usize,
+    /// How long they are kept.
+    pub keep_events_for: HumanDuration,
+    /// The most conflicts of this agent that are kept.
+    pub keep_conflicts: usize,
 }
 
 /// `[events]`
@@ -337,6 +343,9 @@ impl Default for Store {
             log_entries: 100_000,
             log_size: mib(64),
             queue: 1024,
+            keep_events: 10_000,
+            keep_events_for: HumanDuration::from_secs(90 * 86_400),
+            keep_conflicts: 1000,
         }
     }
 }

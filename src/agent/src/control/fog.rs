@@ -1,18 +1,18 @@
 //! Carries out `mf2c area`: tells who is in the area, and changes who leads it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Addr, Recipient};
+use mf2c_actors::categoriser::Bury;
 use mf2c_actors::leadership::{ChangeRole, Demand, RoleError, Standings};
-use mf2c_actors::replicator::{Flow, Flows};
-use mf2c_actors::resource_store::{DeleteResource, ForgetOrigin, ResourceStore};
+use mf2c_actors::replicator::{Flow, Flows, Forget, KnownStore, KnownStores};
+use mf2c_actors::resource_store::ResourceStore;
 use mf2c_domain::area::name;
 use mf2c_domain::area::standing::{AreaPeer, AreaRole, Standing};
-use mf2c_domain::caller::Caller;
-use mf2c_store::record::NodeId;
-use mf2c_store::{Store, StoreError};
-use serde_json::{Value, json};
+use mf2c_store::{Store, node_name};
+use serde_json::{Map, Value, json};
 
 use super::agents::{self, Known, Line, text};
 use super::area::ask;
@@ -32,6 +32,12 @@ pub struct FogDoors {
     pub roles: Recipient<ChangeRole>,
     /// Tells how far replicas are.
     pub flows: Recipient<Flows>,
+    /// Removes copies.
+    pub forget: Recipient<Forget>,
+    /// Tells whose stores are known.
+    pub stores: Recipient<KnownStores>,
+    /// Has the area told that an agent is forgotten.
+    pub bury: Arc<dyn Fn(Bury) + Send + Sync>,
     /// Reads documents.
     pub store: Arc<Store>,
     /// Writes them.
@@ -46,8 +52,7 @@ impl FogDoors {
     /// Everything that is known of the area here.
     pub(super) async fn show(&self) -> Result<Value, Refusal> {
         let standing = self.member()?;
-        let flows = tokio::time::timeout(LOOK, self.flows.send(Flows)).await;
-        let flows = flows.ok().and_then(Result::ok).unwrap_or_default();
+        let flows = self.streams().await;
         Ok(json!({
             "area": standing.area(),
             "id": standing.own.as_ref().map(ToString::to_string),
@@ -79,8 +84,7 @@ impl FogDoors {
         // Who is in no list may be known to leadership all the same, by a link that has just been opened.
         let device = found.map_or(word, |line| text(line, "device").to_owned());
         let change = ChangeRole { agent: Some(device.clone()), role, by: Demand::Operator };
-        let refused = |error: RoleError| of_role(&error, &lines);
-        let standing = ask(&self.roles, change).await?.map_err(refused)?;
+        let standing = ask(&self.roles, change).await?.map_err(|error| refused(&error, &lines))?;
         tracing::info!(role = role.as_str(), term = standing.term, "changed a role by a command on this machine");
         Ok(json!({
             "area": standing.area(),
@@ -131,42 +135,6 @@ impl FogDoors {
         Ok(())
     }
 
-    /// Removes the copies of another agent's documents.
-    pub(super) async fn forget(&self, word: &str) -> Result<Value, Refusal> {
-        let standing = self.member()?;
-        let documents = self.documents();
-        let found =
-            agents::meant(&documents, word)?.ok_or_else(|| of_role(&RoleError::Unknown(word.to_owned()), &[]))?;
-        let status = self.lines(&standing, &[]).into_iter().find(|line| text(line, "agent") == text(found, "agent"));
-        if status.is_some_and(|line| text(&line, "status") == "connected") {
-            let message = format!(
-                "{} is connected, so its documents would come again at once: stop it first, or end its membership with \
-                 `mf2c ca revoke --device {}`",
-                agents::called(found),
-                name::short(text(found, "device"))
-            );
-            return Err(Refusal::new(exit::CONFLICT, message));
-        }
-        let failed = |error: StoreError| Refusal::new(exit::FAILED, error.to_string());
-        let removed = match node_id(text(found, "node")) {
-            Some(origin) if origin == self.store.identity().node => {
-                return Err(Refusal::new(exit::USAGE, "this is the agent itself"));
-            }
-            Some(origin) => ask(&self.writer.clone().recipient(), ForgetOrigin(origin)).await?.map_err(failed)?,
-            None => 0,
-        };
-        if let Ok(id) = mf2c_domain::id::ResourceId::parse(text(found, "id")) {
-            let delete = DeleteResource { id, if_match: None, by: Caller::agent() };
-            match ask(&self.writer.clone().recipient(), delete).await? {
-                Ok(_) | Err(StoreError::NotFound { .. } | StoreError::Elsewhere { .. }) => {}
-                Err(error) => return Err(failed(error)),
-            }
-        }
-        let (device, called) = (text(found, "device"), agents::called(found));
-        tracing::info!(device, documents = removed, "forgot an agent by a command on this machine");
-        Ok(json!({ "device": device, "agent": called, "documents": removed }))
-    }
-
     /// The whole `deviceID` of the agent that people call so; none where nobody is called so.
     ///
     /// # Errors
@@ -177,9 +145,9 @@ impl FogDoors {
         Ok(agents::meant(&lines, word)?.map(|line| text(line, "device").to_owned()))
     }
 
-    fn member(&self) -> Result<Standing, Refusal> {
+    pub(super) fn member(&self) -> Result<Standing, Refusal> {
         let standing = self.standing.borrow().clone();
-        if standing.own.is_none() { Err(of_role(&RoleError::Alone, &[])) } else { Ok(standing) }
+        if standing.own.is_none() { Err(of_role(&RoleError::Alone)) } else { Ok(standing) }
     }
 
     fn lines(&self, standing: &Standing, flows: &[Flow]) -> Vec<Line> {
@@ -193,31 +161,100 @@ impl FogDoors {
         })
     }
 
-    /// The documents of members, of this area and of those below it. A command may wait for the disk.
+    /// What is said of members by whom it counts, of those that are not forgotten.
     fn documents(&self) -> Vec<Line> {
-        let all = self.store.all("area-member").into_iter();
-        all.filter_map(|document| serde_json::from_slice(&self.store.body(&document).ok()??).ok()).collect()
+        let told = self.told();
+        let newest = newest(&told).into_values();
+        newest.filter(|told| !told.is_forgotten()).map(|told| told.body.clone()).collect()
     }
+
+    /// How far replicas are, as far as that is told in time.
+    pub(super) async fn streams(&self) -> Vec<Flow> {
+        let flows = tokio::time::timeout(LOOK, self.flows.send(Flows)).await;
+        flows.ok().and_then(Result::ok).unwrap_or_default()
+    }
+
+    /// What leaders say of the members of this area and of those below it. A command may wait for the disk.
+    pub(super) fn told(&self) -> Vec<Told> {
+        let own = self.store.identity().name();
+        let all = self.store.all("area-member").into_iter();
+        let told = all.filter_map(|document| {
+            let body = serde_json::from_slice(&self.store.body(&document).ok()??).ok()?;
+            let by = self.store.origin_of(document.id.as_str()).map_or_else(|| own.clone(), |node| node_name(&node));
+            Some(Told { by, body })
+        });
+        told.collect()
+    }
+}
+
+/// What one leader says of one agent.
+pub(super) struct Told {
+    /// The leader's node.
+    pub(super) by: String,
+    /// Its `area-member`.
+    pub(super) body: Map<String, Value>,
+}
+
+impl Told {
+    pub(super) fn text(&self, name: &str) -> &str {
+        self.body.get(name).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    fn is_forgotten(&self) -> bool {
+        self.text("status") == "forgotten"
+    }
+}
+
+/// The leader of each area: whoever says so of itself, in the latest term.
+pub(super) fn leaders(told: &[Told]) -> BTreeMap<String, &Told> {
+    let mut leaders: BTreeMap<String, &Told> = BTreeMap::new();
+    let term = |told: &Told| told.body.get("term").and_then(Value::as_u64).unwrap_or(0);
+    for told in told.iter().filter(|told| told.text("role") == "leader" && told.text("node") == told.by) {
+        let known = leaders.entry(told.text("area").to_owned()).or_insert(told);
+        if (term(known), &known.by) < (term(told), &told.by) {
+            *known = told;
+        }
+    }
+    leaders
+}
+
+/// The areas directly below whose leaders are not in touch: what they said of who is, was true then.
+pub(super) fn lost(standing: &Standing, told: &[Told], known: &[KnownStore], flows: &[Flow]) -> BTreeSet<String> {
+    let is_lost = |area: &str, leader: &Told| {
+        let device = leader.text("device");
+        standing.area() != Some(area)
+            && known.iter().any(|store| store.device == device && store.area == area)
+            && !flows.iter().any(|flow| flow.peer == leader.text("agent"))
+    };
+    leaders(told).into_iter().filter(|(area, leader)| is_lost(area, leader)).map(|(area, _)| area).collect()
+}
+
+/// Of several leaders of one area the latest counts: what it says of an agent, or another one where it says nothing.
+pub(super) fn newest(told: &[Told]) -> BTreeMap<(String, String), &Told> {
+    let leaders = leaders(told);
+    let mut newest: BTreeMap<(String, String), &Told> = BTreeMap::new();
+    for told in told {
+        let area = told.text("area");
+        let leads = leaders.get(area).is_some_and(|leader| leader.by == told.by);
+        let agent = if told.text("agent").is_empty() { told.text("device") } else { told.text("agent") };
+        let key = (area.to_owned(), format!("{agent}{}", if agent == "unknown" { told.text("address") } else { "" }));
+        if leads || !newest.contains_key(&key) {
+            newest.insert(key, told);
+        }
+    }
+    newest
 }
 
 fn shown(peer: &AreaPeer) -> Value {
     json!({ "id": peer.id.to_string(), "address": peer.address })
 }
 
-/// A node from its name in ids: a UUID.
-fn node_id(name: &str) -> Option<NodeId> {
-    let digits: String = name.chars().filter(|c| *c != '-').collect();
-    if digits.len() != 32 || !digits.is_ascii() {
-        return None;
-    }
-    let mut node = NodeId::default();
-    for (place, byte) in node.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(digits.get(2 * place..2 * place + 2)?, 16).ok()?;
-    }
-    Some(node)
+pub(super) fn of_role(error: &RoleError) -> Refusal {
+    refused(error, &[])
 }
 
-fn of_role(error: &RoleError, lines: &[Line]) -> Refusal {
+/// The same where agents are known by name.
+fn refused(error: &RoleError, lines: &[Line]) -> Refusal {
     let exit = match error {
         RoleError::Alone | RoleError::Unknown(_) => exit::NOT_FOUND,
         RoleError::NotLeader(_) | RoleError::Stale { .. } => exit::CONFLICT,
@@ -241,12 +278,48 @@ fn of_role(error: &RoleError, lines: &[Line]) -> Refusal {
 mod tests {
     use super::*;
 
+    fn said(by: &str, device: &str, node: &str, role: &str, term: u64) -> Told {
+        let body = json!({
+            "agent": format!("spiffe://mf2c.internal/area/pier/agent/{device}"), "device": device, "area": "pier",
+            "role": role, "status": "connected", "node": node, "term": term,
+        });
+        Told { by: by.into(), body: body.as_object().unwrap().clone() }
+    }
+
     #[test]
-    fn a_node_is_read_from_its_name() {
-        let name = "00112233-4455-6677-8899-aabbccddeeff";
-        assert_eq!(node_id(name).unwrap()[..3], [0x00, 0x11, 0x22]);
-        for bad in ["", "0011", "00112233-4455-6677-8899-aabbccddeefg", "ä0112233445566778899aabbccddeef"] {
-            assert_eq!(node_id(bad), None, "{bad}");
+    fn of_two_leaders_of_an_area_the_one_of_the_later_term_says_who_leads_in_whatever_order_they_are_read() {
+        let mut told = vec![
+            said("old", "a1", "old", "leader", 3),
+            said("old", "b2", "new", "backup", 0),
+            said("new", "a1", "old", "agent", 0),
+            said("new", "b2", "new", "leader", 5),
+        ];
+        for _ in 0..2 {
+            let roles: Vec<&str> = newest(&told).into_values().map(|told| told.text("role")).collect();
+            assert_eq!(roles, ["agent", "leader"]);
+            told.reverse();
         }
+    }
+
+    #[test]
+    fn an_area_is_lost_while_its_leader_is_not_in_touch() {
+        let told = [said("n", "a1", "n", "leader", 3)];
+        let known = [KnownStore { device: "a1".into(), area: "pier".into(), origin: [1; 16] }];
+        let above =
+            Standing { own: Some("spiffe://mf2c.internal/area/sky/agent/c0".parse().unwrap()), ..Standing::default() };
+        assert_eq!(lost(&above, &told, &known, &[]), BTreeSet::from(["pier".to_owned()]));
+        let flow = Flow { peer: told[0].text("agent").to_owned(), open: true, known: true, ..Flow::default() };
+        assert!(lost(&above, &told, &known, &[flow]).is_empty());
+    }
+
+    #[test]
+    fn only_the_agent_that_leads_does_it_and_it_is_named() {
+        let leader = AreaPeer {
+            id: "spiffe://mf2c.internal/area/pier/agent/0123456789abcdef".parse().unwrap(),
+            address: "h:1".into(),
+        };
+        let said = of_role(&RoleError::NotLeader(Some(leader)));
+        assert_eq!(said.exit, exit::CONFLICT);
+        assert!(said.message.ends_with("run the command at 0123456789ab, h:1"), "{}", said.message);
     }
 }

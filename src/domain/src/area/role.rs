@@ -5,6 +5,10 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+/// The organisational unit in the certificate of who is admitted as a leader, until it has the authority of its own area: it is
+/// no agent of the area that this certificate names, and does not lead it.
+pub const FOUNDER: &str = "founder";
+
 /// What a join token admits its bearer as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mf2c_domain::area::role::FOUNDER;
 use mf2c_domain::area::spiffe::{SpiffeId, Subject};
 use mf2c_domain::time::Timestamp;
 
@@ -30,6 +31,8 @@ pub struct PeerFacts<'a> {
 pub struct OwnFacts<'a> {
     /// Whom its own certificate names.
     pub id: &'a SpiffeId,
+    /// The organisational unit of that certificate.
+    pub unit: &'a str,
     /// Its wall clock.
     pub now: Timestamp,
     /// Whether it called the peer. Then the certificate was demanded to be the leader's.
@@ -45,6 +48,9 @@ pub enum Scope {
     Certification,
     /// The caller holds an area below as a backup, or has just begun to lead it: leadership and streams, no certificates.
     Backup,
+    /// One is admitted to found an area below the other's, and gets its authority: certificates and trust, and nothing else.
+    /// Its certificate names the area above, of which it is no agent.
+    Founding,
 }
 
 /// What was found in common.
@@ -82,6 +88,7 @@ pub fn agree(hello: &Hello, peer: &PeerFacts<'_>, own: &OwnFacts<'_>) -> Result<
     }
     // Who calls has chosen whom; who is called lets in members, and those of other areas who lead or may come to lead.
     let scope = match (peer.id.area() == own.id.area(), own.dialled || peer.unit == "leader") {
+        (true, _) if [peer.unit, own.unit].contains(&FOUNDER) => Scope::Founding,
         (true, _) => Scope::Area,
         (false, true) => Scope::Certification,
         // Nothing is granted for these words but to speak of leadership; who believes them decides for himself.
@@ -135,7 +142,7 @@ mod tests {
 
     fn judge(hello: &Hello, peer: &SpiffeId, unit: &str, dialled: bool) -> Result<Agreement, Code> {
         let own = id("a1", "leader");
-        let own = OwnFacts { id: &own, now: Timestamp::from_millis(NOW.cast_signed()), dialled };
+        let own = OwnFacts { id: &own, unit: "leader", now: Timestamp::from_millis(NOW.cast_signed()), dialled };
         agree(hello, &PeerFacts { id: peer, unit }, &own).map_err(|error| error.code)
     }
 
@@ -152,7 +159,7 @@ mod tests {
         let mut later = hello(&peer);
         later.v = vec![2];
         let own = id("a1", "leader");
-        let own = OwnFacts { id: &own, now: Timestamp::default(), dialled: false };
+        let own = OwnFacts { id: &own, unit: "leader", now: Timestamp::default(), dialled: false };
         let error = agree(&later, &PeerFacts { id: &peer, unit: "agent" }, &own).unwrap_err();
         assert_eq!(error.code, Code::Version);
         assert!(error.msg.contains("supported: [1]"), "{error}");
@@ -181,6 +188,18 @@ mod tests {
         assert_eq!(judge(&backup, &peer, "agent", false).unwrap().scope, Scope::Backup);
         let stranger: SpiffeId = "spiffe://e/area/a1/agent/c1".parse().unwrap();
         assert_eq!(judge(&hello(&stranger), &stranger, "leader", true), Err(Code::Forbidden));
+    }
+
+    #[test]
+    fn who_is_to_found_an_area_is_no_agent_of_the_one_above_whoever_calls() {
+        let (above, founder) = (id("a1", "leader"), id("a1", "f1"));
+        assert_eq!(judge(&hello(&founder), &founder, "founder", false).unwrap().scope, Scope::Founding);
+        let now = Timestamp::from_millis(NOW.cast_signed());
+        let own = OwnFacts { id: &founder, unit: "founder", now, dialled: true };
+        let agreed = agree(&hello(&above), &PeerFacts { id: &above, unit: "leader" }, &own).unwrap();
+        assert_eq!(agreed.scope, Scope::Founding);
+        let stranger = id("a2", "f1");
+        assert_eq!(judge(&hello(&stranger), &stranger, "founder", false), Err(Code::Forbidden));
     }
 
     #[test]

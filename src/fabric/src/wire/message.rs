@@ -195,6 +195,11 @@ pub enum Ask {
     ChangeRole(RoleChange),
     /// The keys of the area's authority, for a backup to keep. Answered by [`Answer::Done`].
     KeepAuthority(Succession),
+    /// How far the asked agent, which leads, has come with the stores of others. Answered by [`Answer::Holds`].
+    Holds {
+        /// Whose: 16 bytes each.
+        origins: Vec<Bytes>,
+    },
     /// A question of a later version; answered by [`Code::Version`](super::Code::Version). It is never sent.
     Unknown,
 }
@@ -237,6 +242,11 @@ pub enum Answer {
     Heard {
         /// Milliseconds.
         ago: Option<u64>,
+    },
+    /// See [`Ask::Holds`]: for each the life and the newest change that is there, or is not wanted there any more.
+    Holds {
+        /// In the order of the question.
+        upto: Vec<(u64, u64)>,
     },
     /// It is done.
     Done {

@@ -94,6 +94,8 @@ fn away(id: &ResourceId, reason: &str) -> ApiError {
 fn refused(id: &ResourceId, error: &WireError) -> ApiError {
     let status = match error.code {
         Code::Conflict => StatusCode::PRECONDITION_FAILED,
+        // The answer tells who is to be asked.
+        Code::NotLeader => StatusCode::CONFLICT,
         Code::Forbidden | Code::Auth => return ApiError::forbidden(id.as_str()),
         // It is done there, and to send it again would do it twice.
         Code::Gap => return ApiError::unavailable(format!("{id}: {}", error.msg), 1).about(id.as_str()),
@@ -120,7 +122,7 @@ mod tests {
             (Code::Invalid, 400),
             (Code::NotFound, 404),
             (Code::Busy, 503),
-            (Code::NotLeader, 503),
+            (Code::NotLeader, 409),
             (Code::Gap, 503),
             (Code::Internal, 503),
         ] {

@@ -42,7 +42,7 @@ pub enum Rank {
 pub struct Profile {
     /// The one URI among the subject alternative names. Its DNS name is added for agents.
     pub id: SpiffeId,
-    /// The organisational unit: `agent`, `leader`, `user`.
+    /// The organisational unit: `agent`, `leader`, `founder`, `user`.
     pub unit: &'static str,
     /// Host names and addresses besides, for servers.
     pub names: Vec<String>,

@@ -19,7 +19,7 @@ const MAX_CERTIFICATE: usize = 16 * 1024;
 pub struct PeerIdentity {
     /// Its name.
     pub id: SpiffeId,
-    /// Its organisational unit: `agent`, `leader`, `user`.
+    /// Its organisational unit: `agent`, `leader`, `founder`, `user`.
     pub unit: String,
     /// Its serial number.
     pub serial: Serial,

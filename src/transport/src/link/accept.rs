@@ -245,11 +245,11 @@ async fn exchange<T: AsyncRead + AsyncWrite + Unpin>(
     let Message::Hello(hello) = read_message(stream, decoder, &net.base).await? else {
         return Err(NoMessage::Wrong(WireError::new(Code::BadFrame, "expected a Hello as the first frame")));
     };
-    let Some(id) = net.own() else {
+    let Some(own) = net.identity() else {
         return Err(NoMessage::Wrong(WireError::new(Code::Busy, "this agent has just left its area")));
     };
-    let agreed = net.agree(&hello, peer, &id, false).map_err(NoMessage::Wrong)?;
-    let own = Message::Hello(net.hello(&id));
+    let agreed = net.agree(&hello, peer, &own, false).map_err(NoMessage::Wrong)?;
+    let own = Message::Hello(net.hello(&own.id));
     write_message(stream, &own, agreed.max_frame, &net.base).await.map_err(NoMessage::Gone)?;
     Ok((hello, agreed))
 }

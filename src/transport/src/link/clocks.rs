@@ -59,7 +59,7 @@ impl Clocks {
     pub(super) fn new(limits: &LinkLimits, peer: &Peer, left: Duration) -> Self {
         let (silence, dead) = match peer.agreement.scope {
             Scope::Area => (limits.ping, limits.dead),
-            Scope::Certification | Scope::Backup => (limits.far_ping, limits.far_dead),
+            Scope::Certification | Scope::Backup | Scope::Founding => (limits.far_ping, limits.far_dead),
         };
         // One of both asks, as long as it lives.
         let silence = if peer.accepted { (silence + silence / 4).min(dead) } else { silence };

@@ -96,8 +96,8 @@ where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let Called { address, identity, chain, from, checked_with } = called;
-    let id = net.own().ok_or(LinkError::NoMembership)?;
-    let own = Message::Hello(net.hello(&id));
+    let me = net.identity().ok_or(LinkError::NoMembership)?;
+    let own = Message::Hello(net.hello(&me.id));
     let mut decoder = Decoder::new(net.base.limits.max_frame);
     let greet = async {
         // What goes wrong here is told by the answer.
@@ -119,7 +119,7 @@ where
         Err(NoMessage::Gone(error)) => return Err(broken(address, &error)),
         Err(NoMessage::Wrong(error)) => return Err(refuse(net, stream, error).await),
     };
-    let agreement = match net.agree(&hello, &identity, &id, true) {
+    let agreement = match net.agree(&hello, &identity, &me, true) {
         Ok(agreement) => agreement,
         Err(error) => return Err(refuse(net, stream, error).await),
     };

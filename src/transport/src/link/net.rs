@@ -92,6 +92,14 @@ impl Net {
         }
     }
 
+    /// What the own certificate says, if this agent is a member of an area.
+    pub(super) fn identity(&self) -> Option<PeerIdentity> {
+        match &self.ground {
+            Ground::Tls(credentials) => credentials.membership().map(|membership| membership.own.clone()),
+            Ground::Given { own, .. } => Some(PeerIdentity::clone(own)),
+        }
+    }
+
     /// The serial number of the own certificate.
     pub(super) fn own_serial(&self) -> Option<Serial> {
         match &self.ground {
@@ -134,10 +142,10 @@ impl Net {
         &self,
         hello: &Hello,
         peer: &PeerIdentity,
-        own: &SpiffeId,
+        own: &PeerIdentity,
         dialled: bool,
     ) -> Result<Agreement, WireError> {
-        let own = OwnFacts { id: own, now: self.base.world.clock.now(), dialled };
+        let own = OwnFacts { id: &own.id, unit: &own.unit, now: self.base.world.clock.now(), dialled };
         let agreed = agree(hello, &PeerFacts { id: &peer.id, unit: &peer.unit }, &own)?;
         if let Some(skew) = agreed.skew {
             info!(peer = %peer.id, seconds = skew.as_secs(), "the clock of a peer differs from the one of this agent");

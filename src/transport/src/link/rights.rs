@@ -22,10 +22,11 @@ pub(super) fn may_ask(peer: &Peer, ask: &Ask) -> Result<(), WireError> {
             forbidden("the keys of the area's authority come from the agent that leads the area, and from nobody else")
         }
         (Scope::Area, _) | (_, Ask::Bundle | Ask::Trust { .. } | Ask::Probe { .. }) => Ok(()),
-        (Scope::Certification, Ask::CertifyArea { .. } | Ask::Renew { .. }) => Ok(()),
+        (Scope::Certification | Scope::Founding, Ask::CertifyArea { .. } | Ask::Renew { .. }) => Ok(()),
         // From above: edits of what is below it.
         (Scope::Certification, Ask::Propose(_)) if leads && !peer.accepted => Ok(()),
         (Scope::Certification, _) => forbidden("a leader of another area is served with certificates and trust alone"),
+        (Scope::Founding, _) => forbidden("who is to found an area gets its authority here, and nothing else"),
         (Scope::Backup, _) => forbidden("a backup of another area speaks of leadership alone: its leader asks"),
     }
 }
@@ -63,6 +64,7 @@ pub(super) enum Heard {
 pub(super) fn notice(peer: &Peer, notice: Notice, lately: u32) -> Heard {
     match notice {
         Notice::Unknown => Heard::Nothing,
+        Notice::Stream(_) | Notice::Leadership(_) if peer.agreement.scope == Scope::Founding => Heard::Nothing,
         notice @ (Notice::Stream(_) | Notice::Leadership(_)) => Heard::Word(notice),
         Notice::Trust(_) if peer.agreement.scope == Scope::Backup => Heard::Nothing,
         notice @ Notice::Trust(_) if !peer.accepted && peer.identity.unit == "leader" => Heard::Trust(notice),

@@ -418,7 +418,9 @@ async fn what_peers_may_ask_and_tell_depends_on_where_they_stand() {
     let member = peer(end, true, Scope::Area);
     let (own_leader, below) = (leader(false, Scope::Area), leader(true, Scope::Certification));
     let (above, backup) = (leader(false, Scope::Certification), peer(end, true, Scope::Backup));
+    let founder = peer(end, true, Scope::Founding);
     for (peer, may, may_not) in [
+        (&founder, vec![&probe, &area], vec![&user, &expired, &keep]),
         (&member, vec![&user, &probe], vec![&expired, &keep]),
         (&own_leader, vec![&user, &probe, &keep], vec![&expired]),
         (&below, vec![&probe, &area], vec![&user, &expired, &keep]),

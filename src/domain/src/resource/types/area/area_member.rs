@@ -28,10 +28,14 @@ const FIELDS: &[Field] = &[
     any_text("address").optional("where it takes links from others, as host:port"),
     one_of("role", &["agent", "backup", "leader"]).required("what it is in the area"),
     nat("term").optional("of which term its leadership is, where it leads"),
-    one_of("status", &["connected", "disconnected", "unavailable"]).required("whether the leader is in touch with it"),
+    one_of("status", &["connected", "disconnected", "unavailable", "forgotten"])
+        .required("whether the leader is in touch with it, or an operator has forgotten it"),
     timestamp("lastContact").optional("when it was last heard of, where it is not connected"),
     timestamp("staleSince").optional("since when its documents here may be behind its own"),
     boolean("expected").optional("whether it is on the leader's list of children and has not come yet"),
     nat("clockSkewMillis").optional("how far its clock differs, where that is worth a note").unit("ms"),
+    timestamp("forgottenAt").optional("when it was forgotten: nobody keeps copies of what it had until then"),
+    any_text("life").optional("the life of its store that is forgotten, a number"),
+    nat("changes").optional("the newest change in that life that is forgotten"),
     any_text("trouble").optional("what is wrong with it, for people"),
 ];
