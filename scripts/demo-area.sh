@@ -1,13 +1,40 @@
 #!/usr/bin/env bash
-# Starts a fog of real agents on this machine: a cloud, two areas with a leader each, and four children. Puts load on the
-# children, ends each of the seven with kill -9 in turn and starts it again, and checks at the end that everything which
-# was acknowledged is at the cloud. Exits with 1 if anything is lost.
-#
-#   scripts/demo-area.sh [MF2C]        the program; without it the one below target/
-#
-# ROUNDS=1 (how often each member is killed), WRITES=20 (documents a child gets in each step), PAUSE=1 (seconds that a
-# killed member stays away), KEEP=1 (leave the agents' folder behind). Only loopback addresses are used.
+# Starts a fog of real agents on this machine, ends each of them with kill -9 in turn, and checks that nothing is lost:
+# `demo-area.sh --help` tells more.
 set -euo pipefail
+
+usage() {
+    cat <<'END'
+Starts a fog of real agents on this machine: a cloud, two areas with a leader each, and four children. Puts load on the
+children, ends each of the seven with kill -9 in turn and starts it again, and checks at the end that everything which was
+acknowledged is at the cloud. Only loopback addresses are used, and nothing is left behind.
+
+Usage: demo-area.sh [MF2C]        the program; without it the one below target/
+
+Environment:
+  ROUNDS=1      how often each member is killed
+  WRITES=20     documents that each child gets in each step
+  PAUSE=1       seconds that a killed member stays away
+  PROFILE=lan   how quickly the loss of a leader is noticed: lan, fast or wan
+  STAY=1        let the fog run on at the end, until Ctrl-C
+  KEEP=1        leave the agents' folder behind
+
+Watch it from another terminal; the first lines name the folder:
+  mf2c area --watch --data-dir FOLDER/cloud       everything below the cloud
+  mf2c area --watch --data-dir FOLDER/kid-1       what a child knows: itself, and who leads it
+
+Ends with 0 if nothing is lost, with 1 if something is, and with 2 if the demonstration cannot be started.
+END
+}
+
+case ${1:-} in
+    -h | --help | help) usage; exit 0 ;;
+    -*) echo "demo-area.sh: unknown option $1; \`demo-area.sh --help\` tells what there is" >&2; exit 2 ;;
+esac
+if [ $# -gt 1 ]; then
+    echo "demo-area.sh: expected one program at most; \`demo-area.sh --help\` tells what there is" >&2
+    exit 2
+fi
 
 here=$(cd "$(dirname "$0")/.." && pwd)
 mf2c=${1:-}
@@ -57,7 +84,7 @@ start() {
     local name=$1 out="$folder/$1.out"
     link[$name]=${link[$name]:-127.0.0.1:$(port)}
     : >"$out"
-    env MF2C_DEVICE_ENABLED=false MF2C_DISCOVERY_BEACON=false MF2C_AREA_PROFILE="${PROFILE:-lan}" MF2C_AREA_BACKUPS=1 \
+    env MF2C_DEVICE_ENABLED=false MF2C_DEVICE_NAME="$name" MF2C_DISCOVERY_BEACON=false MF2C_AREA_PROFILE="${PROFILE:-lan}" MF2C_AREA_BACKUPS=1 \
         "$mf2c" agent --dev --data-dir "$folder/$name" --api 127.0.0.1:0 --link "${link[$name]}" \
         >"$out" 2>>"$folder/$name.log" &
     pid[$name]=$!
@@ -116,7 +143,8 @@ names_at() {
 missing_at() { names_at "$1" >"$folder/there"; sort "$folder/acknowledged" | comm -23 - "$folder/there"; }
 complete_at() { [ -z "$(missing_at "$1")" ]; }
 
-say "starting a cloud, two leaders and four children"
+say "starting a cloud, two leaders and four children; their data and logs are in $folder"
+say "watch it from another terminal: $mf2c area --watch --data-dir $folder/cloud"
 : >"$folder/acknowledged"
 for name in $members; do start "$name"; done
 at cloud ca init --area sky >/dev/null 2>&1
@@ -128,8 +156,8 @@ until_true "the leadership of area-b" leads lead-b
 for name in kid-1 kid-2; do join "$name" lead-a; done
 for name in kid-3 kid-4; do join "$name" lead-b; done
 for name in $kids; do until_true "the leader of $name" is_led "$name"; done
-say "the fog stands; area-a as its leader sees it:"
-at lead-a area | sed 's/^/        /'
+say "the fog stands, as the cloud sees it:"
+at cloud area | sed 's/^/        /'
 
 step=0
 for round in $(seq "$rounds"); do
@@ -160,4 +188,10 @@ total=$(wc -l <"$folder/acknowledged")
 twice=$(names_at cloud | uniq -d | wc -l)
 [ "$twice" = 0 ] || fail "$twice documents are there twice"
 echo
+say "the fog at the end, as the cloud sees it:"
+at cloud area | sed 's/^/        /'
 echo "$total documents were acknowledged, $((step)) members were killed, 0 documents are lost, none is there twice ($((SECONDS - began)) s)"
+if [ -n "${STAY:-}" ]; then
+    echo "the fog runs on; Ctrl-C ends it"
+    while sleep 3600; do :; done
+fi

@@ -101,6 +101,7 @@ impl Fog {
     pub fn start(&mut self, name: &str) {
         let link = self.links.entry(name.to_owned()).or_insert_with(free_address).clone();
         let start = Start::new().data_dir(&self.folder.path().join(name)).environment("MF2C_LINK_LISTEN", &link);
+        let start = start.environment("MF2C_DEVICE_NAME", name);
         let start = start.at(self.net.as_ref().map(|net| net.entry(name)).unwrap_or_default());
         let own = self.own.iter().filter(|(agent, ..)| agent == name).map(|(_, key, value)| (key, value));
         let settings = self.settings.iter().map(|(key, value)| (key, value)).chain(own);

@@ -71,7 +71,7 @@ fn an_operator_hands_the_area_over_and_is_told_so() {
     let fog = three();
     let device = fog.device("two");
     let said = fog.told("one", &["area", "lead", &device[..12]]);
-    assert!(said.contains(&format!("{device} leads the area pier in term")), "{said}");
+    assert!(said.contains(&format!("two ({}) leads the area pier in term", &device[..12])), "{said}");
     assert_eq!(fog.leader_of(&["one", "two", "three"]), "two");
     let table = fog.told("two", &["area"]);
     for part in ["area      pier", "mandate   full", "DEVICE", "connected"] {

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::member::Member;
+use super::trusting::Forged;
 use super::{
     CaClientError, CertifyUser, HearTrust, Join, MembershipView, ShowMembership, TakeTrust, Tick, UserCertificate,
 };
@@ -86,6 +87,8 @@ pub struct CaClient {
     pub(super) dressing: Pace,
     /// Who waits for the first certificate.
     pub(super) waiting: Vec<oneshot::Sender<()>>,
+    /// The forged revocation lists that were told of.
+    pub(super) forged: Forged,
     timer: Option<SpawnHandle>,
 }
 
@@ -116,6 +119,7 @@ impl CaClient {
             redress: false,
             dressing: Pace::default(),
             waiting: Vec::new(),
+            forged: Forged::default(),
             timer: None,
         }
     }

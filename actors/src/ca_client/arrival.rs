@@ -154,7 +154,7 @@ impl CaClient {
             read(enrolled.trust, now)?
         } else {
             let known = self.credentials.trust();
-            merge(&known, enrolled.trust, News::All, now)?.unwrap_or_else(|| Trust::clone(&known))
+            merge(&known, enrolled.trust, News::All, now, &self.forged)?.unwrap_or_else(|| Trust::clone(&known))
         };
         let chain = std::iter::once(&certificate).chain(trust.intermediates());
         let chain: Vec<_> = chain.map(|der| der.as_slice().into()).collect();

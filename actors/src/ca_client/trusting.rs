@@ -1,9 +1,12 @@
 //! Whom the agent believes: what of the news it takes, keeps and passes on.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
+use mf2c_domain::area::token::root_hash;
 use mf2c_domain::area::upkeep::LOOK_EVERY;
 use mf2c_domain::time::Timestamp;
 use mf2c_fabric::wire::{Answer, Ask, AuthorityTrust, Bytes, Notice, TrustNews};
@@ -17,6 +20,8 @@ use crate::certificate_authority::{HearOwnList, HearRevoked, TakeUpper};
 /// The pause between two questions for news. What is urgent is told without being asked for, but not to an agent that has
 /// been shut out: that one learns it by asking.
 const ASK_EVERY: Duration = LOOK_EVERY;
+/// The most forged lists that are told of.
+const MOST_FORGED: usize = 64;
 
 /// What of the news is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,8 +39,26 @@ pub(super) fn read(news: AuthorityTrust, now: Timestamp) -> Result<Trust, CaClie
     let (trust, refused) =
         Trust::new(news.sequence, plain(news.roots), plain(news.intermediates), plain(news.lists), now)
             .map_err(unusable)?;
-    refused.iter().for_each(tell_refused);
+    for error in refused {
+        tracing::debug!(%error, "left out a revocation list");
+    }
     Ok(trust)
+}
+
+/// The forged lists that were told of: a peer that has one sends it again and again.
+#[derive(Default)]
+pub(super) struct Forged(RefCell<BTreeSet<[u8; 32]>>);
+
+impl Forged {
+    /// A list with a wrong signature is somebody's attempt, and told of once; the others are of no interest.
+    fn refuse(&self, list: &[u8], error: &ListError) {
+        let mut told = self.0.borrow_mut();
+        if *error == ListError::Forged && told.len() < MOST_FORGED && told.insert(root_hash(list)) {
+            tracing::warn!(%error, "ignored a revocation list");
+        } else {
+            tracing::debug!(%error, "ignored a revocation list");
+        }
+    }
 }
 
 /// What is believed after the news; none if nothing has changed.
@@ -44,6 +67,7 @@ pub(super) fn merge(
     news: AuthorityTrust,
     take: News,
     now: Timestamp,
+    forged: &Forged,
 ) -> Result<Option<Trust>, CaClientError> {
     let newer = take != News::Lists && news.sequence > known.sequence();
     let (roots, sequence) =
@@ -65,18 +89,10 @@ pub(super) fn merge(
     for list in news.lists {
         match trust.take_list(&list.0, now) {
             Ok(()) => changed = true,
-            Err(error) => tell_refused(&error),
+            Err(error) => forged.refuse(&list.0, &error),
         }
     }
     Ok(changed.then_some(trust))
-}
-
-/// A list with a wrong signature is somebody's attempt; the others are of no interest.
-fn tell_refused(error: &ListError) {
-    match error {
-        ListError::Forged => tracing::warn!(%error, "ignored a revocation list"),
-        _ => tracing::debug!(%error, "ignored a revocation list"),
-    }
 }
 
 fn unusable(error: impl std::fmt::Display) -> CaClientError {
@@ -148,7 +164,7 @@ impl CaClient {
 
     fn believe(&mut self, news: AuthorityTrust, take: News, ctx: &mut Context<Self>) -> Result<(), CaClientError> {
         let known = self.credentials.trust();
-        let Some(trust) = merge(&known, news, take, self.world.clock.now())? else { return Ok(()) };
+        let Some(trust) = merge(&known, news, take, self.world.clock.now(), &self.forged)? else { return Ok(()) };
         if trust.sequence() > known.sequence() {
             tracing::info!(sequence = trust.sequence(), roots = trust.roots().len(), "believing other roots");
         }

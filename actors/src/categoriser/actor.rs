@@ -135,7 +135,8 @@ impl Handler<Cloned> for Categoriser {
         member.trouble = Some(trouble);
         self.troubles.insert(name.clone(), self.world.clock.elapsed() + TROUBLE_LASTS);
         if news && self.standing.leads() {
-            if let Some(state) = self.news.of(&format!("clone of {name}"), "cloned", self.world.clock.elapsed()) {
+            let state = format!("two machines use this identity, at {one} and {other}");
+            if let Some(state) = self.news.of(&format!("clone of {name}"), &state, self.world.clock.elapsed()) {
                 self.tell(&document_id(&name, &self.own), &state, "critical", ctx);
             }
             self.review(&name);

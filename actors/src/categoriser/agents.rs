@@ -222,7 +222,7 @@ impl Categoriser {
         let Some(name) = member_name(&id) else { return };
         let address = self.standing.leader.as_ref().map(|leader| leader.address.clone()).unwrap_or_default();
         let node = Some(self.own.clone());
-        self.enter(&name, Member { id, node, address, ip: None, skew: None, trouble: None });
+        self.enter(&name, Member { id, node, name: self.settings.name.clone(), address, ip: None, skew: None, trouble: None });
         self.roll.opened(&name, u64::MAX);
     }
 
@@ -233,7 +233,9 @@ impl Categoriser {
         self.told_term = Some(self.standing.term);
         let Some(name) = self.standing.own.as_ref().and_then(member_name) else { return };
         let state = format!("leads in term {}", self.standing.term);
-        self.tell(&document_id(&name, &self.own), &state, "medium", ctx);
+        if let Some(state) = self.news.of("the leadership", &state, self.world.clock.elapsed()) {
+            self.tell(&document_id(&name, &self.own), &state, "medium", ctx);
+        }
     }
 
     /// Tells of an agent's new state, where this one leads.

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use mf2c_domain::area::name;
 use mf2c_domain::area::presence::{Presence, Status};
 use mf2c_domain::area::spiffe::SpiffeId;
 use mf2c_domain::area::standing::{AreaRole, Standing};
@@ -47,6 +48,8 @@ pub(super) fn document_id(name: &str, leader: &str) -> String {
 pub(super) struct Member {
     pub(super) id: SpiffeId,
     pub(super) node: Option<Node>,
+    /// What people call it.
+    pub(super) name: Option<String>,
     /// Where it takes links, `host:port`; empty where it takes none.
     pub(super) address: String,
     /// The address that it comes from.
@@ -63,6 +66,7 @@ impl Member {
         Self {
             id: link.peer.id.clone(),
             node: node_of(&link.hello.origin.0),
+            name: name::of_features(&link.hello.features).map(str::to_owned),
             address: address_of(link),
             ip: Some(link.address.ip().to_canonical()),
             skew: (skew > NOTED_SKEW).then_some(skew),
@@ -75,6 +79,7 @@ impl Member {
         Some(Self {
             id: record.agent.parse().ok()?,
             node: Some(record.node.clone()).filter(|node| !node.is_empty()),
+            name: Some(record.name.clone()).filter(|name| name::check(name).is_ok()),
             address: record.address.clone(),
             ip: None,
             skew: None,
@@ -85,9 +90,11 @@ impl Member {
     /// The attributes of its `area-member`.
     pub(super) fn attributes(&self, presence: &Presence, standing: &Standing) -> Map<String, Value> {
         let role = role_of(&self.id, standing);
+        let device = self.id.device().unwrap_or_default();
         let mut all = json!({
+            "name": self.name.as_deref().unwrap_or_else(|| name::short(device)),
             "agent": self.id.to_string(),
-            "device": self.id.device().unwrap_or_default(),
+            "device": device,
             "area": self.id.area().unwrap_or_default(),
             "address": self.address,
             "role": role.as_str(),
@@ -117,7 +124,7 @@ impl Member {
 /// The attributes of the `area-member` of somebody who is looked for and has not come.
 pub(super) fn expected_attributes(address: &str, area: &str) -> Map<String, Value> {
     object(json!({
-        "agent": "unknown", "device": "unknown", "area": area, "address": address,
+        "name": address, "agent": "unknown", "device": "unknown", "area": area, "address": address,
         "role": "agent", "status": "unavailable", "expected": true,
     }))
 }

@@ -18,6 +18,7 @@ mod own;
 mod plan;
 mod records;
 mod recounting;
+mod report;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -45,14 +46,18 @@ use members::Member;
 use news::News;
 use records::Records;
 pub use recounting::{expected_sums, told_sums};
+pub use report::Report;
+pub(crate) use report::told_in;
 
 /// What the categoriser is told at start.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct CategoriserSettings {
     /// How long silence of an agent is put up with.
     pub patience: Patience,
     /// Whether the configuration calls this agent a leader. It counts while the agent belongs to no area.
     pub declared_leader: bool,
+    /// What people call this agent, if anything.
+    pub name: Option<String>,
 }
 
 /// The agents that should be in the area, as `host:port`: those that have not come are listed. It replaces an earlier list.
@@ -149,7 +154,7 @@ impl Categoriser {
         world: World,
         notice: impl Into<Option<DeathNotice>>,
     ) -> Self {
-        let own = store.identity().name();
+        let (own, patience) = (store.identity().name(), settings.patience);
         Self {
             feed: store.subscribe(),
             store,
@@ -166,9 +171,9 @@ impl Categoriser {
             records: Records::default(),
             members: BTreeMap::new(),
             nodes: BTreeMap::new(),
-            roll: Roll::new(settings.patience),
+            roll: Roll::new(patience),
             newcomers: BTreeSet::new(),
-            leaders: Roll::new(settings.patience),
+            leaders: Roll::new(patience),
             links: BTreeMap::new(),
             expected: BTreeSet::new(),
             graves: BTreeMap::new(),

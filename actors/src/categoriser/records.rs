@@ -13,6 +13,7 @@ use super::ledger::Node;
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Record {
+    pub(super) name: String,
     pub(super) agent: String,
     device: String,
     pub(super) area: String,

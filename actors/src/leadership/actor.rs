@@ -28,7 +28,7 @@ const PROBE: Duration = Duration::from_secs(1);
 const STORM: usize = 5;
 const STORM_WINDOW: Duration = Duration::from_secs(60);
 /// What an agent that is never to be a backup has among the features of its Hello.
-const NO_BACKUP: &str = "no-backup";
+pub const NO_BACKUP: &str = "no-backup";
 
 /// What leadership works with.
 pub struct Surroundings {

@@ -10,7 +10,7 @@ use mf2c_fabric::wire::{Answer, RoleChange, WireError};
 use thiserror::Error;
 use tokio::sync::watch;
 
-pub use self::actor::{Leadership, Surroundings};
+pub use self::actor::{Leadership, NO_BACKUP, Surroundings};
 pub use self::kept::{StoreMemory, state_key};
 use crate::ports::OpenLink;
 

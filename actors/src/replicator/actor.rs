@@ -102,6 +102,8 @@ pub struct Replicator {
     pub(super) digests: DigestQueue,
     /// The start of the process of each device, the last ones, to find clones.
     pub(super) boots: BTreeMap<String, Vec<u64>>,
+    /// The devices that were told of lately to run twice.
+    pub(super) cloned: BTreeMap<String, Duration>,
     /// When the store began a new life; it does so rarely.
     pub(super) renewed: Option<Duration>,
     /// Proposals on their way through this agent, by their keys: none goes in circles.
@@ -161,6 +163,7 @@ impl Replicator {
             links: BTreeMap::new(),
             digests: DigestQueue::default(),
             boots: BTreeMap::new(),
+            cloned: BTreeMap::new(),
             renewed: None,
             under_way: BTreeSet::new(),
             carried_out: VecDeque::new(),

@@ -1,11 +1,12 @@
 //! How far replicas are behind, in changes and in time: told to people, and to the other ends of streams where it goes on for
 //! longer than a moment.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use actix::prelude::*;
 use mf2c_domain::area::spiffe::SpiffeId;
+use mf2c_domain::area::standing::Standing;
 use mf2c_fabric::replication::source::{Source, lacking};
 use mf2c_fabric::replication::words::Lag;
 use mf2c_fabric::replication::{Origin, Point, StreamMessage};
@@ -128,8 +129,15 @@ impl Replicator {
             let age = if behind > 0 { self.marks.age(parted.behind, now) } else { Duration::ZERO };
             Flow { open: is_open(id), behind, behind_millis: millis(age), ..Flow::new(id.to_string(), true) }
         });
+        // To whom changes are owed and who was not reached since the start lacks what nobody knows.
+        let unknown = owed_to(standing).into_iter().filter(|id| {
+            let has_source = |ends: &&Ends| ends.link.peer.id == *id && ends.source.is_some();
+            !self.parted.contains_key(id) && !links.values().any(|ends| has_source(&ends))
+        });
+        let unknown: Vec<Flow> =
+            unknown.map(|id| Flow { open: is_open(&id), known: false, ..Flow::new(id.to_string(), true) }).collect();
         let open = links.values().flat_map(|ends| [self.outgoing(ends, now), self.incoming(ends, now)]);
-        open.flatten().chain(parted).collect()
+        open.flatten().chain(parted).chain(unknown).collect()
     }
 
     fn outgoing(&self, ends: &Ends, now: Duration) -> Option<Flow> {
@@ -142,6 +150,8 @@ impl Replicator {
         let (behind, age) = backlog.map_or((0, Duration::ZERO), |lag| (lag.changes, self.marks.age(lag.behind, now)));
         let traffic = source.traffic();
         Some(Flow {
+            known: source.is_followed(),
+            held: source.held().map(str::to_owned),
             behind,
             behind_millis: millis(age),
             changes: traffic.changes,
@@ -156,6 +166,7 @@ impl Replicator {
         let (behind, age) = ends.sink.lag(now, &self.shelf);
         let received = ends.sink.received();
         Some(Flow {
+            held: ends.sink.held().map(str::to_owned),
             behind,
             behind_millis: millis(age),
             changes: received.changes,
@@ -167,10 +178,17 @@ impl Replicator {
     }
 }
 
+/// To whom changes are owed, as the agent stands.
+fn owed_to(standing: &Standing) -> Vec<SpiffeId> {
+    let peers = standing.leader.iter().chain(&standing.backups).chain(&standing.upper).map(|peer| &peer.id);
+    let others = peers.filter(|id| Some(*id) != standing.own.as_ref());
+    let owed = others.filter(|id| Due::to(id, standing) != Due::Nothing).cloned();
+    owed.collect::<BTreeSet<SpiffeId>>().into_iter().collect()
+}
+
 impl Flow {
     fn new(peer: String, outgoing: bool) -> Self {
-        let (behind, behind_millis, changes, bytes, repaired) = (0, 0, 0, 0, 0);
-        Self { peer, outgoing, open: true, behind, behind_millis, changes, bytes, repaired, snapshot: false }
+        Self { peer, outgoing, open: true, known: true, ..Self::default() }
     }
 }
 

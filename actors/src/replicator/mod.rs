@@ -95,7 +95,7 @@ pub struct AnswerProposal {
 pub struct Flows;
 
 /// One stream of changes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Flow {
     /// The other end: a SPIFFE ID.
     pub peer: String,
@@ -104,6 +104,8 @@ pub struct Flow {
     /// Whether there is a link to it. Where there is none any more, the figures of lag are told of those to whom changes are
     /// owed, and grow.
     pub open: bool,
+    /// Whether the figures of lag are known: not where the other end was not reached since the agent was started.
+    pub known: bool,
     /// Changes that are here and not acknowledged by it; for one that comes in, those that it has and that are not here, as
     /// far as it said.
     pub behind: u64,
@@ -118,6 +120,8 @@ pub struct Flow {
     pub repaired: u64,
     /// Whether a snapshot is under way.
     pub snapshot: bool,
+    /// Why the receiving end takes nothing now, in its own words, such as that its disk is full.
+    pub held: Option<String>,
 }
 
 /// For [`LinkOpened`].

@@ -29,9 +29,7 @@ pub(super) fn tag_of(sequence: u64) -> String {
 
 /// The agent that orders the edits is away.
 pub(super) fn away() -> WireError {
-    let text =
-        "the agent that the document belongs to is away: try again later, or with `override=true` to let the edit wait";
-    WireError { retry_after: Some(5000), ..WireError::new(Code::Busy, text) }
+    WireError { retry_after: Some(5000), ..WireError::new(Code::Busy, "the agent that it belongs to is away") }
 }
 
 impl Replicator {
@@ -113,7 +111,7 @@ async fn visible(store: Arc<Store>, origin: Origin, sequence: u64, within: Durat
         Ok(true) => Ok(Proposal::Done),
         _ => {
             let text = "the edit was made where the document belongs, and is not here yet: read it later";
-            Err(WireError { retry_after: Some(1000), ..WireError::new(Code::Busy, text) })
+            Err(WireError { retry_after: Some(1000), ..WireError::new(Code::Gap, text) })
         }
     }
 }

@@ -7,7 +7,7 @@ mod leading;
 mod leaving;
 mod world;
 
-use mf2c_actors::categoriser::{Cloned, ExpectChildren, expected_sums, told_sums};
+use mf2c_actors::categoriser::{Cloned, ExpectChildren, Report, expected_sums, told_sums};
 use mf2c_actors::resource_store::DeleteResource;
 use mf2c_domain::area::standing::AreaRole;
 use mf2c_domain::caller::Caller;
@@ -153,9 +153,69 @@ fn a_clone_is_named_and_forgotten_when_it_is_seen_no_more() {
         seconds(1).await;
         let trouble = leader.member(&one)["trouble"].as_str().unwrap_or_default().to_owned();
         assert!(trouble.contains("10.0.0.2") && trouble.contains("10.0.0.66"), "{trouble}");
-        assert!(leader.told().contains(&"cloned".to_owned()));
+        let told = |state: &String| state.starts_with("two machines use this identity, at 10.0.0.2 and");
+        assert!(leader.told().iter().any(told));
         seconds(601).await;
         assert!(leader.member(&one).get("trouble").is_none());
+    });
+}
+
+#[test]
+fn agents_have_the_names_that_they_tell() {
+    story(async {
+        let (leader, one, two) = area().await;
+        one.call(&leader).await;
+        two.call(&leader).await;
+        seconds(1).await;
+        assert_eq!((&leader.member(&one)["name"], &leader.member(&two)["name"]), (&json!("boat-2"), &json!("boat-3")));
+        assert_eq!(leader.member(&leader)["name"], "010101010101", "nobody gave it one");
+    });
+}
+
+#[test]
+fn who_was_admitted_here_and_leads_an_area_below_now_is_no_member_here() {
+    story(async {
+        let (cloud, mut lead) = (Agent::start("sky", 1).await, Agent::start("sky", 2).await);
+        cloud.stands(AreaRole::Leader, 1, Some(&cloud), &[]);
+        let first = lead.call(&cloud).await;
+        seconds(1).await;
+        assert_eq!(cloud.member(&lead)["status"], "connected");
+        // Its certificate is of an area of its own from now on.
+        lead.id = lead.id.to_string().replace("/sky/", "/pier/").parse().unwrap();
+        lead.stands(AreaRole::Leader, 1, Some(&lead), &[]);
+        lead.call(&cloud).await;
+        lead.hang_up(&cloud, first).await;
+        seconds(2).await;
+        assert!(cloud.member(&lead).is_null() && lead.member(&cloud).is_null());
+        assert_eq!((cloud.store.count("area-member"), lead.store.count("area-member")), (1, 1));
+    });
+}
+
+#[test]
+fn what_others_notice_becomes_an_event_about_the_agent_and_not_more_often_than_helps() {
+    story(async {
+        let (leader, one, _) = area().await;
+        one.call(&leader).await;
+        seconds(1).await;
+        for round in 0..10 {
+            for (matter, about) in [("lag", Some(one.id.clone())), ("own", None)] {
+                let state = format!("{matter} {round}");
+                let report = Report { matter: matter.to_owned(), about, state, severity: "medium" };
+                leader.categoriser.send(report).await.unwrap();
+            }
+        }
+        seconds(1).await;
+        for matter in ["lag", "own"] {
+            let told: Vec<_> = leader.told().into_iter().filter(|state| state.starts_with(matter)).collect();
+            assert_eq!(told.len(), 6, "{told:?}");
+        }
+        let about = |state: &str| {
+            let events = leader.store.all("event").into_iter().map(|event| leader.get(event.id.as_str()));
+            let found = events.into_iter().find(|event| event["content"]["state"] == state).unwrap();
+            found["content"]["resource"]["href"].as_str().unwrap().to_owned()
+        };
+        assert_eq!(about("lag 0"), leader.member(&one)["id"].as_str().unwrap());
+        assert_eq!(about("own 0"), format!("agent/{}", leader.node));
     });
 }
 

@@ -187,7 +187,7 @@ impl Agent {
             origin: self.store.identity().node.to_vec().into(),
             listen: "8444".into(),
             clock: now.millis(),
-            features: vec![],
+            features: vec![format!("name=boat-{}", self.address.ip().to_string().rsplit('.').next().unwrap())],
             max_frame: 1 << 20,
             trust: TrustNews::default(),
         };

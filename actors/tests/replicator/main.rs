@@ -5,6 +5,7 @@
 
 mod area;
 mod basics;
+mod flows;
 mod forgetting;
 mod homes;
 mod lag;

@@ -1,7 +1,9 @@
 //! The area that the agent belongs to: what it shows and whom it believes, its links, its authority if it has one, and who
 //! cares for its certificate.
 
+mod contacts;
 mod fog;
+mod herald;
 mod links;
 mod peers;
 mod steward;
@@ -12,15 +14,19 @@ use std::time::Duration;
 use actix::{Actor as _, Addr, Arbiter, Recipient};
 use mf2c_actors::ca_client::{CaClient, CaClientSettings, Member, Surroundings};
 use mf2c_actors::certificate_authority::{AuthoritySettings, CertificateAuthority, RecordForeign};
+use mf2c_actors::leadership::NO_BACKUP;
 use mf2c_actors::ports::{AuthorityTransport, World};
 use mf2c_actors::replicator::Flows;
 use mf2c_actors::resource_store::ResourceStore;
+use mf2c_domain::area::name;
+use mf2c_domain::area::presence::{Patience, Status};
 use mf2c_domain::area::spiffe::check_device;
+use mf2c_domain::area::standing::{AreaRole, Standing};
 use mf2c_domain::caller::Caller;
 use mf2c_domain::query::Query;
 use mf2c_facade::certificates::Authorities;
 use mf2c_facade::front::{Certified, ReadCertificate, TlsSettings};
-use mf2c_facade::monitor::{AreaFigures, LookAtArea};
+use mf2c_facade::monitor::{AreaFigures, LookAtArea, PeerFigure};
 use mf2c_machine::Roots;
 use mf2c_pki::ServerIdentity;
 use mf2c_pki::area::{ApiIdentity, Credentials, MemberFiles};
@@ -31,6 +37,7 @@ use crate::certified::certified;
 use crate::config::Config;
 use crate::control::{AreaDoors, AreaParts, FogDoors};
 use crate::node::StartError;
+pub(crate) use contacts::{Contact, Contacts};
 pub(crate) use fog::Fog;
 use fog::Neighbours;
 use links::Links;
@@ -45,6 +52,7 @@ pub(crate) struct Area {
     pub(crate) doors: AreaDoors,
     pub(crate) fog: Fog,
     links: Arc<Links>,
+    contacts: Arc<Contacts>,
     store: Arc<Store>,
     authority: Addr<CertificateAuthority>,
     client: Addr<CaClient>,
@@ -96,8 +104,8 @@ pub(crate) fn start(
         config.link.listen.0,
         config.area.backup,
     ));
-    // Who becomes a member later has its own thread from the next start on.
-    let thread = if member.is_some() || has_authority { links.start_for_actors() } else { rooms.arbiter.handle() };
+    // Also for who belongs to no area yet: it may join while it runs, and its actors do not move then.
+    let thread = links.start_for_actors();
     let client = start_client(
         config,
         device,
@@ -112,6 +120,7 @@ pub(crate) fn start(
         },
     );
     let open = OpenLinks::default();
+    let contacts = Arc::new(Contacts::new(Arc::clone(&world.clock), patience(config)));
     let near = Neighbours {
         links: &links,
         open: &open,
@@ -121,7 +130,9 @@ pub(crate) fn start(
         thread,
     };
     let (fog, crew) = fog::start(config, rooms, &near);
-    links.serve(Arc::new(Peers { authority: authority.clone(), client: client.clone(), crew, open }));
+    let peers =
+        Peers { authority: authority.clone(), client: client.clone(), crew, open, contacts: Arc::clone(&contacts) };
+    links.serve(Arc::new(peers));
     if has_authority {
         let address = config.link.listen.0;
         links.listen().map_err(|source| StartError::Listen { address, flag: "link.listen", source })?;
@@ -140,11 +151,13 @@ pub(crate) fn start(
             bury: fog.bury(),
             store: Arc::clone(store),
             writer: writer.clone(),
+            contacts: Arc::clone(&contacts),
+            name: own_name(config),
         },
     };
     let doors = AreaDoors::new(&authority, &client, parts, config);
     doors.ask_of_nearby(fog.discovery.sightings.clone());
-    Ok(Area { credentials, doors, fog, links, store: Arc::clone(store), authority, client, arbiter })
+    Ok(Area { credentials, doors, fog, links, contacts, store: Arc::clone(store), authority, client, arbiter })
 }
 
 /// The membership of an earlier start: it is shown and believed from now on.
@@ -158,6 +171,14 @@ fn restore(config: &Config, credentials: &Credentials, world: &World) -> Result<
     tracing::info!(id = %stored.membership.own.id, until = %stored.membership.own.not_after, "member of an area");
     credentials.install(stored.membership, stored.trust)?;
     Ok(Some((member, device)))
+}
+
+/// How long silence of an agent is put up with.
+fn patience(config: &Config) -> Patience {
+    Patience {
+        disconnected_after: config.area.disconnected_after.get(),
+        unavailable_after: config.area.unavailable_after.get(),
+    }
 }
 
 fn start_client(
@@ -197,9 +218,21 @@ fn link_settings(config: &Config, store: &Store) -> LinkSettings {
         incarnation: identity.incarnation,
         origin: identity.node.to_vec(),
         advertise: Some(config.link.advertise.clone()).filter(|address| !address.is_empty()),
-        features: if config.area.backup { vec![] } else { vec!["no-backup".to_owned()] },
+        features: features(config),
         ..LinkSettings::new(config.role.as_str())
     }
+}
+
+/// What the agent says of itself in every Hello: what people call it, and whether it is never to be a backup.
+fn features(config: &Config) -> Vec<String> {
+    let never = (!config.area.backup).then(|| NO_BACKUP.to_owned());
+    never.into_iter().chain(own_name(config).map(|name| name::as_feature(&name))).collect()
+}
+
+/// What people call this agent: what the configuration says, or else the name of its host.
+pub(crate) fn own_name(config: &Config) -> Option<String> {
+    let given = Some(config.device.name.clone()).filter(|name| !name.is_empty());
+    given.or_else(mf2c_pki::host_name).filter(|name| name::check(name).is_ok())
 }
 
 /// The `deviceID` of this machine: the one in the store, else one that is made now and given to the inventory; the store's
@@ -243,7 +276,7 @@ impl Area {
     /// What those who watch over the agent see of it.
     pub(crate) fn figures(&self) -> LookAtArea {
         let (credentials, links, fog) = (self.credentials.clone(), Arc::clone(&self.links), self.fog.clone());
-        let store = Arc::clone(&self.store);
+        let (store, contacts) = (Arc::clone(&self.store), Arc::clone(&self.contacts));
         Arc::new(move || {
             let counted = links.counters().unwrap_or_default();
             let mut figures = AreaFigures {
@@ -254,6 +287,7 @@ impl Area {
                 standing: fog.standings.borrow().clone(),
                 leaders: fog.leaders(),
                 members: members(&store),
+                peers: peers_of(&fog.standings.borrow(), &contacts),
                 flows: vec![],
                 flowed: fog.flowed(),
             };
@@ -269,6 +303,23 @@ impl Area {
     pub(crate) fn stop(self) -> impl Iterator<Item = Arbiter> {
         self.links.stop().into_iter().chain(self.arbiter)
     }
+}
+
+/// Those with whom this agent should be in touch.
+fn peers_of(standing: &Standing, contacts: &Contacts) -> Vec<PeerFigure> {
+    let leader = standing.leader.iter().map(|peer| ("leader", peer));
+    let backups = standing.backups.iter().map(|peer| ("backup", peer));
+    // Ordinary agents do not call the one above.
+    let above = standing.upper.iter().filter(|_| standing.role != AreaRole::Agent);
+    let all = leader.chain(backups).chain(above.map(|peer| ("above", peer)));
+    let others = all.filter(|(_, peer)| Some(&peer.id) != standing.own.as_ref());
+    others
+        .map(|(role, peer)| {
+            let contact = contacts.of_sought(&peer.id);
+            let up = contact.status == Status::Connected;
+            PeerFigure { peer: peer.id.clone(), role, up, last: contact.last }
+        })
+        .collect()
 }
 
 /// How many members are in each status. The store counts by its columns.

@@ -116,7 +116,7 @@ const DISCOVER_EXAMPLES: &str = "\
 What is heard is a hint: anybody can say anything. Who is to be trusted, certificates tell.
 
 Examples:
-  mf2c discover                         what the agent of this machine has heard
+  mf2c discover                         what the agent of this machine has heard; one that belongs to no area listens now
   mf2c discover --listen 10s            listen now, without an agent
   MF2C_DISCOVERY_INTERFACE=10.0.0.5 mf2c discover --listen 5s -o json";
 

@@ -3,6 +3,7 @@
 mod area;
 mod discover;
 mod fog;
+mod watch;
 
 use std::fs::File;
 use std::io::{self, BufReader, Seek as _, Write as _};
@@ -43,6 +44,12 @@ impl Failure {
         if !self.quiet {
             let _ = writeln!(io::stderr(), "mf2c: {:#}", self.error);
         }
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:#}", self.error)
     }
 }
 

@@ -4,7 +4,9 @@
 //! password on the next line, with `ok` or with what is wrong. Commands about areas are one line of JSON, and so are
 //! their answers: see [`wire`].
 
+mod agents;
 mod area;
+mod devices;
 mod fog;
 mod forget;
 pub(crate) mod wire;

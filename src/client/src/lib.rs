@@ -11,6 +11,7 @@ mod commands;
 mod complete;
 mod error;
 mod follow;
+mod live;
 mod output;
 mod profile;
 mod prompt;
@@ -28,6 +29,7 @@ use serde_json::Value;
 
 pub use args::ClientCommand;
 pub use error::{ClientError, exit};
+pub use live::Live;
 pub use prompt::Secret;
 
 /// The environment variables that the client reads besides those of the configuration.
@@ -94,6 +96,27 @@ pub fn show_list(
 ) -> Result<(), ClientError> {
     let columns: Vec<String> = columns.iter().map(|column| (*column).to_owned()).collect();
     terminal::print(&output::list(documents, &columns, format, terminal::Terminal::look(surroundings)))
+}
+
+/// A list of documents as people see it at their terminal.
+#[must_use]
+pub fn table(documents: &[Value], columns: &[&str], surroundings: &Surroundings) -> String {
+    let columns: Vec<String> = columns.iter().map(|column| (*column).to_owned()).collect();
+    output::list(documents, &columns, args::Format::Table, terminal::Terminal::look(surroundings))
+}
+
+/// A document as JSON on one line, with nothing in it that a terminal would obey.
+#[must_use]
+pub fn json_line(document: &Value) -> String {
+    output::json_line(document)
+}
+
+/// Writes a text to standard output, at once.
+///
+/// # Errors
+/// [`ClientError`]; that nobody reads it is one without words.
+pub fn write(text: &str) -> Result<(), ClientError> {
+    terminal::print(text)
 }
 
 /// How far an instant is away, roughly: `in 90 s`, `3 days ago`.

@@ -13,7 +13,6 @@ use mf2c_actors::ports::AreaNet;
 use mf2c_actors::post::post;
 use mf2c_actors::replicator::{Replicator, ReplicatorCounters, ReplicatorParts, ReplicatorSettings};
 use mf2c_actors::supervisor::Supervisor;
-use mf2c_domain::area::presence::Patience;
 use mf2c_domain::area::role::FOUNDER;
 use mf2c_domain::area::standing::Standing;
 use mf2c_facade::monitor::Flowed;
@@ -21,6 +20,7 @@ use mf2c_pki::area::Credentials;
 use tokio::sync::watch;
 
 use super::AreaRooms;
+use super::herald::Herald;
 use super::links::Links;
 use super::peers::{Crew, Current, OpenLinks, publish};
 use super::steward::{Household, Steward};
@@ -58,9 +58,12 @@ pub(super) fn start(config: &Config, rooms: &AreaRooms<'_>, near: &Neighbours<'_
     let own = own.map(|membership| membership.own.id.clone());
     let (told, standings) = watch::channel(Standing { own, ..Standing::default() });
     let counters = Arc::new(ReplicatorCounters::default());
-    let leadership = start_leadership(config, rooms, near, told);
     let replicator = start_replicator(rooms, near, &standings, Arc::clone(&counters));
     let categoriser = start_categoriser(config, rooms, near, &standings, &replicator);
+    let clock = Arc::clone(&rooms.world.clock);
+    let herald = Herald::new(Arc::clone(&categoriser), replicator.clone(), standings.clone(), clock);
+    let herald = Herald::start_in_arbiter(&rooms.arbiter.handle(), move |_| herald);
+    let leadership = start_leadership(config, rooms, near, (told, herald));
     let discovery = start_discovery(config, rooms, near, &standings);
     let leaders = Arc::new(AtomicU64::new(0));
     let household = Household {
@@ -84,7 +87,7 @@ fn start_leadership(
     config: &Config,
     rooms: &AreaRooms<'_>,
     near: &Neighbours<'_>,
-    standings: watch::Sender<Standing>,
+    (standings, herald): (watch::Sender<Standing>, Addr<Herald>),
 ) -> Addr<Leadership> {
     let around = leadership::Surroundings {
         settings: settings(config),
@@ -97,8 +100,8 @@ fn start_leadership(
         standings,
         // The steward looks after that.
         authority: None,
-        below: None,
-        news: None,
+        below: Some(herald.clone().recipient()),
+        news: Some(herald.recipient()),
     };
     Leadership::start_in_arbiter(&near.thread, move |_| Leadership::new(around))
 }
@@ -151,17 +154,16 @@ fn start_categoriser(
     replicator: &Addr<Replicator>,
 ) -> Current<Categoriser> {
     let settings = CategoriserSettings {
-        patience: Patience {
-            disconnected_after: config.area.disconnected_after.get(),
-            unavailable_after: config.area.unavailable_after.get(),
-        },
+        patience: super::patience(config),
         declared_leader: config.role != Role::Agent,
+        name: super::own_name(config),
     };
     let (store, writer, world) = (Arc::clone(rooms.store), rooms.writer.clone(), rooms.world.clone());
     let (clock, standings) = (Arc::clone(&world.clock), standings.clone());
     let copies = Copies { forget: replicator.clone().recipient(), remember: replicator.clone().recipient() };
     let build = move |notice| {
-        Categoriser::new(settings, Arc::clone(&store), writer.clone(), standings.clone(), world.clone(), notice)
+        let (settings, standings) = (settings.clone(), standings.clone());
+        Categoriser::new(settings, Arc::clone(&store), writer.clone(), standings, world.clone(), notice)
             .keeping(copies.clone())
     };
     let current = Current::default();

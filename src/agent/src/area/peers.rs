@@ -19,6 +19,7 @@ use mf2c_fabric::wire::{Answer, Ask, Code, Notice, WireError};
 use mf2c_pki::area::PeerIdentity;
 use parking_lot::Mutex;
 
+use super::contacts::Contacts;
 use super::steward::Steward;
 
 /// See the module.
@@ -27,6 +28,7 @@ pub(super) struct Peers {
     pub(super) client: Addr<CaClient>,
     pub(super) crew: Crew,
     pub(super) open: OpenLinks,
+    pub(super) contacts: Arc<Contacts>,
 }
 
 /// The links that are open, by number.
@@ -115,11 +117,13 @@ impl LinkService for Peers {
             return;
         }
         self.open.lock().insert(link.number, link.clone());
+        self.contacts.opened(&link);
         self.crew.tell(&LinkOpened(link));
     }
 
     fn closed(&self, number: u64) {
         self.open.lock().remove(&number);
+        self.contacts.closed(number);
         self.crew.tell(&LinkClosed(number));
     }
 

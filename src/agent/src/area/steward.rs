@@ -206,7 +206,7 @@ impl Steward {
         ctx.spawn(asked.into_actor(self).map(|flows, steward, _| {
             let leads = steward.standing.leads();
             let leader = steward.standing.leader.as_ref().map(|leader| leader.id.to_string());
-            for flow in flows.unwrap_or_default() {
+            for flow in flows.unwrap_or_default().into_iter().filter(|flow| flow.open) {
                 // A leader knows of its backups, and a backup of itself.
                 let agent = match (leads, flow.outgoing) {
                     (true, true) => flow.peer.parse().ok(),

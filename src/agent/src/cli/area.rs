@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use mf2c_client::args::Format;
+use mf2c_domain::area::name;
 use mf2c_domain::area::role::MemberRole;
 use mf2c_domain::area::spiffe::{check_area, check_device, check_trust_domain};
 use mf2c_domain::area::token::{LONGEST_LIFE, check_address};
@@ -39,7 +40,8 @@ Certificates are listed by `mf2c query certificate`.
 
 Examples:
   mf2c ca revoke 4f0a7c21... --reason 'the boat was sold'
-  mf2c ca revoke --device 8256...       all that this device has
+  mf2c ca revoke --device 8256f3a0      all that the device has whose id begins so
+  mf2c ca revoke --device boat-7        all that the device has that is called so in `mf2c area`
   mf2c ca revoke --user jane            all that this user has at this agent";
 
 const ROTATE_EXAMPLES: &str = "\
@@ -145,8 +147,8 @@ pub struct RevokeArgs {
     /// The serial number of a certificate, in hexadecimal
     #[arg(value_name = "SERIAL", value_parser = serial)]
     pub serial: Option<String>,
-    /// All certificates of this device
-    #[arg(long, value_name = "ID", value_parser = device)]
+    /// All certificates of this device: its name, its id, or the beginning of it
+    #[arg(long, value_name = "DEVICE", value_parser = agent)]
     pub device: Option<String>,
     /// All certificates of this user
     #[arg(long, value_name = "NAME", value_parser = user)]
@@ -259,6 +261,19 @@ fn device(text: &str) -> Result<String, String> {
     allowed(text.strip_prefix("device/").unwrap_or(text), check_device)
 }
 
+/// Reads what people call an agent: its name, its device, the beginning of that, or its SPIFFE ID.
+pub(super) fn agent(text: &str) -> Result<String, String> {
+    let bare = text.rsplit('/').next().unwrap_or(text);
+    if name::check(bare).is_ok() {
+        return Ok(bare.to_owned());
+    }
+    allowed(bare, |bare| {
+        check_device(bare).map_err(|_| {
+            "this is no name and no device of an agent: `mf2c area` lists both, and the beginning of a device is enough"
+        })
+    })
+}
+
 fn address(text: &str) -> Result<String, String> {
     allowed(text, |text| {
         check_address(text).map_err(|_| "this is not HOST:PORT; write for example `fog.example.org:8444`")
@@ -345,7 +360,7 @@ mod tests {
             ("mf2c ca", "Usage: mf2c ca"),
             ("mf2c ca init --area Harbour", "Harbour"),
             ("mf2c ca init --domain *.x", "write for example"),
-            ("mf2c ca revoke", "<SERIAL|--device <ID>|--user <NAME>>"),
+            ("mf2c ca revoke", "<SERIAL|--device <DEVICE>|--user <NAME>>"),
             ("mf2c ca revoke 4f --user jane", "cannot be used with"),
             ("mf2c ca revoke xyz", "a serial number is hexadecimal"),
             ("mf2c ca show --pem -o json", "cannot be used with"),

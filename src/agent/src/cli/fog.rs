@@ -2,19 +2,22 @@
 
 use clap::{Args, Subcommand};
 use mf2c_client::args::Format;
-use mf2c_domain::area::spiffe::check_device;
 
 use super::PlaceArgs;
+use super::area::agent;
 
 pub(super) const AREA_EXAMPLES: &str = "\
-Shows what the agent of this machine knows: a leader knows its whole area, a child itself and who leads it. `behind` is
-what one of the two does not have yet of the other's changes.
+Shows what the agent of this machine knows: a leader knows its whole area, an agent above all areas below it, a child
+itself and who leads it. TO PEER is what the other one does not have yet of this agent's changes, FROM PEER what this
+agent does not have yet of its: how many, and how old the oldest of them is.
 
 Examples:
   mf2c area                       who is in the area, who leads, how far each replica is behind
-  mf2c area -o json               the same for programs
-  mf2c area lead 8256             let the agent whose device begins with 8256 lead
-  mf2c area backup 8256           let it hold the whole area, to take over when the leader is lost
+  mf2c area --watch               the same, again each second; q or Ctrl-C ends it
+  mf2c area --wide                with whole names of agents, and what was repaired
+  mf2c area -o json               everything, for programs
+  mf2c area lead boat-7           let the agent of that name lead
+  mf2c area backup 8256           let the one whose device begins so hold the whole area, to take over
   mf2c area agent 8256            let it be an ordinary agent again, which does not come to lead
   mf2c area forget 8256           remove what is known of an agent that does not come back";
 
@@ -24,13 +27,15 @@ Ask at the leader, or at a backup that shall lead itself. Where nobody leads and
 agent that shall lead: it founds the area anew if it hears of no leader.
 
 Examples:
-  mf2c area lead 8256f3a0";
+  mf2c area lead 8256f3a0
+  mf2c area lead boat-7";
 
 const BACKUP_EXAMPLES: &str = "\
 A backup holds the whole area. Ask at the leader; it appoints backups by itself too, see `area.backups`.
 
 Examples:
-  mf2c area backup 8256f3a0";
+  mf2c area backup 8256f3a0
+  mf2c area backup boat-7";
 
 const AGENT_EXAMPLES: &str = "\
 An agent that is neither a backup nor an heir does not come to lead. Ask at the leader. It counts until another agent leads
@@ -42,7 +47,7 @@ Examples:
 const FORGET_EXAMPLES: &str = "\
 Removes the copies of an agent's documents, and its place in the list of members. Stop that agent first, and run this at
 the agent that leads its area: backups and the agents above follow by themselves, also those that are away now. If the
-agent comes back, what it has comes back with it, unless its membership was ended (`mf2c ca revoke --device ID`).
+agent comes back, what it has comes back with it, unless its membership was ended (`mf2c ca revoke --device DEVICE`).
 
 Examples:
   mf2c area forget 8256f3a0";
@@ -50,6 +55,7 @@ Examples:
 /// What to do with the area.
 #[derive(Debug, Clone, Args)]
 #[command(args_conflicts_with_subcommands = true)]
+#[command(override_usage = "mf2c area [OPTIONS]\n       mf2c area <lead|backup|agent|forget> <AGENT> [OPTIONS]")]
 pub struct AreaArgs {
     /// What to change; none: show it.
     #[command(subcommand)]
@@ -57,6 +63,12 @@ pub struct AreaArgs {
     /// Write as table, json, yaml or csv
     #[arg(short, long, value_name = "FORMAT", default_value = "table", hide_possible_values = true)]
     pub output: Format,
+    /// Show whole names of agents, and more columns
+    #[arg(long)]
+    pub wide: bool,
+    /// Show it again each second; in a pipe a line for each change
+    #[arg(long)]
+    pub watch: bool,
     /// Whose data.
     #[command(flatten)]
     pub place: PlaceArgs,
@@ -82,17 +94,12 @@ pub enum AreaCommand {
 /// Which agent.
 #[derive(Debug, Clone, Args)]
 pub struct OneArgs {
-    /// Its device, or the beginning of it
-    #[arg(value_name = "DEVICE", value_parser = beginning)]
+    /// Its name, its device, or the beginning of that
+    #[arg(value_name = "AGENT", value_parser = agent)]
     pub device: String,
     /// Whose data.
     #[command(flatten)]
     pub place: PlaceArgs,
-}
-
-fn beginning(text: &str) -> Result<String, String> {
-    let bare = text.rsplit('/').next().unwrap_or(text);
-    check_device(bare).map(|()| bare.to_owned()).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
@@ -113,15 +120,19 @@ mod tests {
     fn without_a_change_the_area_is_shown() {
         assert!(parsed("mf2c area").change.is_none());
         assert_eq!(parsed("mf2c area -o json --data-dir d").output, Format::Json);
+        let args = parsed("mf2c area --wide --watch");
+        assert!(args.wide && args.watch);
     }
 
     #[test]
-    fn an_agent_is_named_by_its_device_its_id_or_a_beginning() {
+    fn an_agent_is_named_by_its_device_its_id_a_beginning_or_its_name() {
         for line in ["mf2c area lead 8256", "mf2c area lead device/8256", "mf2c area lead spiffe://x/area/a/agent/8256"]
         {
             let Some(AreaCommand::Lead(args)) = parsed(line).change else { panic!("{line}") };
             assert_eq!(args.device, "8256");
         }
+        let Some(AreaCommand::Forget(args)) = parsed("mf2c area forget boat.7").change else { panic!() };
+        assert_eq!(args.device, "boat.7");
         for line in ["mf2c area lead", "mf2c area lead a b", "mf2c area forget", "mf2c area rule 8256"] {
             assert_eq!(Cli::try_parse_from(line.split(' ')).unwrap_err().exit_code(), 2, "{line}");
         }

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
+use mf2c_domain::area::name;
+
 use super::area;
 use super::error::{Origin, Problem};
 use super::legacy;
@@ -216,6 +218,11 @@ impl Check<'_> {
             let reason =
                 format!("{} is less than `device.sample_every` ({})", device.publish_every, device.sample_every);
             self.refuse("device.publish_every", reason);
+        }
+        if !device.name.is_empty()
+            && let Err(error) = name::check(&device.name)
+        {
+            self.refuse("device.name", error.to_string());
         }
         self.range("device.threshold_percent", device.threshold_percent, 0.0, 100.0);
         for (index, sensor) in device.sensors.iter().enumerate() {

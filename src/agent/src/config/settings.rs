@@ -209,6 +209,8 @@ pub struct Events {
 pub struct Device {
     /// Whether this machine is published as a device.
     pub enabled: bool,
+    /// What people call this agent in lists; empty: the machine's host name.
+    pub name: String,
     /// Pause between two looks at the machine.
     pub sample_every: HumanDuration,
     /// Pause between two publications of everything that changed.
@@ -363,6 +365,7 @@ impl Default for Device {
     fn default() -> Self {
         Self {
             enabled: true,
+            name: String::new(),
             sample_every: HumanDuration::from_secs(5),
             publish_every: HumanDuration::from_secs(30),
             threshold_percent: 5.0,

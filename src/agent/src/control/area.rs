@@ -23,6 +23,7 @@ use mf2c_store::{Store, StoreError};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::devices;
 use super::exit;
 use super::fog::FogDoors;
 use super::wire::{Answer, NewToken, Refusal, Request};
@@ -161,7 +162,7 @@ impl AreaDoors {
             Request::Revoke { serial, device, user, reason } => {
                 let target = match (serial, device, user) {
                     (Some(serial), None, None) => RevokeTarget::Serial(serial),
-                    (None, Some(device), None) => RevokeTarget::Device(device),
+                    (None, Some(device), None) => RevokeTarget::Device(devices::meant(&self.store, &self.fog, device)?),
                     (None, None, Some(user)) => RevokeTarget::User(user),
                     _ => return Err(Refusal::new(exit::USAGE, "expected a serial number, a device or a user")),
                 };

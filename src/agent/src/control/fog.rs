@@ -9,13 +9,16 @@ use mf2c_actors::categoriser::Bury;
 use mf2c_actors::leadership::{ChangeRole, Demand, RoleError, Standings};
 use mf2c_actors::replicator::{Flow, Flows, Forget, KnownStore, KnownStores};
 use mf2c_actors::resource_store::ResourceStore;
+use mf2c_domain::area::name;
 use mf2c_domain::area::standing::{AreaPeer, AreaRole, Standing};
 use mf2c_store::{Store, node_name};
 use serde_json::{Map, Value, json};
 
+use super::agents::{self, Known, Line, text};
 use super::area::ask;
 use super::exit;
 use super::wire::Refusal;
+use crate::area::Contacts;
 
 /// How long figures are waited for that are told beside what is always known.
 const LOOK: Duration = Duration::from_secs(2);
@@ -39,52 +42,130 @@ pub struct FogDoors {
     pub store: Arc<Store>,
     /// Writes them.
     pub writer: Addr<ResourceStore>,
+    /// Who is in touch by the agent's own links.
+    pub(crate) contacts: Arc<Contacts>,
+    /// What people call this agent.
+    pub(crate) name: Option<String>,
 }
 
 impl FogDoors {
     /// Everything that is known of the area here.
     pub(super) async fn show(&self) -> Result<Value, Refusal> {
         let standing = self.member()?;
-        let (told, flows) = (self.told(), self.streams().await);
-        let known = ask(&self.stores, KnownStores).await?;
-        let lost = lost(&standing, &told, &known, &flows);
-        let agents = agents(&standing, &told, &flows, &lost);
+        let flows = self.streams().await;
         Ok(json!({
             "area": standing.area(),
             "id": standing.own.as_ref().map(ToString::to_string),
+            "name": self.name,
             "role": standing.role.as_str(),
             "term": standing.term,
             "mandate": standing.mandate,
             "leader": standing.leader.as_ref().map(shown),
             "backups": standing.backups.iter().map(shown).collect::<Vec<_>>(),
             "upper": standing.upper.as_ref().map(shown),
-            "agents": agents,
+            "agents": self.lines(&standing, &flows),
         }))
     }
 
     /// Changes who leads, or who may.
-    pub(super) async fn change(&self, device: String, role: &str) -> Result<Value, Refusal> {
-        self.member()?;
+    pub(super) async fn change(&self, word: String, role: &str) -> Result<Value, Refusal> {
+        let standing = self.member()?;
         let role = match role {
             "leader" => AreaRole::Leader,
             "backup" => AreaRole::Backup,
             "agent" => AreaRole::Agent,
             _ => return Err(Refusal::new(exit::USAGE, "expected the role leader, backup or agent")),
         };
-        let change = ChangeRole { agent: Some(device), role, by: Demand::Operator };
-        let standing = ask(&self.roles, change).await?.map_err(|error| of_role(&error))?;
+        let lines = self.lines(&standing, &[]);
+        let found = agents::meant(&lines, &word)?;
+        if let Some(line) = found {
+            self.check_change(&standing, line, role)?;
+        }
+        // Who is in no list may be known to leadership all the same, by a link that has just been opened.
+        let device = found.map_or(word, |line| text(line, "device").to_owned());
+        let change = ChangeRole { agent: Some(device.clone()), role, by: Demand::Operator };
+        let standing = ask(&self.roles, change).await?.map_err(|error| refused(&error, &lines))?;
         tracing::info!(role = role.as_str(), term = standing.term, "changed a role by a command on this machine");
         Ok(json!({
             "area": standing.area(),
+            "agent": found.map_or_else(|| name::short(&device).to_owned(), agents::called),
             "term": standing.term,
-            "leader": standing.leader.as_ref().map(shown),
-            "backups": standing.backups.iter().map(shown).collect::<Vec<_>>(),
+            "leader": standing.leader.as_ref().map(|leader| agents::called_peer(&lines, leader)),
+            "backups": standing.backups.iter().map(|backup| agents::called_peer(&lines, backup)).collect::<Vec<_>>(),
         }))
+    }
+
+    /// What is in the way of a change, as far as it is seen here.
+    fn check_change(&self, standing: &Standing, line: &Line, role: AreaRole) -> Result<(), Refusal> {
+        let (own, called) = (standing.area().unwrap_or_default(), agents::called(line));
+        let refuse = |exit, message: String| Err(Refusal::new(exit, message));
+        let area = text(line, "area");
+        if text(line, "role") == "above" {
+            let message = format!(
+                "{called} is the agent above, of the area {area}: only an agent of {own} can lead {own} or be its backup, \
+                 and `mf2c area` lists those"
+            );
+            return refuse(exit::USAGE, message);
+        }
+        if area != own {
+            let message = format!(
+                "{called} is an agent of the area {area}, not of {own}: run this at the agent that leads {area}"
+            );
+            return refuse(exit::USAGE, message);
+        }
+        let is_own = text(line, "status") == "this agent";
+        if is_own && standing.leads() && role == AreaRole::Leader {
+            return refuse(exit::CONFLICT, format!("{called} leads the area already, in term {}", standing.term));
+        }
+        if !standing.leads() || is_own || role == AreaRole::Agent {
+            return Ok(());
+        }
+        if self.contacts.of(text(line, "agent")).is_some_and(|contact| contact.never_backup) {
+            let message = format!(
+                "{called} is never to hold the whole area: its configuration says `area.backup = false`; change that there \
+                 and start it again"
+            );
+            return refuse(exit::CONFLICT, message);
+        }
+        let status = text(line, "status");
+        if status != "connected" {
+            let message = format!("{called} is {status}: only an agent that is connected can be made leader or backup");
+            return refuse(exit::FAILED, message);
+        }
+        Ok(())
+    }
+
+    /// The whole `deviceID` of the agent that people call so; none where nobody is called so.
+    ///
+    /// # Errors
+    /// Where it may be several.
+    pub(super) fn device_of(&self, word: &str) -> Result<Option<String>, Refusal> {
+        let standing = self.standing.borrow().clone();
+        let lines = self.lines(&standing, &[]);
+        Ok(agents::meant(&lines, word)?.map(|line| text(line, "device").to_owned()))
     }
 
     pub(super) fn member(&self) -> Result<Standing, Refusal> {
         let standing = self.standing.borrow().clone();
         if standing.own.is_none() { Err(of_role(&RoleError::Alone)) } else { Ok(standing) }
+    }
+
+    fn lines(&self, standing: &Standing, flows: &[Flow]) -> Vec<Line> {
+        agents::lines(&Known {
+            standing,
+            documents: self.documents(),
+            flows,
+            contact: &|id| self.contacts.of(id),
+            sought: &|peer| self.contacts.of_sought(&peer.id),
+            name: self.name.as_deref(),
+        })
+    }
+
+    /// What is said of members by whom it counts, of those that are not forgotten.
+    fn documents(&self) -> Vec<Line> {
+        let told = self.told();
+        let newest = newest(&told).into_values();
+        newest.filter(|told| !told.is_forgotten()).map(|told| told.body.clone()).collect()
     }
 
     /// How far replicas are, as far as that is told in time.
@@ -168,122 +249,41 @@ fn shown(peer: &AreaPeer) -> Value {
     json!({ "id": peer.id.to_string(), "address": peer.address })
 }
 
-/// A line for each agent: what the leader of its area says of it, and what is known here without that.
-fn agents(standing: &Standing, told: &[Told], flows: &[Flow], lost: &BTreeSet<String>) -> Vec<Value> {
-    let mut lines: BTreeMap<(String, String), Map<String, Value>> = BTreeMap::new();
-    for (key, told) in newest(told).into_iter().filter(|(_, told)| !told.is_forgotten()) {
-        let wanted = ["device", "agent", "area", "role", "status", "address", "lastContact", "staleSince", "trouble"];
-        let line = wanted.iter().filter_map(|name| Some(((*name).to_owned(), told.body.get(*name)?.clone())));
-        let mut line: Map<String, Value> = line.collect();
-        if lost.contains(&key.0) && told.text("status") == "connected" {
-            line.insert("status".to_owned(), "disconnected".into());
-        }
-        lines.insert(key, line);
-    }
-    let known = [("leader", standing.leader.as_ref())]
-        .into_iter()
-        .chain(standing.backups.iter().map(|backup| ("backup", Some(backup))))
-        .chain([("above", standing.upper.as_ref())]);
-    for (role, peer) in known.filter_map(|(role, peer)| Some((role, peer?))) {
-        let key = (peer.id.area().unwrap_or_default().to_owned(), peer.id.to_string());
-        let line = lines.entry(key).or_default();
-        for (name, value) in [("role", role), ("address", peer.address.as_str())] {
-            line.entry(name).or_insert_with(|| value.into());
-        }
-    }
-    if let Some(own) = &standing.own {
-        let key = (own.area().unwrap_or_default().to_owned(), own.to_string());
-        let line = lines.entry(key).or_default();
-        line.insert("role".to_owned(), standing.role.as_str().into());
-        line.insert("status".to_owned(), "this agent".into());
-    }
-    let shown = lines.into_iter().map(|((area, key), line)| {
-        let agent = line.get("agent").and_then(Value::as_str).unwrap_or(&key).to_owned();
-        complete(&area, &agent, line, flows)
-    });
-    shown.collect()
-}
-
-/// Adds what the streams of changes tell.
-fn complete(area: &str, agent: &str, mut line: Map<String, Value>, flows: &[Flow]) -> Value {
-    line.insert("area".to_owned(), area.into());
-    line.insert("agent".to_owned(), agent.into());
-    line.entry("device").or_insert_with(|| agent.rsplit('/').next().unwrap_or_default().into());
-    let own: Vec<&Flow> = flows.iter().filter(|flow| flow.peer == agent).collect();
-    if !own.is_empty() {
-        if own.iter().any(|flow| flow.open) {
-            line.entry("status").or_insert_with(|| "connected".into());
-        }
-        line.insert("behind".to_owned(), own.iter().map(|flow| flow.behind).max().into());
-        line.insert("behindMillis".to_owned(), own.iter().map(|flow| flow.behind_millis).max().into());
-        line.insert("repaired".to_owned(), own.iter().map(|flow| flow.repaired).sum::<u64>().into());
-        line.insert("snapshot".to_owned(), own.iter().any(|flow| flow.snapshot).into());
-    }
-    line.into()
-}
-
 pub(super) fn of_role(error: &RoleError) -> Refusal {
+    refused(error, &[])
+}
+
+/// The same where agents are known by name.
+fn refused(error: &RoleError, lines: &[Line]) -> Refusal {
     let exit = match error {
         RoleError::Alone | RoleError::Unknown(_) => exit::NOT_FOUND,
         RoleError::NotLeader(_) | RoleError::Stale { .. } => exit::CONFLICT,
         RoleError::NotNow(_) => exit::FAILED,
     };
-    Refusal::new(exit, error.to_string())
+    let message = match error {
+        RoleError::NotLeader(Some(leader)) => format!(
+            "only the agent that leads the area can do this: run the command at {}, {}",
+            agents::called_peer(lines, leader),
+            leader.address
+        ),
+        RoleError::NotLeader(None) => {
+            "nobody leads the area now: run the command at the agent that shall lead it".to_owned()
+        }
+        other => other.to_string(),
+    };
+    Refusal::new(exit, message)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn id(device: &str) -> String {
-        format!("spiffe://mf2c.internal/area/pier/agent/{device}")
-    }
-
-    fn peer(device: &str) -> AreaPeer {
-        AreaPeer { id: id(device).parse().unwrap(), address: format!("{device}:1") }
-    }
-
-    fn member(device: &str, status: &str) -> Map<String, Value> {
-        let whole = json!({ "id": format!("area-member/{device}"), "agent": id(device), "device": device, "area": "pier",
-            "role": "agent", "status": status, "acl": {} });
-        whole.as_object().unwrap().clone()
-    }
-
-    #[test]
-    fn each_agent_has_one_line_with_what_its_leader_says_and_what_the_streams_tell() {
-        let standing = Standing {
-            own: Some(id("a1").parse().unwrap()),
-            role: AreaRole::Leader,
-            leader: Some(peer("a1")),
-            backups: vec![peer("b2")],
-            ..Standing::default()
-        };
-        let flow = Flow {
-            peer: id("b2"),
-            outgoing: true,
-            open: true,
-            behind: 7,
-            behind_millis: 30,
-            changes: 9,
-            bytes: 90,
-            repaired: 1,
-            snapshot: false,
-        };
-        let told = ["connected", "unavailable"].into_iter().zip(["b2", "c3"]);
-        let told: Vec<Told> =
-            told.map(|(status, device)| Told { by: "n".into(), body: member(device, status) }).collect();
-        let lines = agents(&standing, &told, &[flow], &BTreeSet::new());
-        let devices: Vec<_> = lines.iter().map(|line| line["device"].as_str().unwrap()).collect();
-        assert_eq!(devices, ["a1", "b2", "c3"]);
-        assert_eq!((&lines[0]["status"], &lines[0]["role"]), (&json!("this agent"), &json!("leader")));
-        assert_eq!((&lines[1]["behind"], &lines[1]["repaired"]), (&json!(7), &json!(1)));
-        assert!(lines[2].get("behind").is_none() && lines[2].get("acl").is_none());
-    }
-
     fn said(by: &str, device: &str, node: &str, role: &str, term: u64) -> Told {
-        let mut body = member(device, "connected");
-        body.extend(json!({"role": role, "node": node, "term": term}).as_object().unwrap().clone());
-        Told { by: by.into(), body }
+        let body = json!({
+            "agent": format!("spiffe://mf2c.internal/area/pier/agent/{device}"), "device": device, "area": "pier",
+            "role": role, "status": "connected", "node": node, "term": term,
+        });
+        Told { by: by.into(), body: body.as_object().unwrap().clone() }
     }
 
     #[test]
@@ -295,28 +295,31 @@ mod tests {
             said("new", "b2", "new", "leader", 5),
         ];
         for _ in 0..2 {
-            let lines = agents(&Standing::default(), &told, &[], &BTreeSet::new());
-            let roles: Vec<_> = lines.iter().map(|line| line["role"].as_str().unwrap()).collect();
+            let roles: Vec<&str> = newest(&told).into_values().map(|told| told.text("role")).collect();
             assert_eq!(roles, ["agent", "leader"]);
             told.reverse();
         }
     }
 
     #[test]
-    fn who_is_forgotten_is_not_listed() {
-        let told = [Told { by: "n".into(), body: member("b2", "forgotten") }];
-        assert!(agents(&Standing::default(), &told, &[], &BTreeSet::new()).is_empty());
-    }
-
-    #[test]
-    fn what_a_leader_said_of_who_is_in_touch_counts_while_it_is_in_touch_itself() {
+    fn an_area_is_lost_while_its_leader_is_not_in_touch() {
         let told = [said("n", "a1", "n", "leader", 3)];
         let known = [KnownStore { device: "a1".into(), area: "pier".into(), origin: [1; 16] }];
         let above =
             Standing { own: Some("spiffe://mf2c.internal/area/sky/agent/c0".parse().unwrap()), ..Standing::default() };
-        let lost = lost(&above, &told, &known, &[]);
-        let lines = agents(&above, &told, &[], &lost);
-        let line = lines.iter().find(|line| line["device"] == "a1").unwrap();
-        assert_eq!(line["status"], "disconnected");
+        assert_eq!(lost(&above, &told, &known, &[]), BTreeSet::from(["pier".to_owned()]));
+        let flow = Flow { peer: told[0].text("agent").to_owned(), open: true, known: true, ..Flow::default() };
+        assert!(lost(&above, &told, &known, &[flow]).is_empty());
+    }
+
+    #[test]
+    fn only_the_agent_that_leads_does_it_and_it_is_named() {
+        let leader = AreaPeer {
+            id: "spiffe://mf2c.internal/area/pier/agent/0123456789abcdef".parse().unwrap(),
+            address: "h:1".into(),
+        };
+        let said = of_role(&RoleError::NotLeader(Some(leader)));
+        assert_eq!(said.exit, exit::CONFLICT);
+        assert!(said.message.ends_with("run the command at 0123456789ab, h:1"), "{}", said.message);
     }
 }

@@ -39,6 +39,8 @@ impl FogDoors {
     /// Forgets an agent.
     pub(super) async fn forget(&self, device: &str) -> Result<Value, Refusal> {
         let standing = self.member()?;
+        let meant = self.device_of(device)?;
+        let device = meant.as_deref().unwrap_or(device);
         let (told, known) = (self.told(), ask(&self.stores, KnownStores).await?);
         let found = one(all(&standing, &told, known), device)?;
         let flows = self.streams().await;

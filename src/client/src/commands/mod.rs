@@ -10,6 +10,7 @@ mod keys;
 mod login;
 mod resources;
 mod status;
+mod streams;
 mod users;
 
 use serde_json::Value;

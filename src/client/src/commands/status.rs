@@ -33,6 +33,7 @@ pub(super) async fn status(session: &Session<'_>, args: &ShownArgs) -> Result<()
     report.insert("store".to_owned(), store(metrics, &mut warnings));
     report.insert("links".to_owned(), links(session.around.clock.now(), metrics, &mut warnings));
     report.insert("area".to_owned(), area(metrics, &mut warnings));
+    report.insert("replication".to_owned(), super::streams::told(session.around.clock.now(), metrics, &mut warnings));
     report.insert("services".to_owned(), services(session).await);
     report.insert("agreements".to_owned(), count(session, "agreement").await);
     warnings.extend(trust(session));
@@ -317,7 +318,8 @@ fn screen(report: &Value, colour: bool) -> String {
         ("services", services),
         ("agreements", text("/agreements")),
     ];
-    let lines = lines.into_iter().chain(stands(report).map(|area| ("area", area)));
+    let streams = report.get("replication").and_then(super::streams::line).map(|line| ("replicas", line));
+    let lines = lines.into_iter().chain(stands(report).map(|area| ("area", area))).chain(streams);
     let mut screen: String = lines.map(|(name, value)| format!("{name:<12}{value}\n")).collect();
     for warning in report.get("warnings").and_then(Value::as_array).into_iter().flatten() {
         let line = format!("{:<12}{}", "warning", output::cell(Some(warning)));

@@ -5,6 +5,7 @@ pub mod aggregate;
 pub mod beacon;
 pub mod choice;
 pub mod gate;
+pub mod name;
 pub mod presence;
 pub mod renewal;
 pub mod role;

@@ -84,8 +84,8 @@ fn accepted(id: &ResourceId, proposal: &ResourceId) -> HttpResponse {
 
 fn away(id: &ResourceId, reason: &str) -> ApiError {
     let text = format!(
-        "{id} belongs to another agent, which cannot be reached now ({reason}): try again later, or send the same with \
-         `override=true` in the query, and the change waits for that agent"
+        "{id} cannot be changed now, {reason}: try again later, or send the same with `override=true` in the query, and \
+         the change waits"
     );
     ApiError::unavailable(text, RETRY_AFTER).about(id.as_str())
 }
@@ -97,7 +97,9 @@ fn refused(id: &ResourceId, error: &WireError) -> ApiError {
         // The answer tells who is to be asked.
         Code::NotLeader => StatusCode::CONFLICT,
         Code::Forbidden | Code::Auth => return ApiError::forbidden(id.as_str()),
-        Code::NotFound | Code::Gap => return ApiError::not_found(id.as_str()),
+        // It is done there, and to send it again would do it twice.
+        Code::Gap => return ApiError::unavailable(format!("{id}: {}", error.msg), 1).about(id.as_str()),
+        Code::NotFound => return ApiError::not_found(id.as_str()),
         Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::Invalid | Code::BadFrame => StatusCode::BAD_REQUEST,
         _ => return away(id, &error.msg),
@@ -121,6 +123,7 @@ mod tests {
             (Code::NotFound, 404),
             (Code::Busy, 503),
             (Code::NotLeader, 409),
+            (Code::Gap, 503),
             (Code::Internal, 503),
         ] {
             let answer = refused(&id, &WireError::new(code, "why"));
@@ -129,7 +132,7 @@ mod tests {
         }
         let answer = refused(&id, &WireError::new(Code::Busy, "no link to it"));
         let text = answer.document()["message"].as_str().unwrap().to_owned();
-        assert!(text.contains("(no link to it)") && text.contains("`override=true`"), "{text}");
+        assert!(text.contains("now, no link to it: try") && text.matches("override=true").count() == 1, "{text}");
         assert_eq!(answer.into_response().headers().get("retry-after").unwrap(), "5");
     }
 

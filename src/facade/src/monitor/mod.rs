@@ -22,7 +22,7 @@ use mf2c_domain::time::{Clock, Timestamp};
 use crate::caller::is_forwarded;
 use crate::front::{Connections, Peer};
 pub use access::Access;
-pub use area::{AreaFigures, Flowed, LookAtArea};
+pub use area::{AreaFigures, Flowed, LookAtArea, PeerFigure};
 use cors::Cors;
 use figures::Figures;
 pub use health::{Readiness, Stage};

@@ -19,9 +19,12 @@ pub enum ListError {
     /// Not a list.
     #[error("this is no certificate revocation list: {0}")]
     Form(String),
-    /// No authority that is believed has signed it: somebody forges lists.
-    #[error("the revocation list is signed by no authority that is known here")]
+    /// It is not signed by the authority that it names, or names none: somebody forges lists.
+    #[error("the revocation list is not signed by the authority that it names")]
     Forged,
+    /// It is of an authority that this agent does not know, such as the one of an area beside its own: it concerns others.
+    #[error("the revocation list is of an authority that is not known here")]
+    Unknown,
     /// There is one with a higher number, or the same.
     #[error("the revocation list has number {number}, number {known} is known")]
     Old {
@@ -57,7 +60,10 @@ impl List {
         let signed = Signed::read(der).ok_or_else(|| form("expected DER and nothing after it"))?;
         let (_, list) = CertificateRevocationList::from_der(der).map_err(|error| form(&error.to_string()))?;
         let claimed = authority_key_id(list.extensions().iter().map(|one| one.parsed_extension()));
-        let mut candidates = signers.filter(|(id, _)| claimed.is_empty() || **id == claimed);
+        let mut candidates = signers.filter(|(id, _)| claimed.is_empty() || **id == claimed).peekable();
+        if candidates.peek().is_none() {
+            return Err(ListError::Unknown);
+        }
         let (issuer, _) = candidates.find(|(_, key)| signed.is_by(key)).ok_or(ListError::Forged)?;
         let number = list.crl_number().ok_or_else(|| form("it has no number"))?;
         let number = u64::try_from(number).map_err(|_| form("its number has more than 64 bits"))?;

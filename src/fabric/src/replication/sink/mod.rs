@@ -86,6 +86,8 @@ pub struct Sink {
     bucket: Option<(usize, u8, BTreeSet<ResourceId>)>,
     checks: BTreeMap<usize, (Point, u64)>,
     received: Received,
+    /// Why nothing is brought to the disk now.
+    held: Option<String>,
     /// When it was last offered something, and how far behind it is as the source said last, and when.
     offered_at: Duration,
     told: Option<(super::words::Lag, Duration)>,
@@ -118,6 +120,7 @@ impl Sink {
             bucket: None,
             checks: BTreeMap::new(),
             received: Received::default(),
+            held: None,
             offered_at: Duration::ZERO,
             told: None,
         }
@@ -177,6 +180,12 @@ impl Sink {
         self.lines.iter().filter(|line| line.allowed).map(|line| (line.origin, line.offered))
     }
 
+    /// Why what comes is not brought to the disk, if that is so.
+    #[must_use]
+    pub fn held(&self) -> Option<&str> {
+        self.held.as_deref()
+    }
+
     /// Whether any of these were offered, be they taken or not.
     #[must_use]
     pub fn was_offered(&self, any: &BTreeSet<Origin>) -> bool {
@@ -195,6 +204,7 @@ impl Sink {
         self.gathering.clear();
         self.judged = 0;
         self.again_at = None;
+        self.held = None;
         self.told = None;
         self.pause_stream();
     }
@@ -424,10 +434,12 @@ impl Sink {
                 self.pause_stream();
                 self.again_at = Some(now + pause);
                 let retry_after = u32::try_from(pause.as_millis()).unwrap_or(u32::MAX);
+                self.held = Some(why.clone());
                 effects.push(Effect::Send(StreamMessage::Hold(Hold { retry_after, why })));
                 return;
             }
         }
+        self.held = None;
         open.tickets.remove(&ticket);
         self.pause = PAUSE;
         self.acknowledge(effects);

@@ -23,6 +23,9 @@ use super::words::{End, Follow, Have, Offer, Offered, StreamMessage};
 use super::{Origin, Point};
 use crate::wire::{Code, WireError};
 
+/// The most characters that are kept of why a sink takes nothing.
+const LONGEST_REASON: usize = 300;
+
 /// An origin in the offer.
 #[derive(Debug, Clone)]
 struct Line {
@@ -91,6 +94,8 @@ pub struct Source {
     /// The last time at which the peer acknowledged something, or had nothing to acknowledge.
     progress_at: Duration,
     held_until: Option<Duration>,
+    /// Why the sink takes nothing now.
+    held: Option<String>,
     /// Where it reads, and where the log ends.
     position: u64,
     newest: u64,
@@ -129,6 +134,7 @@ impl Source {
             unacked: VecDeque::new(),
             progress_at: Duration::ZERO,
             held_until: None,
+            held: None,
             position: newest,
             newest,
             before: newest,
@@ -160,6 +166,9 @@ impl Source {
         }
         self.pump(now, history, &mut effects);
         self.time(now, &mut effects);
+        if self.is_even() {
+            self.held = None;
+        }
         effects
     }
 
@@ -177,6 +186,12 @@ impl Source {
     #[must_use]
     pub const fn traffic(&self) -> Traffic {
         self.traffic
+    }
+
+    /// Why the sink takes nothing, in its own words, where it has said so and taken nothing since.
+    #[must_use]
+    pub fn held(&self) -> Option<&str> {
+        self.held.as_deref()
     }
 
     /// Whether a snapshot is under way.
@@ -297,6 +312,7 @@ impl Source {
                 let pause = Duration::from_millis(hold.retry_after.min(600_000).into());
                 self.offered_at = None;
                 self.held_until = Some(now + pause + self.bounds.patience);
+                self.held = Some(hold.why.chars().take(LONGEST_REASON).collect());
                 effects.push(Effect::Held(hold.why));
             }
             StreamMessage::Buckets(theirs) if Some(theirs.stream) == self.stream => {
@@ -364,6 +380,7 @@ impl Source {
             let Some(sent) = self.unacked.pop_front() else { break };
             self.window.give(sent.cost);
             self.progress_at = now;
+            self.held = None;
             for (line, upto) in sent.upto {
                 if let Some(line) = self.lines.get_mut(line) {
                     line.acked = upto;
