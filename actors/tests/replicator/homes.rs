@@ -102,7 +102,8 @@ async fn what_a_deposed_leader_offers_is_not_taken_and_comes_when_it_follows_the
     let before = area.leader.service("before").await;
     eventually("those above have it", SOON, || area.cloud.has(&before) && area.backup.has(&before)).await;
     *wire.tap.lock() = Some(vec![]);
-    // The backup leads in the next term; the old leader does not know, and still has its link.
+    // The backup leads in the next term; the old leader is cut off from it, does not know, and still has its link above.
+    wire.cut(area.cloud_link.1 + 1);
     let cloud = &area.cloud;
     area.backup.leads(&[], Some(cloud));
     area.backup.link(cloud).await;
