@@ -222,7 +222,10 @@ impl Categoriser {
         let Some(name) = member_name(&id) else { return };
         let address = self.standing.leader.as_ref().map(|leader| leader.address.clone()).unwrap_or_default();
         let node = Some(self.own.clone());
-        self.enter(&name, Member { id, node, name: self.settings.name.clone(), address, ip: None, skew: None, trouble: None });
+        self.enter(
+            &name,
+            Member { id, node, name: self.settings.name.clone(), address, ip: None, skew: None, trouble: None },
+        );
         self.roll.opened(&name, u64::MAX);
     }
 

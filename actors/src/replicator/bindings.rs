@@ -166,16 +166,11 @@ impl Bindings {
         Ok(())
     }
 
-    /// Whether they were not there, because the disk failed: who has judged by them must do so again. It is tried again.
-    pub(super) fn take_unread(&mut self) -> bool {
-        let unread = !self.loaded;
+    /// Whether they are here. Where the disk failed it is tried again: who knows nothing of a store must not judge it, nor
+    /// offer it under no device.
+    pub(super) fn are_read(&mut self) -> bool {
         self.load();
-        unread
-    }
-
-    /// The same, for who asks again before the end.
-    pub(super) const fn is_unread(&self) -> bool {
-        !self.loaded
+        self.loaded
     }
 
     /// The store of a device in an area.

@@ -16,6 +16,8 @@ use super::judge::{Due, Relation, device_of};
 use super::{HeardStream, LinkClosed, LinkOpened};
 use crate::ports::OpenLink;
 
+/// Pause before it is tried again to read whose the stores are that are held here.
+const UNREAD: Duration = Duration::from_secs(5);
 /// Starts of a process that are remembered of each device.
 const BOOTS: usize = 4;
 /// Devices of which starts are remembered.
@@ -79,7 +81,11 @@ impl Replicator {
         let theirs = ends.link.hello.origin.0.clone();
         let max_frame = ends.link.hello.max_frame;
         // Read before the position, so that everything in it is behind the position in the log.
-        let owed = self.owed(due, &theirs);
+        let read = due != Due::All || self.bindings.are_read();
+        let owed = self.owed(if read { due } else { Due::Own }, &theirs);
+        if !read {
+            ctx.run_later(UNREAD, move |replicator, ctx| replicator.owe(number, false, ctx));
+        }
         let position = *self.feed.borrow();
         let bounds = Bounds { max_frame, ..self.settings.bounds };
         let begun = self.links.get(&number).is_some_and(|ends| ends.source.is_some());

@@ -21,6 +21,10 @@ impl Replicator {
         if let Some(hold) = self.holds_off(number).or_else(|| self.is_second(number)) {
             return self.sink_step(number, SinkEvent::Judged(generation, Err(hold)), ctx);
         }
+        if !self.bindings.are_read() {
+            let why = "it cannot be read here to whom these stores belong".to_owned();
+            return self.judged(number, generation, Err(Hold { retry_after: 1000, why }), ctx);
+        }
         let Some(ends) = self.links.get(&number) else { return };
         let mut judge = Judge::new(&ends.link, ends.relation, &self.own, &ends.homes, &mut self.bindings);
         let store = &self.store;
