@@ -199,16 +199,7 @@ fn r23_a_member_that_lies_writes_for_nobody_else_leads_nobody_and_learns_no_secr
     let authority = peer.is_refused(Ask::CertifyArea { request: vec![1].into() });
     assert_eq!(authority, Code::Forbidden);
     let me = AreaPeer { id: id.parse().unwrap(), address: "127.0.0.1:9".into() };
-    let claim = LeadClaim {
-        area: "pier".into(),
-        term: 99,
-        leader: me,
-        full: true,
-        backups: vec![],
-        upper: None,
-        heirs: vec![],
-        founded: 99,
-    };
+    let claim = full_claim(99, me);
     peer.tell(Notice::Leadership(LeadershipMessage::Lead(claim)));
     peer.say(&json!({ "ping": 6 }));
     peer.until("that it was heard", |message| matches!(message, Message::Pong(6) | Message::Close(_)).then_some(()));
@@ -221,6 +212,12 @@ fn r23_a_member_that_lies_writes_for_nobody_else_leads_nobody_and_learns_no_secr
     let after = fog.put("kid", "after");
     fog.reaches("lead", &after);
     assert_eq!(fog.leader("kid"), own_id(&fog, "lead"));
+}
+
+/// Somebody says that it leads the area with a majority.
+fn full_claim(term: u64, leader: AreaPeer) -> LeadClaim {
+    let (backups, heirs) = (vec![], vec![]);
+    LeadClaim { area: "pier".into(), term, leader, full: true, backups, upper: None, heirs, founded: term }
 }
 
 /// A link on which both have said who they are.

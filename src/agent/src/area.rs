@@ -142,22 +142,27 @@ pub(crate) fn start(
         writer: writer.clone(),
         store: Arc::clone(store),
         bound: Arc::new(move || bound.bound()),
-        fog: FogDoors {
-            standing: fog.standings.clone(),
-            roles: fog.leadership.clone().recipient(),
-            flows: fog.replicator.clone().recipient(),
-            forget: fog.replicator.clone().recipient(),
-            stores: fog.replicator.clone().recipient(),
-            bury: fog.bury(),
-            store: Arc::clone(store),
-            writer: writer.clone(),
-            contacts: Arc::clone(&contacts),
-            name: own_name(config),
-        },
+        fog: fog_doors(&fog, config, rooms, &contacts),
     };
     let doors = AreaDoors::new(&authority, &client, parts, config);
     doors.ask_of_nearby(fog.discovery.sightings.clone());
     Ok(Area { credentials, doors, fog, links, contacts, store: Arc::clone(store), authority, client, arbiter })
+}
+
+/// Where commands ask about the area's agents.
+fn fog_doors(fog: &Fog, config: &Config, rooms: &AreaRooms<'_>, contacts: &Arc<Contacts>) -> FogDoors {
+    FogDoors {
+        standing: fog.standings.clone(),
+        roles: fog.leadership.clone().recipient(),
+        flows: fog.replicator.clone().recipient(),
+        forget: fog.replicator.clone().recipient(),
+        stores: fog.replicator.clone().recipient(),
+        bury: fog.bury(),
+        store: Arc::clone(rooms.store),
+        writer: rooms.writer.clone(),
+        contacts: Arc::clone(contacts),
+        name: own_name(config),
+    }
 }
 
 /// The membership of an earlier start: it is shown and believed from now on.
