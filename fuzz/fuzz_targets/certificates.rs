@@ -50,7 +50,9 @@ fn changed(bytes: &[u8], at: usize, patch: &[u8]) -> Vec<u8> {
 
 fn read(der: &[u8]) {
     if let Ok(request) = Request::from_der(der) {
-        assert!(request.names().len() < der.len() && request.public_key_pem().starts_with("-----BEGIN PUBLIC KEY-----"));
+        assert!(
+            request.names().len() < der.len() && request.public_key_pem().starts_with("-----BEGIN PUBLIC KEY-----")
+        );
         let _ = (request.common_name(), request.subject(), request.key_hash());
     }
     let _ = PeerIdentity::of(der);

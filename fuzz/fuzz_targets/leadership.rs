@@ -82,7 +82,12 @@ fuzz_target!(|data: &[u8]| {
             varint(seat_number(&own, 1), &mut message);
             message.push(0x18);
             varint(seat_number(&others[link as usize - 1], 1), &mut message);
-            LeadershipMessage::Raft { area: "a".into(), message: message.into(), stamp: u64::from(*kind) * 1000 }
+            LeadershipMessage::Raft {
+                area: "a".into(),
+                message: message.into(),
+                stamp: u64::from(*kind) * 1000,
+                founded: u64::from(*kind) % 3,
+            }
         } else {
             let Ok(Message::Notice(Notice::Leadership(message))) = decode(bytes) else { continue };
             message

@@ -116,7 +116,7 @@ const DISCOVER_EXAMPLES: &str = "\
 What is heard is a hint: anybody can say anything. Who is to be trusted, certificates tell.
 
 Examples:
-  mf2c discover                         what the agent of this machine has heard; one that belongs to no area listens now
+  mf2c discover                         what this machine's agent has heard; one without an area listens now
   mf2c discover --listen 10s            listen now, without an agent
   MF2C_DISCOVERY_INTERFACE=10.0.0.5 mf2c discover --listen 5s -o json";
 
@@ -186,7 +186,7 @@ pub enum Command {
 /// How to find agents nearby.
 #[derive(Debug, Clone, Args)]
 pub struct DiscoverArgs {
-    /// Listen for so long, instead of asking the agent of this machine [default without an agent: 3s]
+    /// Listen for so long, instead of asking the agent of this machine [without an agent: 3s]
     #[arg(long, value_name = "DURATION")]
     pub listen: Option<HumanDuration>,
     /// Write as table, json, yaml or csv

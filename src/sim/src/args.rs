@@ -10,8 +10,8 @@ use crate::scenario::{FaultKind, Scenario};
 /// Shown below the flags.
 pub const EXAMPLES: &str = "\
 Real agents run in one process under virtual time: their actors, stores, links and leadership are those of `mf2c agent`.
-Simulated are the disk, the clock, the machine and the network; identities are given, so there is no TLS, nothing is signed,
-nobody joins and nobody is discovered. The same seed gives the same run, to the byte.
+Simulated are the disk, the clock, the machine and the network; identities are given, so there is no TLS, nothing is
+signed, nobody joins and nobody is discovered. The same seed gives the same run, to the byte.
 
 Examples:
   mf2c sim                                              20 agents in 2 areas for an hour, and nothing goes wrong

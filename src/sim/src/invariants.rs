@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use mf2c_actors::categoriser::{expected_sums, told_sums};
 use mf2c_store::record::NodeId;
 use mf2c_store::replica::Digest;
-use mf2c_store::{Changes, Store};
+use mf2c_store::{ChangeKind, Changes, Store};
 
 /// Changes that are looked at in one go.
 const PAGE: usize = 512;
@@ -54,7 +54,14 @@ impl Tap {
             self.position = last.position;
             seen.changes += changes.len() as u64;
             seen.looks += 1;
-            for change in changes.iter().filter(|change| change.sequence > 0) {
+            for change in &changes {
+                if change.sequence == 0 {
+                    if change.kind == ChangeKind::Deleted {
+                        // A copy was let go. Where it is needed again, it comes again from the beginning.
+                        self.last.remove(&(change.origin, change.incarnation));
+                    }
+                    continue;
+                }
                 let newest = self.last.entry((change.origin, change.incarnation)).or_default();
                 if change.sequence <= *newest {
                     let origin = mf2c_store::node_name(&change.origin);
