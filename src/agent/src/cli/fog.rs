@@ -38,7 +38,7 @@ Examples:
   mf2c area backup boat-7";
 
 const AGENT_EXAMPLES: &str = "\
-An agent that is neither a backup nor an heir does not come to lead. Ask at the leader. It counts until another agent leads
+An agent that is neither a backup nor an heir does not come to lead. Ask at the leader. It counts until another leads
 or the leader is started again; `area.backup = false` at the agent itself lasts.
 
 Examples:

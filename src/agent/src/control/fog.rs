@@ -10,7 +10,7 @@ use mf2c_actors::leadership::{ChangeRole, Demand, RoleError, Standings};
 use mf2c_actors::replicator::{Flow, Flows, Forget, KnownStore, KnownStores};
 use mf2c_actors::resource_store::ResourceStore;
 use mf2c_domain::area::name;
-use mf2c_domain::area::standing::{AreaPeer, AreaRole, Standing};
+use mf2c_domain::area::standing::{AreaPeer, AreaRole, Mandate, Standing};
 use mf2c_store::{Store, node_name};
 use serde_json::{Map, Value, json};
 
@@ -114,7 +114,8 @@ impl FogDoors {
             return refuse(exit::USAGE, message);
         }
         let is_own = text(line, "status") == "this agent";
-        if is_own && standing.leads() && role == AreaRole::Leader {
+        // A degraded leader may be given the area by the operator: it is founded anew.
+        if is_own && standing.mandate == Mandate::Full && role == AreaRole::Leader {
             return refuse(exit::CONFLICT, format!("{called} leads the area already, in term {}", standing.term));
         }
         if !standing.leads() || is_own || role == AreaRole::Agent {

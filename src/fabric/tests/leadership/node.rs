@@ -36,3 +36,20 @@ pub(crate) struct Node {
     pub(crate) answers: BTreeMap<u64, Result<Box<Standing>, RoleError>>,
     pub(crate) wakes: BTreeSet<Duration>,
 }
+
+/// A link between two agents.
+pub(crate) struct Wire {
+    pub(crate) ends: (usize, usize),
+    pub(crate) cut_since: Option<Duration>,
+    pub(crate) up: bool,
+}
+
+impl Wire {
+    pub(crate) fn has(&self, node: usize) -> bool {
+        self.ends.0 == node || self.ends.1 == node
+    }
+
+    pub(crate) fn other(&self, node: usize) -> usize {
+        if self.ends.0 == node { self.ends.1 } else { self.ends.0 }
+    }
+}

@@ -9,7 +9,7 @@ use mf2c_domain::area::standing::{AreaPeer, AreaRole, Mandate, Standing};
 use mf2c_fabric::leadership::{Council, Demand, Effect, Event, LeadershipMessage, LinkFacts, Membership, Settings};
 use mf2c_fabric::wire::Code;
 
-use crate::node::{Disk, Node, Stored};
+use crate::node::{Disk, Node, Stored, Wire};
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 const MILLI: Duration = Duration::from_millis(1);
@@ -24,12 +24,6 @@ pub(crate) enum What {
     Event(Event),
     Kept(String, u64, Vec<u8>),
     Wake,
-}
-
-struct Wire {
-    ends: (usize, usize),
-    cut_since: Option<Duration>,
-    up: bool,
 }
 
 /// All of them.
@@ -495,15 +489,5 @@ impl World {
         if let (Some(one), Some(other)) = (full.next(), full.next()) {
             panic!("{} and {} lead at once at {:?}: {}", one.id, other.id, self.now, self.describe());
         }
-    }
-}
-
-impl Wire {
-    fn has(&self, node: usize) -> bool {
-        self.ends.0 == node || self.ends.1 == node
-    }
-
-    fn other(&self, node: usize) -> usize {
-        if self.ends.0 == node { self.ends.1 } else { self.ends.0 }
     }
 }
