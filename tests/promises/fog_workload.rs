@@ -13,7 +13,7 @@ use mf2c_sim::workload::{self, Answer, Deed, KIND, Ledger, NUMBER};
 use mf2c_store::engine::{EmbeddedEngine, EmbeddedOptions};
 use mf2c_store::{Store, StoreOptions};
 use mf2c_tests::{Fog, Random, eventually};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 const NAMES: [&str; 4] = ["cloud", "lead", "kid", "other"];
 /// Documents of each agent.
