@@ -163,12 +163,16 @@ impl Categoriser {
     pub(super) fn heed_all(&mut self, ctx: &mut Context<Self>) {
         for (by, grave) in std::mem::take(&mut self.said) {
             let Some(origin) = node_id(&grave.node).filter(|_| grave.node != self.own) else { continue };
+            // It may have said something else since.
+            if !self.records.of_node(&grave.node).any(|it| it.by == by && it.grave().as_ref() == Some(&grave)) {
+                continue;
+            }
             let is_here = self.nodes.get(&grave.node).and_then(|name| self.roll.get(name));
             if is_here.is_some_and(|presence| presence.status() == Status::Connected) {
                 continue;
             }
             let Some(copies) = &self.copies else {
-                self.forgotten(&by, grave);
+                self.forgotten(grave);
                 continue;
             };
             let below = self.below.get(&by).filter(|_| !self.is_led_by(&by)).cloned();
@@ -176,7 +180,7 @@ impl Categoriser {
             let asked = copies.forget.send(Forget { origin, device, upto, below });
             ctx.spawn(asked.into_actor(self).map(move |done, categoriser, ctx| match done {
                 Ok(Ok(Forgotten { is_forgotten: true, .. })) => {
-                    categoriser.forgotten(&by, grave);
+                    categoriser.forgotten(grave);
                     categoriser.go_on(ctx);
                 }
                 Ok(Err(error)) => {
@@ -187,15 +191,12 @@ impl Categoriser {
         }
     }
 
-    /// An agent is forgotten here, because of what a leader has said. Who is in touch with another leader has gone there: that
-    /// one's copies are taken.
-    fn forgotten(&mut self, by: &Node, grave: Grave) {
+    /// An agent is forgotten here, because of what a leader has said. Who is in touch with a leader by now has gone there or
+    /// is back: that one's copies are taken.
+    fn forgotten(&mut self, grave: Grave) {
         let Some(name) = name_of(&grave.device) else { return };
         let is_there = |record: &Record| {
-            record.by != *by
-                && record.status() == Status::Connected
-                && self.is_by_leader(record)
-                && record.grave().is_none()
+            record.status() == Status::Connected && self.is_by_leader(record) && record.grave().is_none()
         };
         let is_elsewhere = self.records.of_node(&grave.node).any(is_there);
         if self.members.get(&name).is_some_and(|member| member.node.as_ref() == Some(&grave.node)) {

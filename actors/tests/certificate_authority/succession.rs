@@ -355,6 +355,7 @@ async fn a_root_certifies_the_area_anew_for_who_has_taken_its_seat() {
     // Another member of that area shows a certificate of its authority, and the authority's key.
     let mut successor = (*peer(&leader.certificate)).clone();
     successor.id = "spiffe://fog.example/area/a2/agent/b2".parse().unwrap();
+    successor.unit = "leader".into();
     let successor = Arc::new(successor);
     assert!(matches!(top.ask(certify(&area_key), Some(Arc::clone(&successor))).await, Ok(Answer::Area { .. })));
     assert_eq!(code(top.ask(certify(&key()), Some(Arc::clone(&successor))).await), Code::Forbidden, "another key");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use mf2c_domain::area::spiffe::SpiffeId;
 use mf2c_domain::area::standing::{AreaRole, Mandate};
 
-use super::council::Council;
+use super::council::{Council, Own};
 use super::event::{Demand, Effect, RoleError};
 
 /// A change that has not come about by then is given up.
@@ -131,7 +131,10 @@ impl Council {
         if *term < standing.term {
             return Err(RoleError::Stale { theirs: *term, ours: standing.term });
         }
-        let backup = standing.leads() && standing.backups.iter().any(|backup| backup.id == *id);
+        // Whoever has a seat knows that before it is secured, and so before others are told.
+        let seated =
+            |own: &Own| own.area.group.iter().flat_map(|group| group.roster().agents()).any(|seat| seat.peer.id == *id);
+        let backup = standing.leads() && self.own.as_ref().is_some_and(seated);
         if backup || standing.is_led_by(id) {
             return Ok(());
         }
