@@ -35,6 +35,10 @@ need_packages() {
         step "A C compiler is missing; the cryptography and compression libraries are built with it"
         missing+=(gcc libc6-dev)
     fi
+    if ! command -v make >/dev/null; then
+        step "make is missing; the allocator is built with it"
+        missing+=(make)
+    fi
     if ! command -v curl >/dev/null; then
         step "curl is missing; the examples at the end use it"
         missing+=(curl ca-certificates)

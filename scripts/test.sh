@@ -20,7 +20,7 @@ Usage: scripts/test.sh [--no-fuzz]
   --no-fuzz   leave the fuzz targets out; MF2C_TEST_FUZZ=0 does the same
   --help      print this
 
-What is missing for that is installed (a C and C++ compiler, curl, rustfmt, clippy, cargo-fuzz, a validator of OpenAPI
+What is missing for that is installed (a C and C++ compiler, make, curl, rustfmt, clippy, cargo-fuzz, a validator of OpenAPI
 in target/), but for cargo-deny and cargo-nextest, which are used where they are.
 MF2C_TEST_CRASH_ROUNDS says how often agents are killed in the test of that; 100 where it does not.
 END
@@ -53,6 +53,8 @@ trap ended EXIT
 need_packages() {
     local missing=()
     compiles c "${CC:-cc}" stdio.h || missing+=(gcc libc6-dev)
+    # The allocator is built with it.
+    command -v make >/dev/null || missing+=(make)
     # libFuzzer is C++.
     [[ $fuzz == no ]] || compiles c++ "${CXX:-c++}" string || missing+=(g++)
     command -v curl >/dev/null || missing+=(curl ca-certificates)

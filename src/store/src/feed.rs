@@ -7,9 +7,11 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use mf2c_domain::time::HybridTime;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use crate::record::NodeId;
 use crate::store::Change;
 
 /// The most entries that are kept.
@@ -53,6 +55,15 @@ impl Feed {
     /// none where they are not all kept here any more, or none is.
     pub(crate) fn behind(&self, position: u64, limit: usize, bytes: usize) -> Option<Vec<Arc<Change>>> {
         self.0.lock().recent.behind(position, limit, bytes)
+    }
+
+    /// When an origin made a change; none where that one is not kept here.
+    pub(crate) fn time_of(&self, origin: &NodeId, incarnation: u64, sequence: u64) -> Option<HybridTime> {
+        let state = self.0.lock();
+        let found = state.recent.changes.iter().rev().find(|change| {
+            (change.sequence, change.incarnation) == (sequence, incarnation) && change.origin == *origin
+        });
+        found.map(|change| change.time)
     }
 }
 
@@ -187,6 +198,15 @@ mod tests {
         // After a hole nothing from before it is of use.
         recent.add(vec![change(6_000, 1)], 100);
         assert_eq!(recent.changes.len(), 1);
+    }
+
+    #[test]
+    fn when_a_change_was_made_is_known_as_long_as_it_is_kept() {
+        let (announcer, feed) = feed(0);
+        announcer.announce(4, vec![change(2, 1), change(3, 1), change(4, 1)], 99);
+        assert_eq!(feed.time_of(&[1; 16], 1, 4), Some(HybridTime::default()));
+        let others = [feed.time_of(&[2; 16], 1, 4), feed.time_of(&[1; 16], 2, 4), feed.time_of(&[1; 16], 1, 5)];
+        assert_eq!(others, [None; 3]);
     }
 
     proptest! {

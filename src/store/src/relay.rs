@@ -63,6 +63,9 @@ impl Store {
         if self.progress_of(&own).is_some_and(|progress| progress.sequence == sequence) {
             return Ok(self.newest_time(&own));
         }
+        if let Some(time) = self.feed.time_of(&own, identity.incarnation, sequence) {
+            return Ok(Some(time));
+        }
         let mut found = None;
         self.read_log(&mut |_, record| {
             if (record.origin, record.incarnation, record.sequence) == (own, identity.incarnation, sequence) {

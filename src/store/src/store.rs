@@ -96,7 +96,7 @@ pub struct Store {
     catalog: Arc<Catalog>,
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) origins: Arc<Origins>,
-    feed: Feed,
+    pub(crate) feed: Feed,
     counters: Arc<Counters>,
     /// How many documents of the catalog are not stored.
     built_in: usize,
