@@ -3,7 +3,8 @@
 //!
 //! While the agent is a member of an area it listens, and says that it is there: leaders and backups every second, others
 //! every ten. Where somebody is heard whom the area's links look for, the address is passed on as a hint; whoever answers
-//! there must still show the right certificate.
+//! there must still show the right certificate. Where nobody is there who leads the area, those who say that they lead it are
+//! called, and the address that the operator has listed (see `mf2c_domain::area::search`).
 
 mod actor;
 pub mod ports;
@@ -78,11 +79,8 @@ pub struct Surroundings {
     pub mdns: Option<Arc<dyn Mdns>>,
 }
 
-/// Where everybody looks up who is near, the best first (see `mf2c_domain::area::choice`). It changes when somebody comes,
-/// goes or says something else; when he was heard last is told by [`Sightings`] alone.
-pub type Near = watch::Receiver<Arc<Vec<Sighting>>>;
-
-/// What is heard of others now, the best first; behind them the addresses that the operator has listed.
+/// What is heard of others now, the best first (see `mf2c_domain::area::choice`); behind them the addresses that the operator
+/// has listed.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "Vec<Sighting>")]
 pub struct Sightings;

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use mf2c_actors::discovery::ports::{Beacons, HeardDatagram};
-use mf2c_actors::discovery::{Discovery, DiscoverySettings, Near, Surroundings};
+use mf2c_actors::discovery::{Discovery, DiscoverySettings, Sightings, Surroundings};
 use mf2c_actors::ports::{AreaNet, Introduction, LinkAnswer, LinkError, SendError, World};
 use mf2c_domain::area::beacon::Beacon;
+use mf2c_domain::area::sighting::Sighting;
 use mf2c_domain::area::spiffe::SpiffeId;
 use mf2c_domain::area::standing::{AreaPeer, AreaRole, Standing};
 use mf2c_domain::entropy::Entropy;
@@ -127,7 +128,11 @@ impl Beacons for Voice {
 }
 
 #[derive(Default)]
-struct Hints(Mutex<Vec<(String, String)>>);
+struct Hints {
+    passed: Mutex<Vec<(String, String)>>,
+    /// Who was called to be the leader, and in which term.
+    visited: Mutex<Vec<(String, u64)>>,
+}
 
 impl AreaNet for Hints {
     fn keep(&self, _: Vec<AreaPeer>) {}
@@ -145,13 +150,17 @@ impl AreaNet for Hints {
     fn close(&self, _: u64, _: WireError) {}
 
     fn hint(&self, id: &SpiffeId, address: String) {
-        self.0.lock().unwrap().push((id.to_string(), address));
+        self.passed.lock().unwrap().push((id.to_string(), address));
+    }
+
+    fn visit(&self, address: String, term: u64) -> LinkAnswer<()> {
+        self.visited.lock().unwrap().push((address.clone(), term));
+        Box::pin(std::future::ready(Err(LinkError::Unreachable { address, reason: "nobody".to_owned() })))
     }
 }
 
 pub(crate) struct House {
     pub(crate) actor: Addr<Discovery>,
-    pub(crate) near: Near,
     standing: watch::Sender<Standing>,
     hints: Arc<Hints>,
     voice: Arc<Voice>,
@@ -190,8 +199,13 @@ impl House {
             beacons: Some(Arc::clone(&voice) as Arc<dyn Beacons>),
             mdns: None,
         };
-        let (discovery, near) = Discovery::new(settings, around);
-        Self { actor: discovery.start(), near, standing: sender, hints, voice }
+        let discovery = Discovery::new(settings, around);
+        Self { actor: discovery.start(), standing: sender, hints, voice }
+    }
+
+    /// Who is near, the best first.
+    pub(crate) async fn near(&self) -> Vec<Sighting> {
+        self.actor.send(Sightings).await.unwrap()
     }
 
     pub(crate) fn standing(&self) -> Standing {
@@ -200,6 +214,11 @@ impl House {
 
     pub(crate) fn becomes(&self, role: AreaRole, term: u64) {
         self.standing.send_modify(|standing| (standing.role, standing.term) = (role, term));
+    }
+
+    /// Its leader is not heard of any more.
+    pub(crate) fn is_orphaned(&self, is_orphaned: bool) {
+        self.standing.send_modify(|standing| standing.degraded = is_orphaned);
     }
 
     pub(crate) fn is_led_by(&self, leader: AreaPeer) {
@@ -211,6 +230,10 @@ impl House {
     }
 
     pub(crate) fn hints(&self) -> Vec<(String, String)> {
-        self.hints.0.lock().unwrap().clone()
+        self.hints.passed.lock().unwrap().clone()
+    }
+
+    pub(crate) fn visited(&self) -> Vec<(String, u64)> {
+        self.hints.visited.lock().unwrap().clone()
     }
 }

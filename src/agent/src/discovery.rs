@@ -67,7 +67,7 @@ pub(crate) fn start(config: &Config, rooms: DiscoveryRooms<'_>) -> Discovered {
         beacons,
         mdns,
     };
-    let (actor, _) = Discovery::new(settings(config), around);
+    let actor = Discovery::new(settings(config), around);
     let actor = Discovery::start_in_arbiter(&arbiter.handle(), move |_| actor);
     Discovered { sightings: actor.clone().recipient(), actor, standing }
 }

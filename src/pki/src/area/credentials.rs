@@ -231,7 +231,9 @@ impl Credentials {
     #[must_use]
     pub fn link_client(&self, peer: &SpiffeId) -> Option<Arc<ClientConfig>> {
         self.membership()?;
-        settings::link_client(&self.inner.believed, Host::Agent(peer.clone()), self.inner.link.clone()).ok().map(Arc::new)
+        settings::link_client(&self.inner.believed, Host::Agent(peer.clone()), self.inner.link.clone())
+            .ok()
+            .map(Arc::new)
     }
 
     /// For a link to whoever is at an address, if it is an agent of the own area; none without a membership.

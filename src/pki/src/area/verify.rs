@@ -112,7 +112,7 @@ impl ClientCertVerifier for ClientVerifier {
 pub(super) enum Host {
     /// This agent and no other.
     Agent(SpiffeId),
-    /// Any agent of the area to which this one belongs.
+    /// Any other agent of the area to which this one belongs.
     OfAreaOf(SpiffeId),
 }
 
@@ -121,7 +121,8 @@ impl Host {
         match self {
             Self::Agent(id) if peer == id => Ok(()),
             Self::OfAreaOf(own)
-                if matches!(peer.subject, Subject::Agent { .. })
+                if peer != own
+                    && matches!(peer.subject, Subject::Agent { .. })
                     && peer.trust_domain == own.trust_domain
                     && peer.area() == own.area() =>
             {
@@ -130,7 +131,7 @@ impl Host {
             Self::Agent(id) => Err(TrustError::Use(format!("it names {peer}, expected {id}"))),
             Self::OfAreaOf(own) => {
                 let area = own.area().unwrap_or_default();
-                Err(TrustError::Use(format!("it names {peer}, expected an agent of the area `{area}`")))
+                Err(TrustError::Use(format!("it names {peer}, expected another agent of the area `{area}`")))
             }
         }
     }

@@ -123,7 +123,7 @@ fn a_link_to_whoever_is_of_the_area_is_made_to_its_agents_and_to_no_others() {
     let Area { root, .. } = area;
     let (neighbour, _) = Area::below(root, "pier").credentials("leader");
     let said = dial(&link_echo(&neighbour), &config).unwrap_err().to_string();
-    assert!(said.contains("expected an agent of the area `harbour`"), "{said}");
+    assert!(said.contains("expected another agent of the area `harbour`"), "{said}");
 }
 
 #[test]
