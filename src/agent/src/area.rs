@@ -194,6 +194,7 @@ fn start_client(
     surroundings: Surroundings,
 ) -> Addr<CaClient> {
     let settings = CaClientSettings {
+        leader: crate::discovery::settings(config).leader,
         device,
         names: config.tls.names.clone(),
         own_names: Arc::new(|| {
