@@ -7,10 +7,14 @@ use std::io::Read as _;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use mf2c_domain::area::beacon::{Beacon, Role};
-use mf2c_tests::{Fog, eventually, mf2c, mf2c_with};
+use mf2c_tests::{Fog, eventually, mf2c, mf2c_with, timed};
 use serde_json::Value;
+
+/// Within this an address that is written down leads to the leader (D1).
+const SOON: Duration = Duration::from_secs(3);
 
 /// A leader and a child, with beacons in a group of this port, ten each second, or without.
 fn pair(group: Option<u16>) -> Fog {
@@ -47,7 +51,8 @@ fn d1_where_no_beacon_is_heard_the_address_that_is_written_down_leads_to_the_lea
     let written = fog.link("lead").to_owned();
     fog.set("kid", "LEADER_DC", &written);
     fog.start("kid");
-    fog.reaches("lead", &waits);
+    let ((), took) = timed(|| fog.reaches("lead", &waits));
+    assert!(took < SOON, "{took:?}");
 }
 
 /// An area whose leader and backup were all replaced, `three` leads now, while `kid` was away, which knows none of them.
@@ -97,7 +102,7 @@ fn who_was_away_while_leader_and_backups_were_replaced_finds_the_area_by_its_bea
 }
 
 #[test]
-fn who_joins_with_a_token_of_an_address_that_does_not_answer_is_let_in_at_the_listed_one_by_the_same_leader_alone() {
+fn d1_who_joins_with_a_token_of_an_address_that_does_not_answer_is_let_in_at_the_listed_one_by_the_same_leader_alone() {
     let mut fog = Fog::new();
     fog.found("lead", "pier");
     fog.found("stranger", "harbour");
@@ -110,9 +115,12 @@ fn who_joins_with_a_token_of_an_address_that_does_not_answer_is_let_in_at_the_li
         fog.start(name);
         let data_dir = fog.data_dir(name);
         let place = ["--data-dir", data_dir.to_str().unwrap()];
-        let ran = mf2c(&[&["join", &format!("{token}@{nobody}")], &place[..]].concat());
+        let token = format!("{token}@{nobody}");
+        let join = || mf2c(&[&["join", &token], &place[..]].concat());
+        let (ran, took) = timed(join);
         if name == "kid" {
             assert_eq!(ran.code, Some(0), "{}", ran.err);
+            assert!(took < SOON, "{took:?}");
         } else {
             assert_ne!(ran.code, Some(0));
             assert!(ran.err.contains("is not to be trusted"), "{}", ran.err);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use actix::prelude::*;
@@ -15,16 +16,15 @@ use mf2c_domain::area::standing::{AreaRole, Standing};
 use mf2c_domain::time::{HybridTime, Timestamp};
 
 use super::ports::{HeardDatagram, HeardService};
-use super::{CALM, DiscoverySettings, HeardWifi, OwnBeacon, Sightings, Surroundings};
+use super::wifi::Air;
+use super::{CALM, DiscoverySettings, OwnBeacon, Sightings, Surroundings};
 
 /// The longest time that a beacon may ask to be remembered.
 const LONGEST: Duration = Duration::from_secs(120);
 /// How long one holds that does not say.
 const UNTOLD: Duration = Duration::from_secs(4);
-/// How long a scan of Wi-Fi is remembered.
-const SCANNED: Duration = Duration::from_secs(120);
 /// The pause before a network that could not be opened is tried again.
-const RETRY: Duration = Duration::from_secs(60);
+pub(super) const RETRY: Duration = Duration::from_secs(60);
 /// The most addresses of one agent that are passed on; links remember few.
 const MOST_HINTS: usize = 3;
 /// The least pause between two looks at what has changed in the table: a flood changes it often.
@@ -35,7 +35,8 @@ const MAILBOX: usize = 256;
 /// See [`super`].
 pub struct Discovery {
     settings: DiscoverySettings,
-    around: Surroundings,
+    pub(super) around: Surroundings,
+    pub(super) air: Air,
     table: sightings::Sightings,
     /// Whether the networks are open.
     is_open: bool,
@@ -63,6 +64,7 @@ impl Discovery {
         Self {
             settings,
             around,
+            air: Air::default(),
             table: sightings::Sightings::default(),
             is_open: false,
             said: None,
@@ -82,12 +84,12 @@ impl Discovery {
         self.around.standing.borrow().clone()
     }
 
-    fn now(&self) -> Duration {
+    pub(super) fn now(&self) -> Duration {
         self.around.world.clock.elapsed()
     }
 
     /// What this agent says of itself.
-    fn own(&self, standing: &Standing) -> Option<Beacon> {
+    pub(super) fn own(&self, standing: &Standing) -> Option<Beacon> {
         let own = standing.own.as_ref()?;
         let role = match standing.role {
             AreaRole::Leader if self.settings.is_cloud => Role::Cloud,
@@ -128,7 +130,7 @@ impl Discovery {
     }
 
     /// The standing has changed, or it is time: does whatever is due, and sets the alarm for what comes next.
-    fn work(&mut self, context: &mut Context<Self>) {
+    pub(super) fn work(&mut self, context: &mut Context<Self>) {
         let (standing, now) = (self.standing(), self.now());
         self.roots = (self.around.roots)();
         if standing.own.is_some() {
@@ -149,6 +151,7 @@ impl Discovery {
             self.speak();
             self.next_beacon = now + self.jittered(self.pause(standing.role));
         }
+        self.tend_wifi(&standing, now, context);
         self.table.expire(now);
         self.use_what_is_known(&standing, now, context);
         self.set_alarm(now, context);
@@ -180,7 +183,9 @@ impl Discovery {
         }
         let beacons = self.around.beacons.as_ref().map_or(Ok(()), |it| it.open(context.address().recipient()));
         let mdns = self.around.mdns.as_ref().map_or(Ok(()), |it| it.open(context.address().recipient()));
-        match beacons.and(mdns) {
+        let opened = beacons.and(mdns);
+        self.around.works.store(opened.is_ok(), Ordering::Relaxed);
+        match opened {
             Ok(()) => self.is_open = true,
             Err(error) => {
                 tracing::warn!(%error, "agents nearby cannot be discovered; it is tried again in a minute");
@@ -191,6 +196,7 @@ impl Discovery {
 
     /// Takes leave, and listens no more.
     fn close(&mut self) {
+        self.around.works.store(true, Ordering::Relaxed);
         if std::mem::take(&mut self.is_open) {
             self.take_leave();
             self.around.beacons.iter().for_each(|beacons| beacons.close());
@@ -292,6 +298,7 @@ impl Discovery {
             speaks.then_some(self.next_beacon),
             retries.then_some(self.next_try),
             self.is_news.then_some(self.next_news),
+            self.air.wake,
             seeks.then_some(self.search.next_call().max(now + search::BETWEEN)),
             // Not for each single one: a second later is soon enough.
             self.table.next_end().map(|end| end.max(now + Duration::from_secs(1))),
@@ -302,7 +309,7 @@ impl Discovery {
         }
     }
 
-    fn hear(&mut self, sighting: Sighting, source: &str, holds: Duration, context: &mut Context<Self>) {
+    pub(super) fn hear(&mut self, sighting: Sighting, source: &str, holds: Duration, context: &mut Context<Self>) {
         let now = self.now();
         let was_empty = self.table.next_end().is_none();
         let is_news = {
@@ -322,7 +329,7 @@ impl Discovery {
         self.table.list(&Wanted { area: standing.area(), roots: &self.roots })
     }
 
-    fn is_own(&self, device: &str) -> bool {
+    pub(super) fn is_own(&self, device: &str) -> bool {
         let standing = self.around.standing.borrow();
         standing.own.as_ref().and_then(|own| own.device()).is_some_and(|own| own.eq_ignore_ascii_case(device))
     }
@@ -350,7 +357,7 @@ pub fn read(heard: &HeardDatagram, now: Timestamp) -> Option<Read> {
 }
 
 /// Whether an agent of an area hears of nobody who leads it with the consent of a majority.
-fn is_lost(standing: &Standing) -> bool {
+pub(super) fn is_lost(standing: &Standing) -> bool {
     standing.own.is_some() && (standing.leader.is_none() || standing.degraded)
 }
 
@@ -436,23 +443,6 @@ impl Handler<HeardService> for Discovery {
                 }
             }
             HeardService::Found { .. } => {}
-        }
-    }
-}
-
-impl Handler<HeardWifi> for Discovery {
-    type Result = ();
-
-    fn handle(&mut self, heard: HeardWifi, context: &mut Self::Context) {
-        let now = self.around.world.clock.now();
-        for said in
-            heard.leaders.iter().filter(|said| !self.is_own(&said.device().unwrap_or_default())).collect::<Vec<_>>()
-        {
-            let role = said.role.or(Some(Role::Leader));
-            let address = said.port.map(|port| format!("{}:{port}", mf2c_domain::area::wifi::LEADER_ADDRESS));
-            if let Some(sighting) = Sighting::of(&Beacon { role, ..said.clone() }, address, "wifi", now) {
-                self.hear(sighting, "wifi", SCANNED, context);
-            }
         }
     }
 }

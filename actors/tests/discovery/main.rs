@@ -250,3 +250,32 @@ fn a_flood_of_forged_leaders_makes_few_calls() {
         assert!((8..=12).contains(&calls), "{calls}");
     });
 }
+
+#[test]
+fn the_network_of_a_leader_tells_its_term_and_ends_with_its_leadership_and_who_is_lost_listens() {
+    simulated(async {
+        let street = Street::new();
+        let house = House::with_card(&street, "a1", "bb", AreaRole::Agent);
+        house.is_led_by(peer("a1", "aa", "10.9.9.9:1"));
+        street.pass(SECOND / 5).await;
+        let before = house.card().len();
+        house.becomes(AreaRole::Leader, 8);
+        street.pass(SECOND / 5).await;
+        house.becomes(AreaRole::Leader, 9);
+        street.pass(SECOND / 5).await;
+        house.becomes(AreaRole::Agent, 10);
+        street.pass(SECOND / 5).await;
+        let did = ["broadcast wlan0 term 8", "addresses", "broadcast wlan0 term 9", "addresses", "end"];
+        assert_eq!(house.card().split_off(before), did);
+        street.pass(SECOND * 200).await;
+        assert_eq!(house.card().len(), before + did.len(), "it has a leader and hears nothing");
+        house.is_orphaned(true);
+        street.pass(SECOND).await;
+        assert_eq!(house.card().last().map(String::as_str), Some("scan wlan0"));
+        let heard = house.near().await;
+        assert_eq!((heard[0].device.as_str(), heard[0].by), ("ee", "wifi"));
+        street.pass(SECOND * 300).await;
+        let scans = house.card().iter().filter(|it| *it == "scan wlan0").count();
+        assert!((4..=7).contains(&scans), "{scans}");
+    });
+}
