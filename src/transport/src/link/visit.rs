@@ -8,7 +8,7 @@ use std::time::Duration;
 use mf2c_actors::ports::LinkError;
 use tracing::info;
 
-use super::dial::dial_leader;
+use super::dial::{dial_leader, unreachable};
 use super::net::Net;
 use super::registry::{Command, Link};
 
@@ -17,6 +17,10 @@ const STAY: Duration = Duration::from_secs(10);
 
 /// Calls whoever is at an address.
 pub(super) async fn visit(net: &Arc<Net>, address: &str, term: u64) -> Result<(), LinkError> {
+    if net.kept.has_leader_of(net.own().as_ref().and_then(|own| own.area())) {
+        // It tells better than others whether it leads.
+        return Err(unreachable(address, "it is not called: the leader that is known is there"));
+    }
     net.hints.visit(address);
     let link = dial_leader(net, address, term).await?;
     let id = &link.peer.identity.id;
