@@ -144,6 +144,14 @@ pub trait AreaNet: Send + Sync {
 
     /// Where else agents may be found that are looked for, by what was discovered: hints, never trusted.
     fn hint(&self, id: &SpiffeId, address: String);
+
+    /// Calls whoever is at an address. The link is opened only where that is an agent of the own area, by its certificate, and
+    /// says that it leads the area in this term or a later one; it ends by itself in a while. Whether this agent follows is for
+    /// those who hear what is said on it. Where links stand on no certificates, nobody is visited.
+    fn visit(&self, address: String, _term: u64) -> LinkAnswer<()> {
+        let reason = "nobody is called here who is not known".to_owned();
+        Box::pin(std::future::ready(Err(LinkError::Unreachable { address, reason })))
+    }
 }
 
 /// See [`AreaNet::introduce`].

@@ -8,12 +8,17 @@ use mf2c_domain::area::beacon::{Beacon, Role};
 use mf2c_tests::{Agent, Answer, Start, curl, eventually, mf2c, mf2c_with, timed};
 use serde_json::Value;
 
-/// Where the original's door is, with its port.
+/// Where the original's door to discovery is, with its port.
 pub(crate) fn door(agent: &Agent) -> String {
-    let said = |line: &Value| line["door"].as_str() == Some("discovery.listen");
+    door_of(agent, "discovery.listen")
+}
+
+/// Where the door that this key opens is, with its port.
+pub(crate) fn door_of(agent: &Agent, key: &str) -> String {
+    let said = |line: &Value| line["door"].as_str() == Some(key);
     let address = |line: Value| Some(line["address"].as_str()?.to_owned());
     let mut found = None;
-    eventually("the door of discovery", || {
+    eventually("the door", || {
         found = agent.log_lines().find(|line| said(line) || said(&line["fields"])).and_then(|line| {
             let line = if line["fields"].is_object() { line["fields"].clone() } else { line };
             address(line)

@@ -7,10 +7,14 @@ use std::io::Read as _;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use mf2c_domain::area::beacon::{Beacon, Role};
-use mf2c_tests::{Fog, eventually, mf2c, mf2c_with};
+use mf2c_tests::{Fog, eventually, mf2c, mf2c_with, timed};
 use serde_json::Value;
+
+/// Within this an address that is written down leads to the leader (D1).
+const SOON: Duration = Duration::from_secs(3);
 
 /// A leader and a child, with beacons in a group of this port, ten each second, or without.
 fn pair(group: Option<u16>) -> Fog {
@@ -47,7 +51,82 @@ fn d1_where_no_beacon_is_heard_the_address_that_is_written_down_leads_to_the_lea
     let written = fog.link("lead").to_owned();
     fog.set("kid", "LEADER_DC", &written);
     fog.start("kid");
-    fog.reaches("lead", &waits);
+    let ((), took) = timed(|| fog.reaches("lead", &waits));
+    assert!(took < SOON, "{took:?}");
+}
+
+/// An area whose leader and backup were all replaced, `three` leads now, while `kid` was away, which knows none of them.
+fn replaced(mut fog: Fog) -> Fog {
+    fog.set("kid", "MF2C_AREA_BACKUP", "false");
+    fog.found("one", "pier");
+    fog.add("two", "one");
+    fog.add("kid", "one");
+    fog.backed_up("one", &["two"]);
+    eventually("that it knows the backup", || fog.area("kid")["backups"].as_array().map(Vec::len) == Some(1));
+    fog.kill("kid");
+    fog.add("three", "one");
+    fog.backed_up("one", &["two", "three"]);
+    fog.kill("two");
+    fog.add("four", "one");
+    fog.backed_up("one", &["three", "four"]);
+    let heir = fog.device("three");
+    let _ = fog.told("one", &["area", "lead", &heir]);
+    assert_eq!(fog.leader_of(&["one", "three", "four"]), "three");
+    fog.kill("one");
+    eventually("the mandate of a majority", || fog.area("three")["mandate"] == "full");
+    fog
+}
+
+/// Waits until it follows the leader that it never knew.
+fn is_found(fog: &Fog) {
+    eventually("the leader that it never knew", || fog.leader("kid") == fog.leader("three"));
+    let late = fog.put("kid", "late");
+    fog.reaches("three", &late);
+    assert_eq!(fog.role("kid"), "agent");
+}
+
+#[test]
+fn who_was_away_while_leader_and_backups_were_replaced_finds_the_area_by_the_listed_address() {
+    let mut fog = replaced(Fog::new());
+    let written = fog.link("three").to_owned();
+    fog.set("kid", "LEADER_DC", &written);
+    fog.start("kid");
+    is_found(&fog);
+}
+
+#[test]
+fn who_was_away_while_leader_and_backups_were_replaced_finds_the_area_by_its_beacons() {
+    let mut fog = replaced(beacons(Fog::new(), 46_154));
+    fog.start("kid");
+    is_found(&fog);
+}
+
+#[test]
+fn d1_who_joins_with_a_token_of_an_address_that_does_not_answer_is_let_in_at_the_listed_one_by_the_same_leader_alone() {
+    let mut fog = Fog::new();
+    fog.found("lead", "pier");
+    fog.found("stranger", "harbour");
+    let made = || fog.told("lead", &["token", "create"]).trim().rsplit_once('@').unwrap().0.to_owned();
+    let (good, lost) = (made(), made());
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for (name, listed, token) in [("kid", "lead", good), ("lost", "stranger", lost)] {
+        let listed = fog.link(listed).to_owned();
+        fog.set(name, "LEADER_DC", &listed);
+        fog.start(name);
+        let data_dir = fog.data_dir(name);
+        let place = ["--data-dir", data_dir.to_str().unwrap()];
+        let token = format!("{token}@{nobody}");
+        let join = || mf2c(&[&["join", &token], &place[..]].concat());
+        let (ran, took) = timed(join);
+        if name == "kid" {
+            assert_eq!(ran.code, Some(0), "{}", ran.err);
+            assert!(took < SOON, "{took:?}");
+        } else {
+            assert_ne!(ran.code, Some(0));
+            assert!(ran.err.contains("is not to be trusted"), "{}", ran.err);
+        }
+    }
+    eventually("the child's leader", || fog.leader("kid") == fog.leader("lead"));
 }
 
 #[test]

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use mf2c_tests::{Agent, Answer, Start, agent_binary, curl, run};
+use crate::discovery::door_of;
+use mf2c_tests::{Agent, Answer, Start, agent_binary, curl, eventually, mf2c, run};
 
 const BASE: &str = "/api/v2/resource-management/policies";
 
@@ -71,6 +72,43 @@ fn calls_answer_with_the_statuses_and_keys_of_the_original() {
             assert!(components.get(key).is_some(), "{key}");
         }
     }
+}
+
+#[test]
+fn where_discovery_is_on_and_cannot_work_the_health_says_so() {
+    // An address that no card of this machine has (RFC 5737).
+    let start = Start::new().environment("MF2C_DISCOVERY_BEACON", "true");
+    let agent = start.environment("MF2C_DISCOVERY_INTERFACE", "192.0.2.7").agent();
+    let health = || ask(&agent, false, &format!("{BASE}/healthcheck"), None).json();
+    assert_eq!(
+        (&health()["discovery"], &health()["wifi-iface"]),
+        (&true.into(), &false.into()),
+        "nothing is opened yet"
+    );
+    let _ = mf2c(&["ca", "init", "--data-dir", agent.data_dir().to_str().unwrap()]).expect(0);
+    eventually("that it is told", || health()["discovery"] == false);
+    eventually("what else the colour needs", || health()["leaderfound"] == true);
+    assert_eq!(health()["health"], "ORANGE", "it is young: YELLOW comes after a minute");
+}
+
+#[test]
+fn categorisation_answers_at_its_own_door_and_changes_nothing_for_strangers() {
+    let agent = Start::new().environment("MF2C_LEGACY_CATEGORISATION", "127.0.0.1:0").agent();
+    let at = door_of(&agent, "legacy.categorisation");
+    let url = |call: &str| format!("http://{at}/api/v1/resource-management/categorization/{call}");
+    let user = format!("admin:{}", agent.admin_password());
+    for (method, call) in [("GET", "start/"), ("POST", "start/"), ("GET", "leader-switch/")] {
+        let body = ["-X", method, "-d", r#"{"deviceID": "x"}"#];
+        let _ = curl([&body[..], &[&url(call)]].concat()).expect(401);
+        let told = curl([&body[..], &["-u", &user, &url(call)]].concat()).expect(200).json();
+        match call {
+            "start/" => assert_eq!(told["error"], true, "as the original's second start"),
+            _ => assert_eq!((&told["error"], &told["isLeader"]), (&false.into(), &false.into())),
+        }
+    }
+    assert_eq!(curl([&url("run")]).expect(200).json()["running"], true);
+    let _ = curl(["-X", "DELETE", &url("run")]).expect(405);
+    let _ = curl([&url("else")]).expect(404);
 }
 
 #[test]

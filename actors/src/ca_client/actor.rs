@@ -30,6 +30,8 @@ const SOON: Duration = Duration::from_secs(5);
 /// What the client is told at start.
 #[derive(Clone)]
 pub struct CaClientSettings {
+    /// Where the operator says that the leader is, which counts where the address of a join token does not answer.
+    pub leader: Option<String>,
     /// The `deviceID`, which stands in the certificate.
     pub device: String,
     /// Host names and addresses that the certificate shall hold besides.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use actix::prelude::*;
 use mf2c_domain::area::role::MemberRole;
 use mf2c_domain::area::spiffe::{SpiffeId, Subject};
+use mf2c_domain::area::token::JoinToken;
 use mf2c_domain::area::upkeep::Upkeep;
 use mf2c_fabric::wire::Enrolled;
 use mf2c_pki::area::{AgentKey, Membership, PeerIdentity, Trust};
@@ -12,7 +13,7 @@ use mf2c_pki::area::{AgentKey, Membership, PeerIdentity, Trust};
 use super::member::Member;
 use super::trusting::{News, merge, read};
 use super::{CaClient, CaClientError, Join, MembershipView};
-use crate::ports::EnrolAsk;
+use crate::ports::{AuthorityTransport, EnrolAsk, LinkError};
 
 /// A certificate, and what it was asked for.
 pub(super) struct Arrival {
@@ -24,6 +25,28 @@ pub(super) struct Arrival {
     pub(super) leader: Option<SpiffeId>,
     /// Whether what was believed before counts no longer.
     pub(super) is_join: bool,
+}
+
+/// Joins where the token says, or at the address that the operator has listed where nobody is there who is believed: the token
+/// names the root and the leader, so that the secret goes to no other at either place. Answered with the address.
+async fn enrol_at(
+    transport: Arc<dyn AuthorityTransport>,
+    token: JoinToken,
+    elsewhere: Option<String>,
+    ask: EnrolAsk,
+) -> Result<(Enrolled, String), LinkError> {
+    let address = token.address.clone();
+    let failure = match (transport.enrol(token.clone(), ask.clone()).await, &elsewhere) {
+        (Err(failure @ (LinkError::Unreachable { .. } | LinkError::Untrusted { .. })), Some(_)) => failure,
+        (enrolled, _) => return enrolled.map(|enrolled| (enrolled, address)),
+    };
+    let Some(elsewhere) = elsewhere else { return Err(failure) };
+    tracing::info!(%failure, address = elsewhere, "joining at the address that is listed: the one of the token is of no use");
+    match transport.enrol(JoinToken { address: elsewhere.clone(), ..token }, ask).await {
+        Ok(enrolled) => Ok((enrolled, elsewhere)),
+        Err(LinkError::Unreachable { .. }) => Err(failure),
+        Err(other) => Err(other),
+    }
 }
 
 impl CaClient {
@@ -54,11 +77,12 @@ impl CaClient {
         };
         self.busy = true;
         let (device, names) = (self.settings.device.clone(), self.settings.names.clone());
-        let address = join.token.address.clone();
-        let role = join.role;
-        let asked = self.transport.enrol(join.token, EnrolAsk { request, role, device, area: None, names });
+        let Join { token, role } = join;
+        let elsewhere = self.settings.leader.clone().filter(|address| *address != token.address);
+        let ask = EnrolAsk { request, role, device, area: None, names };
+        let asked = enrol_at(Arc::clone(&self.transport), token, elsewhere, ask);
         let joined = asked.into_actor(self).then(move |enrolled, client, _| match enrolled {
-            Ok(enrolled) => {
+            Ok((enrolled, address)) => {
                 let role = enrolled.role;
                 client.accept(Arrival { key, enrolled, role, address, leader: None, is_join: true })
             }

@@ -5,7 +5,9 @@ use mf2c_domain::area::token::check_address;
 
 use super::feed::READ_EVERY;
 use super::members::{document_id, expected_name, member_name};
-use super::{Categoriser, Cloned, ExpectChildren, LinkClosed, LinkOpened, MOST_EXPECTED, TROUBLE_LASTS, Wake};
+use super::{
+    Categoriser, ChildrenAre, Cloned, ExpectChildren, LinkClosed, LinkOpened, MOST_EXPECTED, TROUBLE_LASTS, Wake,
+};
 
 impl Categoriser {
     /// Ends every handler: reads, writes what differs, and plans when to wake next.
@@ -112,13 +114,25 @@ impl Handler<ExpectChildren> for Categoriser {
     type Result = ();
 
     fn handle(&mut self, ExpectChildren(addresses): ExpectChildren, ctx: &mut Context<Self>) {
-        let here = |address: &String| self.members.values().any(|member| member.address == *address);
-        let good = |address: &String| check_address(address).is_ok() && !here(address);
-        let expected = addresses.into_iter().filter(good).take(MOST_EXPECTED).collect();
-        let before = std::mem::replace(&mut self.expected, expected);
-        for address in before.iter().chain(&self.expected) {
+        let before: Vec<String> = self.expected.waiting().cloned().collect();
+        let good = |address: &String| check_address(address).is_ok();
+        self.expected.expect(addresses.into_iter().filter(good).take(MOST_EXPECTED).collect());
+        self.have_come();
+        for address in before.iter().chain(self.expected.waiting()) {
             self.chores.add(&document_id(&expected_name(address), &self.own));
         }
+        self.go_on(ctx);
+    }
+}
+
+impl Handler<ChildrenAre> for Categoriser {
+    type Result = ();
+
+    fn handle(&mut self, ChildrenAre(resolved): ChildrenAre, ctx: &mut Context<Self>) {
+        for (address, ips) in resolved {
+            self.expected.resolve(&address, ips);
+        }
+        self.have_come();
         self.go_on(ctx);
     }
 }

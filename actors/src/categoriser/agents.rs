@@ -6,7 +6,7 @@ use mf2c_domain::area::standing::Standing;
 use mf2c_fabric::wire::hello::Scope;
 
 use super::ledger::Node;
-use super::members::{Member, document_id, expected_name, host, member_name, node_of};
+use super::members::{Member, document_id, expected_name, member_name, node_of};
 use super::records::Record;
 use super::{Categoriser, Link, MOST_MEMBERS, news};
 use crate::ports::OpenLink;
@@ -54,7 +54,7 @@ impl Categoriser {
         let joined = known.is_none();
         let (trouble, address) = known.map(|known| (known.trouble.clone(), known.address.clone())).unwrap_or_default();
         let address = if new.address.is_empty() { address } else { new.address.clone() };
-        self.has_come(&new);
+        self.has_come(&name, &new);
         self.rise(&name);
         self.enter(&name, Member { trouble, address, ..new });
         if joined {
@@ -97,15 +97,19 @@ impl Categoriser {
         }
     }
 
-    /// Whoever was expected at its address has come.
-    fn has_come(&mut self, member: &Member) {
-        let ip = member.ip.map(|ip| ip.to_string());
-        let is = |expected: &&String| {
-            **expected == member.address || (member.address.is_empty() && ip.as_deref() == Some(host(expected)))
-        };
-        if let Some(expected) = self.expected.iter().find(is).cloned() {
-            self.expected.remove(&expected);
+    /// Somebody who was expected may have come.
+    fn has_come(&mut self, name: &str, member: &Member) {
+        if let Some(expected) = self.expected.come(name, member) {
             self.chores.add(&document_id(&expected_name(&expected), &self.own));
+        }
+    }
+
+    /// Those who are there already may be some that are expected.
+    pub(super) fn have_come(&mut self) {
+        let own = self.standing.own.as_ref().and_then(member_name);
+        let others = self.members.iter().filter(|(name, _)| own.as_ref() != Some(*name));
+        for (name, member) in others.map(|(name, member)| (name.clone(), member.clone())).collect::<Vec<_>>() {
+            self.has_come(&name, &member);
         }
     }
 
@@ -194,7 +198,7 @@ impl Categoriser {
         for kind in ["device", "fog-area"] {
             self.chores.add(&format!("{kind}/{}", self.own));
         }
-        for expected in &self.expected {
+        for expected in self.expected.waiting() {
             self.chores.add(&document_id(&expected_name(expected), &self.own));
         }
         self.review_own();

@@ -94,7 +94,7 @@ impl Categoriser {
         if own.as_ref() == Some(&name) {
             return;
         }
-        self.expected.retain(|expected| expected_name(expected) != name);
+        self.expected.forget(|expected| expected_name(expected) == name);
         self.graves.remove(&name);
         if let Some(member) = self.take_off(&name) {
             tracing::info!(agent = %member.id, "an operator has taken this agent off the list of the area");

@@ -8,6 +8,7 @@
 mod actor;
 mod agents;
 mod chores;
+mod expecting;
 mod feed;
 mod graves;
 mod leaving;
@@ -39,6 +40,7 @@ use crate::ports::World;
 use crate::resource_store::ResourceStore;
 use crate::supervisor::DeathNotice;
 use chores::Chores;
+use expecting::Expected;
 use graves::Grave;
 pub use graves::{Bury, Copies};
 pub use ledger::recount;
@@ -65,6 +67,11 @@ pub struct CategoriserSettings {
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "()")]
 pub struct ExpectChildren(pub Vec<String>);
+
+/// What the names of hosts in such addresses stand for.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "()")]
+pub struct ChildrenAre(pub Vec<(String, Vec<IpAddr>)>);
 
 /// Two machines speak for one agent.
 #[derive(Debug, Clone, Message)]
@@ -119,7 +126,7 @@ pub struct Categoriser {
     /// The leaders of areas below, by their nodes.
     leaders: Roll,
     links: BTreeMap<u64, Link>,
-    expected: BTreeSet<String>,
+    expected: Expected,
     /// Agents that are forgotten, by the names that they had as members.
     graves: BTreeMap<String, Grave>,
     copies: Option<Copies>,
@@ -179,7 +186,7 @@ impl Categoriser {
             newcomers: BTreeSet::new(),
             leaders: Roll::new(patience),
             links: BTreeMap::new(),
-            expected: BTreeSet::new(),
+            expected: Expected::default(),
             graves: BTreeMap::new(),
             copies: None,
             said: Vec::new(),

@@ -97,7 +97,7 @@ impl Categoriser {
         if let Some(grave) = self.graves.get(&name) {
             return Some(grave.attributes(self.standing.area()?));
         }
-        let address = self.expected.iter().find(|address| expected_name(address) == name)?;
+        let address = self.expected.waiting().find(|address| expected_name(address) == name)?;
         Some(expected_attributes(address, self.standing.area()?))
     }
 

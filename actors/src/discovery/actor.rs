@@ -1,31 +1,30 @@
-//! The actor: speaks when it is time, keeps the table of who is near, and passes hints on.
+//! The actor: speaks when it is time, keeps the table of who is near, passes hints on, and looks for a leader that is lost.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use actix::prelude::*;
 use mf2c_domain::area::beacon::{Beacon, Role, dns_sd};
 use mf2c_domain::area::choice::Wanted;
+use mf2c_domain::area::search::{self, Search};
 use mf2c_domain::area::sighting::Sighting;
 use mf2c_domain::area::sightings;
 use mf2c_domain::area::spiffe::SpiffeId;
 use mf2c_domain::area::standing::{AreaRole, Standing};
 use mf2c_domain::time::{HybridTime, Timestamp};
-use tokio::sync::watch;
 
 use super::ports::{HeardDatagram, HeardService};
-use super::{CALM, DiscoverySettings, HeardWifi, Near, OwnBeacon, Sightings, Surroundings};
+use super::wifi::Air;
+use super::{CALM, DiscoverySettings, OwnBeacon, Sightings, Surroundings};
 
 /// The longest time that a beacon may ask to be remembered.
 const LONGEST: Duration = Duration::from_secs(120);
 /// How long one holds that does not say.
 const UNTOLD: Duration = Duration::from_secs(4);
-/// How long a scan of Wi-Fi is remembered.
-const SCANNED: Duration = Duration::from_secs(120);
 /// The pause before a network that could not be opened is tried again.
-const RETRY: Duration = Duration::from_secs(60);
+pub(super) const RETRY: Duration = Duration::from_secs(60);
 /// The most addresses of one agent that are passed on; links remember few.
 const MOST_HINTS: usize = 3;
 /// The least pause between two looks at what has changed in the table: a flood changes it often.
@@ -36,9 +35,9 @@ const MAILBOX: usize = 256;
 /// See [`super`].
 pub struct Discovery {
     settings: DiscoverySettings,
-    around: Surroundings,
+    pub(super) around: Surroundings,
+    pub(super) air: Air,
     table: sightings::Sightings,
-    near: watch::Sender<Arc<Vec<Sighting>>>,
     /// Whether the networks are open.
     is_open: bool,
     /// What was said last, without the time at which it was said.
@@ -47,7 +46,10 @@ pub struct Discovery {
     roots: Vec<[u8; 32]>,
     /// Hints that were passed on and still hold, so that each is passed on once.
     passed: BTreeMap<SpiffeId, Vec<String>>,
-    /// Whether somebody came, went or says something else, and nobody was told yet.
+    /// Where a leader that is lost was looked for, and whether somebody is being called.
+    search: Search,
+    is_calling: bool,
+    /// Whether somebody came, went or says something else, and nothing was done about it yet.
     is_news: bool,
     next_news: Duration,
     timer: Option<SpawnHandle>,
@@ -56,38 +58,38 @@ pub struct Discovery {
 }
 
 impl Discovery {
-    /// Does nothing yet. The second one is where to look up who is near.
+    /// Does nothing yet.
     #[must_use]
-    pub fn new(settings: DiscoverySettings, around: Surroundings) -> (Self, Near) {
-        let (near, receiver) = watch::channel(Arc::default());
-        let discovery = Self {
+    pub fn new(settings: DiscoverySettings, around: Surroundings) -> Self {
+        Self {
             settings,
             around,
+            air: Air::default(),
             table: sightings::Sightings::default(),
-            near,
             is_open: false,
             said: None,
             roots: vec![],
             passed: BTreeMap::new(),
+            search: Search::default(),
+            is_calling: false,
             is_news: false,
             next_news: Duration::ZERO,
             timer: None,
             next_beacon: Duration::ZERO,
             next_try: Duration::ZERO,
-        };
-        (discovery, receiver)
+        }
     }
 
     fn standing(&self) -> Standing {
         self.around.standing.borrow().clone()
     }
 
-    fn now(&self) -> Duration {
+    pub(super) fn now(&self) -> Duration {
         self.around.world.clock.elapsed()
     }
 
     /// What this agent says of itself.
-    fn own(&self, standing: &Standing) -> Option<Beacon> {
+    pub(super) fn own(&self, standing: &Standing) -> Option<Beacon> {
         let own = standing.own.as_ref()?;
         let role = match standing.role {
             AreaRole::Leader if self.settings.is_cloud => Role::Cloud,
@@ -128,7 +130,7 @@ impl Discovery {
     }
 
     /// The standing has changed, or it is time: does whatever is due, and sets the alarm for what comes next.
-    fn work(&mut self, context: &mut Context<Self>) {
+    pub(super) fn work(&mut self, context: &mut Context<Self>) {
         let (standing, now) = (self.standing(), self.now());
         self.roots = (self.around.roots)();
         if standing.own.is_some() {
@@ -149,30 +151,27 @@ impl Discovery {
             self.speak();
             self.next_beacon = now + self.jittered(self.pause(standing.role));
         }
-        self.is_news |= self.table.expire(now);
-        self.tell_news(now);
-        self.hint(&standing);
+        self.tend_wifi(&standing, now, context);
+        self.table.expire(now);
+        self.use_what_is_known(&standing, now, context);
         self.set_alarm(now, context);
     }
 
-    /// Tells of what is new, if it was not told of something just now.
-    fn tell_news(&mut self, now: Duration) {
-        if self.is_news && self.next_news <= now {
-            self.is_news = false;
-            self.next_news = now + CALM_DOWN;
-            self.publish();
-        }
+    fn use_what_is_known(&mut self, standing: &Standing, now: Duration, context: &mut Context<Self>) {
+        self.is_news = false;
+        self.next_news = now + CALM_DOWN;
+        self.hint(standing);
+        self.seek(standing, now, context);
     }
 
-    /// Somebody came, went or says something else.
+    /// Somebody came, went or says something else. What is new is used at once, if something was not used just now.
     fn news(&mut self, context: &mut Context<Self>) {
         let now = self.now();
         if !self.is_news {
             self.is_news = true;
             if self.next_news <= now {
-                self.tell_news(now);
                 let standing = self.standing();
-                self.hint(&standing);
+                self.use_what_is_known(&standing, now, context);
             }
             self.set_alarm(now, context);
         }
@@ -184,7 +183,9 @@ impl Discovery {
         }
         let beacons = self.around.beacons.as_ref().map_or(Ok(()), |it| it.open(context.address().recipient()));
         let mdns = self.around.mdns.as_ref().map_or(Ok(()), |it| it.open(context.address().recipient()));
-        match beacons.and(mdns) {
+        let opened = beacons.and(mdns);
+        self.around.works.store(opened.is_ok(), Ordering::Relaxed);
+        match opened {
             Ok(()) => self.is_open = true,
             Err(error) => {
                 tracing::warn!(%error, "agents nearby cannot be discovered; it is tried again in a minute");
@@ -195,13 +196,13 @@ impl Discovery {
 
     /// Takes leave, and listens no more.
     fn close(&mut self) {
+        self.around.works.store(true, Ordering::Relaxed);
         if std::mem::take(&mut self.is_open) {
             self.take_leave();
             self.around.beacons.iter().for_each(|beacons| beacons.close());
             self.around.mdns.iter().for_each(|mdns| mdns.close());
             self.table = sightings::Sightings::default();
             self.passed.clear();
-            self.publish();
         }
     }
 
@@ -249,16 +250,56 @@ impl Discovery {
         self.passed = passed;
     }
 
+    /// Calls whoever may lead the area now, where nobody is there who does: all who led it may have been replaced while this
+    /// agent was away. One call at a time, and few: anybody can say anything.
+    fn seek(&mut self, standing: &Standing, now: Duration, context: &mut Context<Self>) {
+        if !is_lost(standing) {
+            self.search.reset();
+            return;
+        }
+        if self.is_calling || now < self.search.next_call() {
+            return;
+        }
+        // Links look for those by their names.
+        let peers = || standing.leader.iter().chain(&standing.backups);
+        let is_sought = |device: &str| {
+            !device.is_empty() && peers().filter_map(|it| it.id.device()).any(|it| it.eq_ignore_ascii_case(device))
+        };
+        let known = self.list().into_iter().chain(self.listed_leader());
+        let known: Vec<Sighting> = known.filter(|it| !is_sought(&it.device)).collect();
+        // Who leads gives way to a later term alone.
+        let term = standing.term + u64::from(standing.leads());
+        let wanted = Wanted { area: standing.area(), roots: &self.roots };
+        let Some(address) = self.search.next(&known, &wanted, term, now) else { return };
+        self.is_calling = true;
+        let called = self.around.net.visit(address.clone(), term).into_actor(self);
+        context.spawn(called.map(move |called, discovery, context| {
+            discovery.is_calling = false;
+            if let Err(error) = called {
+                tracing::debug!(address, %error, "who leads the area is not there");
+            }
+            discovery.work(context);
+        }));
+    }
+
+    fn listed_leader(&self) -> Option<Sighting> {
+        let address = self.settings.leader.clone()?;
+        Some(Sighting::listed(address, Role::Leader, self.around.world.clock.now()))
+    }
+
     fn set_alarm(&mut self, now: Duration, context: &mut Context<Self>) {
         if let Some(timer) = self.timer.take() {
             context.cancel_future(timer);
         }
         let speaks = self.said.is_some() && self.around.beacons.is_some();
         let retries = !self.is_open && self.next_try > now;
+        let seeks = !self.is_calling && is_lost(&self.around.standing.borrow());
         let next = [
             speaks.then_some(self.next_beacon),
             retries.then_some(self.next_try),
             self.is_news.then_some(self.next_news),
+            self.air.wake,
+            seeks.then_some(self.search.next_call().max(now + search::BETWEEN)),
             // Not for each single one: a second later is soon enough.
             self.table.next_end().map(|end| end.max(now + Duration::from_secs(1))),
         ];
@@ -268,7 +309,7 @@ impl Discovery {
         }
     }
 
-    fn hear(&mut self, sighting: Sighting, source: &str, holds: Duration, context: &mut Context<Self>) {
+    pub(super) fn hear(&mut self, sighting: Sighting, source: &str, holds: Duration, context: &mut Context<Self>) {
         let now = self.now();
         let was_empty = self.table.next_end().is_none();
         let is_news = {
@@ -288,11 +329,7 @@ impl Discovery {
         self.table.list(&Wanted { area: standing.area(), roots: &self.roots })
     }
 
-    fn publish(&self) {
-        self.near.send_replace(Arc::new(self.list()));
-    }
-
-    fn is_own(&self, device: &str) -> bool {
+    pub(super) fn is_own(&self, device: &str) -> bool {
         let standing = self.around.standing.borrow();
         standing.own.as_ref().and_then(|own| own.device()).is_some_and(|own| own.eq_ignore_ascii_case(device))
     }
@@ -317,6 +354,11 @@ pub fn read(heard: &HeardDatagram, now: Timestamp) -> Option<Read> {
     let address = said.port.map(|port| SocketAddr::new(source, port).to_string());
     let holds = said.holds.map_or(UNTOLD, |holds| Duration::from_secs(holds.into())).min(LONGEST);
     Some(Read { sighting: Sighting::of(&said, address, "beacon", now)?, source, holds })
+}
+
+/// Whether an agent of an area hears of nobody who leads it with the consent of a majority.
+pub(super) fn is_lost(standing: &Standing) -> bool {
+    standing.own.is_some() && (standing.leader.is_none() || standing.degraded)
 }
 
 /// Three missed beacons and a second more, in whole seconds.
@@ -405,32 +447,14 @@ impl Handler<HeardService> for Discovery {
     }
 }
 
-impl Handler<HeardWifi> for Discovery {
-    type Result = ();
-
-    fn handle(&mut self, heard: HeardWifi, context: &mut Self::Context) {
-        let now = self.around.world.clock.now();
-        for said in
-            heard.leaders.iter().filter(|said| !self.is_own(&said.device().unwrap_or_default())).collect::<Vec<_>>()
-        {
-            let role = said.role.or(Some(Role::Leader));
-            let address = said.port.map(|port| format!("{}:{port}", mf2c_domain::area::wifi::LEADER_ADDRESS));
-            if let Some(sighting) = Sighting::of(&Beacon { role, ..said.clone() }, address, "wifi", now) {
-                self.hear(sighting, "wifi", SCANNED, context);
-            }
-        }
-    }
-}
-
 impl Handler<Sightings> for Discovery {
     type Result = MessageResult<Sightings>;
 
     fn handle(&mut self, _: Sightings, _: &mut Self::Context) -> Self::Result {
         let now = self.around.world.clock.now();
-        let leader = self.settings.leader.iter().map(|address| (address, Role::Leader));
-        let children = self.settings.children.iter().map(|address| (address, Role::Agent));
-        let listed = leader.chain(children).map(|(address, role)| Sighting::listed(address.clone(), role, now));
-        MessageResult(self.list().into_iter().chain(listed).collect())
+        let children = self.settings.children.iter();
+        let children = children.map(|address| Sighting::listed(address.clone(), Role::Agent, now));
+        MessageResult(self.list().into_iter().chain(self.listed_leader()).chain(children).collect())
     }
 }
 

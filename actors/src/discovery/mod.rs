@@ -3,13 +3,17 @@
 //!
 //! While the agent is a member of an area it listens, and says that it is there: leaders and backups every second, others
 //! every ten. Where somebody is heard whom the area's links look for, the address is passed on as a hint; whoever answers
-//! there must still show the right certificate.
+//! there must still show the right certificate. Where nobody is there who leads the area, those who say that they lead it are
+//! called, and the address that the operator has listed (see `mf2c_domain::area::search`). Where there is a Wi-Fi card, a leader
+//! spans its network, and who has lost its leader listens for such networks.
 
 mod actor;
 pub mod ports;
+mod wifi;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use actix::prelude::*;
@@ -21,7 +25,7 @@ use tokio::sync::watch;
 pub use actor::{Discovery, Read, read};
 
 use crate::ports::{AreaNet, World};
-use ports::{Beacons, Mdns};
+use ports::{Beacons, Mdns, Wifi};
 
 /// How much longer the beacons of others than leaders and backups are apart.
 pub const CALM: u32 = 10;
@@ -76,13 +80,14 @@ pub struct Surroundings {
     pub beacons: Option<Arc<dyn Beacons>>,
     /// mDNS, if it is on.
     pub mdns: Option<Arc<dyn Mdns>>,
+    /// A Wi-Fi card with its name, if one may be used.
+    pub wifi: Option<(String, Arc<dyn Wifi>)>,
+    /// Where it is told whether the networks that are on can be used.
+    pub works: Arc<AtomicBool>,
 }
 
-/// Where everybody looks up who is near, the best first (see `mf2c_domain::area::choice`). It changes when somebody comes,
-/// goes or says something else; when he was heard last is told by [`Sightings`] alone.
-pub type Near = watch::Receiver<Arc<Vec<Sighting>>>;
-
-/// What is heard of others now, the best first; behind them the addresses that the operator has listed.
+/// What is heard of others now, the best first (see `mf2c_domain::area::choice`); behind them the addresses that the operator
+/// has listed.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "Vec<Sighting>")]
 pub struct Sightings;

@@ -220,6 +220,7 @@ impl Agent {
             member
         });
         let told = CaClientSettings {
+            leader: None,
             device: device.to_owned(),
             names: vec![],
             own_names: Arc::new(Vec::new),

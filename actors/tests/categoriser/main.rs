@@ -127,18 +127,21 @@ fn a_child_says_who_leads_it_and_a_leader_whom_it_leads() {
 #[test]
 fn who_is_expected_is_listed_until_it_comes() {
     story(async {
-        let (leader, one, _) = area().await;
-        let expected = ["10.0.0.2:8444", "10.0.0.99:8444", "no address"].map(str::to_owned).to_vec();
+        let (leader, one, two) = area().await;
+        let expected = ["10.0.0.2:8444", "10.0.0.99:8444", "10.0.0.3:1034", "no address"].map(str::to_owned).to_vec();
         leader.categoriser.send(ExpectChildren(expected)).await.unwrap();
         seconds(1).await;
         let listed = |leader: &Agent| -> Vec<Value> {
             let all = leader.store.all("area-member").into_iter().map(|member| leader.get(member.id.as_str()));
             all.filter(|member| member["expected"] == true).map(|member| member["address"].clone()).collect()
         };
-        assert_eq!(listed(&leader), ["10.0.0.2:8444", "10.0.0.99:8444"]);
+        assert_eq!(listed(&leader), ["10.0.0.2:8444", "10.0.0.3:1034", "10.0.0.99:8444"]);
         one.call(&leader).await;
         seconds(1).await;
-        assert_eq!(listed(&leader), ["10.0.0.99:8444"]);
+        assert_eq!(listed(&leader), ["10.0.0.3:1034", "10.0.0.99:8444"]);
+        two.call(&leader).await;
+        seconds(1).await;
+        assert_eq!(listed(&leader), ["10.0.0.99:8444"], "whatever port was written down");
         assert_eq!(leader.member(&one)["address"], "10.0.0.2:8444");
     });
 }

@@ -57,11 +57,11 @@ fn a_new_role_is_told_at_once_and_a_farewell_when_the_membership_ends() {
         street.pass(SECOND * 2).await;
         leader.becomes(AreaRole::Leader, 8);
         street.pass(SECOND / 5).await;
-        let seen = child.near.borrow().clone();
+        let seen = child.near().await;
         assert_eq!((seen[0].role, seen[0].term), (Some(Role::Leader), 8));
         leader.leaves();
         street.pass(SECOND / 5).await;
-        assert!(child.near.borrow().is_empty());
+        assert!(child.near().await.is_empty());
     });
 }
 
@@ -74,9 +74,9 @@ fn who_is_silent_for_three_beacons_and_a_second_is_forgotten() {
         street.pass(SECOND * 2).await;
         street.silence(&leader);
         street.pass(SECOND * 3).await;
-        assert_eq!(child.near.borrow().len(), 1);
+        assert_eq!(child.near().await.len(), 1);
         street.pass(SECOND * 3).await;
-        assert!(child.near.borrow().is_empty());
+        assert!(child.near().await.is_empty());
     });
 }
 
@@ -142,7 +142,7 @@ fn d2_a_forged_beacon_of_term_99_is_a_hint_beside_the_true_one_and_changes_neith
         let farewell = Beacon { holds: Some(0), port: Some(8444), ..Beacon::default() }.of_device("aa");
         street.shout(&farewell.to_datagram().unwrap(), "10.6.6.6:46040".parse().unwrap());
         street.pass(SECOND / 5).await;
-        assert!(child.near.borrow().iter().any(|it| it.address.as_deref() == Some("127.0.0.1:8444")));
+        assert!(child.near().await.iter().any(|it| it.address.as_deref() == Some("127.0.0.1:8444")));
     });
 }
 
@@ -176,9 +176,9 @@ fn d4_a_flood_fills_its_share_of_the_table_and_ends_with_it() {
             }
         }
         street.pass(SECOND / 5).await;
-        assert!(child.near.borrow().len() <= 1024);
+        assert!(child.near().await.len() <= 1024);
         street.pass(SECOND * 6).await;
-        assert!(child.near.borrow().is_empty());
+        assert!(child.near().await.is_empty());
     });
 }
 
@@ -193,9 +193,89 @@ fn services_of_mdns_come_and_go_by_their_names() {
         let found = HeardService::Found { said: Box::new(said), addresses: vec!["10.0.0.5:8444".to_owned()] };
         child.actor.send(found).await.unwrap();
         assert_eq!(child.hints(), [(id("a1", "aa").to_string(), "10.0.0.5:8444".to_owned())]);
-        assert_eq!(child.near.borrow()[0].by, "mdns");
+        assert_eq!(child.near().await[0].by, "mdns");
         child.actor.send(HeardService::Gone { instance: "aa".to_owned() }).await.unwrap();
         street.pass(SECOND / 5).await;
-        assert!(child.near.borrow().is_empty());
+        assert!(child.near().await.is_empty());
+    });
+}
+
+#[test]
+fn who_has_lost_its_leader_calls_those_who_say_that_they_lead_its_area_and_the_listed_address_and_nobody_else() {
+    simulated(async {
+        let street = Street::new();
+        let settings =
+            DiscoverySettings { leader: Some("leader.example.org:8444".to_owned()), ..DiscoverySettings::default() };
+        let child = House::with(&street, settings, "a1", "bb", AreaRole::Agent);
+        child.is_led_by(peer("a1", "aa", "10.9.9.9:1"));
+        let _new = House::new(&street, "a1", "cc", AreaRole::Leader);
+        let _other = House::new(&street, "a2", "dd", AreaRole::Leader);
+        street.pass(SECOND * 3).await;
+        let before = child.visited();
+        // Until it was led.
+        let listed = ("leader.example.org:8444".to_owned(), 7);
+        assert!(before.iter().all(|it| *it == listed), "{before:?}");
+        child.is_orphaned(true);
+        street.pass(SECOND * 3).await;
+        let visited = child.visited().split_off(before.len());
+        assert_eq!(visited, [listed, ("127.0.0.1:8444".to_owned(), 7)]);
+        child.is_orphaned(false);
+        let found = child.visited().len();
+        street.pass(SECOND * 30).await;
+        assert_eq!(child.visited().len(), found, "it has a leader");
+    });
+}
+
+#[test]
+fn a_flood_of_forged_leaders_makes_few_calls() {
+    simulated(async {
+        let street = Street::new();
+        let child = House::new(&street, "a1", "bb", AreaRole::Agent);
+        for number in 0..10_000u32 {
+            let said = Beacon {
+                role: Some(Role::Leader),
+                area: Some("a1".to_owned()),
+                term: Some(99),
+                port: Some(1),
+                root: Some(ROOT),
+                holds: Some(60),
+                ..Beacon::default()
+            };
+            let forged = said.of_device(&format!("{number:08x}")).to_datagram().unwrap();
+            let source = [10, 0, (number >> 8 & 255) as u8, (number & 255) as u8];
+            street.shout(&forged, (source, 46040).into());
+            street.pass(SECOND / 1000).await;
+        }
+        let calls = child.visited().len();
+        assert!((8..=12).contains(&calls), "{calls}");
+    });
+}
+
+#[test]
+fn the_network_of_a_leader_tells_its_term_and_ends_with_its_leadership_and_who_is_lost_listens() {
+    simulated(async {
+        let street = Street::new();
+        let house = House::with_card(&street, "a1", "bb", AreaRole::Agent);
+        house.is_led_by(peer("a1", "aa", "10.9.9.9:1"));
+        street.pass(SECOND / 5).await;
+        let before = house.card().len();
+        house.becomes(AreaRole::Leader, 8);
+        street.pass(SECOND / 5).await;
+        house.becomes(AreaRole::Leader, 9);
+        street.pass(SECOND / 5).await;
+        house.becomes(AreaRole::Agent, 10);
+        street.pass(SECOND / 5).await;
+        let did = ["broadcast wlan0 term 8", "addresses", "broadcast wlan0 term 9", "addresses", "end"];
+        assert_eq!(house.card().split_off(before), did);
+        street.pass(SECOND * 200).await;
+        assert_eq!(house.card().len(), before + did.len(), "it has a leader and hears nothing");
+        house.is_orphaned(true);
+        street.pass(SECOND).await;
+        assert_eq!(house.card().last().map(String::as_str), Some("scan wlan0"));
+        let heard = house.near().await;
+        assert_eq!((heard[0].device.as_str(), heard[0].by), ("ee", "wifi"));
+        street.pass(SECOND * 300).await;
+        let scans = house.card().iter().filter(|it| *it == "scan wlan0").count();
+        assert!((4..=7).contains(&scans), "{scans}");
     });
 }

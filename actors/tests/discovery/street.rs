@@ -1,18 +1,20 @@
 //! A street where everybody hears everybody, and houses on it: agents that stand as a test says.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use actix::prelude::*;
-use mf2c_actors::discovery::ports::{Beacons, HeardDatagram};
-use mf2c_actors::discovery::{Discovery, DiscoverySettings, Near, Surroundings};
+use mf2c_actors::discovery::ports::{Beacons, HeardDatagram, Wifi, WifiAnswer, WifiScan};
+use mf2c_actors::discovery::{Discovery, DiscoverySettings, Sightings, Surroundings};
 use mf2c_actors::ports::{AreaNet, Introduction, LinkAnswer, LinkError, SendError, World};
 use mf2c_domain::area::beacon::Beacon;
+use mf2c_domain::area::sighting::Sighting;
 use mf2c_domain::area::spiffe::SpiffeId;
 use mf2c_domain::area::standing::{AreaPeer, AreaRole, Standing};
+use mf2c_domain::area::wifi::FoundLeader;
 use mf2c_domain::entropy::Entropy;
 use mf2c_domain::time::{Clock, Timestamp};
 use mf2c_fabric::wire::{Answer, Ask, Notice, WireError};
@@ -127,7 +129,11 @@ impl Beacons for Voice {
 }
 
 #[derive(Default)]
-struct Hints(Mutex<Vec<(String, String)>>);
+struct Hints {
+    passed: Mutex<Vec<(String, String)>>,
+    /// Who was called to be the leader, and in which term.
+    visited: Mutex<Vec<(String, u64)>>,
+}
 
 impl AreaNet for Hints {
     fn keep(&self, _: Vec<AreaPeer>) {}
@@ -145,16 +151,82 @@ impl AreaNet for Hints {
     fn close(&self, _: u64, _: WireError) {}
 
     fn hint(&self, id: &SpiffeId, address: String) {
-        self.0.lock().unwrap().push((id.to_string(), address));
+        self.passed.lock().unwrap().push((id.to_string(), address));
+    }
+
+    fn visit(&self, address: String, term: u64) -> LinkAnswer<()> {
+        self.visited.lock().unwrap().push((address.clone(), term));
+        Box::pin(std::future::ready(Err(LinkError::Unreachable { address, reason: "nobody".to_owned() })))
     }
 }
 
 pub(crate) struct House {
     pub(crate) actor: Addr<Discovery>,
-    pub(crate) near: Near,
     standing: watch::Sender<Standing>,
     hints: Arc<Hints>,
     voice: Arc<Voice>,
+    card: Arc<Card>,
+}
+
+/// A Wi-Fi card that writes down what it is told, and hears one leader.
+struct Card(Mutex<Vec<String>>);
+
+impl Card {
+    fn done<T: Send + 'static>(&self, what: String, answer: T) -> WifiAnswer<T> {
+        self.0.lock().unwrap().push(what);
+        Box::pin(std::future::ready(Ok(answer)))
+    }
+}
+
+impl Wifi for Card {
+    fn scan(&self, interface: &str) -> WifiAnswer<WifiScan> {
+        let beacon = Beacon {
+            port: Some(8444),
+            area: Some("a1".to_owned()),
+            term: Some(9),
+            root: Some(ROOT),
+            ..Beacon::default()
+        };
+        let leader =
+            FoundLeader { bssid: String::new(), signal: None, values: String::new(), beacon: beacon.of_device("ee") };
+        self.done(format!("scan {interface}"), WifiScan { card: String::new(), leaders: vec![leader] })
+    }
+
+    fn broadcast(&self, interface: &str, _: u16, said: Beacon) -> WifiAnswer<()> {
+        self.done(format!("broadcast {interface} term {}", said.term.unwrap()), ())
+    }
+
+    fn end_broadcast(&self) -> WifiAnswer<()> {
+        self.done("end".to_owned(), ())
+    }
+
+    fn join(&self, _: &str, _: &str) -> WifiAnswer<()> {
+        self.done("join".to_owned(), ())
+    }
+
+    fn leave(&self) -> WifiAnswer<()> {
+        self.done("leave".to_owned(), ())
+    }
+
+    fn is_connected(&self) -> WifiAnswer<bool> {
+        self.done("connected".to_owned(), false)
+    }
+
+    fn stations(&self) -> WifiAnswer<Vec<String>> {
+        self.done("stations".to_owned(), vec![])
+    }
+
+    fn own_address(&self) -> WifiAnswer<Option<Ipv4Addr>> {
+        self.done("address".to_owned(), None)
+    }
+
+    fn serve_addresses(&self, _: &str) -> WifiAnswer<()> {
+        self.done("addresses".to_owned(), ())
+    }
+
+    fn end_addresses(&self) -> WifiAnswer<()> {
+        self.done("no addresses".to_owned(), ())
+    }
 }
 
 impl House {
@@ -164,15 +236,21 @@ impl House {
 
     pub(crate) fn with(street: &Street, settings: DiscoverySettings, area: &str, device: &str, role: AreaRole) -> Self {
         let standing = Standing { own: Some(id(area, device)), role, term: 7, ..Standing::default() };
-        Self::start(street, settings, standing)
+        Self::start(street, settings, standing, false)
+    }
+
+    /// With a Wi-Fi card.
+    pub(crate) fn with_card(street: &Street, area: &str, device: &str, role: AreaRole) -> Self {
+        let standing = Standing { own: Some(id(area, device)), role, term: 7, ..Standing::default() };
+        Self::start(street, DiscoverySettings::default(), standing, true)
     }
 
     /// A member of no area.
     pub(crate) fn alone(street: &Street) -> Self {
-        Self::start(street, DiscoverySettings::default(), Standing::default())
+        Self::start(street, DiscoverySettings::default(), Standing::default(), false)
     }
 
-    fn start(street: &Street, settings: DiscoverySettings, standing: Standing) -> Self {
+    fn start(street: &Street, settings: DiscoverySettings, standing: Standing, has_card: bool) -> Self {
         let number = {
             let mut houses = street.houses.lock().unwrap();
             houses.count += 1;
@@ -180,6 +258,7 @@ impl House {
         };
         let voice = Arc::new(Voice { street: street.clone(), number, muted: AtomicBool::new(false) });
         let (sender, receiver) = watch::channel(standing);
+        let card = Arc::new(Card(Mutex::new(vec![])));
         let hints = Arc::new(Hints::default());
         let around = Surroundings {
             world: street.world.clone(),
@@ -189,9 +268,16 @@ impl House {
             net: Arc::clone(&hints) as Arc<dyn AreaNet>,
             beacons: Some(Arc::clone(&voice) as Arc<dyn Beacons>),
             mdns: None,
+            wifi: Some(("wlan0".to_owned(), Arc::clone(&card) as Arc<dyn Wifi>)).filter(|_| has_card),
+            works: Arc::new(AtomicBool::new(true)),
         };
-        let (discovery, near) = Discovery::new(settings, around);
-        Self { actor: discovery.start(), near, standing: sender, hints, voice }
+        let discovery = Discovery::new(settings, around);
+        Self { actor: discovery.start(), standing: sender, hints, voice, card }
+    }
+
+    /// Who is near, the best first.
+    pub(crate) async fn near(&self) -> Vec<Sighting> {
+        self.actor.send(Sightings).await.unwrap()
     }
 
     pub(crate) fn standing(&self) -> Standing {
@@ -200,6 +286,11 @@ impl House {
 
     pub(crate) fn becomes(&self, role: AreaRole, term: u64) {
         self.standing.send_modify(|standing| (standing.role, standing.term) = (role, term));
+    }
+
+    /// Its leader is not heard of any more.
+    pub(crate) fn is_orphaned(&self, is_orphaned: bool) {
+        self.standing.send_modify(|standing| standing.degraded = is_orphaned);
     }
 
     pub(crate) fn is_led_by(&self, leader: AreaPeer) {
@@ -211,6 +302,15 @@ impl House {
     }
 
     pub(crate) fn hints(&self) -> Vec<(String, String)> {
-        self.hints.0.lock().unwrap().clone()
+        self.hints.passed.lock().unwrap().clone()
+    }
+
+    /// What its Wi-Fi card was told.
+    pub(crate) fn card(&self) -> Vec<String> {
+        self.card.0.lock().unwrap().clone()
+    }
+
+    pub(crate) fn visited(&self) -> Vec<(String, u64)> {
+        self.hints.visited.lock().unwrap().clone()
     }
 }

@@ -22,8 +22,6 @@ use mf2c_domain::area::name;
 use mf2c_domain::area::presence::{Patience, Status};
 use mf2c_domain::area::spiffe::check_device;
 use mf2c_domain::area::standing::{AreaRole, Standing};
-use mf2c_domain::caller::Caller;
-use mf2c_domain::query::Query;
 use mf2c_facade::certificates::Authorities;
 use mf2c_facade::front::{Certified, ReadCertificate, TlsSettings};
 use mf2c_facade::monitor::{AreaFigures, LookAtArea, PeerFigure};
@@ -53,7 +51,8 @@ pub(crate) struct Area {
     pub(crate) fog: Fog,
     links: Arc<Links>,
     contacts: Arc<Contacts>,
-    store: Arc<Store>,
+    /// Who counts the agents of the area.
+    counted: FogDoors,
     authority: Addr<CertificateAuthority>,
     client: Addr<CaClient>,
     arbiter: Option<Arbiter>,
@@ -138,15 +137,16 @@ pub(crate) fn start(
         links.listen().map_err(|source| StartError::Listen { address, flag: "link.listen", source })?;
     }
     let bound = Arc::clone(&links);
+    let counted = fog_doors(&fog, config, rooms, &contacts);
     let parts = AreaParts {
         writer: writer.clone(),
         store: Arc::clone(store),
         bound: Arc::new(move || bound.bound()),
-        fog: fog_doors(&fog, config, rooms, &contacts),
+        fog: counted.clone(),
     };
     let doors = AreaDoors::new(&authority, &client, parts, config);
     doors.ask_of_nearby(fog.discovery.sightings.clone());
-    Ok(Area { credentials, doors, fog, links, contacts, store: Arc::clone(store), authority, client, arbiter })
+    Ok(Area { credentials, doors, fog, links, contacts, counted, authority, client, arbiter })
 }
 
 /// Where commands ask about the area's agents.
@@ -194,6 +194,7 @@ fn start_client(
     surroundings: Surroundings,
 ) -> Addr<CaClient> {
     let settings = CaClientSettings {
+        leader: crate::discovery::settings(config).leader,
         device,
         names: config.tls.names.clone(),
         own_names: Arc::new(|| {
@@ -281,9 +282,9 @@ impl Area {
     /// What those who watch over the agent see of it.
     pub(crate) fn figures(&self) -> LookAtArea {
         let (credentials, links, fog) = (self.credentials.clone(), Arc::clone(&self.links), self.fog.clone());
-        let (store, contacts) = (Arc::clone(&self.store), Arc::clone(&self.contacts));
+        let (counted, contacts) = (self.counted.clone(), Arc::clone(&self.contacts));
         Arc::new(move || {
-            let counted = links.counters().unwrap_or_default();
+            let (doors, counted) = (counted.clone(), links.counters().unwrap_or_default());
             let mut figures = AreaFigures {
                 member_until: credentials.membership().map(|membership| membership.own.not_after),
                 revoked: credentials.trust().revoked() as u64,
@@ -291,13 +292,15 @@ impl Area {
                 links_total: counted.opened,
                 standing: fog.standings.borrow().clone(),
                 leaders: fog.leaders(),
-                members: members(&store),
+                members: vec![],
                 peers: peers_of(&fog.standings.borrow(), &contacts),
                 flows: vec![],
                 flowed: fog.flowed(),
             };
             let flows = tokio::time::timeout(LOOK, fog.replicator.send(Flows));
+            let members = tokio::task::spawn_blocking(move || doors.statuses());
             Box::pin(async move {
+                figures.members = members.await.unwrap_or_default();
                 figures.flows = flows.await.ok().and_then(Result::ok).unwrap_or_default();
                 figures
             })
@@ -325,16 +328,4 @@ fn peers_of(standing: &Standing, contacts: &Contacts) -> Vec<PeerFigure> {
             PeerFigure { peer: peer.id.clone(), role, up, last: contact.last }
         })
         .collect()
-}
-
-/// How many members are in each status. The store counts by its columns.
-fn members(store: &Store) -> Vec<(&'static str, u64)> {
-    let Some(spec) = mf2c_domain::resource::find("area-member") else { return vec![] };
-    let count = |status: &'static str| {
-        let filter = format!("status='{status}'");
-        let pairs = [("$filter", filter.as_str()), ("$last", "0")].map(|(name, value)| (name.into(), value.into()));
-        let query = Query::from_pairs(&pairs).ok()?;
-        Some((status, store.find(spec, &query, &Caller::agent()).ok()?.count as u64))
-    };
-    ["connected", "disconnected", "unavailable"].into_iter().filter_map(count).collect()
 }

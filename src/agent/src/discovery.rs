@@ -4,6 +4,7 @@ use std::io::Read as _;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix::{Actor as _, Addr, Arbiter, Recipient};
 use actix_web::App;
@@ -18,8 +19,9 @@ use mf2c_domain::area::token::root_hash;
 use mf2c_facade::cimi::Api;
 use mf2c_facade::discovery::{self as door, DiscoveryDoor};
 use mf2c_facade::front::{self, Listener};
+use mf2c_facade::policies::Sign;
 use mf2c_pki::area::Credentials;
-use mf2c_transport::discovery::{BeaconSettings, MdnsServices, NoWifi, UdpBeacons, WifiCard};
+use mf2c_transport::discovery::{BeaconSettings, MdnsServices, NoWifi, UdpBeacons, WifiCard, has_card};
 
 use crate::area::Area;
 use crate::config::{Config, Role};
@@ -49,6 +51,8 @@ pub(crate) struct DiscoveryRooms<'a> {
 pub(crate) struct Discovered {
     /// Tells who is near, the best first, and the addresses that the operator has listed.
     pub(crate) sightings: Recipient<Sightings>,
+    wifi: Arc<dyn Wifi>,
+    works: Arc<AtomicBool>,
     actor: Addr<Discovery>,
     standing: Standings,
 }
@@ -58,6 +62,11 @@ pub(crate) fn start(config: &Config, rooms: DiscoveryRooms<'_>) -> Discovered {
     let DiscoveryRooms { arbiter, world, credentials, standing, net, bound } = rooms;
     let (beacons, mdns) = networks(config, world);
     let credentials = credentials.clone();
+    let wifi: Arc<dyn Wifi> = match config.discovery.wifi.as_str() {
+        "" => Arc::new(NoWifi),
+        card => Arc::new(WifiCard::new(card.to_owned(), config.data_dir.join("wifi"))),
+    };
+    let works = Arc::new(AtomicBool::new(true));
     let around = Surroundings {
         world: world.clone(),
         standing: standing.clone(),
@@ -66,10 +75,26 @@ pub(crate) fn start(config: &Config, rooms: DiscoveryRooms<'_>) -> Discovered {
         net,
         beacons,
         mdns,
+        wifi: Some((config.discovery.wifi.clone(), Arc::clone(&wifi))).filter(|(card, _)| !card.is_empty()),
+        works: Arc::clone(&works),
     };
-    let (actor, _) = Discovery::new(settings(config), around);
+    let actor = Discovery::new(settings(config), around);
     let actor = Discovery::start_in_arbiter(&arbiter.handle(), move |_| actor);
-    Discovered { sightings: actor.clone().recipient(), actor, standing }
+    Discovered { sightings: actor.clone().recipient(), wifi, works, actor, standing }
+}
+
+impl Discovered {
+    /// Tells whether agents nearby can be discovered, as far as that is switched on.
+    pub(crate) fn works(&self) -> Sign {
+        let works = Arc::clone(&self.works);
+        Arc::new(move || works.load(Ordering::Relaxed))
+    }
+}
+
+/// Tells whether there is a Wi-Fi card that may be used.
+pub(crate) fn has_wifi(config: &Config) -> Sign {
+    let card = config.discovery.wifi.clone();
+    Arc::new(move || has_card(&card))
 }
 
 type Networks = (Option<Arc<dyn Beacons>>, Option<Arc<dyn Mdns>>);
@@ -154,10 +179,7 @@ impl BoundDoor {
         discovered: &Discovered,
         api: Data<Api>,
     ) -> Result<ServerHandle, StartError> {
-        let wifi: Arc<dyn Wifi> = match config.discovery.wifi.as_str() {
-            "" => Arc::new(NoWifi),
-            card => Arc::new(WifiCard::new(card.to_owned(), config.data_dir.join("wifi"))),
-        };
+        let wifi = Arc::clone(&discovered.wifi);
         let own = discovered.actor.clone().recipient();
         let heard = discovered.actor.clone().recipient();
         let data = Data::new(DiscoveryDoor::new(wifi, own, heard, discovered.standing.clone()));

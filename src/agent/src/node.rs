@@ -249,6 +249,8 @@ fn policies(config: &Config, area: &Area, world: &World) -> Policies {
         change: area.fog.leadership.clone().recipient(),
         keepalive: area.fog.leadership.clone().recipient(),
         is_cloud: config.role == Role::Cloud,
+        discovers: area.fog.discovery.works(),
+        has_wifi: crate::discovery::has_wifi(config),
         started: world.clock.elapsed(),
     }
 }

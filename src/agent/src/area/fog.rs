@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use actix::{Actor as _, Addr, ArbiterHandle};
 use mf2c_actors::ca_client::CaClient;
-use mf2c_actors::categoriser::{Bury, Categoriser, CategoriserSettings, Copies, ExpectChildren};
+use mf2c_actors::categoriser::{Bury, Categoriser, CategoriserSettings, ChildrenAre, Copies, ExpectChildren};
 use mf2c_actors::certificate_authority::CertificateAuthority;
 use mf2c_actors::leadership::{self, Leadership, Settings, Standings, StoreMemory};
 use mf2c_actors::ports::AreaNet;
@@ -26,6 +26,11 @@ use super::peers::{Crew, Current, OpenLinks, publish};
 use super::steward::{Household, Steward};
 use crate::config::{Config, Role};
 use crate::discovery::{self, Discovered, DiscoveryRooms};
+
+/// How long the address of a name is waited for.
+const RESOLVE: Duration = Duration::from_secs(5);
+/// The most addresses of one name that are looked at.
+const MOST_IPS: usize = 16;
 
 /// Those who keep the area together, for everybody else.
 #[derive(Clone)]
@@ -172,12 +177,24 @@ fn start_categoriser(
     let tell = move |worker: Addr<Categoriser>| {
         if !children.is_empty() {
             let _ = worker.try_send(ExpectChildren(children.clone()));
+            actix::spawn(resolve(worker.clone(), children.clone()));
         }
         publish(&shared, &open, worker);
     };
     let supervisor = Supervisor::new("categoriser", clock, Box::new(build)).telling(Box::new(tell));
     Supervisor::start_in_arbiter(&rooms.arbiter.handle(), move |_| supervisor);
     current
+}
+
+/// Tells what the names of expected children stand for. What has no answer is known by what the child says of itself alone.
+async fn resolve(worker: Addr<Categoriser>, children: Vec<String>) {
+    let mut resolved = vec![];
+    for child in children {
+        let found = tokio::time::timeout(RESOLVE, tokio::net::lookup_host(child.clone())).await;
+        let ips = found.ok().and_then(Result::ok).map(|found| found.take(MOST_IPS).map(|it| it.ip().to_canonical()));
+        resolved.extend(ips.map(|ips| (child, ips.collect())));
+    }
+    let _ = worker.try_send(ChildrenAre(resolved));
 }
 
 fn start_discovery(

@@ -238,4 +238,8 @@ impl AreaNet for Links {
             net.hint(id, address);
         }
     }
+
+    fn visit(&self, address: String, term: u64) -> LinkAnswer<()> {
+        self.ask_net(|net| net.visit(address, term))
+    }
 }

@@ -156,6 +156,8 @@ impl Check<'_> {
             ("legacy.leader_cau", legacy.leader_cau),
             ("legacy.trigger", legacy.trigger),
             ("legacy.identification", legacy.identification),
+            ("legacy.policies", legacy.policies),
+            ("legacy.categorisation", legacy.categorisation),
         ];
         for (key, _) in others.into_iter().filter(|(_, other)| other.is_some_and(|other| other.collides(listen))) {
             self.refuse("discovery.listen", format!("{listen} is taken by `{key}`; choose another port"));
@@ -221,6 +223,11 @@ mod tests {
             ("service = 'high-strage'", "did you mean `high-storage`?"),
             ("urgency = 'very'", "is none of high, medium, low"),
             ("listen = '127.0.0.1:8443'", "taken by `api.listen`"),
+            ("listen = '127.0.0.1:46050'\n[legacy]\npolicies = '127.0.0.1:46050'", "taken by `legacy.policies`"),
+            (
+                "listen = '127.0.0.1:46070'\n[legacy]\ncategorisation = '127.0.0.1:46070'",
+                "taken by `legacy.categorisation`",
+            ),
         ] {
             let said = loaded(&format!("[discovery]\n{text}"), &[]).unwrap_err();
             assert!(said.contains(expected), "{text}: {said}");

@@ -205,6 +205,19 @@ fn of_flow(flow: &Flow) -> Value {
     })
 }
 
+/// How many agents are in each status; the own one is connected to itself.
+pub(super) fn statuses(lines: &[Line]) -> Vec<(&'static str, u64)> {
+    let status = |line: &&Line| match text(line, "status") {
+        "this agent" => Some(Status::Connected),
+        status => Status::of(status),
+    };
+    let agents: Vec<Status> =
+        lines.iter().filter(|line| !line.contains_key("expected")).filter_map(|line| status(&line)).collect();
+    let count = |status: Status| agents.iter().filter(|it| **it == status).count() as u64;
+    let all = [Status::Connected, Status::Disconnected, Status::Unavailable];
+    all.into_iter().map(|status| (status.as_str(), count(status))).collect()
+}
+
 /// How people are told of an agent.
 pub(super) fn called(line: &Line) -> String {
     let (name, device) = (text(line, "name"), name::short(text(line, "device")));

@@ -149,3 +149,18 @@ fn an_agent_is_found_by_its_device_its_name_or_a_beginning_if_that_is_the_only_o
     }
     assert!(meant(&lines, "aa").unwrap_err().message.contains("boat-aa11 (aa11), boat-aa22 (aa22)"));
 }
+
+#[test]
+fn the_figures_count_what_people_are_shown_and_nobody_who_is_only_expected() {
+    let expected = json!({ "name": "host1:1", "agent": "unknown", "device": "unknown", "area": "pier", "address": "host1:1",
+        "role": "agent", "status": "unavailable", "expected": true });
+    let documents = vec![
+        member("pier", "c3", "agent", "disconnected"),
+        expected.as_object().unwrap().clone(),
+        // Below a leader that is lost.
+        member("bay", "l1", "leader", "connected"),
+        member("bay", "c4", "agent", "connected"),
+    ];
+    let lines = shown(&leads("pier", "a1"), documents, &[], Status::Unavailable);
+    assert_eq!(statuses(&lines), [("connected", 1), ("disconnected", 1), ("unavailable", 2)]);
+}

@@ -162,6 +162,13 @@ impl FogDoors {
         })
     }
 
+    /// How many of the agents that `mf2c area` lists are in each status; those that are expected and have not come are none of
+    /// them. It may wait for the disk.
+    pub(crate) fn statuses(&self) -> Vec<(&'static str, u64)> {
+        let standing = self.standing.borrow().clone();
+        agents::statuses(&self.lines(&standing, &[]))
+    }
+
     /// What is said of members by whom it counts, of those that are not forgotten.
     fn documents(&self) -> Vec<Line> {
         let told = self.told();

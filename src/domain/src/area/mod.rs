@@ -9,6 +9,7 @@ pub mod name;
 pub mod presence;
 pub mod renewal;
 pub mod role;
+pub mod search;
 pub mod sighting;
 pub mod sightings;
 pub mod spiffe;

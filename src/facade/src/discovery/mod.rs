@@ -4,10 +4,11 @@
 //! card, is for administrators, and the status tells what became of it.
 
 mod answers;
+mod card;
 mod watch;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use actix::Recipient;
 use actix_web::http::StatusCode;
@@ -16,16 +17,14 @@ use actix_web::{HttpRequest, HttpResponse};
 use mf2c_actors::discovery::ports::{Wifi, WifiError};
 use mf2c_actors::discovery::{HeardWifi, OwnBeacon};
 use mf2c_actors::leadership::Standings;
-use mf2c_domain::area::beacon::{Beacon, Role};
-use mf2c_domain::area::wifi;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::caller::caller_of;
 use crate::cimi::{Api, Exchange};
 use crate::error::ApiError;
 use crate::monitor;
-use answers::{failed, found, message, refused, scan_failed};
+use answers::{failed, message, refused};
 use watch::Watch;
 
 /// Where all of it is.
@@ -134,38 +133,10 @@ struct Broadcast {
 }
 
 async fn broadcast(request: HttpRequest, payload: Payload, api: Data<Api>, door: Door) -> HttpResponse {
-    let asked: Broadcast = match body(&request, &api, payload).await {
-        Ok(asked) => asked,
-        Err(refused) => return *refused,
-    };
-    let frequency = match &asked.broadcast_frequency {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
-    let interval = match wifi::interval(&frequency) {
-        Ok(interval) => interval,
-        Err(error) => return message(StatusCode::BAD_REQUEST, &format!("broadcast_frequency: {error}")),
-    };
-    let said = match own_beacon(&door, &asked.leader_id).await {
-        Ok(said) => said,
-        Err(refused) => return *refused,
-    };
-    match door.wifi.broadcast(&asked.interface_name, interval, said).await {
-        Ok(()) => message(StatusCode::OK, "the beacon is broadcast"),
-        Err(error) => failed(&error),
+    match body::<Broadcast>(&request, &api, payload).await {
+        Ok(asked) => door.broadcast(asked).await,
+        Err(refused) => *refused,
     }
-}
-
-/// What this agent says, as long as it leads and is called by its own name.
-async fn own_beacon(door: &DiscoveryDoor, leader: &str) -> Result<Beacon, Box<HttpResponse>> {
-    let said = door.own.send(OwnBeacon).await.ok().flatten();
-    let said = said.filter(|said| matches!(said.role, Some(Role::Leader | Role::Cloud)));
-    let not_now = |text: &str| Box::new(message(StatusCode::CONFLICT, text));
-    let said = said.ok_or_else(|| not_now("this agent leads no area, so it has nothing to tell"))?;
-    if said.device().is_some_and(|device| device.eq_ignore_ascii_case(leader)) {
-        return Ok(said);
-    }
-    Err(not_now("leader_id is not the deviceID of this agent: nobody speaks for others"))
 }
 
 async fn end_broadcast(request: HttpRequest, api: Data<Api>, door: Door) -> HttpResponse {
@@ -183,17 +154,9 @@ fn done(outcome: Result<(), WifiError>, text: &str) -> HttpResponse {
 }
 
 async fn scan(request: HttpRequest, interface: Path<String>, api: Data<Api>, door: Door) -> HttpResponse {
-    if let Err(refused) = administrator(&request, &api) {
-        return *refused;
-    }
-    match door.wifi.scan(&interface).await {
-        Ok(scan) => {
-            let leaders = scan.leaders.iter().map(|leader| leader.beacon.clone()).collect();
-            // Whether anybody takes it changes nothing for the caller.
-            let _ = door.heard.try_send(HeardWifi { leaders });
-            found(&scan)
-        }
-        Err(error) => scan_failed(&error),
+    match administrator(&request, &api) {
+        Ok(_) => door.scan(&interface).await,
+        Err(refused) => *refused,
     }
 }
 
@@ -215,21 +178,15 @@ async fn join(request: HttpRequest, payload: Payload, api: Data<Api>, door: Door
 
 async fn leave(request: HttpRequest, api: Data<Api>, door: Door) -> HttpResponse {
     match administrator(&request, &api) {
-        Ok(_) => done(door.wifi.leave().await, "the card has left the network"),
+        Ok(_) => door.leave().await,
         Err(refused) => *refused,
     }
 }
 
 async fn watch_stations(request: HttpRequest, api: Data<Api>, door: Door) -> HttpResponse {
-    if let Err(refused) = administrator(&request, &api) {
-        return *refused;
-    }
-    match door.wifi.stations().await {
-        Ok(stations) => {
-            door.state.stations.start(Arc::clone(&door.wifi), stations);
-            message(StatusCode::OK, "who enters and leaves the network is told in the log")
-        }
-        Err(error) => failed(&error),
+    match administrator(&request, &api) {
+        Ok(_) => door.watch_stations().await,
+        Err(refused) => *refused,
     }
 }
 
@@ -244,38 +201,17 @@ async fn end_watch(request: HttpRequest, api: Data<Api>, door: Door) -> HttpResp
 /// The original's agents ask this every five seconds to learn whether their leader is gone.
 async fn watch_leader(request: HttpRequest, api: Data<Api>, door: Door) -> HttpResponse {
     let starts = request.query_string().split('&').any(|pair| pair == "key=start");
-    if starts {
-        return match administrator(&request, &api) {
-            Ok(_) => {
-                door.state.is_agent_watched.store(true, Ordering::Relaxed);
-                message(StatusCode::OK, "the leader is watched")
-            }
-            Err(refused) => *refused,
-        };
+    if !starts {
+        return door.leader_is_gone().await;
     }
-    let has_no_leader = {
-        let standing = door.standing.borrow();
-        standing.own.is_some() && standing.leader.is_none()
-    };
-    let is_gone = match door.wifi.is_connected().await {
-        // Not in a network of Wi-Fi, and nobody has asked to watch one: what the area knows counts.
-        Ok(connected) if door.state.is_agent_watched.load(Ordering::Relaxed) => !connected,
-        _ => has_no_leader,
-    };
-    HttpResponse::Ok().json(json!({"DISCONNECTED": is_gone}))
+    match administrator(&request, &api) {
+        Ok(_) => door.watch_leader(),
+        Err(refused) => *refused,
+    }
 }
 
 async fn own_address(door: Door) -> HttpResponse {
-    match door.wifi.own_address().await {
-        Ok(address) => {
-            let address = address.map(|address| address.to_string()).unwrap_or_default();
-            HttpResponse::Ok().json(json!({"IP_address": address}))
-        }
-        Err(error) => {
-            let document = json!({"IP_address": "", "message": error.to_string()});
-            HttpResponse::build(answers::status(&error)).json(document)
-        }
-    }
+    door.own_address().await
 }
 
 #[derive(Deserialize)]

@@ -58,7 +58,7 @@ impl Call<'_> {
     pub(super) fn health(&self) -> (StatusCode, Value) {
         let (standing, api) = (self.policies.standing(), self.exchange.api);
         let age = api.world.clock.elapsed().saturating_sub(self.policies.started);
-        let signs = signs(&standing, &api.store, age < STARTUP);
+        let signs = self.signs(&standing, &api.store, age < STARTUP);
         let colour = signs.colour();
         let good = matches!(colour, "GREEN" | "YELLOW");
         let body = json!({
@@ -82,15 +82,19 @@ impl Call<'_> {
             "leaderfound": signs.leader_found,
             "mandate": signs.mandate,
             "JOIN-MYIP": signs.device_ip,
-            "wifi-iface": false,
+            "wifi-iface": (self.policies.has_wifi)(),
             "agent-resource": signs.agent_resource,
         });
         (if good { StatusCode::OK } else { StatusCode::BAD_REQUEST }, body)
     }
 
+    fn signs(&self, standing: &Standing, store: &Store, young: bool) -> Signs {
+        signs(standing, store, young, (self.policies.discovers)())
+    }
+
     pub(super) fn components(&self) -> Value {
         let (standing, store) = (self.policies.standing(), &self.exchange.api.store);
-        let signs = signs(&standing, store, false);
+        let signs = self.signs(&standing, store, false);
         let word = |good: bool, yes: &'static str, no: &'static str| if good { yes } else { no };
         let area = standing.area().unwrap_or_default();
         json!({
@@ -118,7 +122,7 @@ impl Call<'_> {
     }
 }
 
-fn signs(standing: &Standing, store: &Store, young: bool) -> Signs {
+fn signs(standing: &Standing, store: &Store, young: bool, discovery: bool) -> Signs {
     let own = store.identity().name();
     let is_there = |kind: &str| store.get(&format!("{kind}/{own}")).is_some();
     let leader_found = standing.leads() || standing.leader.is_some();
@@ -130,7 +134,7 @@ fn signs(standing: &Standing, store: &Store, young: bool) -> Signs {
         device_ip: has_address(store, &own),
         leader_ip: leader_found,
         agent_resource: is_there("agent"),
-        discovery: true,
+        discovery,
         leader_found,
         backup_elected: standing.leads().then_some(!standing.backups.is_empty()),
         mandate: !standing.degraded,

@@ -32,6 +32,9 @@ pub const CATEGORISATION: &str = "/api/v1/resource-management/categorization";
 /// Where the original's proxy served the list of components too.
 const COMPONENTS: &str = "/rm/components";
 
+/// Tells how something is now.
+pub type Sign = Arc<dyn Fn() -> bool + Send + Sync>;
+
 /// What policies are told at start.
 pub struct Policies {
     /// How the agent stands in its area.
@@ -42,6 +45,10 @@ pub struct Policies {
     pub keepalive: Recipient<Keepalive>,
     /// Whether the configuration calls this agent a cloud.
     pub is_cloud: bool,
+    /// Whether agents nearby can be discovered, as far as that is switched on.
+    pub discovers: Sign,
+    /// Whether there is a Wi-Fi card that this agent may use.
+    pub has_wifi: Sign,
     /// When the agent was started, on the clock that never goes backwards.
     pub started: Duration,
 }

@@ -11,7 +11,7 @@ use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, ServerConfig};
 
 use super::settings::{self, Showing, certified};
-use super::verify::Believed;
+use super::verify::{Believed, Host};
 use super::{AgentKey, PeerIdentity, Trust};
 use crate::{PkiError, ServerIdentity, server_config};
 
@@ -231,6 +231,15 @@ impl Credentials {
     #[must_use]
     pub fn link_client(&self, peer: &SpiffeId) -> Option<Arc<ClientConfig>> {
         self.membership()?;
-        settings::link_client(&self.inner.believed, peer, self.inner.link.clone()).ok().map(Arc::new)
+        settings::link_client(&self.inner.believed, Host::Agent(peer.clone()), self.inner.link.clone())
+            .ok()
+            .map(Arc::new)
+    }
+
+    /// For a link to whoever is at an address, if it is an agent of the own area; none without a membership.
+    #[must_use]
+    pub fn area_client(&self) -> Option<Arc<ClientConfig>> {
+        let own = self.membership()?.own.id.clone();
+        settings::link_client(&self.inner.believed, Host::OfAreaOf(own), self.inner.link.clone()).ok().map(Arc::new)
     }
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use mf2c_domain::area::spiffe::SpiffeId;
 use rustls::client::{ResolvesClientCert, Resumption};
 use rustls::pki_types::CertificateDer;
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
@@ -13,7 +12,7 @@ use rustls::{ClientConfig, DistinguishedName, ServerConfig, SignatureScheme};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::Trust;
-use super::verify::{Believed, ClientVerifier, Guests, Recorder, ServerVerifier};
+use super::verify::{Believed, ClientVerifier, Guests, Host, Recorder, ServerVerifier};
 use crate::{PkiError, provider};
 
 /// The protocol of a link between two agents that have certificates.
@@ -76,13 +75,9 @@ pub(super) fn join_server(showing: Showing) -> Result<ServerConfig, PkiError> {
     Ok(config)
 }
 
-/// For a link to one agent.
-pub(super) fn link_client(
-    believed: &Arc<Believed>,
-    peer: &SpiffeId,
-    showing: Showing,
-) -> Result<ClientConfig, PkiError> {
-    let verifier = ServerVerifier::new(Arc::clone(believed), peer.clone());
+/// For a link to somebody.
+pub(super) fn link_client(believed: &Arc<Believed>, host: Host, showing: Showing) -> Result<ClientConfig, PkiError> {
+    let verifier = ServerVerifier::new(Arc::clone(believed), host);
     let mut config = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13])
         .map_err(unusable)?

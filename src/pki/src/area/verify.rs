@@ -107,22 +107,52 @@ impl ClientCertVerifier for ClientVerifier {
     signatures_by!(|it| &it.algorithms);
 }
 
-/// Checks the one agent to whom a link is made. Host names do not count, the SPIFFE ID does.
+/// To whom a link is made.
+#[derive(Debug, Clone)]
+pub(super) enum Host {
+    /// This agent and no other.
+    Agent(SpiffeId),
+    /// Any other agent of the area to which this one belongs.
+    OfAreaOf(SpiffeId),
+}
+
+impl Host {
+    fn admits(&self, peer: &SpiffeId) -> Result<(), TrustError> {
+        match self {
+            Self::Agent(id) if peer == id => Ok(()),
+            Self::OfAreaOf(own)
+                if peer != own
+                    && matches!(peer.subject, Subject::Agent { .. })
+                    && peer.trust_domain == own.trust_domain
+                    && peer.area() == own.area() =>
+            {
+                Ok(())
+            }
+            Self::Agent(id) => Err(TrustError::Use(format!("it names {peer}, expected {id}"))),
+            Self::OfAreaOf(own) => {
+                let area = own.area().unwrap_or_default();
+                Err(TrustError::Use(format!("it names {peer}, expected another agent of the area `{area}`")))
+            }
+        }
+    }
+}
+
+/// Checks the agent to whom a link is made. Host names do not count, the SPIFFE ID does.
 pub(super) struct ServerVerifier {
     believed: Arc<Believed>,
-    peer: SpiffeId,
+    host: Host,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
 impl ServerVerifier {
-    pub(super) fn new(believed: Arc<Believed>, peer: SpiffeId) -> Self {
-        Self { believed, peer, algorithms: provider().signature_verification_algorithms }
+    pub(super) fn new(believed: Arc<Believed>, host: Host) -> Self {
+        Self { believed, host, algorithms: provider().signature_verification_algorithms }
     }
 }
 
 impl fmt::Debug for ServerVerifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServerVerifier").field("peer", &self.peer).finish_non_exhaustive()
+        f.debug_struct("ServerVerifier").field("host", &self.host).finish_non_exhaustive()
     }
 }
 
@@ -136,10 +166,7 @@ impl ServerCertVerifier for ServerVerifier {
         _now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let peer = self.believed.check(own, others, true).map_err(refusal)?;
-        if peer.id != self.peer {
-            let reason = format!("it names {}, expected {}", peer.id, self.peer);
-            return Err(refusal(TrustError::Use(reason)));
-        }
+        self.host.admits(&peer.id).map_err(refusal)?;
         Ok(ServerCertVerified::assertion())
     }
 

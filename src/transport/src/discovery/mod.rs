@@ -7,4 +7,4 @@ mod wifi;
 
 pub use beacons::{BeaconSettings, UdpBeacons};
 pub use mdns::MdnsServices;
-pub use wifi::{NoWifi, WifiCard};
+pub use wifi::{NoWifi, WifiCard, has_card};

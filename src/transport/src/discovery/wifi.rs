@@ -56,8 +56,7 @@ impl WifiCard {
     }
 
     fn is_there(&self) -> Result<(), WifiError> {
-        let there = Path::new("/sys/class/net").join(&self.card).exists();
-        there.then_some(()).ok_or_else(|| WifiError::NoCard(self.card.clone()))
+        has_card(&self.card).then_some(()).ok_or_else(|| WifiError::NoCard(self.card.clone()))
     }
 
     /// Writes a file that only we can read.
@@ -166,7 +165,13 @@ impl Wifi for WifiCard {
         let card = self.clone();
         Box::pin(async move {
             let mut running = card.running.lock().await;
-            (running.hostapd, running.dnsmasq) = (None, None);
+            let spanned = running.hostapd.take().is_some();
+            running.dnsmasq = None;
+            if spanned {
+                let ended = run("ip", &["addr", "del", wifi::LEADER_NETWORK, "dev", &card.card], SHORT).await;
+                // It may have been taken away already; the network is gone all the same.
+                ended.map(drop).unwrap_or_else(|error| tracing::debug!(%error, "the address of the leader's network"));
+            }
             Ok(())
         })
     }
@@ -206,6 +211,12 @@ impl Wifi for WifiCard {
             Ok(())
         })
     }
+}
+
+/// Whether this machine has such a card.
+#[must_use]
+pub fn has_card(card: &str) -> bool {
+    wifi::check_interface(card).is_ok() && Path::new("/sys/class/net").join(card).exists()
 }
 
 /// No card: everything is refused with what to do about it.

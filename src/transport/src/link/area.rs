@@ -9,7 +9,7 @@ use mf2c_domain::area::standing::AreaPeer;
 use mf2c_fabric::wire::{Answer, Ask, Code, Message, Notice, WireError, encode};
 use tracing::debug;
 
-use super::{LinkNet, kept};
+use super::{LinkNet, kept, visit};
 
 impl AreaNet for LinkNet {
     fn keep(&self, targets: Vec<AreaPeer>) {
@@ -52,5 +52,10 @@ impl AreaNet for LinkNet {
         if self.0.hints.add(id, address) {
             self.0.kept.hinted(id);
         }
+    }
+
+    fn visit(&self, address: String, term: u64) -> LinkAnswer<()> {
+        let net = Arc::clone(&self.0);
+        self.on_runtime(async move { visit::visit(&net, &address, term).await })
     }
 }

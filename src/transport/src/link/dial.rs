@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use mf2c_actors::ports::LinkError;
 use mf2c_domain::area::spiffe::SpiffeId;
-use mf2c_fabric::wire::{Code, Decoder, Message, WireError};
+use mf2c_fabric::wire::{Code, Decoder, Hello, Message, WireError};
 use mf2c_pki::area::PeerIdentity;
 use rustls::ClientConfig;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -62,6 +62,20 @@ struct Called<'a> {
     from: SocketAddr,
     /// The sequence number of the trust that was there before its certificate was checked.
     checked_with: u64,
+    /// Where the leader is looked for: the lowest term in which it may lead.
+    leads_since: Option<u64>,
+}
+
+impl Called<'_> {
+    /// Whether it says that it is what is looked for.
+    fn fits(&self, hello: &Hello) -> Result<(), WireError> {
+        let Some(term) = self.leads_since else { return Ok(()) };
+        if matches!(hello.role.as_str(), "leader" | "cloud") && hello.term >= term {
+            return Ok(());
+        }
+        let text = format!("looked for who leads the area in term {term} or later");
+        Err(WireError::new(Code::NotLeader, text))
+    }
 }
 
 /// Opens a link to one agent. It is open only when that agent's Hello has come back.
@@ -70,12 +84,7 @@ pub(super) async fn dial(net: &Arc<Net>, address: &str, peer: &SpiffeId) -> Resu
     match &net.ground {
         Ground::Tls(credentials) => {
             let config = credentials.link_client(peer).ok_or(LinkError::NoMembership)?;
-            let stream = connect(net, address, config).await?;
-            let chain = stream.get_ref().1.peer_certificates().unwrap_or_default().to_vec();
-            let identity = chain.first().and_then(|own| PeerIdentity::of(own).ok());
-            let identity = Arc::new(identity.ok_or_else(|| unreachable(address, "it showed no certificate"))?);
-            let from = stream.get_ref().0.peer_addr().map_err(|error| unreachable(address, error))?;
-            greet(net, stream, Called { address, identity, chain, from, checked_with }).await
+            dial_tls(net, address, config, None).await
         }
         Ground::Given { connector, .. } => {
             let late = |_| unreachable(address, "no answer in time");
@@ -85,9 +94,34 @@ pub(super) async fn dial(net: &Arc<Net>, address: &str, peer: &SpiffeId) -> Resu
                 let reason = format!("it is {}, expected {peer}", identity.id);
                 return Err(LinkError::Untrusted { address: address.to_owned(), reason });
             }
-            greet(net, stream, Called { address, identity, chain: vec![], from, checked_with }).await
+            greet(net, stream, Called { address, identity, chain: vec![], from, checked_with, leads_since: None }).await
         }
     }
+}
+
+/// Opens a link to whoever is at an address, if it is an agent of the own area and says that it leads it in this term or a
+/// later one.
+pub(super) async fn dial_leader(net: &Arc<Net>, address: &str, term: u64) -> Result<Arc<Link>, LinkError> {
+    let Some(credentials) = net.credentials() else {
+        return Err(unreachable(address, "links without certificates are made to agents that are known"));
+    };
+    let config = credentials.area_client().ok_or(LinkError::NoMembership)?;
+    dial_tls(net, address, config, Some(term)).await
+}
+
+async fn dial_tls(
+    net: &Arc<Net>,
+    address: &str,
+    config: Arc<ClientConfig>,
+    leads_since: Option<u64>,
+) -> Result<Arc<Link>, LinkError> {
+    let checked_with = net.trust().sequence();
+    let stream = connect(net, address, config).await?;
+    let chain = stream.get_ref().1.peer_certificates().unwrap_or_default().to_vec();
+    let identity = chain.first().and_then(|own| PeerIdentity::of(own).ok());
+    let identity = Arc::new(identity.ok_or_else(|| unreachable(address, "it showed no certificate"))?);
+    let from = stream.get_ref().0.peer_addr().map_err(|error| unreachable(address, error))?;
+    greet(net, stream, Called { address, identity, chain, from, checked_with, leads_since }).await
 }
 
 /// The Hellos with an agent that was called.
@@ -95,7 +129,7 @@ async fn greet<T>(net: &Arc<Net>, mut stream: T, called: Called<'_>) -> Result<A
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let Called { address, identity, chain, from, checked_with } = called;
+    let (address, checked_with) = (called.address, called.checked_with);
     let me = net.identity().ok_or(LinkError::NoMembership)?;
     let own = Message::Hello(net.hello(&me.id));
     let mut decoder = Decoder::new(net.base.limits.max_frame);
@@ -119,11 +153,12 @@ where
         Err(NoMessage::Gone(error)) => return Err(broken(address, &error)),
         Err(NoMessage::Wrong(error)) => return Err(refuse(net, stream, error).await),
     };
-    let agreement = match net.agree(&hello, &identity, &me, true) {
+    let agreed = called.fits(&hello).and_then(|()| net.agree(&hello, &called.identity, &me, true));
+    let agreement = match agreed {
         Ok(agreement) => agreement,
         Err(error) => return Err(refuse(net, stream, error).await),
     };
-    let hello = Arc::new(hello);
+    let (hello, Called { identity, chain, from, .. }) = (Arc::new(hello), called);
     let peer = Peer { identity, chain, address: from, accepted: false, agreement, hello };
     match net.open(stream, decoder, peer, checked_with) {
         Ok(link) => Ok(link),

@@ -7,6 +7,8 @@ use parking_lot::Mutex;
 
 /// Addresses of one agent.
 const ADDRESSES: usize = 4;
+/// Addresses at which the leader of the own area was looked for.
+const PLACES: usize = 4;
 /// Agents of which there are hints.
 const AGENTS: usize = 256;
 /// The longest host name and a port, in bytes (RFC 1035, 2.3.4).
@@ -17,6 +19,8 @@ struct Known {
     agents: BTreeMap<SpiffeId, VecDeque<String>>,
     /// In the order in which they were first heard of.
     order: VecDeque<SpiffeId>,
+    /// Where the leader of the own area was looked for, the newest first.
+    places: VecDeque<String>,
 }
 
 /// See the module.
@@ -49,6 +53,28 @@ impl Hints {
         true
     }
 
+    /// Remembers that the leader is looked for at an address.
+    pub(super) fn visit(&self, address: &str) {
+        if address.len() > LONGEST {
+            return;
+        }
+        let mut known = self.0.lock();
+        known.places.retain(|place| place != address);
+        known.places.truncate(PLACES - 1);
+        known.places.push_front(address.to_owned());
+    }
+
+    /// Where else the agent that leads may be, beginning with what is known of one that did.
+    pub(super) fn of_leader(&self, leader: &SpiffeId) -> Vec<String> {
+        let mut places = self.of(leader);
+        for place in &self.0.lock().places {
+            if !places.contains(place) {
+                places.push(place.clone());
+            }
+        }
+        places
+    }
+
     /// The addresses of an agent, the newest first.
     pub(super) fn of(&self, id: &SpiffeId) -> Vec<String> {
         self.0.lock().agents.get(id).map(|addresses| addresses.iter().rev().cloned().collect()).unwrap_or_default()
@@ -76,5 +102,15 @@ mod tests {
         assert_eq!(hints.of(&id(1)), ["h:1"]);
         assert_eq!(hints.0.lock().agents.len(), AGENTS);
         assert_eq!(hints.0.lock().order.len(), AGENTS);
+    }
+
+    #[test]
+    fn the_last_four_places_where_the_leader_was_looked_for_are_remembered_behind_its_own() {
+        let (hints, leader) = (Hints::default(), "spiffe://d/area/a/agent/l".parse().unwrap());
+        hints.add(&leader, "h2:1".into());
+        for number in [0, 1, 2, 3, 4, 1] {
+            hints.visit(&format!("h{number}:1"));
+        }
+        assert_eq!(hints.of_leader(&leader), ["h2:1", "h1:1", "h4:1", "h3:1"]);
     }
 }

@@ -114,8 +114,37 @@ pub(super) async fn enrol(net: &Net, token: JoinToken, ask: EnrolAsk) -> Result<
     joined.await.unwrap_or_else(|_| Err(unreachable(&address, "joining took too long")))
 }
 
-/// Renews a certificate that has expired.
+/// Renews a certificate that has expired: at the leader that is known, or at who leads the area now where it was looked for.
 pub(super) async fn renew_expired(
+    net: &Net,
+    address: String,
+    trust: &Trust,
+    leader: &SpiffeId,
+    ask: Ask,
+) -> Result<Enrolled, LinkError> {
+    let others = net.hints.of_leader(leader).into_iter().filter(|place| *place != address);
+    let mut renewed = renew_expired_at(net, address.clone(), trust, leader, ask.clone()).await;
+    for place in others.collect::<Vec<_>>() {
+        if !matches!(renewed, Err(LinkError::Unreachable { .. } | LinkError::Untrusted { .. })) {
+            break;
+        }
+        match renew_expired_at(net, place, trust, leader, ask.clone()).await {
+            // What went wrong at the place that is known says more than what did where it may be.
+            Err(LinkError::Unreachable { .. } | LinkError::Untrusted { .. }) => {}
+            other => renewed = other,
+        }
+    }
+    renewed
+}
+
+/// Whether a peer that is believed is the leader that is known, or leads that one's area by its certificate.
+fn is_leader(peer: &PeerIdentity, known: &SpiffeId) -> bool {
+    let same_area = || peer.id.trust_domain == known.trust_domain && peer.id.area() == known.area();
+    let leads = || matches!(peer.id.subject, Subject::Agent { .. }) && peer.unit == "leader" && same_area();
+    peer.id == *known || leads()
+}
+
+async fn renew_expired_at(
     net: &Net,
     address: String,
     trust: &Trust,
@@ -133,8 +162,8 @@ pub(super) async fn renew_expired(
             let _ = trust.take_list(&list.0, now);
         }
         let peer = visit.check(&trust)?;
-        if peer.id != *leader {
-            return Err(visit.untrusted(format!("it is {}, expected {leader}", peer.id)));
+        if !is_leader(&peer, leader) {
+            return Err(visit.untrusted(format!("it is {}, expected {leader} or who leads its area now", peer.id)));
         }
         visit.admitted(ask).await
     });

@@ -114,6 +114,11 @@ impl Kept {
         }
     }
 
+    /// Whether the agent that leads this area is there.
+    pub(super) fn has_leader_of(&self, area: Option<&str>) -> bool {
+        self.leader.borrow().as_ref().is_some_and(|leader| leader.is_up_in(area))
+    }
+
     /// The open link to the agent that leads, waiting for it while it is being opened.
     async fn up(&self, end: Instant) -> Result<Arc<Link>, LinkError> {
         let mut leader = self.leader.subscribe();

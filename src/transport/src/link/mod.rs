@@ -21,6 +21,7 @@ mod session;
 mod settings;
 mod standing;
 mod tasks;
+mod visit;
 mod welcome;
 
 use std::future::Future;

@@ -72,6 +72,11 @@ impl Standing {
         standing
     }
 
+    /// Whether a link to an agent of this area is open.
+    pub(super) fn is_up_in(&self, area: Option<&str>) -> bool {
+        self.peer.area() == area && matches!(&*self.state.borrow(), State::Up(link) if !link.has_ended())
+    }
+
     pub(super) fn state(&self) -> watch::Receiver<State> {
         self.state.subscribe()
     }

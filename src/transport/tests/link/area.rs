@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mf2c_actors::ports::{AreaNet as _, AuthorityTransport as _, Introduction, SendError};
+use mf2c_actors::ports::{AreaNet as _, AuthorityTransport as _, Introduction, LinkError, SendError};
 use mf2c_domain::area::standing::AreaPeer;
 use mf2c_fabric::leadership::LeadershipMessage;
 use mf2c_fabric::wire::hello::Scope;
@@ -253,4 +253,28 @@ async fn who_is_killed_says_nothing_more_and_its_peers_notice() {
     child.follow(&leader);
     soon(leader.net.ask(Ask::Bundle)).await.unwrap_err();
     assert_eq!(leader.net.counters().accepted, 1);
+}
+
+#[tokio::test]
+async fn a_visit_is_paid_to_who_leads_the_own_area_and_to_nobody_else() {
+    let area = Area::new("a1");
+    let (leader, child) = (Agent::leader(&area), Agent::member(&area, "c1", "agent"));
+    let stranger = Agent::leader(&area.sister("a2"));
+    let visit = |to: &Agent, term| soon(child.net.visit(to.address.to_string(), term));
+    let not_leader = |error: LinkError| matches!(error, LinkError::Refused(WireError { code: Code::NotLeader, .. }));
+    assert!(not_leader(visit(&leader, 0).await.unwrap_err()), "it says that it is an agent");
+    for agent in [&leader, &stranger] {
+        agent.net.introduce(Introduction { role: "leader".to_owned(), term: 7 });
+    }
+    assert!(not_leader(visit(&leader, 8).await.unwrap_err()), "of a term that is over");
+    let error = visit(&stranger, 7).await.unwrap_err();
+    assert!(error.to_string().contains("expected another agent of the area `a1`"), "{error}");
+    assert!(child.net.links().is_empty());
+    visit(&leader, 7).await.unwrap();
+    assert_eq!(child.net.links()[0].peer, area.id("leader"));
+    // Who is in touch with its leader calls nobody.
+    child.follow(&leader);
+    soon(child.ask_serial()).await.unwrap();
+    let error = visit(&leader, 7).await.unwrap_err();
+    assert!(error.to_string().contains("the leader that is known is there"), "{error}");
 }

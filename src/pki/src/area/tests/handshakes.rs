@@ -110,6 +110,23 @@ fn a_link_is_made_to_the_expected_agent_and_nobody_else() {
 }
 
 #[test]
+fn a_link_to_whoever_is_of_the_area_is_made_to_its_agents_and_to_no_others() {
+    let area = Area::new("harbour");
+    let ((server, _), (client, _)) = (area.credentials("leader"), area.credentials(DEVICE));
+    let config = client.area_client().unwrap();
+    dial(&link_echo(&server), &config).unwrap();
+    // Of the same name, but below another root.
+    let (stranger, _) = Area::new("harbour").credentials("leader");
+    let said = dial(&link_echo(&stranger), &config).unwrap_err().to_string();
+    assert!(said.contains("UnknownIssuer"), "{said}");
+    // Below the same root, but of another area.
+    let Area { root, .. } = area;
+    let (neighbour, _) = Area::below(root, "pier").credentials("leader");
+    let said = dial(&link_echo(&neighbour), &config).unwrap_err().to_string();
+    assert!(said.contains("expected another agent of the area `harbour`"), "{said}");
+}
+
+#[test]
 fn who_is_not_an_agent_of_a_believed_root_gets_no_link() {
     let (area, foreign) = (Area::new("harbour"), Area::new("harbour"));
     let (server, _) = area.credentials("leader");
