@@ -14,6 +14,7 @@ use super::group::{Group, Posted};
 use super::refound::Foundation;
 use super::roles::Wish;
 use super::roster::{Roster, seat_number};
+use super::routine::{self, Rest};
 use super::settings::Settings;
 use super::{LeadClaim, LeadershipMessage};
 
@@ -100,6 +101,7 @@ pub struct Council {
     pub(super) below: BTreeMap<String, LeadClaim>,
     pub(super) standing: Standing,
     pub(super) kept_links: Option<Vec<AreaPeer>>,
+    pub(super) rest: Rest,
 }
 
 impl Council {
@@ -118,6 +120,7 @@ impl Council {
             below: BTreeMap::new(),
             standing: Standing::default(),
             kept_links: None,
+            rest: Rest::default(),
         }
     }
 
@@ -132,6 +135,7 @@ impl Council {
     pub fn step(&mut self, event: Event, now: Duration) -> Vec<Effect> {
         self.now = self.now.max(now);
         let mut effects = Vec::new();
+        let routine = routine::may_be(&event);
         match event {
             Event::Tick => {}
             Event::Membership(membership) => self.belong(membership, &mut effects),
@@ -146,7 +150,10 @@ impl Council {
             }
             Event::Behind { agent, changes } => self.behind(agent, changes),
         }
-        self.run(&mut effects);
+        if !(routine && self.was_routine(&mut effects)) {
+            self.run(&mut effects);
+            self.rests();
+        }
         effects
     }
 
