@@ -111,6 +111,8 @@ pub struct Running {
     pub leadership: Addr<Leadership>,
     /// Who carries changes.
     pub replicator: Addr<Replicator>,
+    /// Who sums up what its area has.
+    pub categoriser: Slotted<Categoriser>,
     /// What it has carried.
     pub counters: Arc<ReplicatorCounters>,
     /// Its links.
@@ -216,7 +218,8 @@ pub fn start(own: &Belongings, slot: &Slot) -> Result<(), mf2c_store::engine::En
         counters: Arc::clone(&counters),
     })
     .start();
-    let ears = Ears { leadership: leadership.clone(), replicator: replicator.clone(), categoriser };
+    let ears =
+        Ears { leadership: leadership.clone(), replicator: replicator.clone(), categoriser: Arc::clone(&categoriser) };
     let service = Peers::new(ears, host, Arc::clone(commons));
     links.serve(Arc::new(service));
     actix::spawn(accept(Arc::clone(commons), host, links.clone()));
@@ -232,7 +235,8 @@ pub fn start(own: &Belongings, slot: &Slot) -> Result<(), mf2c_store::engine::En
     let (standings, more) = (relay.follow(), relay.follow());
     actix::spawn(relay.run());
     actix::spawn(steward.run());
-    *slot.borrow_mut() = Some(Running { store, writer, standings, more, leadership, replicator, counters, links });
+    *slot.borrow_mut() =
+        Some(Running { store, writer, standings, more, leadership, replicator, categoriser, counters, links });
     Ok(())
 }
 

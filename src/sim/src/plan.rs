@@ -101,6 +101,28 @@ impl fmt::Display for What {
 }
 
 impl What {
+    /// Whom it meets, where that is one agent.
+    #[must_use]
+    pub const fn victim(&self) -> Option<Victim> {
+        match self {
+            Self::Cut(_) | Self::Blackout(_) => None,
+            Self::Spike(who, _)
+            | Self::Loss(who, _)
+            | Self::Isolate(who)
+            | Self::OneWay(who, _)
+            | Self::Reset(who)
+            | Self::Kill(who)
+            | Self::PowerOff(who)
+            | Self::Jump(who, _)
+            | Self::Drift(who, _)
+            | Self::Full(who)
+            | Self::BadSync(who)
+            | Self::BadRead(who)
+            | Self::LazyReader(who, _)
+            | Self::Pause(who) => Some(*who),
+        }
+    }
+
     /// Of which kind it is.
     #[must_use]
     pub const fn kind(&self) -> FaultKind {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use mf2c_domain::area::standing::{AreaPeer, Mandate, Standing};
 use mf2c_store::engine::MemoryEngine;
 use parking_lot::Mutex;
 use tokio::task::LocalSet;
@@ -214,8 +215,29 @@ fn witness(start: Instant, judge: &Rc<RefCell<Judge>>, trace: &Trace) -> Witness
     let (judge, trace) = (Rc::clone(judge), trace.clone());
     Rc::new(move |host, standing| {
         trace.event(host, standing.role.as_str(), standing.term, standing.mandate as u64);
+        trace.remark(Some(host), stands(standing));
         judge.borrow_mut().stands(start.elapsed(), host, standing);
     })
+}
+
+/// How an agent stands, for people.
+fn stands(standing: &Standing) -> String {
+    let (role, term) = (standing.role.as_str(), standing.term);
+    let device = |peer: &AreaPeer| peer.id.device().map_or(peer.id.to_string(), short);
+    match (&standing.leader, standing.leads()) {
+        (_, true) => {
+            let mandate = if standing.mandate == Mandate::Full { "a majority" } else { "no majority" };
+            let backups: Vec<String> = standing.backups.iter().map(device).collect();
+            format!("leads in term {term} with {mandate}, backups: [{}]", backups.join(", "))
+        }
+        (Some(leader), false) => format!("is {role} in term {term}, led by agent {}", device(leader)),
+        (None, false) => format!("is {role} in term {term}, and knows of no leader"),
+    }
+}
+
+/// The number of a host by its device.
+fn short(device: &str) -> String {
+    usize::from_str_radix(device, 16).map_or_else(|_| device.to_owned(), |host| host.to_string())
 }
 
 impl Run<'_> {
@@ -322,6 +344,7 @@ impl Run<'_> {
                 self.trace.event(host.number, "position", position, 0);
             });
         }
+        self.recount(at, &judge);
         self.lags.look(at, &self.commons.fleet, &self.hosts, &judge);
         self.timeline.sample(at, &self.hosts, &judge, &self.lags);
         if let Some(since) = self.calm
@@ -330,6 +353,17 @@ impl Run<'_> {
             self.slowest = self.slowest.max(at.saturating_sub(since));
             self.calm = None;
         }
+    }
+
+    /// Holds the sums of one area against a recount: of each in turn, for it reads all that its leader has.
+    fn recount(&self, at: Duration, judge: &Judge) {
+        let area = at.as_secs() as usize % self.commons.fleet.areas();
+        let leader = judge.leader(area).and_then(|leader| self.hosts.get(leader));
+        let Some(leader) = leader.filter(|leader| !leader.is_stopped()) else { return };
+        let (number, start, judge) = (leader.number, self.start, Rc::clone(&self.judge));
+        leader.recount(move |wrong| {
+            judge.borrow_mut().broken(start.elapsed(), "sums equal a recount", format!("agent {number}, {wrong}"));
+        });
     }
 
     /// Whether all agree, or it is known that they do not. Sums follow documents a moment later, so they are looked at again.
@@ -377,6 +411,7 @@ impl Run<'_> {
             lag_at_leaders: self.lags.at_leaders,
             lag_at_cloud: self.commons.fleet.cloud().map(|_| self.lags.at_cloud),
             timeline: self.timeline,
+            remarks: self.trace.remarks(),
         }
     }
 }

@@ -146,6 +146,9 @@ impl Steward {
 
     /// Links that others believe to be those of an agent that does not lead begin anew, under the new certificate.
     fn close_old_links(&self) {
+        if self.shown.lock().values().all(|seated| *seated) {
+            return;
+        }
         let as_agent = |link: &LinkView| !link.accepted && self.shown.lock().get(&link.peer) == Some(&false);
         for link in self.links.links().into_iter().filter(as_agent) {
             self.links.close(link.number, WireError::new(Code::Busy, "this agent shows another certificate now"));

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -251,8 +252,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
 
     /// Reads what has come.
     fn fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
-        let mut chunk = [0; CHUNK];
-        let mut chunk = ReadBuf::new(&mut chunk);
+        // Many looks find nothing: the memory is not written before something comes.
+        let mut chunk = [const { MaybeUninit::uninit() }; CHUNK];
+        let mut chunk = ReadBuf::uninit(&mut chunk);
         match Pin::new(&mut self.io).poll_read(cx, &mut chunk) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Err(error)) => Poll::Ready(Err(End::Gone(error.to_string()))),
