@@ -186,12 +186,15 @@ pub fn start(own: &Belongings, slot: &Slot) -> Result<(), mf2c_store::engine::En
         Arc::new(Caller { host, commons: Arc::clone(commons), shown: Arc::clone(&shown) }),
     );
     inventory(own, &store, &writer);
-    let area = &commons.scenario.area;
+    let leading = &commons.scenario.leadership;
+    let usual = mf2c_actors::leadership::Settings::default();
+    let area = commons.fleet.area_of(host).and_then(|area| commons.scenario.area.get(area));
     let leadership = Leadership::new(Surroundings {
         settings: mf2c_actors::leadership::Settings {
-            heartbeat: area.heartbeat.get(),
-            election: area.election.get(),
-            ..mf2c_actors::leadership::Settings::default()
+            heartbeat: leading.heartbeat.get(),
+            election: leading.election.get(),
+            backups: area.map_or(usual.backups, |area| area.backups),
+            ..usual
         },
         incarnation: store.identity().incarnation,
         cloud: commons.fleet.cloud() == Some(host),

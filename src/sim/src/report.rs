@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::fleet::Fleet;
 use crate::judge::Breach;
 use crate::lag::Peak;
 use crate::outcome::{Deeds, Outcome};
@@ -171,6 +172,7 @@ pub fn json(scenario: &Scenario, seed: u64, outcome: &Outcome, took: Duration, s
             "atMillis": breach.at.as_millis() as u64, "promise": breach.promise, "what": breach.what,
         })
     };
+    let fleet = Fleet::new(scenario);
     let lag = |peak: &Peak| json!({"seconds": peak.age.as_secs(), "agent": peak.host, "atMillis": peak.at.as_millis() as u64});
     json!({
         "seed": seed,
@@ -188,7 +190,7 @@ pub fn json(scenario: &Scenario, seed: u64, outcome: &Outcome, took: Duration, s
         },
         "elections": outcome.elections,
         "areas": outcome.reigns.iter().enumerate().map(|(area, reign)| json!({
-            "area": format!("area-{}", area + 1),
+            "area": fleet.name_of(area),
             "firstLedMillis": reign.first.map(|first| first.as_millis() as u64),
             "withoutLeaderMillis": reign.without.as_millis() as u64,
             "longestWithoutLeaderMillis": reign.longest.0.as_millis() as u64,

@@ -109,7 +109,7 @@ pub(crate) struct Run<'v> {
 /// # Errors
 /// [`RunError`].
 pub fn run(scenario: &Scenario, seed: u64, options: Options, watch: Watch<'_>) -> Result<Outcome, RunError> {
-    let fleet = Fleet::new(&scenario.topology);
+    let fleet = Fleet::new(scenario);
     let plan = kept(plan::draw(seed, scenario, &fleet), options.keep.as_deref())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
     let tasks = LocalSet::new();
@@ -133,12 +133,25 @@ fn kept(mut plan: Vec<Fault>, keep: Option<&[usize]>) -> Result<Vec<Fault>, RunE
     Ok(plan)
 }
 
+/// When storms begin and end. Where nothing comes by chance, there is one.
+pub(crate) fn storms(scenario: &Scenario) -> Vec<(Duration, Duration)> {
+    let mut begins = Duration::ZERO;
+    let mut found = vec![];
+    for (healed, end) in calms(scenario) {
+        found.push((begins, healed));
+        begins = end;
+    }
+    found
+}
+
 /// When storms end, and the calms after them.
 fn calms(scenario: &Scenario) -> Vec<(Duration, Duration)> {
     let (duration, faults) = (scenario.duration.get(), &scenario.faults);
+    let scripted = faults.kinds.is_empty() && !scenario.fault.is_empty();
+    let storm = if scripted { duration } else { faults.storm.get() };
     let (mut found, mut end) = (vec![], Duration::ZERO);
     while end < duration {
-        let healed = (end + faults.storm.get()).min(duration.max(end + SHORTEST_STORM));
+        let healed = (end + storm).min(duration.max(end + SHORTEST_STORM));
         end = healed + faults.calm.get();
         found.push((healed, end));
     }
@@ -172,7 +185,7 @@ async fn go(
         papers: Mutex::new((0..fleet.len()).map(papers).collect()),
         edits: Mutex::default(),
     });
-    let judge = Rc::new(RefCell::new(Judge::new(fleet.clone(), scenario.area.election.get())));
+    let judge = Rc::new(RefCell::new(Judge::new(fleet.clone(), scenario.leadership.election.get())));
     let witness = witness(start, &judge, &trace);
     let hosts = (0..fleet.len()).map(|host| Host::new(host, seed, start, Arc::clone(&commons), Rc::clone(&witness)));
     let mut run = Run {
@@ -207,8 +220,22 @@ fn lines(scenario: &Scenario, fleet: &Fleet) -> crate::net::Lines {
         bandwidth: spec.kilobytes_per_second * 1000,
     };
     let (near, far) = (line(&network.near), line(&network.far));
+    let of = |spec: Option<&LineSpec>, usual: Line| spec.map_or(usual, line);
+    let own: Vec<(Line, Line)> = (0..fleet.areas())
+        .map(|area| scenario.area.get(area))
+        .map(|area| (of(area.and_then(|it| it.near.as_ref()), near), of(area.and_then(|it| it.cloud.as_ref()), far)))
+        .collect();
     let areas: Vec<Option<usize>> = (0..fleet.len()).map(|host| fleet.area_of(host)).collect();
-    Arc::new(move |one, two| if areas.get(one) == areas.get(two) { near } else { far })
+    Arc::new(move |one, two| {
+        let line = |host: usize| areas.get(host).copied().flatten().and_then(|area| own.get(area));
+        match (line(one), line(two)) {
+            _ if areas.get(one) == areas.get(two) => line(one).map_or(near, |(near, _)| *near),
+            (Some((_, far)), None) | (None, Some((_, far))) => *far,
+            // From one area to another it takes the lines of both.
+            (Some((_, one)), Some((_, two))) => one.and(*two),
+            (None, None) => far,
+        }
+    })
 }
 
 fn witness(start: Instant, judge: &Rc<RefCell<Judge>>, trace: &Trace) -> Witness {

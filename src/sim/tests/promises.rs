@@ -60,7 +60,7 @@ fn the_same_seed_is_the_same_run_to_the_byte_and_another_is_not() {
 #[test]
 fn every_kind_of_fault_happens_in_the_seeds_that_are_run() {
     let scenario = small();
-    let fleet = Fleet::new(&scenario.topology);
+    let fleet = Fleet::new(&scenario);
     let all: Vec<What> =
         (0..200).flat_map(|seed| plan::draw(seed, &scenario, &fleet)).map(|fault| fault.what).collect();
     for kind in FaultKind::ALL {
