@@ -54,16 +54,29 @@ pub(crate) fn list<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<AreaSpec>, 
     from.deserialize_seq(List)
 }
 
+/// What a file says itself of how many are there.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Given {
+    topology: Sizes,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Sizes {
+    agents: Option<usize>,
+    areas: Option<usize>,
+}
+
 /// Where the file names areas, they tell how many agents and areas there are.
-pub(crate) fn count(scenario: &mut Scenario, file: &toml::Table) {
-    let given = |key: &str| file.get("topology").and_then(|topology| topology.get(key)).is_some();
+pub(crate) fn count(scenario: &mut Scenario, Given { topology }: &Given) {
     if scenario.area.is_empty() {
         return;
     }
-    if !given("agents") {
+    if topology.agents.is_none() {
         scenario.topology.agents = scenario.area.iter().map(|area| area.agents).fold(0, usize::saturating_add);
     }
-    if !given("areas") {
+    if topology.areas.is_none() {
         scenario.topology.areas = scenario.area.len();
     }
 }
@@ -111,8 +124,7 @@ impl Scenario {
 mod tests {
     use super::*;
 
-    const TWO: &str =
-        "[[area]]\nname = 'quay'\nagents = 5\nbackups = 1\n[area.cloud]\nlatency = '300ms'\n[[area]]\nname = 'gate'\nagents = 2\n";
+    const TWO: &str = "[[area]]\nname = 'quay'\nagents = 5\nbackups = 1\n[area.cloud]\nlatency = '300ms'\n[[area]]\nname = 'gate'\nagents = 2\n";
 
     #[test]
     fn named_areas_tell_how_many_agents_there_are_and_which_lines_they_have() {
@@ -127,7 +139,9 @@ mod tests {
     #[test]
     fn what_is_wrong_with_an_area_is_told_with_what_was_expected() {
         let refused = |text: &str| Scenario::parse(text).unwrap_err().to_string();
-        assert!(refused(&TWO.replace("gate", "quay")).contains("`name` of the 2. `[[area]]` is `quay`: expected a name"));
+        assert!(
+            refused(&TWO.replace("gate", "quay")).contains("`name` of the 2. `[[area]]` is `quay`: expected a name")
+        );
         assert!(refused(&TWO.replace("gate", "cloud")).contains("another name than that of the cloud"));
         assert!(refused(&TWO.replace("gate", "The Gate")).contains("expected small letters"));
         assert!(refused(&TWO.replace("agents = 2", "agents = 0")).contains("`agents` of the 2. `[[area]]` is 0"));

@@ -197,9 +197,9 @@ impl Scenario {
                 };
                 return wrong(key, value.unwrap_or_else(|| "not there".to_owned()), expected.to_owned());
             }
-            let storm = crate::run::storms(self).into_iter().find(|(begins, ends)| {
-                (*begins..*ends).contains(&fault.at.get()) && end <= *ends
-            });
+            let storm = crate::run::storms(self)
+                .into_iter()
+                .find(|(begins, ends)| (*begins..*ends).contains(&fault.at.get()) && end <= *ends);
             if storm.is_none() {
                 let expected = "expected it to end before the run does, and not to touch a calm, at whose end all must agree: see \
                                 `duration`, `faults.storm` and `faults.calm`";
@@ -216,8 +216,7 @@ mod tests {
     use super::*;
     use crate::plan;
 
-    const FLEET: &str =
-        "duration = '5m'\n[[area]]\nname = 'quay'\nagents = 3\n[[area]]\nname = 'gate'\nagents = 2\n[faults]\nkinds = []\n";
+    const FLEET: &str = "duration = '5m'\n[[area]]\nname = 'quay'\nagents = 3\n[[area]]\nname = 'gate'\nagents = 2\n[faults]\nkinds = []\n";
 
     fn plan_of(faults: &str) -> Vec<String> {
         let scenario = Scenario::parse(&format!("{FLEET}{faults}")).unwrap();
@@ -255,10 +254,15 @@ mod tests {
         assert!(refused("what = 'flood'\nwhom = 'gate'").contains("unknown variant `flood`"));
         assert!(refused("what = 'loss'\nwhom = 'gate'").contains("`percent` of the 1. `[[fault]]` is not there"));
         assert!(refused("what = 'loss'\nwhom = 'gate'\npercent = 100").contains("expected 1 to 90"));
-        assert!(refused("what = 'kill'\nwhom = 'gate'\nby = '1s'").contains("`by` of the 1. `[[fault]]` is 1s: expected nothing"));
+        assert!(
+            refused("what = 'kill'\nwhom = 'gate'\nby = '1s'")
+                .contains("`by` of the 1. `[[fault]]` is 1s: expected nothing")
+        );
         assert!(refused("what = 'clock'\nwhom = 'gate'\nby = '1h'").contains("expected `1ms` to `10m`"));
         let late = fault("what = 'kill'\nwhom = 'gate'").replace("1m", "290s");
-        assert!(Scenario::parse(&format!("{FLEET}{late}")).unwrap_err().to_string().contains("290s, and it lasts for 30s"));
+        assert!(
+            Scenario::parse(&format!("{FLEET}{late}")).unwrap_err().to_string().contains("290s, and it lasts for 30s")
+        );
     }
 
     #[test]

@@ -24,7 +24,7 @@ use tokio::sync::watch;
 use crate::agent::Commons;
 
 /// Pause between two looks of a leader or backup, and before something is tried again.
-const LOOK: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_secs(2);
 /// How long a backup may take to keep the keys.
 const HANDED_WITHIN: Duration = Duration::from_secs(10);
 
@@ -157,6 +157,9 @@ impl Steward {
 
     /// Gives the keys to those backups that can be reached and do not have them.
     fn hand_over(&self, standing: &Standing, handed: &Handed) {
+        if standing.backups.iter().all(|backup| handed.borrow().contains(&backup.id)) {
+            return;
+        }
         let open = self.links.links();
         handed.borrow_mut().retain(|heir| open.iter().any(|link| link.peer == *heir));
         for backup in &standing.backups {

@@ -50,7 +50,8 @@ impl Trace {
     /// An empty trace; with `file`, each event is a line of it too.
     #[must_use]
     pub fn new(start: Instant, file: Option<Box<dyn std::io::Write + Send>>) -> Self {
-        let inner = Inner { start, hash: Xxh3Default::new(), events: 0, file, line: String::new(), remarks: VecDeque::new() };
+        let inner =
+            Inner { start, hash: Xxh3Default::new(), events: 0, file, line: String::new(), remarks: VecDeque::new() };
         Self(Arc::new(Mutex::new(inner)))
     }
 

@@ -208,3 +208,22 @@ fn where_packets_are_lost_and_nothing_else_happens_nobody_takes_over_from_a_lead
         assert!(outcome.reigns.iter().all(|reign| reign.first.is_some() && reign.without.is_zero()), "seed {seed}");
     }
 }
+
+#[test]
+fn a_fleet_described_area_by_area_meets_the_faults_of_its_file_and_no_others() {
+    let scenario = Scenario::parse(include_str!("../../../config/scenarios/own-fleet.toml")).unwrap();
+    assert_eq!((scenario.topology.agents, scenario.topology.areas), (10, 3));
+    let outcome = simulate(&scenario, 1);
+    assert!(outcome.breach.is_none(), "{:?}", outcome.breach);
+    assert_eq!((outcome.faults.len(), outcome.agreements), (6, 1));
+    let takeovers: Vec<u64> = outcome.reigns.iter().map(|reign| reign.takeovers).collect();
+    assert_eq!(takeovers[0], 1, "the leader of the depot was without power: {takeovers:?}");
+    let met = |number: usize| &outcome.timeline.faults.iter().find(|(fault, _)| fault.number == number).unwrap().1;
+    assert_eq!(
+        (met(0).as_slice(), met(1).as_slice(), met(2).as_slice()),
+        ([0].as_slice(), [6, 7, 8].as_slice(), [7].as_slice())
+    );
+    let report = report::json(&scenario, 1, &outcome, std::time::Duration::from_secs(1), None);
+    let areas: Vec<&str> = (0..3).map(|area| report["areas"][area]["area"].as_str().unwrap()).collect();
+    assert_eq!(areas, ["depot", "quarry", "gate"]);
+}

@@ -135,7 +135,7 @@ impl Council {
     pub fn step(&mut self, event: Event, now: Duration) -> Vec<Effect> {
         self.now = self.now.max(now);
         let mut effects = Vec::new();
-        let routine = routine::may_be(&event);
+        let mut routine = routine::may_be(&event);
         match event {
             Event::Tick => {}
             Event::Membership(membership) => self.belong(membership, &mut effects),
@@ -148,7 +148,7 @@ impl Council {
                 self.refuted(&of, ago);
                 self.probed(&of, ago);
             }
-            Event::Behind { agent, changes } => self.behind(agent, changes),
+            Event::Behind { agent, changes } => routine = !self.behind(agent, changes),
         }
         if !(routine && self.was_routine(&mut effects)) {
             self.run(&mut effects);
@@ -300,18 +300,18 @@ impl Council {
         self.pump_witnessed(area, effects);
     }
 
-    fn behind(&mut self, agent: Option<SpiffeId>, changes: u64) {
-        let Some(own) = &mut self.own else { return };
+    /// Notes how far somebody is behind; whether that is news.
+    fn behind(&mut self, agent: Option<SpiffeId>, changes: u64) -> bool {
+        let Some(own) = &mut self.own else { return false };
         match agent {
             Some(agent) if own.behind.len() < MOST_GONE || own.behind.contains_key(&agent) => {
-                own.behind.insert(agent, changes);
+                own.behind.insert(agent, changes) != Some(changes)
             }
-            Some(_) => {}
-            None => {
-                if let Some(group) = &mut own.area.group {
-                    group.handicap = if changes > 0 { 2 } else { 0 };
-                }
-            }
+            Some(_) => false,
+            None => own.area.group.as_mut().is_some_and(|group| {
+                let handicap = if changes > 0 { 2 } else { 0 };
+                std::mem::replace(&mut group.handicap, handicap) != handicap
+            }),
         }
     }
 

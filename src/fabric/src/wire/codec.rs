@@ -5,8 +5,8 @@
 
 use std::io::{self, Write};
 
-use serde::{Deserialize as _, Serialize};
 use serde::de::IgnoredAny;
+use serde::{Deserialize as _, Serialize};
 
 use super::{Code, Message, Notice, WireError};
 
