@@ -103,7 +103,7 @@ fn a_disk_that_lies_is_found_out_and_the_one_kill_that_shows_it_is_left() {
     assert!(told.starts_with("broken: acknowledged writes survive"), "{told}");
     let number = shrunk.faults[0].number;
     assert!(told.contains("the last events before it") && told.contains(&format!("fault {number} begins: ")), "{told}");
-    assert!(told.contains(" leads in term 1 with a majority") && told.contains(" runs again\n"), "{told}");
+    assert!(told.contains(" leads in term 2 with a majority") && told.contains(" runs again\n"), "{told}");
 }
 
 #[test]
