@@ -30,7 +30,7 @@ use crate::fleet::Fleet;
 use crate::machine::MadeUpMachine;
 use crate::net::Network;
 use crate::peers::{Ears, Peers};
-use crate::scenario::Scenario;
+use crate::scenario::{Leading, Scenario};
 use crate::steward::{Papers, Shown, Steward};
 
 /// A part that has panicked does not end the process, which is that of all agents: the run hears of the panic and ends.
@@ -186,16 +186,8 @@ pub fn start(own: &Belongings, slot: &Slot) -> Result<(), mf2c_store::engine::En
         Arc::new(Caller { host, commons: Arc::clone(commons), shown: Arc::clone(&shown) }),
     );
     inventory(own, &store, &writer);
-    let leading = &commons.scenario.leadership;
-    let usual = mf2c_actors::leadership::Settings::default();
-    let area = commons.fleet.area_of(host).and_then(|area| commons.scenario.area.get(area));
     let leadership = Leadership::new(Surroundings {
-        settings: mf2c_actors::leadership::Settings {
-            heartbeat: leading.heartbeat.get(),
-            election: leading.election.get(),
-            backups: area.map_or(usual.backups, |area| area.backups),
-            ..usual
-        },
+        settings: leading(commons, host),
         incarnation: store.identity().incarnation,
         cloud: commons.fleet.cloud() == Some(host),
         clock: Arc::clone(&world.clock),
@@ -241,6 +233,16 @@ pub fn start(own: &Belongings, slot: &Slot) -> Result<(), mf2c_store::engine::En
     *slot.borrow_mut() =
         Some(Running { store, writer, standings, more, leadership, replicator, categoriser, counters, links });
     Ok(())
+}
+
+/// How the area of a host is led.
+fn leading(commons: &Commons, host: usize) -> mf2c_actors::leadership::Settings {
+    let (Leading { heartbeat, election }, usual) = (&commons.scenario.leadership, Default::default());
+    let area = commons.fleet.area_of(host).and_then(|area| commons.scenario.area.get(area));
+    let mut settings =
+        mf2c_actors::leadership::Settings { heartbeat: heartbeat.get(), election: election.get(), ..usual };
+    settings.backups = area.map_or(settings.backups, |area| area.backups);
+    settings
 }
 
 fn link_settings(own: &Belongings, store: &Store) -> LinkSettings {

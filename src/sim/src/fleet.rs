@@ -146,8 +146,8 @@ mod tests {
 
     #[test]
     fn every_host_has_one_area_one_name_and_one_address() {
-        let mut scenario = Scenario::default();
-        scenario.topology = Topology { agents: 23, areas: 4, cloud: true };
+        let topology = Topology { agents: 23, areas: 4, cloud: true };
+        let scenario = Scenario { topology, ..Scenario::default() };
         let fleet = Fleet::new(&scenario);
         let sizes: Vec<usize> = (0..4).map(|area| fleet.hosts_of(area).len()).collect();
         assert_eq!(sizes.iter().sum::<usize>(), 23);

@@ -17,6 +17,8 @@ pub(super) struct Rest {
     until: Duration,
     /// What the rest depends on.
     of: Option<Found>,
+    /// Whether it hears nobody, or will where nothing comes: for as long as it rests that takes a link, or a lead.
+    silent: bool,
 }
 
 /// All that a message of the consensus, or a tick of it, can change.
@@ -77,6 +79,7 @@ impl Council {
         let next = dues.into_iter().chain([self.repeat_wake()]).flatten().min();
         let busy = self.own.as_ref().is_none_or(|own| own.wish.is_some() || own.founder.is_some());
         self.rest.until = if busy { Duration::ZERO } else { next.unwrap_or(Duration::MAX) };
+        self.rest.silent = self.silent_since().is_some();
         self.rest.of = self.found();
     }
 
@@ -84,7 +87,7 @@ impl Council {
         let own = self.own.as_ref()?;
         let group = own.area.group.as_ref()?;
         let counts = group.contact() > own.claimed;
-        Some(Found { gist: group.gist(self.now), counts, hears_nobody: self.hears_nobody() })
+        Some(Found { gist: group.gist(self.now), counts, hears_nobody: self.rest.silent && self.hears_nobody() })
     }
 }
 
