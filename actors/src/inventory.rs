@@ -222,12 +222,13 @@ impl Handler<Tick> for Inventory {
         }
         let sample = self.first.take().unwrap_or_else(|| self.machine.sample());
         let attributes = mf2c_machine::dynamic_attributes(&sample, &self.device_href(), &self.settings.declared);
-        let whole = attributes.clone();
-        let Some(changes) = self.settings.publisher.observe(self.world.clock.elapsed(), attributes) else { return };
+        let count = attributes.len();
         // A partial change to a document that is gone would make no document: then the whole is written.
-        let missing = self.stored("device-dynamic").is_none();
-        let first = changes.len() == whole.len();
-        let publication = self.put("device-dynamic", if missing { whole } else { changes }, missing || first);
+        let missing = self.store.get(&format!("device-dynamic/{}", self.name)).is_none();
+        let whole = missing.then(|| attributes.clone());
+        let Some(changes) = self.settings.publisher.observe(self.world.clock.elapsed(), attributes) else { return };
+        let first = changes.len() == count;
+        let publication = self.put("device-dynamic", whole.unwrap_or(changes), missing || first);
         self.publishing = true;
         ctx.spawn(publication.into_actor(self).map(|outcome, inventory, _| {
             inventory.publishing = false;

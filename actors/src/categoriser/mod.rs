@@ -48,7 +48,7 @@ use ledger::{Ledger, Node};
 use members::Member;
 use news::News;
 use records::Records;
-pub use recounting::{expected_sums, told_sums};
+pub use recounting::{Recount, Recounted, expected_sums, told_sums};
 pub use report::Report;
 pub(crate) use report::told_in;
 

@@ -30,7 +30,7 @@ use crate::fleet::Fleet;
 use crate::machine::MadeUpMachine;
 use crate::net::Network;
 use crate::peers::{Ears, Peers};
-use crate::scenario::Scenario;
+use crate::scenario::{Leading, Scenario};
 use crate::steward::{Papers, Shown, Steward};
 
 /// A part that has panicked does not end the process, which is that of all agents: the run hears of the panic and ends.
@@ -111,6 +111,8 @@ pub struct Running {
     pub leadership: Addr<Leadership>,
     /// Who carries changes.
     pub replicator: Addr<Replicator>,
+    /// Who sums up what its area has.
+    pub categoriser: Slotted<Categoriser>,
     /// What it has carried.
     pub counters: Arc<ReplicatorCounters>,
     /// Its links.
@@ -184,13 +186,8 @@ pub fn start(own: &Belongings, slot: &Slot) -> Result<(), mf2c_store::engine::En
         Arc::new(Caller { host, commons: Arc::clone(commons), shown: Arc::clone(&shown) }),
     );
     inventory(own, &store, &writer);
-    let area = &commons.scenario.area;
     let leadership = Leadership::new(Surroundings {
-        settings: mf2c_actors::leadership::Settings {
-            heartbeat: area.heartbeat.get(),
-            election: area.election.get(),
-            ..mf2c_actors::leadership::Settings::default()
-        },
+        settings: leading(commons, host),
         incarnation: store.identity().incarnation,
         cloud: commons.fleet.cloud() == Some(host),
         clock: Arc::clone(&world.clock),
@@ -216,7 +213,8 @@ pub fn start(own: &Belongings, slot: &Slot) -> Result<(), mf2c_store::engine::En
         counters: Arc::clone(&counters),
     })
     .start();
-    let ears = Ears { leadership: leadership.clone(), replicator: replicator.clone(), categoriser };
+    let ears =
+        Ears { leadership: leadership.clone(), replicator: replicator.clone(), categoriser: Arc::clone(&categoriser) };
     let service = Peers::new(ears, host, Arc::clone(commons));
     links.serve(Arc::new(service));
     actix::spawn(accept(Arc::clone(commons), host, links.clone()));
@@ -232,8 +230,19 @@ pub fn start(own: &Belongings, slot: &Slot) -> Result<(), mf2c_store::engine::En
     let (standings, more) = (relay.follow(), relay.follow());
     actix::spawn(relay.run());
     actix::spawn(steward.run());
-    *slot.borrow_mut() = Some(Running { store, writer, standings, more, leadership, replicator, counters, links });
+    *slot.borrow_mut() =
+        Some(Running { store, writer, standings, more, leadership, replicator, categoriser, counters, links });
     Ok(())
+}
+
+/// How the area of a host is led.
+fn leading(commons: &Commons, host: usize) -> mf2c_actors::leadership::Settings {
+    let (Leading { heartbeat, election }, usual) = (&commons.scenario.leadership, Default::default());
+    let area = commons.fleet.area_of(host).and_then(|area| commons.scenario.area.get(area));
+    let mut settings =
+        mf2c_actors::leadership::Settings { heartbeat: heartbeat.get(), election: election.get(), ..usual };
+    settings.backups = area.map_or(settings.backups, |area| area.backups);
+    settings
 }
 
 fn link_settings(own: &Belongings, store: &Store) -> LinkSettings {

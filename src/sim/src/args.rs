@@ -118,7 +118,7 @@ impl SimArgs {
     pub fn again(&self, seed: u64) -> String {
         let mut words = vec!["mf2c sim".to_owned()];
         let mut add = |flag: &str, value: Option<String>| words.extend(value.map(|value| format!("--{flag} {value}")));
-        add("scenario", self.scenario.as_ref().map(|path| path.display().to_string()));
+        add("scenario", self.scenario.as_ref().map(|path| quoted(&path.display().to_string())));
         add("agents", self.agents.map(|it| it.to_string()));
         add("areas", self.areas.map(|it| it.to_string()));
         add("hours", self.hours.map(|it| it.to_string()));
@@ -132,5 +132,34 @@ impl SimArgs {
         );
         add("seed", Some(seed.to_string()));
         words.join(" ")
+    }
+}
+
+/// A path as one word of a POSIX shell, whatever is in it.
+fn quoted(path: &str) -> String {
+    let plain = |it: char| it.is_ascii_alphanumeric() || "_-./+:@,%=".contains(it);
+    // A flag's value must not look like a flag.
+    let path = if path.starts_with('-') { format!("./{path}") } else { path.to_owned() };
+    if !path.is_empty() && path.chars().all(plain) { path } else { format!("'{}'", path.replace('\'', "'\\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Args as _, FromArgMatches as _};
+
+    use super::*;
+
+    #[test]
+    fn a_path_is_one_word_of_the_command_that_shows_a_run_again_whatever_is_in_it() {
+        let again = |path: &str| {
+            let words = ["sim", "--scenario", path, "--agents", "9", "--faults", "disk,crash"];
+            let matches = SimArgs::augment_args(clap::Command::new("sim")).get_matches_from(words);
+            SimArgs::from_arg_matches(&matches).unwrap().again(7)
+        };
+        assert_eq!(again("a/b-1.toml"), "mf2c sim --scenario a/b-1.toml --agents 9 --faults crash,disk --seed 7");
+        assert!(again("my fleet.toml").contains("--scenario 'my fleet.toml' --agents"));
+        assert!(again("it's; $(x) `y`.toml").contains(r"--scenario 'it'\''s; $(x) `y`.toml' --agents"));
+        assert_eq!(quoted("-x.toml"), "./-x.toml");
+        assert_eq!(quoted(""), "''");
     }
 }

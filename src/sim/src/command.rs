@@ -187,7 +187,7 @@ fn shortest(
 ) -> Result<Shrunk, SimError> {
     let Some(breach) = &outcome.breach else { return Err(SimError::Broken) };
     let end = clock.elapsed() + args.shrink_for.get();
-    shrink(scenario, seed, (&outcome.faults, breach), Sabotage::None, &mut || clock.elapsed() < end)
+    shrink(scenario, seed, (outcome, breach), Sabotage::None, &mut || clock.elapsed() < end)
         .map_err(|error| failed(args, seed, error))
 }
 

@@ -2,11 +2,13 @@
 
 use std::net::SocketAddr;
 use std::ops::Range;
+use std::sync::Arc;
 
 use mf2c_domain::area::spiffe::{SpiffeId, Subject};
 use mf2c_domain::area::standing::AreaPeer;
 
-use crate::scenario::Topology;
+use crate::places::CLOUD;
+use crate::scenario::{Scenario, Topology};
 
 /// The trust domain of every run.
 const TRUST_DOMAIN: &str = "fog.example";
@@ -17,15 +19,28 @@ const PORT: u16 = 46_030;
 #[derive(Debug, Clone)]
 pub struct Fleet {
     agents: usize,
-    areas: usize,
+    /// The first host of each area, and where the last one ends.
+    firsts: Arc<[usize]>,
+    names: Arc<[String]>,
     cloud: bool,
 }
 
 impl Fleet {
-    /// The fleet of a topology that was checked.
+    /// The fleet of a scenario that was checked.
     #[must_use]
-    pub fn new(topology: &Topology) -> Self {
-        Self { agents: topology.agents, areas: topology.areas, cloud: topology.cloud }
+    pub fn new(scenario: &Scenario) -> Self {
+        let Topology { agents, areas, cloud } = scenario.topology;
+        let mut firsts = vec![0];
+        if scenario.area.is_empty() {
+            firsts.extend((1..=areas).map(|area| area * agents / areas));
+            let names = (1..=areas).map(|area| format!("area-{area}")).collect();
+            return Self { agents, firsts: firsts.into(), names, cloud };
+        }
+        for area in &scenario.area {
+            firsts.push(firsts.last().copied().unwrap_or_default() + area.agents);
+        }
+        let names = scenario.area.iter().map(|area| area.name.clone()).collect();
+        Self { agents, firsts: firsts.into(), names, cloud }
     }
 
     /// Hosts in all.
@@ -43,13 +58,19 @@ impl Fleet {
     /// Areas, without the cloud's.
     #[must_use]
     pub fn areas(&self) -> usize {
-        self.areas
+        self.names.len()
+    }
+
+    /// What an area is called; nothing for one that is not there.
+    #[must_use]
+    pub fn name_of(&self, area: usize) -> &str {
+        self.names.get(area).map_or("", String::as_str)
     }
 
     /// The hosts of an area.
     #[must_use]
     pub fn hosts_of(&self, area: usize) -> Range<usize> {
-        let first = |area: usize| area * self.agents / self.areas;
+        let first = |area: usize| self.firsts.get(area).copied().unwrap_or(self.agents);
         first(area)..first(area + 1)
     }
 
@@ -62,13 +83,13 @@ impl Fleet {
     /// The area of a host; none for the cloud.
     #[must_use]
     pub fn area_of(&self, host: usize) -> Option<usize> {
-        (0..self.areas).find(|area| self.hosts_of(*area).contains(&host))
+        (host < self.agents).then(|| self.firsts.partition_point(|first| *first <= host) - 1)
     }
 
     /// The name of a host's area.
     #[must_use]
     pub fn area_name(&self, host: usize) -> String {
-        self.area_of(host).map_or("cloud".to_owned(), |area| format!("area-{}", area + 1))
+        self.area_of(host).map_or(CLOUD, |area| self.name_of(area)).to_owned()
     }
 
     /// The agent that leads at the beginning.
@@ -125,7 +146,9 @@ mod tests {
 
     #[test]
     fn every_host_has_one_area_one_name_and_one_address() {
-        let fleet = Fleet::new(&Topology { agents: 23, areas: 4, cloud: true });
+        let topology = Topology { agents: 23, areas: 4, cloud: true };
+        let scenario = Scenario { topology, ..Scenario::default() };
+        let fleet = Fleet::new(&scenario);
         let sizes: Vec<usize> = (0..4).map(|area| fleet.hosts_of(area).len()).collect();
         assert_eq!(sizes.iter().sum::<usize>(), 23);
         assert!(sizes.iter().all(|size| (5..=6).contains(size)));

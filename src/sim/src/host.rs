@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mf2c_actors::categoriser::{Recount, Recounted};
 use mf2c_actors::ports::World;
 use mf2c_domain::area::standing::Standing;
 use mf2c_store::engine::MemoryEngine;
@@ -122,6 +123,17 @@ impl Host {
     /// Does something among the agent's tasks.
     pub fn interfere(&self, act: fn()) {
         self.cell.add(async move { act() });
+    }
+
+    /// Lets the agent hold the sums of its area against a recount, where it can; `wrong` is told where they differ.
+    pub fn recount(&self, wrong: impl FnOnce(String) + 'static) {
+        let Some(categoriser) = self.with(|running| running.categoriser.lock().clone()).flatten() else { return };
+        self.cell.add(async move {
+            let Ok(Some(Recounted { position, kept, counted })) = categoriser.send(Recount).await else { return };
+            if kept != counted {
+                wrong(format!("at change {position}: kept {kept:?}, counted {counted:?}"));
+            }
+        });
     }
 
     /// Stops or continues the process.

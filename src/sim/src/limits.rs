@@ -17,8 +17,8 @@ const WIDEST: u64 = 1_000_000_000;
 /// The most documents of an agent.
 const MOST_DOCUMENTS: usize = 100_000;
 
-fn wrong(key: &'static str, value: impl ToString, expected: &'static str) -> Result<(), ScenarioError> {
-    Err(ScenarioError::Value { key, value: value.to_string(), expected })
+fn wrong(key: &str, value: impl ToString, expected: &str) -> Result<(), ScenarioError> {
+    Err(ScenarioError::Value { key: key.to_owned(), value: value.to_string(), expected: expected.to_owned() })
 }
 
 impl Scenario {
@@ -34,24 +34,25 @@ impl Scenario {
         if areas == 0 || areas > agents || areas > 250 {
             return wrong("topology.areas", areas, "expected 1 to 250, and no more areas than agents");
         }
+        self.check_areas()?;
         if self.duration.get() < Duration::from_secs(1) || self.duration.get() > LONGEST {
             return wrong("duration", self.duration, "expected `1s` to `366d`");
         }
-        line(&self.network.near, ["network.near.latency", "network.near.jitter"], "network.near.loss_percent")?;
-        line(&self.network.far, ["network.far.latency", "network.far.jitter"], "network.far.loss_percent")?;
-        if self.network.near.kilobytes_per_second.max(self.network.far.kilobytes_per_second) > WIDEST {
-            return wrong(
-                "network.*.kilobytes_per_second",
-                "too much",
-                "expected at most 1000000000, or 0 for no bound",
-            );
+        line(&self.network.near, |key| format!("network.near.{key}"))?;
+        line(&self.network.far, |key| format!("network.far.{key}"))?;
+        for area in &self.area {
+            for (kind, spec) in [("near", &area.near), ("cloud", &area.cloud)] {
+                let of = |key: &str| format!("{key}` of the `{kind}` line of `{}", area.name);
+                spec.as_ref().map_or(Ok(()), |spec| line(spec, of))?;
+            }
         }
         if self.load.documents == 0 || self.load.documents > MOST_DOCUMENTS {
             return wrong("load.documents", self.load.documents, "expected 1 to 100000");
         }
         self.check_times()?;
-        self.check_area()?;
-        self.check_faults()
+        self.check_leadership()?;
+        self.check_faults()?;
+        self.check_script()
     }
 
     fn check_times(&self) -> Result<(), ScenarioError> {
@@ -66,7 +67,7 @@ impl Scenario {
             ("faults.lasts", faults.lasts),
             ("faults.storm", faults.storm),
             ("faults.calm", faults.calm),
-            ("area.election", self.area.election),
+            ("leadership.election", self.leadership.election),
         ] {
             if value.get() < SHORTEST || value.get() > LONGEST {
                 return wrong(key, value, "expected `100ms` to `366d`");
@@ -75,16 +76,16 @@ impl Scenario {
         Ok(())
     }
 
-    fn check_area(&self) -> Result<(), ScenarioError> {
-        let (heartbeat, election) = (self.area.heartbeat, self.area.election);
+    fn check_leadership(&self) -> Result<(), ScenarioError> {
+        let (heartbeat, election) = (self.leadership.heartbeat, self.leadership.election);
         if heartbeat.get() < Duration::from_millis(10) || heartbeat.get() * 3 > election.get() {
-            return wrong("area.heartbeat", heartbeat, "expected `10ms` to a third of `area.election`");
+            return wrong("leadership.heartbeat", heartbeat, "expected `10ms` to a third of `leadership.election`");
         }
-        let near = &self.network.near;
-        if (near.latency.get() + near.jitter.get()) * 2 >= election.get() {
+        let nears = self.area.iter().filter_map(|area| area.near.as_ref()).chain([&self.network.near]);
+        if nears.into_iter().any(|near| (near.latency.get() + near.jitter.get()) * 2 >= election.get()) {
             let expected =
                 "expected more than it takes to cross `network.near` and come back: else nobody is ever elected";
-            return wrong("area.election", election, expected);
+            return wrong("leadership.election", election, expected);
         }
         Ok(())
     }
@@ -98,15 +99,19 @@ impl Scenario {
     }
 }
 
-fn line(line: &LineSpec, times: [&'static str; 2], loss: &'static str) -> Result<(), ScenarioError> {
-    for (key, value) in times.into_iter().zip([line.latency, line.jitter]) {
+fn line(line: &LineSpec, key: impl Fn(&str) -> String) -> Result<(), ScenarioError> {
+    for (name, value) in [("latency", line.latency), ("jitter", line.jitter)] {
         let value: HumanDuration = value;
         if value.get() > FARTHEST {
-            return wrong(key, value, "expected at most `60s`");
+            return wrong(&key(name), value, "expected at most `60s`");
         }
     }
+    if line.kilobytes_per_second > WIDEST {
+        let expected = "expected at most 1000000000, or 0 for no bound";
+        return wrong(&key("kilobytes_per_second"), line.kilobytes_per_second, expected);
+    }
     if !(0.0..=50.0).contains(&line.loss_percent) {
-        return wrong(loss, line.loss_percent, "expected 0 to 50");
+        return wrong(&key("loss_percent"), line.loss_percent, "expected 0 to 50");
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ use crate::net::Figures;
 use crate::plan::Fault;
 use crate::reign::Reign;
 use crate::timeline::Timeline;
+use crate::trace::Remark;
 
 /// What came of a run.
 #[derive(Debug)]
@@ -52,6 +53,8 @@ pub struct Outcome {
     pub lag_at_cloud: Option<Peak>,
     /// Who led, who was cut off, who lagged.
     pub timeline: Timeline,
+    /// What was remarkable before the end, or before the breach: the last of it.
+    pub remarks: Vec<Remark>,
 }
 
 /// What replicators have done, over all lives of all agents.

@@ -59,28 +59,29 @@ impl Peers {
 async fn pass_on(mut words: mpsc::Receiver<Word>, ears: Ears) {
     let Ears { leadership, replicator, categoriser } = ears;
     while let Some(word) = words.recv().await {
-        let categoriser = categoriser.lock().clone();
+        let categoriser = || categoriser.lock().clone();
         match word {
             Word::Opened(link) => {
                 let _ = leadership.send(LinkOpened((*link).clone())).await;
                 let _ = replicator.send(LinkOpened((*link).clone())).await;
-                if let Some(categoriser) = categoriser {
+                if let Some(categoriser) = categoriser() {
                     let _ = categoriser.send(LinkOpened(*link)).await;
                 }
             }
             Word::Closed(number) => {
                 let _ = leadership.send(LinkClosed(number)).await;
                 let _ = replicator.send(LinkClosed(number)).await;
-                if let Some(categoriser) = categoriser {
+                if let Some(categoriser) = categoriser() {
                     let _ = categoriser.send(LinkClosed(number)).await;
                 }
             }
             Word::Heard(link, notice) => match *notice {
-                Notice::Leadership(message) => {
-                    let _ = leadership.send(Heard { link, message }).await;
-                }
+                // What is lost of the one is said again where it matters; a stream waits.
+                Notice::Leadership(message) => drop(leadership.try_send(Heard { link, message })),
                 Notice::Stream(message) => {
-                    let _ = replicator.send(HeardStream { link, message }).await;
+                    if let Err(SendError::Full(heard)) = replicator.try_send(HeardStream { link, message }) {
+                        let _ = replicator.send(heard).await;
+                    }
                 }
                 _ => {}
             },

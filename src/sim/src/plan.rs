@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::dice::Dice;
 use crate::fleet::Fleet;
 use crate::scenario::{FaultKind, Scenario};
+use crate::script;
 
 /// One fault.
 #[derive(Debug, Clone, PartialEq)]
@@ -101,6 +102,28 @@ impl fmt::Display for What {
 }
 
 impl What {
+    /// Whom it meets, where that is one agent.
+    #[must_use]
+    pub const fn victim(&self) -> Option<Victim> {
+        match self {
+            Self::Cut(_) | Self::Blackout(_) => None,
+            Self::Spike(who, _)
+            | Self::Loss(who, _)
+            | Self::Isolate(who)
+            | Self::OneWay(who, _)
+            | Self::Reset(who)
+            | Self::Kill(who)
+            | Self::PowerOff(who)
+            | Self::Jump(who, _)
+            | Self::Drift(who, _)
+            | Self::Full(who)
+            | Self::BadSync(who)
+            | Self::BadRead(who)
+            | Self::LazyReader(who, _)
+            | Self::Pause(who) => Some(*who),
+        }
+    }
+
     /// Of which kind it is.
     #[must_use]
     pub const fn kind(&self) -> FaultKind {
@@ -116,15 +139,13 @@ impl What {
     }
 }
 
-/// Draws the faults of a run. Storms and calms alternate; a fault ends with its storm at the latest.
+/// Draws the faults of a run, and adds those that the scenario names. Storms and calms alternate; a fault ends with its storm at the latest.
 #[must_use]
 pub fn draw(seed: u64, scenario: &Scenario, fleet: &Fleet) -> Vec<Fault> {
     let faults = &scenario.faults;
     let mut found = vec![];
-    if faults.kinds.is_empty() {
-        return found;
-    }
-    for area in 0..fleet.areas() {
+    let areas = if faults.kinds.is_empty() { 0 } else { fleet.areas() };
+    for area in 0..areas {
         let mut dice = Dice::new(seed, "faults", area as u64);
         let mut begins = Duration::ZERO;
         while begins < scenario.duration.get() {
@@ -143,6 +164,7 @@ pub fn draw(seed: u64, scenario: &Scenario, fleet: &Fleet) -> Vec<Fault> {
         }
     }
     found.retain(|fault| fault.at < scenario.duration.get());
+    found.extend(script::faults(scenario, fleet));
     found.sort_by_key(|fault| fault.at);
     for (number, fault) in found.iter_mut().enumerate() {
         fault.number = number;
@@ -206,7 +228,7 @@ mod tests {
     #[test]
     fn a_plan_repeats_keeps_to_its_storms_and_has_only_the_kinds_that_were_asked_for() {
         let scenario = scenario(&[FaultKind::Crash, FaultKind::Clock]);
-        let fleet = Fleet::new(&scenario.topology);
+        let fleet = Fleet::new(&scenario);
         let plan = draw(5, &scenario, &fleet);
         assert_eq!(plan, draw(5, &scenario, &fleet));
         assert_ne!(plan, draw(6, &scenario, &fleet));
@@ -224,6 +246,6 @@ mod tests {
     #[test]
     fn without_kinds_nothing_goes_wrong() {
         let scenario = scenario(&[]);
-        assert_eq!(draw(5, &scenario, &Fleet::new(&scenario.topology)), []);
+        assert_eq!(draw(5, &scenario, &Fleet::new(&scenario)), []);
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::fleet::Fleet;
 use crate::judge::Breach;
 use crate::lag::Peak;
 use crate::outcome::{Deeds, Outcome};
@@ -12,9 +13,6 @@ use crate::plan::Fault;
 use crate::reign::Reign;
 use crate::scenario::{FaultKind, Scenario};
 use crate::shrink::Shrunk;
-
-/// Faults that are listed for people; a file has all.
-const LISTED: usize = 20;
 
 /// A moment of a run: `1h 02m 03.400s`.
 #[must_use]
@@ -131,7 +129,7 @@ pub fn line(seed: u64, outcome: &Outcome, took: Duration) -> String {
     )
 }
 
-/// What broke, for people: the promise, the faults that it takes, and how to see it again.
+/// What broke, for people: the promise, the faults that it takes, what happened last before it, and how to see it again.
 #[must_use]
 pub fn breach(shrunk: &Shrunk, before: usize, again: &str) -> String {
     let Breach { at, promise, what } = &shrunk.breach;
@@ -141,7 +139,7 @@ pub fn breach(shrunk: &Shrunk, before: usize, again: &str) -> String {
     if count == 0 {
         let _ = writeln!(text, "  none: it happens without any");
     }
-    for fault in shrunk.faults.iter().take(LISTED) {
+    for fault in &shrunk.faults {
         let _ = writeln!(
             text,
             "  #{:<5} {:>14} to {:>14}  {}",
@@ -151,8 +149,9 @@ pub fn breach(shrunk: &Shrunk, before: usize, again: &str) -> String {
             fault.what
         );
     }
-    if count > LISTED {
-        let _ = writeln!(text, "  and {} more: --json FILE lists them", count - LISTED);
+    let _ = writeln!(text, "the last events before it, in that run:");
+    for remark in &shrunk.remarks {
+        let _ = writeln!(text, "  {:>14}  {remark}", moment(remark.at));
     }
     let _ = writeln!(text, "see it again:\n  {again}");
     text
@@ -173,6 +172,7 @@ pub fn json(scenario: &Scenario, seed: u64, outcome: &Outcome, took: Duration, s
             "atMillis": breach.at.as_millis() as u64, "promise": breach.promise, "what": breach.what,
         })
     };
+    let fleet = Fleet::new(scenario);
     let lag = |peak: &Peak| json!({"seconds": peak.age.as_secs(), "agent": peak.host, "atMillis": peak.at.as_millis() as u64});
     json!({
         "seed": seed,
@@ -190,7 +190,7 @@ pub fn json(scenario: &Scenario, seed: u64, outcome: &Outcome, took: Duration, s
         },
         "elections": outcome.elections,
         "areas": outcome.reigns.iter().enumerate().map(|(area, reign)| json!({
-            "area": format!("area-{}", area + 1),
+            "area": fleet.name_of(area),
             "firstLedMillis": reign.first.map(|first| first.as_millis() as u64),
             "withoutLeaderMillis": reign.without.as_millis() as u64,
             "longestWithoutLeaderMillis": reign.longest.0.as_millis() as u64,
@@ -207,6 +207,9 @@ pub fn json(scenario: &Scenario, seed: u64, outcome: &Outcome, took: Duration, s
         "breach": outcome.breach.as_ref().map(broken),
         "shortest": shrunk.map(|shrunk| json!({
             "breach": broken(&shrunk.breach), "runs": shrunk.runs, "faults": shrunk.faults.iter().map(fault).collect::<Vec<_>>(),
+            "events": shrunk.remarks.iter().map(|remark| json!({
+                "atMillis": remark.at.as_millis() as u64, "agent": remark.host, "what": remark.what,
+            })).collect::<Vec<_>>(),
         })),
     })
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use mf2c_domain::area::standing::{AreaPeer, Mandate, Standing};
 use mf2c_store::engine::MemoryEngine;
 use parking_lot::Mutex;
 use tokio::task::LocalSet;
@@ -108,7 +109,7 @@ pub(crate) struct Run<'v> {
 /// # Errors
 /// [`RunError`].
 pub fn run(scenario: &Scenario, seed: u64, options: Options, watch: Watch<'_>) -> Result<Outcome, RunError> {
-    let fleet = Fleet::new(&scenario.topology);
+    let fleet = Fleet::new(scenario);
     let plan = kept(plan::draw(seed, scenario, &fleet), options.keep.as_deref())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
     let tasks = LocalSet::new();
@@ -132,12 +133,25 @@ fn kept(mut plan: Vec<Fault>, keep: Option<&[usize]>) -> Result<Vec<Fault>, RunE
     Ok(plan)
 }
 
+/// When storms begin and end. Where nothing comes by chance, there is one.
+pub(crate) fn storms(scenario: &Scenario) -> Vec<(Duration, Duration)> {
+    let mut begins = Duration::ZERO;
+    let mut found = vec![];
+    for (healed, end) in calms(scenario) {
+        found.push((begins, healed));
+        begins = end;
+    }
+    found
+}
+
 /// When storms end, and the calms after them.
 fn calms(scenario: &Scenario) -> Vec<(Duration, Duration)> {
     let (duration, faults) = (scenario.duration.get(), &scenario.faults);
+    let scripted = faults.kinds.is_empty() && !scenario.fault.is_empty();
+    let storm = if scripted { duration } else { faults.storm.get() };
     let (mut found, mut end) = (vec![], Duration::ZERO);
     while end < duration {
-        let healed = (end + faults.storm.get()).min(duration.max(end + SHORTEST_STORM));
+        let healed = (end + storm).min(duration.max(end + SHORTEST_STORM));
         end = healed + faults.calm.get();
         found.push((healed, end));
     }
@@ -171,7 +185,7 @@ async fn go(
         papers: Mutex::new((0..fleet.len()).map(papers).collect()),
         edits: Mutex::default(),
     });
-    let judge = Rc::new(RefCell::new(Judge::new(fleet.clone(), scenario.area.election.get())));
+    let judge = Rc::new(RefCell::new(Judge::new(fleet.clone(), scenario.leadership.election.get())));
     let witness = witness(start, &judge, &trace);
     let hosts = (0..fleet.len()).map(|host| Host::new(host, seed, start, Arc::clone(&commons), Rc::clone(&witness)));
     let mut run = Run {
@@ -206,16 +220,51 @@ fn lines(scenario: &Scenario, fleet: &Fleet) -> crate::net::Lines {
         bandwidth: spec.kilobytes_per_second * 1000,
     };
     let (near, far) = (line(&network.near), line(&network.far));
+    let of = |spec: Option<&LineSpec>, usual: Line| spec.map_or(usual, line);
+    let own: Vec<(Line, Line)> = (0..fleet.areas())
+        .map(|area| scenario.area.get(area))
+        .map(|area| (of(area.and_then(|it| it.near.as_ref()), near), of(area.and_then(|it| it.cloud.as_ref()), far)))
+        .collect();
     let areas: Vec<Option<usize>> = (0..fleet.len()).map(|host| fleet.area_of(host)).collect();
-    Arc::new(move |one, two| if areas.get(one) == areas.get(two) { near } else { far })
+    Arc::new(move |one, two| {
+        let line = |host: usize| areas.get(host).copied().flatten().and_then(|area| own.get(area));
+        match (line(one), line(two)) {
+            _ if areas.get(one) == areas.get(two) => line(one).map_or(near, |(near, _)| *near),
+            (Some((_, far)), None) | (None, Some((_, far))) => *far,
+            // From one area to another it takes the lines of both.
+            (Some((_, one)), Some((_, two))) => one.and(*two),
+            (None, None) => far,
+        }
+    })
 }
 
 fn witness(start: Instant, judge: &Rc<RefCell<Judge>>, trace: &Trace) -> Witness {
     let (judge, trace) = (Rc::clone(judge), trace.clone());
     Rc::new(move |host, standing| {
         trace.event(host, standing.role.as_str(), standing.term, standing.mandate as u64);
+        trace.remark(Some(host), stands(standing));
         judge.borrow_mut().stands(start.elapsed(), host, standing);
     })
+}
+
+/// How an agent stands, for people.
+fn stands(standing: &Standing) -> String {
+    let (role, term) = (standing.role.as_str(), standing.term);
+    let device = |peer: &AreaPeer| peer.id.device().map_or(peer.id.to_string(), short);
+    match (&standing.leader, standing.leads()) {
+        (_, true) => {
+            let mandate = if standing.mandate == Mandate::Full { "a majority" } else { "no majority" };
+            let backups: Vec<String> = standing.backups.iter().map(device).collect();
+            format!("leads in term {term} with {mandate}, backups: [{}]", backups.join(", "))
+        }
+        (Some(leader), false) => format!("is {role} in term {term}, led by agent {}", device(leader)),
+        (None, false) => format!("is {role} in term {term}, and knows of no leader"),
+    }
+}
+
+/// The number of a host by its device.
+fn short(device: &str) -> String {
+    usize::from_str_radix(device, 16).map_or_else(|_| device.to_owned(), |host| host.to_string())
 }
 
 impl Run<'_> {
@@ -322,6 +371,7 @@ impl Run<'_> {
                 self.trace.event(host.number, "position", position, 0);
             });
         }
+        self.recount(at, &judge);
         self.lags.look(at, &self.commons.fleet, &self.hosts, &judge);
         self.timeline.sample(at, &self.hosts, &judge, &self.lags);
         if let Some(since) = self.calm
@@ -330,6 +380,17 @@ impl Run<'_> {
             self.slowest = self.slowest.max(at.saturating_sub(since));
             self.calm = None;
         }
+    }
+
+    /// Holds the sums of one area against a recount: of each in turn, for it reads all that its leader has.
+    fn recount(&self, at: Duration, judge: &Judge) {
+        let area = at.as_secs() as usize % self.commons.fleet.areas();
+        let leader = judge.leader(area).and_then(|leader| self.hosts.get(leader));
+        let Some(leader) = leader.filter(|leader| !leader.is_stopped()) else { return };
+        let (number, start, judge) = (leader.number, self.start, Rc::clone(&self.judge));
+        leader.recount(move |wrong| {
+            judge.borrow_mut().broken(start.elapsed(), "sums equal a recount", format!("agent {number}, {wrong}"));
+        });
     }
 
     /// Whether all agree, or it is known that they do not. Sums follow documents a moment later, so they are looked at again.
@@ -377,6 +438,7 @@ impl Run<'_> {
             lag_at_leaders: self.lags.at_leaders,
             lag_at_cloud: self.commons.fleet.cloud().map(|_| self.lags.at_cloud),
             timeline: self.timeline,
+            remarks: self.trace.remarks(),
         }
     }
 }

@@ -4,6 +4,9 @@ use mf2c_domain::quantity::HumanDuration;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::places::{self, AreaSpec};
+use crate::script::FaultSpec;
+
 /// The most agents of one run.
 pub const MOST_AGENTS: usize = 10_000;
 
@@ -18,11 +21,17 @@ pub struct Scenario {
     /// The lines between them.
     pub network: Lines,
     /// How areas are led.
-    pub area: Area,
+    pub leadership: Leading,
     /// What agents write.
     pub load: Load,
     /// What goes wrong.
     pub faults: Faults,
+    /// The areas one by one, where they are not all alike.
+    #[serde(deserialize_with = "places::list", skip_serializing_if = "Vec::is_empty")]
+    pub area: Vec<AreaSpec>,
+    /// Faults that do not come by chance.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fault: Vec<FaultSpec>,
 }
 
 /// Who is there.
@@ -64,7 +73,7 @@ pub struct LineSpec {
 /// How areas are led.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Area {
+pub struct Leading {
     /// Between two heartbeats of a leader.
     pub heartbeat: HumanDuration,
     /// A leader silent for this long is replaced.
@@ -166,11 +175,11 @@ pub enum ScenarioError {
     #[error("`{key}` is {value}: {expected}")]
     Value {
         /// Which.
-        key: &'static str,
+        key: String,
         /// What it is.
         value: String,
         /// What it should be.
-        expected: &'static str,
+        expected: String,
     },
     /// No such kind of fault.
     #[error("there are no faults of the kind `{0}`: expected none, all, or some of network, crash, clock, disk, slow")]
@@ -187,9 +196,11 @@ impl Default for Scenario {
             duration: secs(3600),
             topology: Topology::default(),
             network: Lines::default(),
-            area: Area::default(),
+            leadership: Leading::default(),
             load: Load::default(),
             faults: Faults::default(),
+            area: vec![],
+            fault: vec![],
         }
     }
 }
@@ -218,7 +229,7 @@ impl Default for LineSpec {
     }
 }
 
-impl Default for Area {
+impl Default for Leading {
     fn default() -> Self {
         Self { heartbeat: HumanDuration::from_millis(200), election: HumanDuration::from_millis(1600) }
     }
@@ -242,8 +253,9 @@ impl Scenario {
     /// # Errors
     /// [`ScenarioError`].
     pub fn parse(text: &str) -> Result<Self, ScenarioError> {
-        let scenario: Self =
-            toml::from_str(text).map_err(|error| ScenarioError::Syntax(error.to_string().trim_end().to_owned()))?;
+        let wrong = |error: toml::de::Error| ScenarioError::Syntax(error.to_string().trim_end().to_owned());
+        let mut scenario: Self = toml::from_str(text).map_err(wrong)?;
+        places::count(&mut scenario, &toml::from_str(text).map_err(wrong)?);
         scenario.check()?;
         Ok(scenario)
     }
@@ -274,9 +286,9 @@ mod tests {
         assert!(refused("[faults]\nkinds = ['flood']").contains("unknown variant `flood`"));
         assert!(refused("[topology]\nagents = 2\nareas = 3").contains("`topology.areas` is 3"));
         assert!(refused("[network.near]\nloss_percent = 80.0").contains("expected 0 to 50"));
-        assert!(refused("[area]\nheartbeat = '1s'").contains("a third of"));
+        assert!(refused("[leadership]\nheartbeat = '1s'").contains("a third of"));
         assert!(refused("[network.far]\nlatency = '2m'").contains("`network.far.latency` is 2m"));
-        assert!(refused("[network.near]\nlatency = '1s'").contains("`area.election` is 1600ms"));
+        assert!(refused("[network.near]\nlatency = '1s'").contains("`leadership.election` is 1600ms"));
         assert!(refused("[network.far]\nkilobytes_per_second = 18446744073709551615").contains("expected at most"));
         assert!(refused("[load]\ndocuments = 0").contains("`load.documents` is 0"));
         assert!(refused("[load]\nwrite = '900d'").contains("expected `100ms` to `366d`"));

@@ -24,7 +24,7 @@ use tokio::sync::watch;
 use crate::agent::Commons;
 
 /// Pause between two looks of a leader or backup, and before something is tried again.
-const LOOK: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_secs(2);
 /// How long a backup may take to keep the keys.
 const HANDED_WITHIN: Duration = Duration::from_secs(10);
 
@@ -146,6 +146,9 @@ impl Steward {
 
     /// Links that others believe to be those of an agent that does not lead begin anew, under the new certificate.
     fn close_old_links(&self) {
+        if self.shown.lock().values().all(|seated| *seated) {
+            return;
+        }
         let as_agent = |link: &LinkView| !link.accepted && self.shown.lock().get(&link.peer) == Some(&false);
         for link in self.links.links().into_iter().filter(as_agent) {
             self.links.close(link.number, WireError::new(Code::Busy, "this agent shows another certificate now"));
@@ -154,6 +157,9 @@ impl Steward {
 
     /// Gives the keys to those backups that can be reached and do not have them.
     fn hand_over(&self, standing: &Standing, handed: &Handed) {
+        if standing.backups.iter().all(|backup| handed.borrow().contains(&backup.id)) {
+            return;
+        }
         let open = self.links.links();
         handed.borrow_mut().retain(|heir| open.iter().any(|link| link.peer == *heir));
         for backup in &standing.backups {

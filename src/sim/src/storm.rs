@@ -13,6 +13,7 @@ impl Run<'_> {
         let Some(fault) = self.plan.get(at).cloned() else { return };
         let who = self.meets(&fault.what);
         self.trace.event(who.first().copied().unwrap_or_default(), "fault", fault.number as u64, who.len() as u64);
+        self.trace.remark(None, format!("fault {} begins: {}{}", fault.number, fault.what, met(&fault.what, &who)));
         self.met.insert(at, who.clone());
         self.timeline.fault(&fault, &who);
         if let Some(trouble) = trouble(&fault, &who) {
@@ -49,6 +50,7 @@ impl Run<'_> {
         let Some(fault) = self.plan.get(at).cloned() else { return };
         let who = self.met.remove(&at).unwrap_or_default();
         self.trace.event(who.first().copied().unwrap_or_default(), "mended", fault.number as u64, 0);
+        self.trace.remark(None, format!("fault {} is mended: {}{}", fault.number, fault.what, met(&fault.what, &who)));
         self.judge.borrow_mut().troubles.end(fault.number, fault.until);
         match &fault.what {
             What::Kill(_) => who.iter().for_each(|host| self.revive(*host)),
@@ -78,23 +80,13 @@ impl Run<'_> {
             What::Cut(hosts) => hosts.clone(),
             What::Blackout(None) => (0..fleet.len()).collect(),
             What::Blackout(Some(area)) => fleet.hosts_of(*area).collect(),
-            What::Spike(who, _)
-            | What::Loss(who, _)
-            | What::Isolate(who)
-            | What::OneWay(who, _)
-            | What::Reset(who)
-            | What::Kill(who)
-            | What::PowerOff(who)
-            | What::Jump(who, _)
-            | What::Drift(who, _)
-            | What::Full(who)
-            | What::BadSync(who)
-            | What::BadRead(who)
-            | What::LazyReader(who, _)
-            | What::Pause(who) => vec![match who {
-                Victim::Host(host) => *host,
-                Victim::Leader(area) => self.judge.borrow().leader(*area).unwrap_or(fleet.hosts_of(*area).start),
-            }],
+            one => match one.victim() {
+                None => vec![],
+                Some(Victim::Host(host)) => vec![host],
+                Some(Victim::Leader(area)) => {
+                    vec![self.judge.borrow().leader(area).unwrap_or(fleet.hosts_of(area).start)]
+                }
+            },
         }
     }
 
@@ -130,7 +122,16 @@ impl Run<'_> {
         let Some(machine) = self.hosts.get_mut(host) else { return };
         if !machine.is_up() {
             machine.start();
+            self.trace.remark(Some(host), "runs again".to_owned());
         }
+    }
+}
+
+/// Who the leader is that a fault has met.
+fn met(what: &What, who: &[usize]) -> String {
+    match (what.victim(), who) {
+        (Some(Victim::Leader(_)), [host]) => format!(", which is agent {host}"),
+        _ => String::new(),
     }
 }
 

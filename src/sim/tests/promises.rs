@@ -34,10 +34,14 @@ fn simulate(scenario: &Scenario, seed: u64) -> Outcome {
     run(scenario, seed, Options::default(), &mut |_| ()).unwrap()
 }
 
-fn hold(seeds: Range<u64>) {
-    let scenario = small();
+/// Two areas under all faults at once, for longer.
+fn worst() -> Scenario {
+    Scenario::parse(include_str!("../../../config/scenarios/worst.toml")).unwrap()
+}
+
+fn hold(scenario: &Scenario, seeds: Range<u64>) {
     for seed in seeds {
-        let outcome = simulate(&scenario, seed);
+        let outcome = simulate(scenario, seed);
         assert!(outcome.breach.is_none(), "seed {seed}: {:?}", outcome.breach);
         assert!(outcome.agreements > 0 && outcome.acknowledged > 0, "seed {seed}: nothing happened");
     }
@@ -56,7 +60,7 @@ fn the_same_seed_is_the_same_run_to_the_byte_and_another_is_not() {
 #[test]
 fn every_kind_of_fault_happens_in_the_seeds_that_are_run() {
     let scenario = small();
-    let fleet = Fleet::new(&scenario.topology);
+    let fleet = Fleet::new(&scenario);
     let all: Vec<What> =
         (0..200).flat_map(|seed| plan::draw(seed, &scenario, &fleet)).map(|fault| fault.what).collect();
     for kind in FaultKind::ALL {
@@ -92,11 +96,14 @@ fn a_disk_that_lies_is_found_out_and_the_one_kill_that_shows_it_is_left() {
         runs += 1;
         runs < 60
     };
-    let shrunk = shrink(&scenario, seed, (&outcome.faults, &breach), Sabotage::LyingDisks, patience).unwrap();
+    let shrunk = shrink(&scenario, seed, (&outcome, &breach), Sabotage::LyingDisks, patience).unwrap();
     assert!(shrunk.faults.len() <= 2 && shrunk.faults.len() < outcome.faults.len(), "{:?}", shrunk.faults);
     assert!(shrunk.faults.iter().any(|fault| fault.what.kind() == FaultKind::Crash), "{:?}", shrunk.faults);
     let told = report::breach(&shrunk, outcome.faults.len(), "mf2c sim");
     assert!(told.starts_with("broken: acknowledged writes survive"), "{told}");
+    let number = shrunk.faults[0].number;
+    assert!(told.contains("the last events before it") && told.contains(&format!("fault {number} begins: ")), "{told}");
+    assert!(told.contains(" leads in term 2 with a majority") && told.contains(" runs again\n"), "{told}");
 }
 
 #[test]
@@ -112,12 +119,12 @@ fn a_fleet_behind_a_satellite_whose_machines_crash_goes_on_after_snapshots_of_th
 fn a_panic_of_an_agent_breaks_the_run_though_the_runtime_catches_it() {
     let sabotage = Sabotage::Task(2, || panic!("a bug that nobody heard of"));
     let outcome = run(&small(), 5, Options { sabotage, ..Options::default() }, &mut |_| ()).unwrap();
-    let breach = outcome.breach.unwrap();
+    let breach = outcome.breach.clone().unwrap();
     assert_eq!(breach.promise, "agents do not panic");
     assert!(breach.what.starts_with("agent 2 panicked: a bug that nobody heard of ("), "{}", breach.what);
     assert!(breach.what.contains("promises.rs:"), "{}", breach.what);
     assert_eq!(breach.at, std::time::Duration::from_secs(20));
-    let shrunk = shrink(&small(), 5, (&outcome.faults, &breach), sabotage, &mut || true).unwrap();
+    let shrunk = shrink(&small(), 5, (&outcome, &breach), sabotage, &mut || true).unwrap();
     assert_eq!(shrunk.faults, [], "it takes no fault");
     assert!(simulate(&small(), 5).breach.is_none(), "and the next run knows nothing of it");
 }
@@ -156,20 +163,67 @@ fn open_elements(xml: &str) -> i64 {
 
 #[test]
 fn real_agents_keep_their_promises_under_all_faults_with_seeds_1_to_50() {
-    hold(1..51);
+    hold(&small(), 1..51);
 }
 
 #[test]
 fn real_agents_keep_their_promises_under_all_faults_with_seeds_51_to_100() {
-    hold(51..101);
+    hold(&small(), 51..101);
 }
 
 #[test]
 fn real_agents_keep_their_promises_under_all_faults_with_seeds_101_to_150() {
-    hold(101..151);
+    hold(&small(), 101..151);
 }
 
 #[test]
 fn real_agents_keep_their_promises_under_all_faults_with_seeds_151_to_200() {
-    hold(151..201);
+    hold(&small(), 151..201);
+}
+
+#[test]
+fn two_areas_under_a_cloud_keep_their_promises_under_all_faults_with_seeds_1_to_18() {
+    hold(&worst(), 1..19);
+}
+
+#[test]
+fn two_areas_under_a_cloud_keep_their_promises_under_all_faults_with_seeds_19_to_36() {
+    hold(&worst(), 19..37);
+}
+
+#[test]
+fn where_packets_are_lost_and_nothing_else_happens_nobody_takes_over_from_a_leader() {
+    let mut scenario = Scenario::default();
+    // One area whose second vote is its other backup's, and one whose second vote is the cloud's.
+    (scenario.topology.agents, scenario.topology.areas) = (5, 2);
+    (scenario.network.near.loss_percent, scenario.network.far.loss_percent) = (5.0, 5.0);
+    for seed in 1..4 {
+        let outcome = simulate(&scenario, seed);
+        assert!(outcome.breach.is_none(), "seed {seed}: {:?}", outcome.breach);
+        let (mut all, mut unneeded) = (0, 0);
+        for reign in &outcome.reigns {
+            (all, unneeded) = (all + reign.takeovers, unneeded + reign.false_takeovers);
+        }
+        assert_eq!((all, unneeded), (0, 0), "seed {seed}, within {:?}", outcome.lasted);
+        assert!(outcome.reigns.iter().all(|reign| reign.first.is_some() && reign.without.is_zero()), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_fleet_described_area_by_area_meets_the_faults_of_its_file_and_no_others() {
+    let scenario = Scenario::parse(include_str!("../../../config/scenarios/own-fleet.toml")).unwrap();
+    assert_eq!((scenario.topology.agents, scenario.topology.areas), (10, 3));
+    let outcome = simulate(&scenario, 1);
+    assert!(outcome.breach.is_none(), "{:?}", outcome.breach);
+    assert_eq!((outcome.faults.len(), outcome.agreements), (6, 1));
+    let takeovers: Vec<u64> = outcome.reigns.iter().map(|reign| reign.takeovers).collect();
+    assert_eq!(takeovers[0], 1, "the leader of the depot was without power: {takeovers:?}");
+    let met = |number: usize| &outcome.timeline.faults.iter().find(|(fault, _)| fault.number == number).unwrap().1;
+    assert_eq!(
+        (met(0).as_slice(), met(1).as_slice(), met(2).as_slice()),
+        ([0].as_slice(), [6, 7, 8].as_slice(), [7].as_slice())
+    );
+    let report = report::json(&scenario, 1, &outcome, std::time::Duration::from_secs(1), None);
+    let areas: Vec<&str> = (0..3).map(|area| report["areas"][area]["area"].as_str().unwrap()).collect();
+    assert_eq!(areas, ["depot", "quarry", "gate"]);
 }

@@ -204,7 +204,7 @@ pub(crate) fn patched(id: &ResourceId, base: &[u8], theirs: Option<&[u8]>, time:
     if is_deep(&body) {
         return Patched::Refused(format!("it is nested deeper than {MAX_DEPTH}"));
     }
-    if sum(id, &body) == patch.sum { Patched::Document(body, acl) } else { Patched::Misfit }
+    if sum_of(id, &body, Some(&top)) == patch.sum { Patched::Document(body, acl) } else { Patched::Misfit }
 }
 
 /// The attributes of a type's members that are observed by whoever holds a replica.
@@ -228,8 +228,13 @@ pub(crate) fn as_at_origin(id: &ResourceId, body: &[u8], theirs: &[u8]) -> Optio
 
 /// What two copies of a document must agree on.
 pub(crate) fn sum(id: &ResourceId, body: &[u8]) -> u64 {
+    sum_of(id, body, if observed(id).is_empty() { None } else { TopLevel::read(body) }.as_ref())
+}
+
+/// The same, of a document that was read already.
+fn sum_of(id: &ResourceId, body: &[u8], top: Option<&TopLevel<'_>>) -> u64 {
     let observed = observed(id);
-    let top = if observed.is_empty() { None } else { TopLevel::read(body) };
+    let top = top.filter(|_| !observed.is_empty());
     let mut text = Vec::with_capacity(id.as_str().len() + body.len() + 64);
     text.extend_from_slice(id.as_str().as_bytes());
     match top {

@@ -14,6 +14,7 @@ use super::group::{Group, Posted};
 use super::refound::Foundation;
 use super::roles::Wish;
 use super::roster::{Roster, seat_number};
+use super::routine::{self, Rest};
 use super::settings::Settings;
 use super::{LeadClaim, LeadershipMessage};
 
@@ -100,6 +101,7 @@ pub struct Council {
     pub(super) below: BTreeMap<String, LeadClaim>,
     pub(super) standing: Standing,
     pub(super) kept_links: Option<Vec<AreaPeer>>,
+    pub(super) rest: Rest,
 }
 
 impl Council {
@@ -118,6 +120,7 @@ impl Council {
             below: BTreeMap::new(),
             standing: Standing::default(),
             kept_links: None,
+            rest: Rest::default(),
         }
     }
 
@@ -132,6 +135,7 @@ impl Council {
     pub fn step(&mut self, event: Event, now: Duration) -> Vec<Effect> {
         self.now = self.now.max(now);
         let mut effects = Vec::new();
+        let mut routine = routine::may_be(&event);
         match event {
             Event::Tick => {}
             Event::Membership(membership) => self.belong(membership, &mut effects),
@@ -144,9 +148,12 @@ impl Council {
                 self.refuted(&of, ago);
                 self.probed(&of, ago);
             }
-            Event::Behind { agent, changes } => self.behind(agent, changes),
+            Event::Behind { agent, changes } => routine = !self.behind(agent, changes),
         }
-        self.run(&mut effects);
+        if !(routine && self.was_routine(&mut effects)) {
+            self.run(&mut effects);
+            self.rests();
+        }
         effects
     }
 
@@ -293,18 +300,18 @@ impl Council {
         self.pump_witnessed(area, effects);
     }
 
-    fn behind(&mut self, agent: Option<SpiffeId>, changes: u64) {
-        let Some(own) = &mut self.own else { return };
+    /// Notes how far somebody is behind; whether that is news.
+    fn behind(&mut self, agent: Option<SpiffeId>, changes: u64) -> bool {
+        let Some(own) = &mut self.own else { return false };
         match agent {
             Some(agent) if own.behind.len() < MOST_GONE || own.behind.contains_key(&agent) => {
-                own.behind.insert(agent, changes);
+                own.behind.insert(agent, changes) != Some(changes)
             }
-            Some(_) => {}
-            None => {
-                if let Some(group) = &mut own.area.group {
-                    group.handicap = if changes > 0 { 2 } else { 0 };
-                }
-            }
+            Some(_) => false,
+            None => own.area.group.as_mut().is_some_and(|group| {
+                let handicap = if changes > 0 { 2 } else { 0 };
+                std::mem::replace(&mut group.handicap, handicap) != handicap
+            }),
         }
     }
 

@@ -51,7 +51,7 @@ pub(super) struct Outcome {
 
 /// See the module.
 pub(super) struct Group {
-    raw: RawNode<Log>,
+    pub(super) raw: RawNode<Log>,
     settings: Settings,
     witness: bool,
     held: VecDeque<Held>,
@@ -63,7 +63,7 @@ pub(super) struct Group {
     /// The newest time of the leader's clock that it has sent.
     leader_stamp: u64,
     /// When what each seat has answered was sent.
-    acks: BTreeMap<u64, Duration>,
+    pub(super) acks: BTreeMap<u64, Duration>,
     next_beat: Duration,
     next_try: Duration,
     /// A leader is there that does not count on this agent: it does not try.

@@ -17,6 +17,7 @@ mod publish;
 mod refound;
 mod roles;
 mod roster;
+mod routine;
 mod settings;
 mod vigil;
 

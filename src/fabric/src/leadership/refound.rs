@@ -190,8 +190,10 @@ impl Council {
 
     /// Answers the operator when this agent leads.
     pub(super) fn answer_founder(&mut self, effects: &mut Vec<Effect>) {
+        let Some(own) = self.own.as_mut().filter(|own| own.founder.is_some() && self.standing.leader.is_some()) else {
+            return;
+        };
         let standing = self.standing.clone();
-        let Some(own) = self.own.as_mut().filter(|_| standing.leader.is_some()) else { return };
         let done = |founder: &mut (Option<u64>, u64)| standing.leads() || standing.term > founder.1;
         let Some((ask, _)) = own.founder.take_if(done) else { return };
         let result = if standing.leads() { Ok(Box::new(standing)) } else { Err(RoleError::NotLeader(standing.leader)) };

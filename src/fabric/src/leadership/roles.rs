@@ -176,9 +176,9 @@ impl Council {
 
     /// Answers the wish that is under way, when it has come about or cannot any more.
     pub(super) fn answer(&mut self, effects: &mut Vec<Effect>) {
-        let standing = self.standing.clone();
         let Some(own) = &mut self.own else { return };
         let Some(wish) = &own.wish else { return };
+        let standing = self.standing.clone();
         let backup = standing.backups.iter().any(|backup| backup.id == wish.agent);
         let late = self.now >= wish.until;
         let result = match wish.goal {

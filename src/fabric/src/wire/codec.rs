@@ -5,10 +5,10 @@
 
 use std::io::{self, Write};
 
-use serde::Deserialize as _;
 use serde::de::IgnoredAny;
+use serde::{Deserialize as _, Serialize};
 
-use super::{Code, Message, WireError};
+use super::{Code, Message, Notice, WireError};
 
 /// The bytes of a frame's length.
 pub const PREFIX: usize = 4;
@@ -16,13 +16,36 @@ pub const PREFIX: usize = 4;
 const DEEPEST: usize = 32;
 /// A buffer that is larger than this is given back once it is empty.
 const KEPT: usize = 4096;
+/// Most messages are no longer, in bytes.
+const USUAL: usize = 192;
 
 /// One message as a frame, its length included.
 ///
 /// # Errors
 /// [`Code::TooLarge`] where the message has more than `max_frame` bytes.
 pub fn encode(message: &Message, max_frame: u32) -> Result<Vec<u8>, WireError> {
-    let mut out = Bounded { bytes: vec![0; PREFIX], most: PREFIX.saturating_add(max_frame as usize), full: false };
+    write(message, max_frame)
+}
+
+/// A [`Message::Notice`] as a frame, its length included.
+///
+/// # Errors
+/// [`Code::TooLarge`] where the message has more than `max_frame` bytes.
+pub fn encode_notice(notice: &Notice, max_frame: u32) -> Result<Vec<u8>, WireError> {
+    write(&Borrowed::Notice(notice), max_frame)
+}
+
+/// [`Message`], of which most is notices that stay with who sends them.
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Borrowed<'a> {
+    Notice(&'a Notice),
+}
+
+fn write(message: &impl Serialize, max_frame: u32) -> Result<Vec<u8>, WireError> {
+    let mut bytes = Vec::with_capacity(USUAL);
+    bytes.resize(PREFIX, 0);
+    let mut out = Bounded { bytes, most: PREFIX.saturating_add(max_frame as usize), full: false };
     let written = rmp_serde::encode::write_named(&mut out, message);
     if out.full {
         let text = format!("the message is larger than a frame of {max_frame} bytes: ask for less at once");

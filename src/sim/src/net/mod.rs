@@ -32,7 +32,7 @@ const BACKLOG: usize = 128;
 const SYN_PAUSES: [u64; 6] = [1, 2, 4, 8, 16, 32];
 
 /// How good the lines are while nothing disturbs them.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Line {
     /// One way.
     pub latency: Duration,
@@ -42,6 +42,23 @@ pub struct Line {
     pub loss: f64,
     /// Bytes a second in each direction of a connection; 0 is without bound.
     pub bandwidth: u64,
+}
+
+impl Line {
+    /// Two lines one after the other, where they differ; two of a kind are one.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        if self == other {
+            return self;
+        }
+        let bandwidth = match (self.bandwidth, other.bandwidth) {
+            (0, other) => other,
+            (own, 0) => own,
+            (own, other) => own.min(other),
+        };
+        let loss = 1.0 - (1.0 - self.loss) * (1.0 - other.loss);
+        Self { latency: self.latency + other.latency, jitter: self.jitter + other.jitter, loss, bandwidth }
+    }
 }
 
 /// Which line is between two hosts.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use mf2c_actors::ports::{AreaNet, Introduction, LinkAnswer, SendError};
 use mf2c_domain::area::spiffe::SpiffeId;
 use mf2c_domain::area::standing::AreaPeer;
-use mf2c_fabric::wire::{Answer, Ask, Code, Message, Notice, WireError, encode};
+use mf2c_fabric::wire::{Answer, Ask, Code, Notice, WireError, encode_notice};
 use tracing::debug;
 
 use super::{LinkNet, kept, visit};
@@ -29,7 +29,7 @@ impl AreaNet for LinkNet {
             return Err(SendError::Full);
         }
         let most = link.peer.agreement.max_frame;
-        let frame = encode(&Message::Notice(notice.clone()), most).map_err(|error| {
+        let frame = encode_notice(notice, most).map_err(|error| {
             debug!(peer = %link.peer.identity.id, %error, "a notice is not sent");
             // It was not counted any further than the frame allows.
             SendError::TooLarge(if error.code == Code::TooLarge { most as usize + 1 } else { 0 })

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -154,7 +155,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
                 Poll::Ready(None) if self.is_idle() => return Poll::Ready(Err(End::Done)),
                 Poll::Ready(None) | Poll::Pending => {}
             }
-            if let Poll::Ready(Some((id, result))) = Pin::new(&mut self.serving).poll_next(cx) {
+            if !self.serving.is_empty()
+                && let Poll::Ready(Some((id, result))) = Pin::new(&mut self.serving).poll_next(cx)
+            {
                 self.served.retain(|open| *open != id);
                 return Poll::Ready(self.reply(id, result));
             }
@@ -217,15 +220,26 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
     /// Takes one message, or some bytes of it.
     fn read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
         if let Some(message) = self.decoder.next().map_err(End::Refuse)? {
-            count(&self.base.counting.frames_in);
-            self.lives();
-            self.clocks.frame = None;
-            return Poll::Ready(self.take(message));
+            return Poll::Ready(self.take_up(message));
         }
         if self.decoder.is_inside() {
             self.clocks.frame.get_or_insert_with(|| ahead(self.base.limits.frame));
         }
-        self.fill(cx)
+        match ready!(self.fill(cx)) {
+            // Most often that is one message.
+            Ok(()) => match self.decoder.next().map_err(End::Refuse)? {
+                Some(message) => Poll::Ready(self.take_up(message)),
+                None => Poll::Ready(Ok(())),
+            },
+            Err(end) => Poll::Ready(Err(end)),
+        }
+    }
+
+    fn take_up(&mut self, message: Message) -> Result<(), End> {
+        count(&self.base.counting.frames_in);
+        self.lives();
+        self.clocks.frame = None;
+        self.take(message)
     }
 
     /// Takes up nothing while so much waits to be sent: then it is not the peer that is slow in sending. That something
@@ -251,8 +265,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
 
     /// Reads what has come.
     fn fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
-        let mut chunk = [0; CHUNK];
-        let mut chunk = ReadBuf::new(&mut chunk);
+        // Many looks find nothing: the memory is not written before something comes.
+        let mut chunk = [const { MaybeUninit::uninit() }; CHUNK];
+        let mut chunk = ReadBuf::uninit(&mut chunk);
         match Pin::new(&mut self.io).poll_read(cx, &mut chunk) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Err(error)) => Poll::Ready(Err(End::Gone(error.to_string()))),

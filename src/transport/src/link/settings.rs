@@ -98,7 +98,7 @@ impl Default for LinkLimits {
             hello: seconds(5),
             frame: seconds(10),
             write_stall: seconds(30),
-            ping: seconds(2),
+            ping: seconds(3),
             dead: seconds(5),
             far_ping: seconds(15),
             far_dead: seconds(60),
