@@ -125,16 +125,3 @@ fn what_belongs_to_one_agent_alone_never_leaves_it() {
     let after: Vec<u64> = kinds.iter().map(|kind| before("lead", kind)).collect();
     assert_eq!(counts, after);
 }
-
-/// The script that people are shown, in a short form: every member is killed once under load.
-#[test]
-fn the_demonstration_loses_nothing() {
-    let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/demo-area.sh");
-    let mut shown = std::process::Command::new("bash");
-    shown.arg(script).arg(mf2c_tests::agent_binary()).env("WRITES", "5").env("PAUSE", "0").env("PROFILE", "fast");
-    // It bounds its own waits.
-    let ran = shown.output().expect("bash runs");
-    let (out, err) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
-    assert!(ran.status.success(), "{out}{err}");
-    assert!(out.contains("7 members were killed, 0 documents are lost, none is there twice"), "{out}");
-}

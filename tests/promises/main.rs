@@ -36,6 +36,7 @@ mod filters;
 mod flocker;
 mod fog_clocks;
 mod fog_cuts;
+mod fog_demo;
 mod fog_discovery;
 mod fog_doors;
 mod fog_faults;
