@@ -47,6 +47,7 @@ mod fog_members;
 mod fog_moves;
 mod fog_presence;
 mod fog_replication;
+mod fog_secrets;
 mod fog_strangers;
 mod fog_streams;
 mod fog_takeovers;
