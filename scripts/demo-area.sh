@@ -49,6 +49,9 @@ rounds=${ROUNDS:-1} rate=${WRITES:-20} pause=${PAUSE:-2} profile=${PROFILE:-lan}
 [[ $rate =~ ^[1-9][0-9]*$ ]] || unusable "WRITES is $rate; expected a number from 1"
 [[ $pause =~ ^[0-9]+$ ]] || unusable "PAUSE is $pause; expected whole seconds"
 
+# What is set for another agent is not for these.
+for name in "${!MF2C_@}"; do unset "$name"; done
+
 folder=$(mktemp -d "${TMPDIR:-/tmp}/mf2c-fog.XXXXXX")
 kids=(kid-1 kid-2 kid-3 kid-4)
 members=(cloud lead-a lead-b "${kids[@]}")
