@@ -47,6 +47,13 @@ impl Chores {
         }
     }
 
+    /// The same, of a document that is named again and again.
+    pub(super) fn add_again(&mut self, id: &ResourceId) {
+        if !self.due.contains(id) {
+            self.due.insert(id.clone());
+        }
+    }
+
     /// A document is gone. Whether that was our own doing.
     pub(super) fn is_own_deletion(&mut self, id: &ResourceId) -> bool {
         self.deleting.remove(id)

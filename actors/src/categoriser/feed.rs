@@ -101,25 +101,25 @@ impl Categoriser {
 
     /// Takes in what a document says now; none where it is gone.
     fn take(&mut self, id: &ResourceId, origin: &NodeId, body: Option<&[u8]>) {
-        let node = node_name(origin);
+        let node = || node_name(origin);
         match id.kind() {
             "device" => {
                 self.ledger.device(id.as_str(), body.and_then(DeviceFacts::read));
-                self.chores.add(&format!("fog-area/{}", self.own));
+                self.own_sums.iter().for_each(|sums| self.chores.add_again(sums));
                 if id.name() == self.own {
                     self.chores.add(id.as_str());
                 }
             }
             "device-dynamic" => {
-                let facts = body.and_then(DynamicFacts::read).map(|facts| (node, facts));
+                let facts = body.and_then(DynamicFacts::read).map(|facts| (node(), facts));
                 self.ledger.dynamic(id.as_str(), facts);
-                self.chores.add(&format!("fog-area/{}", self.own));
-                self.chores.add(id.as_str());
+                self.own_sums.iter().for_each(|sums| self.chores.add_again(sums));
+                self.chores.add_again(id);
             }
-            "area-member" => self.take_record(id, body.and_then(|body| Record::read(body, &node))),
+            "area-member" => self.take_record(id, body.and_then(|body| Record::read(body, &node()))),
             _ => {
                 let sum = body.and_then(|body| serde_json::from_slice::<Sum>(body).ok());
-                self.records.sum(id.as_str(), sum.map(|sum| (sum.name.unwrap_or_default(), node)));
+                self.records.sum(id.as_str(), sum.map(|sum| (sum.name.unwrap_or_default(), node())));
                 self.chores.add(id.as_str());
             }
         }

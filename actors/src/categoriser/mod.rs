@@ -29,6 +29,7 @@ use actix::prelude::*;
 use mf2c_domain::area::presence::{Moment, Patience, Roll};
 use mf2c_domain::area::spiffe::SpiffeId;
 use mf2c_domain::area::standing::Standing;
+use mf2c_domain::id::ResourceId;
 use mf2c_store::Store;
 use tokio::sync::watch;
 
@@ -98,6 +99,8 @@ pub struct Categoriser {
     standing: Standing,
     /// The own node.
     own: Node,
+    /// The own `fog-area`.
+    own_sums: Option<ResourceId>,
     feed: watch::Receiver<u64>,
     /// Everything up to here is read.
     cursor: u64,
@@ -167,6 +170,7 @@ impl Categoriser {
             read_at: None,
             unread: false,
             ledger: Ledger::new(own.clone()),
+            own_sums: ResourceId::new("fog-area", &own).ok(),
             own,
             records: Records::default(),
             members: BTreeMap::new(),

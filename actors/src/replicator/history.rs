@@ -29,21 +29,21 @@ fn held(replica: Replica) -> Held {
     Held { id: replica.id, sequence: replica.sequence, time: replica.time.bits(), body: replica.body }
 }
 
-fn entry(change: mf2c_store::Change) -> Entry {
+fn entry(change: &mf2c_store::Change) -> Entry {
     Entry {
         position: change.position,
         origin: change.origin,
         incarnation: change.incarnation,
         sequence: change.sequence,
         time: change.time.bits(),
-        id: change.id,
+        id: change.id.clone(),
         kind: match change.kind {
             ChangeKind::Created => Kind::Created,
             ChangeKind::Edited => Kind::Edited,
             ChangeKind::Deleted => Kind::Deleted,
         },
-        document: change.document,
-        differs: change.differs,
+        document: Arc::clone(&change.document),
+        differs: change.differs.clone(),
     }
 }
 
@@ -63,7 +63,7 @@ impl History for Shelf {
 
     fn page(&self, after: u64, limit: usize, bytes: usize) -> Result<Page, Fault> {
         match self.0.changes_within(after, limit, bytes).map_err(|error| fault(&error))? {
-            Changes::Next(changes) => Ok(Page::Entries(changes.into_iter().map(entry).collect())),
+            Changes::Next(changes) => Ok(Page::Entries(changes.iter().map(|change| entry(change)).collect())),
             Changes::Trimmed { .. } => Ok(Page::Trimmed),
         }
     }

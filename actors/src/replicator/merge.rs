@@ -98,8 +98,8 @@ pub(super) fn since(
             }
             let time = made_of(change.sequence).unwrap_or(change.time);
             last = last.max(time);
-            match change.differs {
-                Some(names) => changed.extend(names.into_iter().map(|name| (name, time))),
+            match &change.differs {
+                Some(names) => changed.extend(names.iter().map(|name| (name.clone(), time))),
                 None => known = false,
             }
         }

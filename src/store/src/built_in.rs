@@ -34,7 +34,7 @@ fn document(spec: &TypeSpec, built_in: BuiltIn, now: Timestamp) -> Option<Arc<Do
     let acl = built_in.acl.with_admin();
     let now = now.to_string();
     let body = assemble(&id, spec, &now, &now, &acl, &tail(&built_in.attributes)).ok()?;
-    let body = Body::Here(body.into_boxed_slice());
+    let body = Body::Here(body.into());
     Some(Arc::new(Document {
         id,
         born: 0,

@@ -56,7 +56,7 @@ impl Source {
 #[derive(Debug)]
 pub(crate) enum Body {
     /// In memory.
-    Here(Box<[u8]>),
+    Here(Arc<[u8]>),
     /// On disk, because the memory budget is used up or the type's documents always are.
     OnDisk,
 }

@@ -32,7 +32,7 @@ pub struct Identity {
 /// A node as a name in resource ids: a UUID's 32 digits in their usual groups.
 #[must_use]
 pub fn node_name(node: &NodeId) -> String {
-    let digits: String = node.iter().map(|byte| format!("{byte:02x}")).collect();
+    let digits = format!("{:032x}", u128::from_be_bytes(*node));
     format!("{}-{}-{}-{}-{}", &digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..])
 }
 

@@ -120,7 +120,7 @@ pub struct Change {
     /// What was done to it.
     pub kind: ChangeKind,
     /// The whole document: the new one, or the last one if it was deleted.
-    pub document: Vec<u8>,
+    pub document: Arc<[u8]>,
     /// For an edit, the top-level attributes that differ from the revision before; none where that is not known.
     pub differs: Option<Vec<String>>,
 }
@@ -140,7 +140,7 @@ const PAGE_BYTES: usize = 4 << 20;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Changes {
     /// The next entries, in order.
-    Next(Vec<Change>),
+    Next(Vec<Arc<Change>>),
     /// The log no longer goes back that far: take a snapshot and go on from `oldest`.
     Trimmed {
         /// The oldest position that is still there.
@@ -254,8 +254,11 @@ impl Store {
     /// # Errors
     /// [`EngineError`] if the log cannot be read.
     pub fn changes_within(&self, position: u64, limit: usize, bytes: usize) -> Result<Changes, EngineError> {
+        if let Some(recent) = self.feed.behind(position, limit, bytes) {
+            return Ok(Changes::Next(recent));
+        }
         let newest = self.counters.position.load(Ordering::Acquire);
-        let mut found: Vec<Change> = Vec::new();
+        let mut found: Vec<Arc<Change>> = Vec::new();
         let mut fault = None;
         let mut next = position.saturating_add(1);
         let mut oldest = None;
@@ -270,7 +273,7 @@ impl Store {
             room = room.saturating_sub(value.len());
             next += 1;
             match change(at, key, value) {
-                Ok(change) => found.push(change),
+                Ok(change) => found.push(Arc::new(change)),
                 Err(what) => {
                     fault = Some(damaged("changes", format!("change {at}: {what}")));
                     return ControlFlow::Break(());
@@ -365,7 +368,7 @@ fn change(position: u64, key: &[u8], value: &[u8]) -> Result<Change, String> {
         time: record.time,
         id: ResourceId::parse(record.id).map_err(|error| error.to_string())?,
         kind: record.kind,
-        document: record.document.to_vec(),
+        document: record.document.into(),
         differs: record.differs.map(|names| names.into_iter().map(str::to_owned).collect()),
     })
 }

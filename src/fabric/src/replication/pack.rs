@@ -1,6 +1,7 @@
 //! Log entries into items: what is superfluous is left out, and edits become patches.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use mf2c_domain::id::ResourceId;
 use mf2c_domain::resource;
@@ -41,7 +42,7 @@ pub struct Entry {
     /// What was done.
     pub kind: Kind,
     /// The document.
-    pub document: Vec<u8>,
+    pub document: Arc<[u8]>,
     /// For an edit, the attributes that differ from the revision before; none where that is not known.
     pub differs: Option<Vec<String>>,
 }
@@ -87,7 +88,7 @@ pub fn content(entry: Entry, whole: bool, words: &mut Speaker, sum: impl Fn(&Res
         let removed = removed.iter().map(|name| words.say(name)).collect();
         return Content::Patch { changed, removed, sum };
     }
-    Content::Whole(entry.document.into())
+    Content::Whole(entry.document.to_vec().into())
 }
 
 /// The attributes to set and to remove; none where the whole document is shorter, or its values are nested too deep.

@@ -122,7 +122,7 @@ pub(super) mod tests {
             time: HybridTime::from_bits(1_500_000_000_000 << 16),
             id: ResourceId::parse(id).unwrap(),
             kind,
-            document: document.to_string().into_bytes(),
+            document: document.to_string().into_bytes().into(),
             differs: None,
         }
     }
@@ -138,7 +138,9 @@ pub(super) mod tests {
     #[test]
     fn an_event_is_told_as_the_standard_says_with_its_document_on_one_line() {
         let mut change = change(7, "service/a", ChangeKind::Edited, &json!({"name": "a\nb"}));
-        change.document.splice(1..1, *b"\n\r ");
+        let mut lines = change.document.to_vec();
+        lines.splice(1..1, *b"\n\r ");
+        change.document = lines.into();
         let event = Event::of(&change, 0xab);
         let text = event.text().unwrap();
         let text = std::str::from_utf8(text).unwrap();

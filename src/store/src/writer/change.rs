@@ -60,6 +60,14 @@ impl Change {
         self.new.as_ref().map_or(&self.last, NewRevision::body)
     }
 
+    /// The same bytes for those who follow the log; where the document is in memory they are no other ones.
+    pub(super) fn shared_document(&self) -> Arc<[u8]> {
+        match self.new.as_ref().map(|new| &new.document.body) {
+            Some(Body::Here(bytes)) => Arc::clone(bytes),
+            _ => self.document().into(),
+        }
+    }
+
     pub(super) fn published(&self) -> Published<'_> {
         Published { old: self.old.clone(), new: self.new.as_ref().map(|new| (Arc::clone(&new.document), new.body())) }
     }

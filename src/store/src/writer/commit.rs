@@ -1,6 +1,7 @@
 //! Writes a staged batch: each document with its log entry, how far others were read, and the oldest log entries removed.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use mf2c_domain::id::ResourceId;
@@ -12,6 +13,7 @@ use crate::document::{Document, travels};
 use crate::engine::{Batch, EngineError, Space};
 use crate::origins::{self, Known, Moved, Reached};
 use crate::record::{ChangeRecord, DocumentRecord, NodeId};
+use crate::store::Change as Followed;
 
 /// A batch that is put together and not committed yet.
 pub(super) struct Staged {
@@ -141,6 +143,7 @@ impl Writer {
     /// Publishes what was committed.
     pub(super) fn committed(&mut self, staged: Staged) {
         let Staged { changes, mut moved, time, sequence } = staged;
+        let followed = self.followed(&changes);
         self.position += changes.len() as u64;
         self.time = time;
         for change in &changes {
@@ -160,7 +163,28 @@ impl Writer {
         counters.position.store(self.position, Ordering::Release);
         counters.log_entries.store(self.log.len() as u64, Ordering::Relaxed);
         counters.resident.store(self.resident, Ordering::Relaxed);
-        self.feed.announce(self.position);
+        self.feed.announce(self.position, followed, self.log.len());
+    }
+
+    /// Changes as those who follow the log are told of them.
+    fn followed(&self, changes: &[Change]) -> Vec<Arc<Followed>> {
+        let told = |(position, change): (u64, &Change)| {
+            let life = change.logged.life.as_ref();
+            let (origin, incarnation) =
+                life.map_or((self.node, self.incarnation), |life| (life.origin, life.incarnation));
+            Arc::new(Followed {
+                position,
+                origin,
+                incarnation,
+                sequence: change.logged.sequence,
+                time: change.logged.time,
+                id: change.id.clone(),
+                kind: change.kind(),
+                document: change.shared_document(),
+                differs: change.logged.differs.clone(),
+            })
+        };
+        (self.position + 1..).zip(changes).map(told).collect()
     }
 
     /// Which documents came and went in the end, and how far the origins are now.

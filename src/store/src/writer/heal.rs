@@ -132,7 +132,7 @@ impl Writer {
             reached.floor.max(own.filter(|own| own.incarnation == self.incarnation).map_or(0, |own| own.floor));
         moved.insert(self.node, Some(Known { reached: Some(reached), partial: None }));
         self.origins.publish(moved, std::iter::empty(), std::iter::empty());
-        self.feed.announce(self.position);
+        self.feed.announce(self.position, Vec::new(), self.log.len());
         Ok(())
     }
 

@@ -272,7 +272,7 @@ impl Writer {
         self.incarnation = incarnation;
         self.origins.set_identity(identity);
         self.origins.publish([(self.node, Some(known))].into(), std::iter::empty(), std::iter::empty());
-        self.feed.announce(self.position);
+        self.feed.announce(self.position, Vec::new(), self.log.len());
         Ok(incarnation)
     }
 

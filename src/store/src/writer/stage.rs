@@ -223,7 +223,7 @@ impl<'w> Stage<'w> {
             && self.resident + body.len() as u64 <= self.writer.options.memory_budget;
         let (body, elsewhere) = if here {
             self.resident += body.len() as u64;
-            (Body::Here(body.into_boxed_slice()), None)
+            (Body::Here(body.into()), None)
         } else {
             (Body::OnDisk, Some(body))
         };

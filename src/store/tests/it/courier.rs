@@ -42,7 +42,7 @@ fn content(change: &Change) -> Content {
         return Content::Deleted;
     }
     let Some(names) = change.differs.as_ref().filter(|_| change.kind == ChangeKind::Edited) else {
-        return Content::Whole(change.document.clone());
+        return Content::Whole(change.document.to_vec());
     };
     let document: Map<String, Value> = serde_json::from_slice(&change.document).unwrap();
     let (there, removed): (Vec<_>, Vec<_>) = names.iter().cloned().partition(|name| document.contains_key(name));
@@ -52,7 +52,7 @@ fn content(change: &Change) -> Content {
 
 pub(crate) fn incoming(change: &Change, whole: bool) -> Incoming {
     let content = match content(change) {
-        Content::Patch(_) if whole => Content::Whole(change.document.clone()),
+        Content::Patch(_) if whole => Content::Whole(change.document.to_vec()),
         content => content,
     };
     Incoming { sequence: change.sequence, time: change.time, id: change.id.clone(), content }

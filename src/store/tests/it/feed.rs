@@ -13,7 +13,7 @@ fn world(log_entries: usize) -> World {
 }
 
 #[track_caller]
-fn next(world: &World, position: u64, limit: usize) -> Vec<Change> {
+fn next(world: &World, position: u64, limit: usize) -> Vec<Arc<Change>> {
     match world.store.changes_after(position, limit).unwrap() {
         Changes::Next(changes) => changes,
         trimmed => panic!("{trimmed:?}"),

@@ -25,7 +25,7 @@ fn dynamic(world: &mut World) -> ResourceId {
     world.add("device-dynamic", body("device-dynamic", &seeded(5)))
 }
 
-fn log(store: &Store, after: u64) -> Vec<mf2c_store::Change> {
+fn log(store: &Store, after: u64) -> Vec<std::sync::Arc<mf2c_store::Change>> {
     let Changes::Next(changes) = store.changes_after(after, 1000).unwrap() else { panic!("the log is cut") };
     changes
 }
@@ -85,7 +85,7 @@ fn r8_whoever_is_behind_the_log_takes_a_snapshot_and_what_was_deleted_stays_away
     // An old part of a snapshot that comes late brings nothing back.
     let late = InflowKind::Snapshot { at: 4, after_key: None, upto_key: None };
     let incarnation = child.store.identity().incarnation;
-    let content = Content::Whole(log(&leader.store, 0)[1].document.clone());
+    let content = Content::Whole(log(&leader.store, 0)[1].document.to_vec());
     let change = Incoming { sequence: 2, time: Default::default(), id: ids[1].clone(), content };
     apply(&mut leader, Inflow { origin, incarnation, kind: late, changes: vec![change] }).unwrap();
     assert_eq!(documents(&leader.store, origin), documents(&child.store, origin));
@@ -167,7 +167,7 @@ fn r15_a_patch_of_many_attributes_is_one_revision_and_the_bytes_are_the_origins(
         by: Caller::agent(),
     };
     child.one(Command::Edit(Box::new(removal))).unwrap();
-    let told: Vec<_> = log(&child.store, 1).into_iter().map(|change| change.differs).collect();
+    let told: Vec<_> = log(&child.store, 1).into_iter().map(|change| change.differs.clone()).collect();
     assert_eq!(told[0].as_deref().unwrap(), ["acl", "description", "ramFree", "sensors"]);
     let flow = tail(&child.store, reached(&leader.store, id_of(&child)), false);
     assert!(flow.changes.iter().all(|change| matches!(change.content, Content::Patch(_))));

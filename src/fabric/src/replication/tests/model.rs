@@ -68,7 +68,7 @@ impl Model {
             time: reached.sequence << 16,
             id: id.clone(),
             kind,
-            document,
+            document: document.into(),
             differs,
         };
         self.commit(entry);
@@ -78,7 +78,7 @@ impl Model {
         match entry.kind {
             Kind::Deleted => drop(self.documents.remove(&entry.id)),
             _ => {
-                let held = (entry.origin, entry.sequence, entry.document.clone());
+                let held = (entry.origin, entry.sequence, entry.document.to_vec());
                 self.documents.insert(entry.id.clone(), held);
             }
         }
@@ -143,7 +143,7 @@ impl Model {
                 time,
                 id,
                 kind,
-                document,
+                document: document.into(),
                 differs: None,
             });
         }
@@ -174,7 +174,17 @@ impl Model {
             };
             self.applied.push((origin, change.sequence));
             let (id, sequence, time) = (change.id, change.sequence, change.time);
-            self.commit(Entry { position: 0, origin, incarnation, sequence, time, id, kind, document, differs: None });
+            self.commit(Entry {
+                position: 0,
+                origin,
+                incarnation,
+                sequence,
+                time,
+                id,
+                kind,
+                document: document.into(),
+                differs: None,
+            });
         }
         self.reached.insert(origin, Point { incarnation, sequence: upto.max(here.sequence) });
         Outcome::Done(vec![])

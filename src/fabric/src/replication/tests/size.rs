@@ -35,7 +35,7 @@ fn frame(differs: &[&str], words: &mut Speaker, number: u32, sequence: u64) -> u
         time: 1_795_331_400_456 << 16,
         id: id.clone(),
         kind: Kind::Edited,
-        document: serde_json::to_vec(&sample()).unwrap(),
+        document: serde_json::to_vec(&sample()).unwrap().into(),
         differs: Some(differs.iter().map(|name| (*name).to_owned()).collect()),
     };
     let word = words.say(id.as_str());
