@@ -133,12 +133,20 @@ ready() {
 
 at() { local name=$1; shift; "$mf2c" "$@" --data-dir "$folder/$name"; }
 
-# state NAME : what an agent knows of its area: its role, the mandate, the term, how many backups, whether it has a leader.
+# state NAME : what an agent knows of its area: its role, the mandate, the term, whether it has backups, and a leader. Read
+# without a program of its own, as it is asked for again and again: keys of the outermost object are two spaces in.
 state() {
-    at "$1" area -o json 2>/dev/null | python3 -c '
-import json, sys
-it = json.load(sys.stdin)
-print(it["role"], it["mandate"], it["term"], len(it["backups"]), "led" if it["leader"] else "alone")' 2>/dev/null
+    local told key role mandate term backups=none leader=led
+    told=$(at "$1" area -o json 2>/dev/null) || return 1
+    for key in role mandate; do
+        [[ $told =~ $'\n  "'$key'": "'([a-z]+)'"' ]] || return 1
+        printf -v "$key" '%s' "${BASH_REMATCH[1]}"
+    done
+    [[ $told =~ $'\n  "term": '([0-9]+) ]] || return 1
+    term=${BASH_REMATCH[1]}
+    [[ $told == *$'\n  "backups": []'* ]] || backups=some
+    [[ $told != *$'\n  "leader": null'* ]] || leader=alone
+    echo "$role $mandate $term $backups $leader"
 }
 leads() { [[ $(state "$1") == "leader full "* ]]; }
 follows() { [[ $(state "$1") == *" led" ]]; }
@@ -158,7 +166,7 @@ leader() {
 # is_backed_up AREA : whether a backup knows that it is one, and has the keys of the authority, so that it can take over.
 is_backed_up() {
     local name one
-    one=$(leader "$1") && [[ $(state "$one") =~ ^leader\ full\ [0-9]+\ [1-9] ]] || return 1
+    one=$(leader "$1") && [[ $(state "$one") == "leader full "*" some "* ]] || return 1
     for name in ${of[$1]}; do
         [[ $name != "$one" && $(state "$name") == backup* && -e $folder/$name/ca/area.key ]] && return 0
     done
