@@ -22,6 +22,8 @@ Usage: scripts/test.sh [--no-fuzz]
 
 What is missing for that is installed (a C and C++ compiler, make, curl, rustfmt, clippy, cargo-fuzz, a validator of OpenAPI
 in target/), but for cargo-deny and cargo-nextest, which are used where they are.
+Some tests need root, networks of their own (unshare, nsenter, ip, tc) or systemd-analyze. Where all of that is there, a
+test that is left out is an error (MF2C_TEST_NO_SKIP=1); otherwise the last lines say which were left out, and why.
 MF2C_TEST_CRASH_ROUNDS says how often agents are killed in the test of that; 100 where it does not.
 END
 }
@@ -29,6 +31,8 @@ END
 # ------------------------------------------------------------------------------------------------------------ steps
 
 name="" began=0
+# The file with the tests that were left out; empty where none may be.
+skipped=""
 
 # step NAME : says what comes now, and how long the step before took.
 step() {
@@ -119,6 +123,46 @@ fuzz_targets() {
     unset RUSTC_BOOTSTRAP
 }
 
+# What is lacking for tests that need more than others; nothing if all can run.
+lacking_for_tests() {
+    local place
+    ((EUID == 0)) || say "root"
+    # shellcheck disable=SC2016 # The inner shell expands it.
+    unshare --net sh -c 'ip link add name bridge0 type bridge && tc qdisc replace dev lo root tbf rate 1mbit burst 32kb latency 50ms &&
+        nsenter --net=/proc/$$/ns/net -- true' >/dev/null 2>&1 || say "networks of their own (unshare, nsenter, ip, tc)"
+    place=$(mktemp -d)
+    if mount -t tmpfs tmpfs "$place" 2>/dev/null; then
+        umount "$place"
+    else
+        say "mounting a small disk"
+    fi
+    rmdir "$place"
+    compiles c cc stdio.h || say "a C compiler named cc"
+    [[ $(id -gn nobody 2>/dev/null) == nogroup ]] || say "a user nobody in the group nogroup"
+    command -v systemd-analyze >/dev/null || say "systemd-analyze"
+}
+
+# Says that no test may be left out, or has those written down that are.
+allow_skips() {
+    local lacking
+    lacking=$(lacking_for_tests)
+    if [[ -z $lacking ]]; then
+        export MF2C_TEST_NO_SKIP=1
+        return
+    fi
+    skipped=$PWD/target/skipped-tests
+    : >"$skipped"
+    export MF2C_TEST_SKIPPED=$skipped
+    say "    some tests will be left out; this machine lacks: ${lacking//$'\n'/, }"
+}
+
+tell_skips() {
+    [[ -n $skipped ]] || return 0
+    say ""
+    say "$(sort -u "$skipped" | wc -l) tests were LEFT OUT, for want of what they need:"
+    sort -u "$skipped" | sed 's/^/    /'
+}
+
 run_tests() {
     if cargo nextest --version >/dev/null 2>&1; then
         cargo nextest run --workspace --locked
@@ -160,10 +204,14 @@ main() {
     fi
     # Last, so that the runner's summary stands at the end.
     step "All tests"
+    allow_skips
     run_tests
     step_done
+    tell_skips
     say ""
-    say "Everything is as it should be: format, lints, fuzz targets ($fuzz) and all tests, in $SECONDS s."
+    local tests="all tests"
+    [[ -z $skipped ]] || tests="all tests but those above"
+    say "Everything is as it should be: format, lints, fuzz targets ($fuzz) and $tests, in $SECONDS s."
 }
 
 main "$@"

@@ -318,6 +318,19 @@ impl Agent {
         self.child.id()
     }
 
+    /// The processor time that it has used so far, to a hundredth of a second, as Linux counts (proc(5), `/proc/PID/stat`).
+    ///
+    /// # Panics
+    /// If it does not run.
+    #[must_use]
+    pub fn processor_time(&self) -> Duration {
+        let told = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).expect("a process");
+        // The name in parentheses may hold spaces; `utime` and `stime` are fields 14 and 15.
+        let (_, fields) = told.rsplit_once(')').expect("its name");
+        let ticks = fields.split_whitespace().skip(11).take(2).map(|field| field.parse::<u64>().expect("a number"));
+        Duration::from_millis(ticks.sum::<u64>() * 10)
+    }
+
     /// A request by curl as an administrator: `agent.send("POST", "device", Some(r#"{…}"#))`. The path is below `/api/`.
     pub fn send(&self, method: &str, path: &str, body: Option<&str>) -> Answer {
         self.send_as(Some("internal ADMIN"), method, path, body)

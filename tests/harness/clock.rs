@@ -7,6 +7,8 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
+use crate::skip::skip;
+
 /// A clock for agents that are started with its environment.
 pub struct Clock(TempDir);
 
@@ -22,7 +24,7 @@ impl Clock {
         let mut compiler = Command::new("cc");
         compiler.args(["-shared", "-fPIC", "-O1", "-o"]).arg(folder.path().join("clock.so")).arg(source);
         if !compiler.output().is_ok_and(|output| output.status.success()) {
-            println!("skipped: turning an agent's clock needs `cc`");
+            skip("turning an agent's clock needs a C compiler, `cc`");
             return None;
         }
         let clock = Self(folder);

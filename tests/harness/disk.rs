@@ -7,6 +7,8 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
+use crate::skip::skip;
+
 /// A mounted file system in memory, gone with this value.
 pub struct SmallDisk {
     path: PathBuf,
@@ -39,7 +41,7 @@ impl SmallDisk {
         if mount.output().is_ok_and(|output| output.status.success()) {
             return Some(Self { path: path.to_owned(), own: None });
         }
-        println!("skipped: mounting a small disk needs root");
+        skip("mounting a small disk needs root");
         None
     }
 

@@ -99,15 +99,31 @@ impl Fog {
     /// # Panics
     /// If it does not become ready.
     pub fn start(&mut self, name: &str) {
+        let agent = self.starting(name).agent();
+        self.running.insert(name.to_owned(), agent);
+    }
+
+    /// Starts agents at the same time.
+    ///
+    /// # Panics
+    /// If one does not become ready.
+    pub fn start_all(&mut self, names: &[&str]) {
+        let starts: Vec<_> = names.iter().map(|name| ((*name).to_owned(), self.starting(name))).collect();
+        let threads = starts.into_iter().map(|(name, start)| (name, std::thread::spawn(|| start.agent())));
+        for (name, thread) in threads.collect::<Vec<_>>() {
+            self.running.insert(name, thread.join().expect("an agent that becomes ready"));
+        }
+    }
+
+    /// How to start an agent.
+    fn starting(&mut self, name: &str) -> Start {
         let link = self.links.entry(name.to_owned()).or_insert_with(free_address).clone();
         let start = Start::new().data_dir(&self.folder.path().join(name)).environment("MF2C_LINK_LISTEN", &link);
         let start = start.environment("MF2C_DEVICE_NAME", name);
         let start = start.at(self.net.as_ref().map(|net| net.entry(name)).unwrap_or_default());
         let own = self.own.iter().filter(|(agent, ..)| agent == name).map(|(_, key, value)| (key, value));
         let settings = self.settings.iter().map(|(key, value)| (key, value)).chain(own);
-        let start = settings.fold(start, |start, (key, value)| start.environment(key, value));
-        let agent = start.agent();
-        self.running.insert(name.to_owned(), agent);
+        settings.fold(start, |start, (key, value)| start.environment(key, value))
     }
 
     /// Lets an agent take links at another address, when it is started the next time.

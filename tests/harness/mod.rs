@@ -19,6 +19,7 @@ mod http;
 mod net;
 mod random;
 mod receiver;
+mod skip;
 mod smtp;
 mod stream;
 
@@ -32,6 +33,7 @@ pub use http::{Connection, Response};
 pub use net::Net;
 pub use random::Random;
 pub use receiver::{Delivery, Receiver, Reply};
+pub use skip::skip;
 pub use smtp::{Mail, SmtpServer};
 pub use stream::{Event, EventStream};
 

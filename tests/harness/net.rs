@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, Command, Stdio};
 
+use crate::skip::skip;
+
 /// A hardware address that no host has: what is sent there is lost without a word.
 const NOWHERE: &str = "02:00:00:00:00:01";
 
@@ -33,7 +35,7 @@ impl Net {
         let made =
             Namespace::new().filter(|switch| switch.ip(&["link add name bridge0 type bridge".to_owned()]).is_ok());
         let Some(switch) = made else {
-            println!("skipped: networks of their own need root, and `unshare`, `nsenter` and `ip`");
+            skip("networks of their own need root, and `unshare`, `nsenter`, `ip` and `tc`");
             return None;
         };
         // Otherwise groups are served only where somebody has been heard to ask for them.

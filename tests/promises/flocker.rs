@@ -182,7 +182,10 @@ fn f07_and_f08_other_directories_are_used_and_the_control_service_has_its_names(
     let out = tempfile::tempdir().unwrap();
     let (from, into) = (place.path(""), out.path().to_str().unwrap());
     let mut command = Command::new(agent_binary());
-    command.args(["flocker-ca", "create-control-certificate", "ctl.example.org", "-o", into, "-i"]).arg(&from);
+    command
+        .env_clear()
+        .args(["flocker-ca", "create-control-certificate", "ctl.example.org", "-o", into, "-i"])
+        .arg(&from);
     assert_eq!(run(command).code, Some(0));
     assert_eq!(fs::read_dir(out.path()).unwrap().count(), 2);
     assert_eq!(place.names(), ["cluster.crt", "cluster.key"]);

@@ -109,32 +109,3 @@ fn three_levels_hold_what_is_below_them_and_a_child_that_died_for_good_is_still_
     fog.kill("kid");
     assert_eq!(fog.document("cloud", &id)["name"], "deep");
 }
-
-#[test]
-fn what_belongs_to_one_agent_alone_never_leaves_it() {
-    let fog = pair();
-    let kid = fog.agent("kid");
-    let before = |name: &str, kind: &str| {
-        fog.agent(name).send("GET", &format!("{kind}?$last=0"), None).expect(200).json()["count"].as_u64().unwrap()
-    };
-    let kinds = ["user", "email", "session", "configuration", "credential", "callback"];
-    let counts: Vec<u64> = kinds.iter().map(|kind| before("lead", kind)).collect();
-    kid.send("POST", "user", Some(r#"{"userTemplate":{"href":"user-template/direct","username":"jane","password":"xx-yy-zz-1","emailAddress":"j@example.org"}}"#));
-    let id = fog.put("kid", "after");
-    fog.reaches("lead", &id);
-    let after: Vec<u64> = kinds.iter().map(|kind| before("lead", kind)).collect();
-    assert_eq!(counts, after);
-}
-
-/// The script that people are shown, in a short form: every member is killed once under load.
-#[test]
-fn the_demonstration_loses_nothing() {
-    let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/demo-area.sh");
-    let mut shown = std::process::Command::new("bash");
-    shown.arg(script).arg(mf2c_tests::agent_binary()).env("WRITES", "5").env("PAUSE", "0").env("PROFILE", "fast");
-    // It bounds its own waits.
-    let ran = shown.output().expect("bash runs");
-    let (out, err) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
-    assert!(ran.status.success(), "{out}{err}");
-    assert!(out.contains("7 members were killed, 0 documents are lost, none is there twice"), "{out}");
-}

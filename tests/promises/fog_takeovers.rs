@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use mf2c_tests::{Fog, eventually, let_pass, mf2c, number_from_environment};
+use mf2c_tests::{Fog, eventually, let_pass, mf2c, number_from_environment, timed};
 
 /// `one` leads, `two` and `three` are its backups, `kid` is none. No leader is missed because the machine is busy.
 fn area() -> Fog {
@@ -141,7 +141,9 @@ fn p6_a_backup_that_died_gives_its_place_to_another_which_gets_everything() {
     assert_ne!(fog.role("four"), "backup", "two are enough");
     let lost = fog.device("two");
     fog.kill("two");
-    fog.backed_up("one", &["three", "four"]);
+    // Ten seconds until it is dropped, three until another is chosen.
+    let (_, took) = timed(|| fog.backed_up("one", &["three", "four"]));
+    assert!(took < Duration::from_secs(13), "{took:?}");
     assert!(!fog.area("one")["backups"].to_string().contains(&lost));
     eventually("all of it at the new one", || fog.count("four", "bulk") == 300);
 }
@@ -163,9 +165,13 @@ fn p12_p13_after_a_power_cut_of_all_one_leads_and_who_lost_its_store_learns_the_
     for name in ["one", "two", "three", "kid"] {
         fog.start(name);
     }
-    let leader = fog.leader_of(&["one", "two", "three", "kid"]);
+    let (leader, took) = timed(|| {
+        let leader = fog.leader_of(&["one", "two", "three", "kid"]);
+        eventually("the mandate of a majority", || fog.area(leader)["mandate"] == "full");
+        leader
+    });
+    assert!(took < Duration::from_secs(15), "{took:?} after the last was there");
     assert_ne!(leader, "three", "it has nothing of what it must know to lead");
-    eventually("the mandate of a majority", || fog.area(leader)["mandate"] == "full");
     let other = if leader == "one" { "two" } else { "one" };
     fog.backed_up(leader, &[other, "three"]);
     assert!(fog.area(leader)["term"].as_u64().unwrap() > term);

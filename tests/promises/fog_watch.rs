@@ -125,6 +125,8 @@ fn a_full_disk_at_the_leader_shows_there_and_at_the_child_and_its_end_does_too()
     eventually("the child's event", || {
         states(&fog, "kid").iter().any(|it| it.starts_with("takes no changes now: nothing"))
     });
+    // It has no room to say so otherwise; what it says afterwards is about what lasted that long.
+    eventually("the leader's log", || fog.agent("lead").log().contains("changes of other agents wait"));
     assert!(fog.document("lead", &during).is_null());
     std::fs::remove_file(ballast).unwrap();
     fog.reaches("lead", &during);
@@ -242,7 +244,7 @@ struct Watch {
 impl Watch {
     fn begin(fog: &Fog, name: &str) -> Self {
         let mut command = Command::new(agent_binary());
-        command.args(["area", "--watch", "--data-dir"]).arg(fog.data_dir(name));
+        command.env_clear().args(["area", "--watch", "--data-dir"]).arg(fog.data_dir(name));
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let lines: Arc<Mutex<Vec<String>>> = Arc::default();
         let (into, out) = (Arc::clone(&lines), child.stdout.take().unwrap());

@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use mf2c_tests::{Ran, agent_binary, eventually, run};
+use mf2c_tests::{Ran, agent_binary, eventually, run, skip};
 use tempfile::TempDir;
 
 fn project() -> PathBuf {
@@ -94,7 +94,7 @@ fn is_root() -> bool {
 #[test]
 fn what_is_installed_has_its_modes_and_runs_and_stays_over_a_second_time_and_an_upgrade() {
     if !is_root() {
-        return;
+        return skip("giving files to other users needs root, and a user `nobody` in the group `nogroup`");
     }
     let staging = Staging::new();
     let _ = staging.install(&["--role", "leader"]).expect(0);
@@ -143,7 +143,7 @@ fn what_is_installed_has_its_modes_and_runs_and_stays_over_a_second_time_and_an_
 #[test]
 fn staging_makes_no_user_on_the_machine_that_stages() {
     if !is_root() {
-        return;
+        return skip("giving files to other users needs root, and a user `nobody` in the group `nogroup`");
     }
     let staging = Staging::new();
     let staged = staging.install(&["--user", "mf2c-staged"]).expect(0);
@@ -157,7 +157,7 @@ fn staging_makes_no_user_on_the_machine_that_stages() {
 #[test]
 fn a_new_version_that_does_not_take_the_configuration_is_not_installed() {
     if !is_root() {
-        return;
+        return skip("giving files to other users needs root, and a user `nobody` in the group `nogroup`");
     }
     let staging = Staging::new();
     staging.install(&["--upgrade"]).expect(1).tells(&["to upgrade"]);
@@ -191,7 +191,9 @@ fn wrong_options_are_refused_before_anything_is_done() {
 fn the_unit_is_one_that_systemd_takes_and_leaves_few_doors_open() {
     let unit = project().join("packaging/mf2c.service");
     let analyze = |arguments: &[&str]| Command::new("systemd-analyze").args(arguments).arg(&unit).output();
-    let Ok(security) = analyze(&["security", "--offline=true", "--threshold=25"]) else { return };
+    let Ok(security) = analyze(&["security", "--offline=true", "--threshold=25"]) else {
+        return skip("checking a unit needs `systemd-analyze`");
+    };
     let said = String::from_utf8_lossy(&security.stdout).into_owned();
     assert!(security.status.success(), "{said}");
     let verified = analyze(&["verify"]).unwrap();

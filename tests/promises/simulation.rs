@@ -9,7 +9,7 @@ use mf2c_tests::{Ran, agent_binary, run};
 /// Runs `mf2c sim` from the project's folder.
 fn sim(words: &[&str]) -> Ran {
     let mut command = Command::new(agent_binary());
-    command.arg("sim").args(words).current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
+    command.env_clear().arg("sim").args(words).current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
     run(command)
 }
 
@@ -117,7 +117,7 @@ fn the_examples_of_the_page_of_simulations_work() {
         let words = line.strip_prefix("mf2c ").expect("examples are commands of mf2c");
         let words = words.replace("config/", &format!("{}/config/", root.display()));
         let mut command = Command::new(agent_binary());
-        command.args(words.split(' ')).current_dir(folder.path());
+        command.env_clear().args(words.split(' ')).current_dir(folder.path());
         let _ = run(command).expect(0);
         examples += 1;
     }

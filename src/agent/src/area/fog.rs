@@ -122,7 +122,7 @@ fn settings(config: &Config) -> Settings {
         heartbeat: area.heartbeat(),
         election,
         suspicion: scaled(profile.suspicion),
-        drop_after: scaled(profile.drop_after),
+        drop_after: area.drop_after.map_or_else(|| scaled(profile.drop_after), |time| time.get()),
         backups: area.backups,
         found_after: area.found_after(),
         ..profile

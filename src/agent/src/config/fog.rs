@@ -29,6 +29,9 @@ pub struct FogArea {
     /// How long a leader may be silent before another is chosen; none: the profile's.
     #[serde(with = "empty_is_none")]
     pub election_timeout: Option<HumanDuration>,
+    /// How long a backup may be silent before it loses its place; none: the profile's.
+    #[serde(with = "empty_is_none")]
+    pub drop_after: Option<HumanDuration>,
     /// What happens where nobody leads and no backup is left.
     pub election: Election,
     /// Where that is automatic: how long nobody must have been heard of who leads or could be elected.
@@ -49,6 +52,7 @@ impl Default for FogArea {
             profile: Profile::default(),
             heartbeat: None,
             election_timeout: None,
+            drop_after: None,
             election: Election::default(),
             election_after: HumanDuration::from_secs(60),
             backup: true,
@@ -106,6 +110,16 @@ impl Check<'_> {
                  a leadership; expected at least {LEAST_HEARTBEATS} heartbeats"
             );
             self.refuse("area.election_timeout", reason);
+        }
+        if let Some(drop_after) = area.drop_after {
+            self.time("area.drop_after", drop_after, 1000, 3600);
+            if drop_after < election {
+                let reason = format!(
+                    "{drop_after} is less than `area.election_timeout` ({election}): backups would lose their places \
+                     before anybody is missed"
+                );
+                self.refuse("area.drop_after", reason);
+            }
         }
         self.time("area.election_after", area.election_after, 10_000, DAY);
         self.range("area.backups", area.backups, 0, MOST_BACKUPS);
@@ -169,6 +183,8 @@ mod tests {
             ("heartbeat = '10ms'", "expected 20ms to 1m"),
             ("heartbeat = '1s'", "expected at least 3 heartbeats"),
             ("election_timeout = '200ms'", "too short for a heartbeat of 200ms"),
+            ("drop_after = '1s'", "less than `area.election_timeout` (1600ms)"),
+            ("drop_after = '2h'", "expected 1s to 1h"),
             ("backups = 7", "expected 0 to 6"),
             ("unavailable_after = '5s'", "not more than `area.disconnected_after` (5s)"),
             ("disconnected_after = '10ms'", "expected 1s to 1d"),

@@ -1,22 +1,74 @@
 //! `[legacy]`: the doors of the original's agent authentication. All are shut unless an address is given.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use mf2c_domain::area::token::check_address;
 use serde::{Deserialize, Serialize};
+use toml::Value;
 
 use super::address::{ListenAddress, empty_is_none};
 use super::check::Check;
+use super::error::Origin;
+use super::quantity::HumanDuration;
 use super::settings::Config;
 use super::words::{CauGeneration, KeyLabel};
 
 /// The names that the original gave some of the keys in its `docker-compose.yml` and `.env`; `MF2C_*` wins over them.
-pub(super) const OLD_NAMES: [(&str, &str); 4] = [
+pub(super) const OLD_NAMES: [(&str, &str); 7] = [
     ("CAU_URL", "legacy.cau_url"),
     ("LCAU_URL", "legacy.lcau_url"),
     ("LEADER_DC", "discovery.leader"),
     ("CHILDREN_DC", "discovery.children"),
+    ("MINIMUM_BACKUPS", "area.backups"),
+    ("MAX_TTL", "area.drop_after"),
+    (ATTEMPTS, ELECTION_TIMEOUT),
 ];
+/// How many keepalives to a leader may fail before a backup takes over (`cluster.md` (d.1)): here, how many heartbeats may.
+const ATTEMPTS: &str = "MAX_RETRY_ATTEMPTS";
+const ELECTION_TIMEOUT: &str = "area.election_timeout";
+/// The most of them: above it `area.election_timeout` is out of its range with any heartbeat.
+const MOST_ATTEMPTS: u32 = 30_000;
+
+/// Reads one of [`OLD_NAMES`] as the value of its key. None where it follows from another key: see [`settle_attempts`].
+///
+/// # Errors
+/// What was expected instead.
+pub(super) fn old_value(name: &str, text: &str) -> Result<Option<Value>, String> {
+    let number = |what: &str| {
+        let shown: String = text.chars().take(60).collect();
+        text.parse::<u32>().map_err(|_| format!("expected {what} as a whole number, found `{shown}`"))
+    };
+    Ok(match name {
+        "MINIMUM_BACKUPS" => Some(Value::Integer(number("how many backups")?.into())),
+        "MAX_TTL" => Some(Value::String(format!("{}s", number("seconds")?))),
+        ATTEMPTS => {
+            let _ = attempts(number("how many heartbeats")?)?;
+            None
+        }
+        _ => Some(Value::String(text.to_owned())),
+    })
+}
+
+fn attempts(number: u32) -> Result<u32, String> {
+    let reason = || format!("{number} is out of range; expected 3 to {MOST_ATTEMPTS} heartbeats");
+    (3..=MOST_ATTEMPTS).contains(&number).then_some(number).ok_or_else(reason)
+}
+
+/// So many heartbeats are the election timeout, unless that is set.
+pub(super) fn settle_attempts(
+    config: &mut Config,
+    origins: &mut BTreeMap<String, Origin>,
+    environment: &BTreeMap<String, String>,
+) {
+    let wanted: Option<u32> = environment.get(ATTEMPTS).and_then(|text| text.trim().parse().ok());
+    if let Some(number) = wanted.filter(|_| config.area.election_timeout.is_none()) {
+        let millis = config.area.heartbeat().as_millis().saturating_mul(number.into());
+        let millis = u64::try_from(millis).unwrap_or(u64::MAX);
+        config.area.election_timeout = Some(HumanDuration::from_millis(millis));
+        origins.insert(ELECTION_TIMEOUT.to_owned(), Origin::Environment(ATTEMPTS.to_owned()));
+    }
+}
 
 /// `[legacy]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -221,6 +273,35 @@ mod tests {
         assert!(refused("cau = '127.0.0.1:1'\nleader_cau = '0.0.0.0:1'").contains("taken by `legacy.cau`"));
         assert!(refused("cau = '127.0.0.1:8443'").contains("taken by `api.listen`"));
         assert!(refused("trigger = '127.0.0.1:8444'").contains("taken by `link.listen`"));
+    }
+
+    #[test]
+    fn the_names_of_the_original_say_how_many_backups_there_are_and_when_somebody_is_missed() {
+        let old = [("MINIMUM_BACKUPS", "1"), ("MAX_TTL", "10"), ("MAX_RETRY_ATTEMPTS", "20")];
+        let area = |text: &str, environment: &[(&str, &str)]| loaded(text, environment).unwrap().0.area;
+        let found = area("", &old);
+        assert_eq!((found.backups, found.drop_after.map(|time| time.get().as_secs())), (1, Some(10)));
+        // Twenty heartbeats of 200 ms, or of a second.
+        assert_eq!(found.election_timeout().as_millis(), 4000);
+        assert_eq!(area("[area]\nheartbeat = '1s'", &[old[2]]).election_timeout().as_millis(), 20_000);
+        // What is said in the words of today counts.
+        assert_eq!(area("[area]\nelection_timeout = '3s'", &[old[2]]).election_timeout().as_millis(), 3000);
+        let ours = [old[0], old[1], ("MF2C_AREA_BACKUPS", "3"), ("MF2C_AREA_DROP_AFTER", "20s")];
+        let found = area("", &ours);
+        assert_eq!((found.backups, found.drop_after.map(|time| time.get().as_secs())), (3, Some(20)));
+        for (name, bad, said) in [
+            ("MINIMUM_BACKUPS", "two", "expected how many backups as a whole number, found `two`"),
+            ("MINIMUM_BACKUPS", "7", "expected 0 to 6"),
+            ("MAX_TTL", "10s", "expected seconds as a whole number"),
+            ("MAX_TTL", "0", "expected 1s to 1h"),
+            ("MAX_RETRY_ATTEMPTS", "2", "expected 3 to 30000 heartbeats"),
+            ("MAX_RETRY_ATTEMPTS", "-1", "expected how many heartbeats"),
+            ("MAX_RETRY_ATTEMPTS", "30000", "expected 100ms to 10m"),
+        ] {
+            let refusal = loaded("", &[(name, bad)]).unwrap_err();
+            assert!(refusal.contains(said) && refusal.contains(name), "{name}={bad}: {refusal}");
+        }
+        assert!(loaded("", &[("MAX_TTL", " ")]).is_ok());
     }
 
     #[test]

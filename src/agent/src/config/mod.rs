@@ -173,6 +173,7 @@ fn settle(config: &mut Config, origins: &mut BTreeMap<String, Origin>, environme
         // No shell expands it in a file, and a directory named `~` is never what was meant.
         config.data_dir = Path::new(home).join(rest);
     }
+    legacy::settle_attempts(config, origins, environment);
     let given = |key: &str| !matches!(origins.get(key), None | Some(Origin::Default));
     if config.role == Role::Cloud && !given("device.agent_type") {
         config.device.agent_type = AgentType::Cloud;

@@ -12,7 +12,7 @@ use toml::{Spanned, Table, Value};
 use super::address::ListenAddress;
 use super::error::{ConfigError, Origin, Problem};
 use super::keys::{FILE_VARIABLE, Keys, PREFIX, SENSORS, environment_name, expectation};
-use super::legacy::OLD_NAMES;
+use super::legacy::{OLD_NAMES, old_value};
 use super::words::{LogFormat, Role};
 
 /// The largest configuration file, in bytes.
@@ -193,13 +193,15 @@ pub(super) fn from_environment(
 ) -> Vec<Setting> {
     let known: BTreeMap<String, &String> = keys.defaults.keys().map(|key| (environment_name(key), key)).collect();
     let old = OLD_NAMES.iter().filter_map(|(name, key)| Some((name, key, environment.get(*name)?.trim())));
-    let old = old.filter(|(.., text)| !text.is_empty()).map(|(name, key, text)| Setting {
-        key: (*key).to_owned(),
-        value: Value::String(text.to_owned()),
-        origin: Origin::Environment((*name).to_owned()),
-    });
     // The later one of two settings wins.
-    let mut settings: Vec<Setting> = old.collect();
+    let mut settings = vec![];
+    for (name, key, text) in old.filter(|(.., text)| !text.is_empty()) {
+        let (key, origin) = ((*key).to_owned(), Origin::Environment((*name).to_owned()));
+        match old_value(name, text) {
+            Ok(value) => settings.extend(value.map(|value| Setting { key, value, origin })),
+            Err(reason) => problems.push(Problem::Refused { origin, key, reason }),
+        }
+    }
     for (name, text) in environment.iter().filter(|(name, _)| name.starts_with(PREFIX) && *name != FILE_VARIABLE) {
         let Some((key, default)) = known.get(name).and_then(|key| keys.defaults.get_key_value(*key)) else {
             // The common prefix would make every name look like every other.
