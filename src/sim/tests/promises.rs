@@ -227,3 +227,10 @@ fn a_fleet_described_area_by_area_meets_the_faults_of_its_file_and_no_others() {
     let areas: Vec<&str> = (0..3).map(|area| report["areas"][area]["area"].as_str().unwrap()).collect();
     assert_eq!(areas, ["depot", "quarry", "gate"]);
 }
+
+#[test]
+#[ignore = "not mended yet: syncs of a new leader fail while the old one stands still, whose copy then differs for good"]
+fn a_copy_is_the_same_after_syncs_of_its_origin_have_failed() {
+    let outcome = simulate(&small(), 579);
+    assert!(outcome.breach.is_none(), "{:?}", outcome.breach);
+}
