@@ -97,9 +97,20 @@ trap 'exit 130' INT TERM
 
 # --------------------------------------------------------------------------------------------------------------- agents
 
-# A port that nobody uses now; an agent keeps it when it is started again.
+# A port that nobody uses now; an agent keeps it when it is started again. It lies below those that the system gives to
+# others meanwhile.
 port() {
-    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+    python3 - <<'END'
+import random, socket
+for port in random.sample(range(10000, 32000), 1000):
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        print(port)
+        break
+END
 }
 
 # launch NAME : starts an agent.

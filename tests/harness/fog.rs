@@ -1,6 +1,7 @@
 //! A fog of real agents: areas with their leaders and children, below a cloud if there is one, over real TLS on loopback.
 
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher as _, RandomState};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
@@ -370,8 +371,12 @@ impl Fog {
     }
 }
 
-/// An address of this machine that nobody uses now. It stays the agent's over restarts, so the system cannot choose it.
-fn free_address() -> String {
-    let probe = TcpListener::bind("127.0.0.1:0").expect("a port");
-    probe.local_addr().expect("an address").to_string()
+/// An address of this machine that nobody uses now. It stays the agent's over restarts, so the system cannot choose it; and
+/// the system must not give it to anybody else meanwhile, so it lies below those that the system chooses from.
+#[must_use]
+pub fn free_address() -> String {
+    let chance = RandomState::new();
+    let ports = (0u64..1000).map(|at| 10_000 + u16::try_from(chance.hash_one(at) % 22_000).unwrap_or_default());
+    let free = ports.map(|port| format!("127.0.0.1:{port}")).find(|address| TcpListener::bind(address).is_ok());
+    free.expect("a port that is free")
 }

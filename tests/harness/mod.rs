@@ -28,7 +28,7 @@ pub use clock::Clock;
 pub use command::{Ran, mf2c, mf2c_fed, mf2c_with, run};
 pub use curl::{Answer, curl};
 pub use disk::SmallDisk;
-pub use fog::Fog;
+pub use fog::{Fog, free_address};
 pub use http::{Connection, Response};
 pub use net::Net;
 pub use random::Random;

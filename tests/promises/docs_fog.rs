@@ -1,11 +1,10 @@
 //! The page about a fog at work: its smallest fog is built by its commands alone, does what it says, and is watched as it says.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 
-use mf2c_tests::agent_binary;
+use mf2c_tests::{agent_binary, free_address};
 
 /// Whatever fails ends the script, and its agents with it.
 const PRELUDE: &str = r#"
@@ -46,12 +45,10 @@ fn the_smallest_fog_of_the_page_is_built_by_its_commands_and_survives_its_leader
     assert_eq!(blocks.len(), 2, "{blocks:?}");
     let mut script = format!("{PRELUDE}{}\n{THEN}", blocks.join("\n"));
     script = script.replace("# when `ready` stands in each of the logs", &format!("jobs -p >pids\n{READY}"));
-    // All are held until all are found, so that no two are the same.
-    let held: Vec<TcpListener> = (0..6).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-    for (port, listener) in (9443..).zip(&held) {
-        script = script.replace(&format!(":{port}"), &format!(":{}", listener.local_addr().unwrap().port()));
+    for port in 9443..9449 {
+        let free = free_address();
+        script = script.replace(&format!(":{port}"), free.trim_start_matches("127.0.0.1"));
     }
-    drop(held);
     let folder = tempfile::tempdir().unwrap();
     let binary = agent_binary();
     let mut path = vec![binary.parent().unwrap().to_owned()];

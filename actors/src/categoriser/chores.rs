@@ -20,6 +20,10 @@ const STORE_PAUSE: Duration = Duration::from_secs(1);
 /// The documents that sum up are written once in this time at most.
 const PACE: Duration = Duration::from_secs(1);
 
+/// A copy of what another leader says is let go of when it has been out of date for so long. Who was away for a moment may
+/// hear the documents of a new leader before it hears of the leader, and what is let go of does not come again by itself.
+const OUT_OF_DATE: Duration = Duration::from_secs(10);
+
 /// See the module.
 #[derive(Default)]
 pub(super) struct Chores {
@@ -29,6 +33,8 @@ pub(super) struct Chores {
     deleting: BTreeSet<ResourceId>,
     /// When the documents that sum up were last looked at.
     paced: BTreeMap<ResourceId, Duration>,
+    /// When copies that are out of date are looked at again.
+    outdated: BTreeMap<ResourceId, Duration>,
     /// Nothing is written before; the store has failed.
     not_before: Option<Duration>,
     failing: bool,
@@ -74,7 +80,17 @@ impl Chores {
     }
 
     fn turn(&self, id: &ResourceId) -> Option<Duration> {
-        self.paced.get(id).map(|last| *last + PACE)
+        self.outdated.get(id).copied().or_else(|| self.paced.get(id).map(|last| *last + PACE))
+    }
+
+    /// Whether a copy has been out of date for long enough. If not, its turn comes again then.
+    fn is_let_go(&mut self, id: &ResourceId, now: Duration) -> bool {
+        if self.outdated.remove(id).is_some() {
+            return true;
+        }
+        self.outdated.insert(id.clone(), now + OUT_OF_DATE);
+        self.due.insert(id.clone());
+        false
     }
 
     /// When the next turn comes, if that is known.
@@ -95,7 +111,15 @@ impl Categoriser {
             self.chores.not_before = None;
         }
         while let Some(id) = self.chores.next(now) {
-            let Some(step) = self.plan(&id) else { continue };
+            let step = self.plan(&id);
+            if matches!(step, Some(Step::LetGo(_))) {
+                if !self.chores.is_let_go(&id, now) {
+                    continue;
+                }
+            } else {
+                self.chores.outdated.remove(&id);
+            }
+            let Some(step) = step else { continue };
             if let Step::Delete(id) = &step {
                 self.chores.deleting.insert(id.clone());
             }

@@ -25,7 +25,7 @@ fn a_new_leader_takes_the_agents_over_and_the_documents_of_the_former_one_go() {
         backup.stands(AreaRole::Leader, 2, Some(&backup), &[]);
         child.stands(AreaRole::Agent, 2, Some(&backup), &[]);
         child.call(&backup).await;
-        seconds(8).await;
+        seconds(15).await;
         let listed: Vec<String> =
             backup.store.all("area-member").iter().map(|member| member.id.as_str().to_owned()).collect();
         assert_eq!(listed.len(), 3, "{listed:?}");
@@ -96,7 +96,7 @@ fn the_agent_above_believes_the_leader_of_an_area_while_it_is_in_touch_and_drops
         one.call(&two).await;
         seconds(2).await;
         cloud.hear(&[&two]).await;
-        seconds(2).await;
+        seconds(12).await;
         assert!(cloud.get(&format!("fog-area/{}", leader.node)).is_null());
         assert!(!cloud.get(&format!("fog-area/{}", two.node)).is_null());
         assert_eq!(cloud.sees(&one), "connected");

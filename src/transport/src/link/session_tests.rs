@@ -238,8 +238,8 @@ async fn a_frame_that_is_dribbled_ends_the_link_after_ten_seconds() {
 async fn a_silent_peer_is_asked_for_signs_of_life_and_then_given_up() {
     // Of both ends the caller asks first; between areas it is all slower.
     for (accepted, scope, asked, given_up) in [
-        (false, Scope::Area, &[2000, 4000][..], 5000),
-        (true, Scope::Area, &[2500], 5000),
+        (false, Scope::Area, &[3000][..], 5000),
+        (true, Scope::Area, &[3750], 5000),
         (false, Scope::Certification, &[15_000, 30_000, 45_000], 60_000),
         (true, Scope::Backup, &[18_750, 37_500, 56_250], 60_000),
     ] {

@@ -164,6 +164,7 @@ async fn of_another_area_its_leader_and_its_backups_come_in_and_no_others() {
         };
         eventually(|| leader.answers.open().iter().any(|link| link.scope == scope)).await;
         let link = leader.answers.open().into_iter().find(|link| link.scope == scope).unwrap();
+        eventually(|| !peer.answers.open().is_empty()).await;
         let here = peer.answers.open()[0].number;
         peer.net.send(here, &word(at as u64, 8)).unwrap();
         leader.net.send(link.number, &word(at as u64, 8)).unwrap();
