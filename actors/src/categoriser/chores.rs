@@ -20,7 +20,7 @@ const STORE_PAUSE: Duration = Duration::from_secs(1);
 /// The documents that sum up are written once in this time at most.
 const PACE: Duration = Duration::from_secs(1);
 
-/// A copy of what another leader says is let go of when it has been out of date for so long. Who was away for a moment may
+/// A copy of what another leader of the own area says is let go of when it has been out of date for so long. Who was away for a moment may
 /// hear the documents of a new leader before it hears of the leader, and what is let go of does not come again by itself.
 const OUT_OF_DATE: Duration = Duration::from_secs(10);
 
@@ -112,7 +112,7 @@ impl Categoriser {
         }
         while let Some(id) = self.chores.next(now) {
             let step = self.plan(&id);
-            if matches!(step, Some(Step::LetGo(_))) {
+            if matches!(step, Some(Step::LetGo(_))) && self.is_of_own_area(&id) {
                 if !self.chores.is_let_go(&id, now) {
                     continue;
                 }
@@ -129,6 +129,11 @@ impl Categoriser {
                 written.into_actor(self).map(move |outcome, categoriser, ctx| categoriser.written(id, outcome, ctx)),
             );
         }
+    }
+
+    /// Who leads the own area is heard on another way than what it says. Of other areas it is known from that alone.
+    fn is_of_own_area(&self, id: &ResourceId) -> bool {
+        self.records.about(id.as_str()).is_some_and(|(area, _)| self.standing.area() == Some(area))
     }
 
     fn written(&mut self, id: ResourceId, outcome: Result<(), StoreError>, ctx: &mut Context<Self>) {
