@@ -364,6 +364,18 @@ impl Fog {
         kilobytes << 10
     }
 
+    /// With a cloud, and below it an area of `lead`, its backup `spare`, and `kid`, which becomes no backup.
+    #[must_use]
+    pub fn three_levels(mut self) -> Self {
+        self.set("kid", "MF2C_AREA_BACKUP", "false");
+        self.found("cloud", "sky");
+        self.found_below("lead", "pier", "cloud");
+        self.add("spare", "lead");
+        self.add("kid", "lead");
+        self.backed_up("lead", &["spare"]);
+        self
+    }
+
     /// The folder of all.
     #[must_use]
     pub fn folder(&self) -> &Path {

@@ -69,13 +69,7 @@ fn r6_a_snapshot_goes_on_where_it_was_when_the_leader_was_killed() {
 
 #[test]
 fn r7_a_deletion_while_the_leader_is_away_reaches_leader_backup_and_cloud() {
-    let mut fog = Fog::new();
-    fog.set("kid", "MF2C_AREA_BACKUP", "false");
-    fog.found("cloud", "sky");
-    fog.found_below("lead", "pier", "cloud");
-    fog.add("spare", "lead");
-    fog.add("kid", "lead");
-    fog.backed_up("lead", &["spare"]);
+    let mut fog = Fog::new().three_levels();
     let (gone, kept) = (fog.put("kid", "gone"), fog.put("kid", "kept"));
     for name in ["lead", "spare", "cloud"] {
         fog.reaches(name, &gone);

@@ -84,13 +84,7 @@ fn found(folder: &Path, words: &[String]) -> BTreeSet<String> {
 
 #[test]
 fn users_keys_sessions_mails_tokens_and_hooks_are_in_no_store_and_no_answer_of_leader_backup_or_cloud() {
-    let mut fog = Fog::new().with("MF2C_WEBHOOKS_ALLOW_PRIVATE", "true");
-    fog.set("kid", "MF2C_AREA_BACKUP", "false");
-    fog.found("cloud", "sky");
-    fog.found_below("lead", "pier", "cloud");
-    fog.add("spare", "lead");
-    fog.add("kid", "lead");
-    fog.backed_up("lead", &["spare"]);
+    let fog = Fog::new().with("MF2C_WEBHOOKS_ALLOW_PRIVATE", "true").three_levels();
     let all = ["cloud", "lead", "spare", "kid"];
     for owner in ["kid", "lead"] {
         let marks = secrets(&fog, owner);

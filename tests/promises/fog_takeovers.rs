@@ -60,13 +60,7 @@ fn p2_a_leader_that_slept_for_half_a_minute_leads_no_more_and_nothing_of_either_
 
 #[test]
 fn p7_a_backup_that_lagged_when_the_leader_died_gets_the_rest_from_the_children_and_sends_it_on() {
-    let mut fog = Fog::new();
-    fog.set("kid", "MF2C_AREA_BACKUP", "false");
-    fog.found("cloud", "sky");
-    fog.found_below("lead", "pier", "cloud");
-    fog.add("spare", "lead");
-    fog.add("kid", "lead");
-    fog.backed_up("lead", &["spare"]);
+    let mut fog = Fog::new().three_levels();
     let first = fog.put("kid", "first");
     fog.reaches("spare", &first);
     fog.reaches("cloud", &first);
