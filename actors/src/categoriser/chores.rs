@@ -20,8 +20,8 @@ const STORE_PAUSE: Duration = Duration::from_secs(1);
 /// The documents that sum up are written once in this time at most.
 const PACE: Duration = Duration::from_secs(1);
 
-/// A copy of what another leader of the own area says is let go of when it has been out of date for so long. Who was away for a moment may
-/// hear the documents of a new leader before it hears of the leader, and what is let go of does not come again by itself.
+/// A copy of what another leader says is let go of when it has been out of date for so long, where that leader may be a new
+/// one. Its documents may be heard before it is heard of, and what is let go of does not come again by itself.
 const OUT_OF_DATE: Duration = Duration::from_secs(10);
 
 /// See the module.
@@ -112,7 +112,7 @@ impl Categoriser {
         }
         while let Some(id) = self.chores.next(now) {
             let step = self.plan(&id);
-            if matches!(step, Some(Step::LetGo(_))) && self.is_of_own_area(&id) {
+            if matches!(step, Some(Step::LetGo(_))) && self.may_be_of_new_leader(&id) {
                 if !self.chores.is_let_go(&id, now) {
                     continue;
                 }
@@ -131,9 +131,11 @@ impl Categoriser {
         }
     }
 
-    /// Who leads the own area is heard on another way than what it says. Of other areas it is known from that alone.
-    fn is_of_own_area(&self, id: &ResourceId) -> bool {
-        self.records.about(id.as_str()).is_some_and(|(area, _)| self.standing.area() == Some(area))
+    /// Whether who leads may be heard of after this. In the own area that comes on another way than the document; of other
+    /// areas it is known from what a leader says of itself, which is one document among others.
+    fn may_be_of_new_leader(&self, id: &ResourceId) -> bool {
+        let is_own = |area: &str| self.standing.area() == Some(area);
+        self.records.about(id.as_str()).is_some_and(|(area, by)| is_own(area) || !self.records.is_leader(area, by))
     }
 
     fn written(&mut self, id: ResourceId, outcome: Result<(), StoreError>, ctx: &mut Context<Self>) {

@@ -69,8 +69,8 @@ impl Record {
 pub(super) struct Records {
     members: BTreeMap<String, Record>,
     by_node: BTreeMap<Node, BTreeSet<String>>,
-    /// Who leads an area, and since which term.
-    leaders: BTreeMap<String, (u64, Node)>,
+    /// Who says that it leads an area, and since which term.
+    leaders: BTreeMap<String, BTreeSet<(u64, Node)>>,
     /// The areas of `fog-area` documents, and who has written them.
     sums: BTreeMap<String, (String, Node)>,
 }
@@ -139,16 +139,22 @@ impl Records {
 
     /// Who leads an area by the records: the writer of the one about a leader of the highest term.
     pub(super) fn leader_of(&self, area: &str) -> Option<&Node> {
-        self.leaders.get(area).map(|(_, node)| node)
+        self.leaders.get(area)?.last().map(|(_, node)| node)
+    }
+
+    /// Whether this node says of itself that it leads the area, in whichever term.
+    pub(super) fn is_leader(&self, area: &str, node: &Node) -> bool {
+        self.leaders.get(area).is_some_and(|leaders| leaders.iter().any(|(_, leader)| leader == node))
     }
 
     /// Looks who leads an area, after a record about a leader has changed. That is rare.
     fn find_leader(&mut self, area: String) {
         let leaders = self.of_area(&area).filter(|(_, record)| record.is_of_leader());
-        let found = leaders.map(|(_, record)| (record.term, record.by.clone())).max();
-        match found {
-            Some(found) => drop(self.leaders.insert(area, found)),
-            None => drop(self.leaders.remove(&area)),
+        let found: BTreeSet<_> = leaders.map(|(_, record)| (record.term, record.by.clone())).collect();
+        if found.is_empty() {
+            self.leaders.remove(&area);
+        } else {
+            self.leaders.insert(area, found);
         }
     }
 

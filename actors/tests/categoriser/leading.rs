@@ -105,3 +105,31 @@ fn the_agent_above_believes_the_leader_of_an_area_while_it_is_in_touch_and_drops
         assert!(foreign.into_iter().all(|member| member.id.as_str().ends_with(&two.node[..8])));
     });
 }
+
+#[test]
+fn who_hears_of_a_new_leader_below_after_its_other_documents_loses_none_of_them() {
+    story(async {
+        let (leader, one, two) = area().await;
+        let cloud = Agent::start("cloud", 200).await;
+        cloud.stands(AreaRole::Leader, 1, Some(&cloud), &[]);
+        leader.call(&cloud).await;
+        one.call(&leader).await;
+        two.call(&leader).await;
+        seconds(2).await;
+        cloud.hear(&[&leader, &one, &two]).await;
+        seconds(2).await;
+        two.stands(AreaRole::Leader, 2, Some(&two), &[]);
+        one.call(&two).await;
+        seconds(2).await;
+        while cloud.hear_some(&[&two], 1).await {
+            seconds(1).await;
+        }
+        for told in [&one, &two] {
+            let id = format!("area-member/{}-{}", &told.id.device().unwrap()[..32], &two.node[..8]);
+            assert!(!two.get(&id).is_null() && !cloud.get(&id).is_null(), "{id}");
+        }
+        assert!(!cloud.get(&format!("fog-area/{}", two.node)).is_null());
+        seconds(12).await;
+        assert!(cloud.get(&format!("fog-area/{}", leader.node)).is_null());
+    });
+}

@@ -206,12 +206,19 @@ impl Agent {
 
     /// Takes over what others have changed of their own since the last time.
     pub(crate) async fn hear(&self, others: &[&Self]) {
+        self.hear_some(others, usize::MAX).await;
+    }
+
+    /// The same, of no more changes than this each; whether there were any.
+    pub(crate) async fn hear_some(&self, others: &[&Self], most: usize) -> bool {
+        let mut any = false;
         for other in others {
             let identity = other.store.identity().clone();
             let from = self.taken.borrow().get(&other.node).copied().unwrap_or_default();
-            let Changes::Next(changes) = other.store.changes_after(from, 100_000).unwrap() else { panic!("trimmed") };
+            let Changes::Next(changes) = other.store.changes_after(from, most.min(100_000)).unwrap() else { panic!("trimmed") };
             let Some(last) = changes.last().map(|change| change.position) else { continue };
             self.taken.borrow_mut().insert(other.node.clone(), last);
+            any = true;
             let own = changes.into_iter().filter(|change| change.origin == identity.node && change.sequence > 0);
             let changes: Vec<Incoming> = own
                 .map(|change| Incoming {
@@ -226,6 +233,7 @@ impl Agent {
             let flow = Inflow { origin: identity.node, incarnation: identity.incarnation, kind, changes };
             self.writer.send(ApplyInflow(flow)).await.unwrap().unwrap();
         }
+        any
     }
 
     /// A document; null where there is none.
