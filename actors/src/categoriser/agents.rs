@@ -209,8 +209,8 @@ impl Categoriser {
         let Some(area) = self.standing.area() else { return };
         let now = self.now();
         let written: Vec<_> = self.records.of_area(area).map(|(_, record)| record.clone()).collect();
-        let former = self.records.leader_of(area);
-        let graves = written.iter().filter(|record| former == Some(&record.by)).filter_map(Record::grave);
+        let former = self.leader_by_records(area);
+        let graves = written.iter().filter(|record| former.as_ref() == Some(&record.by)).filter_map(Record::grave);
         graves.collect::<Vec<_>>().into_iter().for_each(|grave| self.bury(grave));
         for record in written.iter().filter(|record| !record.expected && record.grave().is_none()) {
             let Some(member) = Member::recalled(record) else { continue };

@@ -128,7 +128,7 @@ impl Categoriser {
     fn take_record(&mut self, id: &ResourceId, record: Option<Record>) {
         let about = |record: &Record| (record.area.clone(), record.node.clone());
         let new = record.as_ref().map(about);
-        let before = new.as_ref().and_then(|(area, _)| self.records.leader_of(area).cloned());
+        let before = new.as_ref().and_then(|(area, _)| self.leader_by_records(area));
         let told = record.clone();
         let old = self.records.member(id.as_str(), record).as_ref().map(about);
         self.chores.add(id.as_str());
@@ -136,7 +136,7 @@ impl Categoriser {
             self.hear_of(&told);
         }
         if let Some((area, _)) = &new
-            && self.records.leader_of(area) != before.as_ref()
+            && self.leader_by_records(area) != before
         {
             self.review_area(&area.clone());
         }

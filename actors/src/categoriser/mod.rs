@@ -27,7 +27,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
-use mf2c_domain::area::presence::{Moment, Patience, Roll};
+use mf2c_domain::area::presence::{Moment, Patience, Roll, Status};
 use mf2c_domain::area::spiffe::SpiffeId;
 use mf2c_domain::area::standing::Standing;
 use mf2c_domain::id::ResourceId;
@@ -213,7 +213,7 @@ impl Categoriser {
     /// The node of the agent that leads an area, as far as it is known.
     fn leader_of(&self, area: &str) -> Option<Node> {
         if self.standing.area() != Some(area) {
-            return self.records.leader_of(area).cloned();
+            return self.leader_by_records(area);
         }
         if self.standing.leads() {
             return Some(self.own.clone());
@@ -222,10 +222,16 @@ impl Categoriser {
         self.links.values().find(|link| link.peer == *leader)?.node.clone()
     }
 
+    /// The same, by what leaders say of themselves alone.
+    fn leader_by_records(&self, area: &str) -> Option<Node> {
+        let in_touch = |node: &Node| self.leaders.get(node).is_some_and(|leader| leader.status() == Status::Connected);
+        self.records.leader_of(area, in_touch).cloned()
+    }
+
     /// The addresses of the agents that this one leads and is in touch with.
     fn children(&self) -> BTreeSet<IpAddr> {
         let connected = |(name, member): (&String, &Member)| {
-            let up = self.roll.get(name)?.status() == mf2c_domain::area::presence::Status::Connected;
+            let up = self.roll.get(name)?.status() == Status::Connected;
             member.ip.filter(|_| up && Some(&member.id) != self.standing.own.as_ref())
         };
         self.members.iter().filter_map(connected).collect()

@@ -63,7 +63,9 @@ impl Categoriser {
             return Some(Step::Add(new(id, wanted?, &self.world)?));
         };
         if *by != self.own {
-            let outdated = self.leader_of(area).is_some_and(|leader| leader != *by);
+            // Of two leaders of one term in an area below, either may be the one to believe next.
+            let believed = self.standing.area() != Some(area) && self.records.may_lead(area, by);
+            let outdated = !believed && self.leader_of(area).is_some_and(|leader| leader != *by);
             return outdated.then(|| Step::LetGo(id.clone()));
         }
         match wanted {

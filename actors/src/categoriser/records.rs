@@ -137,9 +137,17 @@ impl Records {
         member.or_else(|| self.sums.get(id).map(|(area, by)| (area.as_str(), by)))
     }
 
-    /// Who leads an area by the records: the writer of the one about a leader of the highest term.
-    pub(super) fn leader_of(&self, area: &str) -> Option<&Node> {
-        self.leaders.get(area)?.last().map(|(_, node)| node)
+    /// Who leads an area by the records: who says so of itself, in the highest term. Who takes care of an area without a
+    /// majority does so in the term of the leader that is gone: of the two, the one in touch counts.
+    pub(super) fn leader_of(&self, area: &str, in_touch: impl Fn(&Node) -> bool) -> Option<&Node> {
+        let claims = self.leaders.get(area)?.iter();
+        claims.max_by_key(|(term, node)| (*term, in_touch(node), node)).map(|(_, node)| node)
+    }
+
+    /// Whether this node says of itself that it leads the area, in no earlier term than anybody.
+    pub(super) fn may_lead(&self, area: &str, node: &Node) -> bool {
+        let claims = self.leaders.get(area);
+        claims.is_some_and(|all| all.last().is_some_and(|(newest, _)| all.contains(&(*newest, node.clone()))))
     }
 
     /// Whether this node says of itself that it leads the area, in whichever term.

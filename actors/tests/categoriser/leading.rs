@@ -133,3 +133,33 @@ fn who_hears_of_a_new_leader_below_after_its_other_documents_loses_none_of_them(
         assert!(cloud.get(&format!("fog-area/{}", leader.node)).is_null());
     });
 }
+
+#[test]
+fn who_takes_care_of_an_area_below_without_a_majority_is_believed_while_the_leader_of_that_term_is_away() {
+    story(async {
+        let (leader, one, two) = area().await;
+        let cloud = Agent::start("cloud", 200).await;
+        cloud.stands(AreaRole::Leader, 1, Some(&cloud), &[]);
+        let mut up = leader.call(&cloud).await;
+        let mut called = two.call(&leader).await;
+        leader.hear(&[&one, &two]).await;
+        seconds(2).await;
+        cloud.hear(&[&leader, &one, &two]).await;
+        // Both ways round: which of them has the greater name is no matter.
+        for (former, next) in [(&leader, &one), (&one, &leader)] {
+            former.hang_up(&cloud, up).await;
+            former.hang_up(&two, called).await;
+            next.stands(AreaRole::Leader, 1, Some(next), &[]);
+            up = next.call(&cloud).await;
+            called = two.call(next).await;
+            seconds(8).await;
+            cloud.hear(&[next]).await;
+            seconds(12).await;
+            assert_eq!(cloud.sees(&two), "connected", "as the one in touch says");
+            for claim in [former, next] {
+                let id = format!("area-member/{}-{}", &claim.id.device().unwrap()[..32], &claim.node[..8]);
+                assert_eq!(cloud.get(&id)["role"], "leader", "it may be the one to believe next");
+            }
+        }
+    });
+}

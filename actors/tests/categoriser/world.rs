@@ -215,7 +215,9 @@ impl Agent {
         for other in others {
             let identity = other.store.identity().clone();
             let from = self.taken.borrow().get(&other.node).copied().unwrap_or_default();
-            let Changes::Next(changes) = other.store.changes_after(from, most.min(100_000)).unwrap() else { panic!("trimmed") };
+            let Changes::Next(changes) = other.store.changes_after(from, most.min(100_000)).unwrap() else {
+                panic!("trimmed")
+            };
             let Some(last) = changes.last().map(|change| change.position) else { continue };
             self.taken.borrow_mut().insert(other.node.clone(), last);
             any = true;

@@ -10,6 +10,7 @@ use mf2c_actors::leadership::{ChangeRole, Demand, RoleError, Standings};
 use mf2c_actors::replicator::{Flow, Flows, Forget, KnownStore, KnownStores};
 use mf2c_actors::resource_store::ResourceStore;
 use mf2c_domain::area::name;
+use mf2c_domain::area::presence::Status;
 use mf2c_domain::area::standing::{AreaPeer, AreaRole, Mandate, Standing};
 use mf2c_store::{Store, node_name};
 use serde_json::{Map, Value, json};
@@ -189,7 +190,10 @@ impl FogDoors {
         let told = all.filter_map(|document| {
             let body = serde_json::from_slice(&self.store.body(&document).ok()??).ok()?;
             let by = self.store.origin_of(document.id.as_str()).map_or_else(|| own.clone(), |node| node_name(&node));
-            Some(Told { by, body })
+            let mut told = Told { by, body, in_touch: false };
+            told.in_touch = told.is_claim()
+                && self.contacts.of(told.text("agent")).is_some_and(|it| it.status == Status::Connected);
+            Some(told)
         });
         told.collect()
     }
@@ -201,6 +205,8 @@ pub(super) struct Told {
     pub(super) by: String,
     /// Its `area-member`.
     pub(super) body: Map<String, Value>,
+    /// Whether it says of itself that it leads, and has a link to this agent.
+    pub(super) in_touch: bool,
 }
 
 impl Told {
@@ -211,15 +217,21 @@ impl Told {
     fn is_forgotten(&self) -> bool {
         self.text("status") == "forgotten"
     }
+
+    /// Whether its writer says of itself that it leads.
+    fn is_claim(&self) -> bool {
+        self.text("role") == "leader" && self.text("node") == self.by
+    }
 }
 
-/// The leader of each area: whoever says so of itself, in the latest term.
+/// The leader of each area: whoever says so of itself, in the latest term. Who takes care of an area without a majority does
+/// so in the term of the leader that is gone: of the two, the one in touch counts.
 pub(super) fn leaders(told: &[Told]) -> BTreeMap<String, &Told> {
     let mut leaders: BTreeMap<String, &Told> = BTreeMap::new();
     let term = |told: &Told| told.body.get("term").and_then(Value::as_u64).unwrap_or(0);
-    for told in told.iter().filter(|told| told.text("role") == "leader" && told.text("node") == told.by) {
+    for told in told.iter().filter(|told| told.is_claim()) {
         let known = leaders.entry(told.text("area").to_owned()).or_insert(told);
-        if (term(known), &known.by) < (term(told), &told.by) {
+        if (term(known), known.in_touch, &known.by) < (term(told), told.in_touch, &told.by) {
             *known = told;
         }
     }
@@ -291,7 +303,7 @@ mod tests {
             "agent": format!("spiffe://mf2c.internal/area/pier/agent/{device}"), "device": device, "area": "pier",
             "role": role, "status": "connected", "node": node, "term": term,
         });
-        Told { by: by.into(), body: body.as_object().unwrap().clone() }
+        Told { by: by.into(), body: body.as_object().unwrap().clone(), in_touch: false }
     }
 
     #[test]
@@ -307,6 +319,19 @@ mod tests {
             assert_eq!(roles, ["agent", "leader"]);
             told.reverse();
         }
+    }
+
+    #[test]
+    fn of_two_leaders_of_one_term_the_one_in_touch_counts() {
+        let mut told = vec![said("old", "a1", "old", "leader", 2), said("new", "b2", "new", "leader", 2)];
+        for in_touch in [0, 1] {
+            told.iter_mut().for_each(|told| told.in_touch = false);
+            told[in_touch].in_touch = true;
+            assert_eq!(leaders(&told)["pier"].by, told[in_touch].by);
+        }
+        told[0].in_touch = false;
+        told[0].body["term"] = 3.into();
+        assert_eq!(leaders(&told)["pier"].by, "old", "a later term counts in any case");
     }
 
     #[test]

@@ -201,7 +201,7 @@ mod tests {
         let body = json!({"id": format!("area-member/{device}-{by}"), "device": device, "agent": id(device, area), "area": area,
             "role": role, "status": status, "node": node, "address": "10.0.0.3:8444", "term": 1});
         let by = format!("00112233-4455-6677-8899-aabbccdd{by:0>4}");
-        Told { by, body: body.as_object().unwrap().clone() }
+        Told { by, body: body.as_object().unwrap().clone(), in_touch: false }
     }
 
     fn judged(standing: &Standing, told: &[Told], device: &str, linked: &[&str]) -> Result<(), String> {
