@@ -191,11 +191,12 @@ impl<'a, S: Scope + ?Sized> Evaluation<'a, S> {
             Err(Stop::Missing(slot)) if self.expression.grammar == Grammar::Extended => Some(slot),
             Err(stop) => return Err(stop),
         };
-        match (self.node(right)?, unknown) {
-            (Value::Boolean(right), None) => Ok(Value::Boolean(right)),
-            (Value::Boolean(right), Some(_)) if right == decides => Ok(Value::Boolean(decides)),
-            (Value::Boolean(_), Some(slot)) => Err(Stop::Missing(slot)),
-            (right, _) => unfit(&right, op),
+        match (self.node(right), unknown) {
+            (Ok(Value::Boolean(right)), None) => Ok(Value::Boolean(right)),
+            (Ok(Value::Boolean(right)), Some(_)) if right == decides => Ok(Value::Boolean(decides)),
+            (Ok(Value::Boolean(_)) | Err(Stop::Missing(_)), Some(slot)) => Err(Stop::Missing(slot)),
+            (Ok(right), _) => unfit(&right, op),
+            (Err(stop), _) => Err(stop),
         }
     }
 

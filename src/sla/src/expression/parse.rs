@@ -125,9 +125,8 @@ impl Parser<'_> {
     fn no_operator(&self) -> Fault {
         let fault = self.unexpected(AN_OPERATOR);
         match self.peek() {
-            Some(Lexeme::Name { name, bare: true }) => fault.hinted(hint::word(name)),
             Some(Lexeme::Close) => fault.hint("there is no `(` to it"),
-            Some(Lexeme::Prefix(_)) => fault,
+            Some(Lexeme::Name { name, bare: true }) if hint::word(name).is_some() => fault.hinted(hint::word(name)),
             _ => fault.hint("join conditions with `&&` or `||`"),
         }
     }
@@ -217,8 +216,12 @@ impl Parser<'_> {
     }
 
     fn join(&mut self, left: Operand, op: Op, at: usize, right: Operand) -> Result<Operand, Fault> {
-        if op == Op::Else && self.extended() && !open_question(&left.node) {
+        if op == Op::Else && self.extended() && questions(&left.node) == 0 {
             return Err(self.fault(at, "`:` without `?`", "a condition and `?` before it"));
+        }
+        if op == Op::If && self.reading.constraint && open_question(&left.node) {
+            let fault = self.fault(at, "the first `?` has no `:` yet", "`:` before another `?`");
+            return Err(fault.hint("put the inner `? :` in parentheses"));
         }
         let kinds = match kinds::binary(op, left.kinds, right.kinds) {
             Ok(kinds) => kinds,
@@ -423,6 +426,13 @@ impl Parser<'_> {
         }
         Ok(())
     }
+}
+
+/// How many `?` of a chain wait for their `:`.
+fn questions(node: &Node) -> usize {
+    let Node::Chain(chain) = node else { return 0 };
+    let count = |wanted: Op| chain.rest.iter().filter(|(op, _)| *op == wanted).count();
+    if chain.sealed { 0 } else { count(Op::If).saturating_sub(count(Op::Else)) }
 }
 
 enum Joint {

@@ -8,7 +8,7 @@ use winnow::{
 };
 
 use super::{
-    Grammar, MAX_NODES, date,
+    Grammar, date,
     fault::{Fault, shown},
     hint,
     node::{OPERATORS, Op, Prefix, Unit},
@@ -57,9 +57,6 @@ pub(super) fn read(text: &str, grammar: Grammar) -> Result<Vec<Token>, Fault> {
         let at = reader.at;
         let Some(first) = reader.peek() else { return Ok(tokens) };
         let lexeme = reader.lexeme(first, tokens.last().map(|token| &token.lexeme))?;
-        if tokens.len() >= 4 * MAX_NODES {
-            return Err(Fault::new(text, at, "the expression is too long", format!("at most {MAX_NODES} operands")));
-        }
         tokens.push(Token { lexeme, at, end: reader.at });
     }
 }
