@@ -185,6 +185,12 @@ impl Expression {
         threshold::find(self, Slot::Variable(u16::try_from(slot).ok()?))
     }
 
+    /// As [`Expression::threshold`], of the call in this slot: `p95(x, 300) < 5`.
+    #[must_use]
+    pub fn call_threshold(&self, slot: usize) -> Option<Threshold> {
+        threshold::find(self, Slot::Call(u16::try_from(slot).ok()?))
+    }
+
     fn name(&self, slot: Slot) -> Box<str> {
         match slot {
             Slot::Variable(slot) => self.variables.get(usize::from(slot)).cloned().unwrap_or_default(),

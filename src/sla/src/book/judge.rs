@@ -1,0 +1,394 @@
+//! One guarantee at one moment: the verdict, and what follows from it.
+
+use std::sync::Arc;
+
+use mf2c_domain::time::Timestamp;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::penalty::charge;
+use super::scope::Values;
+use super::standing::{Broken, Standing};
+use super::{Book, named};
+use crate::agreement::{Absent, Agreement, CallSource, Guarantee, Rule, Source, Trigger};
+use crate::document::Report;
+use crate::expression::{Bound, Function, Scope as _, Value, Verdict};
+use crate::finding::{Finding, Key, Violation, Warning};
+use crate::window::instant;
+
+/// The length of the window of a promise about availability that names none, in milliseconds: the original's period.
+const PERIOD: i64 = 60_000;
+
+/// What is held against a guarantee: a report, or a point in time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment<'a> {
+    /// Milliseconds.
+    pub(super) at: i64,
+    /// The same, as exact as it is known.
+    pub(super) datetime: Timestamp,
+    pub(super) now: i64,
+    pub(super) report: Option<&'a Report<'a>>,
+    pub(super) instance: Option<&'a str>,
+    pub(super) late: bool,
+    pub(super) skewed: bool,
+}
+
+/// A bad measurement, as an episode sees it.
+pub(super) struct Bad {
+    pub(super) key: Key,
+    pub(super) at: i64,
+    pub(super) worst: Option<(Arc<str>, f64, Bound)>,
+}
+
+/// The verdict and, where there is none, why.
+struct Judgement {
+    verdict: Verdict,
+    why: Option<String>,
+    /// It is the data that are missing, and not the traffic or the sense.
+    absent: bool,
+}
+
+impl Book {
+    /// Holds the moment against a guarantee that is about it.
+    pub(super) fn judge(
+        &mut self,
+        agreement: &Agreement,
+        place: usize,
+        guarantee: &Guarantee,
+        moment: &Moment<'_>,
+        out: &mut Vec<Finding>,
+    ) {
+        let Some(standing) = self.standings.get_mut(place) else { return };
+        standing.touch(moment.now);
+        let Ok(rule) = &guarantee.rule else {
+            standing.verdict = Some(Verdict::Undetermined);
+            return;
+        };
+        let timed = matches!(rule.trigger, Trigger::Window | Trigger::Time);
+        if rule.trigger == Trigger::Never
+            || rule.trigger == Trigger::Time && moment.report.is_some()
+            || timed && moment.late
+        {
+            return;
+        }
+        let values = Values {
+            agreement,
+            guarantee,
+            rule,
+            moment,
+            windows: &self.windows,
+            runs: &self.runs,
+            standing: Some(standing),
+        };
+        if says_nothing_new(&values) {
+            return;
+        }
+        let judgement = judgement(&values);
+        let judgement = absence(judgement, guarantee);
+        let kept: Vec<(usize, f64)> = match moment.late {
+            true => Vec::new(),
+            false => (0..rule.variables.len()).filter_map(|slot| Some((slot, values.measured(slot)?))).collect(),
+        };
+        let violation = (judgement.verdict == Verdict::Broken).then(|| violation(&values));
+        let warning = match judgement.verdict {
+            Verdict::Kept if !judgement.absent => warning(&values),
+            Verdict::Kept => Some(guarantee.constraint.clone()).map(|text| (text, numbers(&values))),
+            _ => None,
+        };
+        let worst = violation.as_ref().and_then(|_| worst(&values));
+        for (slot, value) in kept {
+            standing.keep(slot, value, moment.at);
+        }
+        let was = standing.verdict;
+        if !moment.late {
+            standing.verdict = Some(judgement.verdict);
+            standing.error = judgement.why.as_deref().filter(|_| !judgement.absent).map(Into::into);
+        }
+        let case = Case { agreement, guarantee, rule, moment, timed };
+        match violation {
+            Some(violation) => case.broken(standing, violation, worst, out),
+            None => case.not_broken(standing, &judgement, was, warning, out),
+        }
+        case.spend(standing, judgement.verdict, out);
+    }
+}
+
+/// A report that has no value of a constraint about single reports, where all those values are known from before.
+fn says_nothing_new(values: &Values<'_>) -> bool {
+    let rule = values.rule;
+    let Some(standing) = values.standing.filter(|_| rule.trigger == Trigger::Report) else { return false };
+    let (mut new, mut unknown) = (false, false);
+    for (slot, source) in rule.variables.iter().enumerate() {
+        match source {
+            Source::Operation | Source::Outcome => new = true,
+            Source::Availability { .. } | Source::Window(_) => {}
+            _ if values.measured(slot).is_some() => new = true,
+            _ => unknown |= standing.last(slot).is_none(),
+        }
+    }
+    !new && !unknown
+}
+
+fn judgement(values: &Values<'_>) -> Judgement {
+    let minimum = values.guarantee.extras.as_ref().and_then(|extras| extras.minimum);
+    if let Some((count, reading)) = minimum {
+        let traffic =
+            values.windows.get(usize::from(reading.window)).and_then(|window| window.read(Function::Count, 1));
+        if traffic.is_none_or(|traffic| traffic < f64::from(count)) {
+            return Judgement { verdict: Verdict::Undetermined, why: None, absent: false };
+        }
+    }
+    match values.rule.expression.holds(values) {
+        Ok(Verdict::Broken) if too_quiet(values) => {
+            Judgement { verdict: Verdict::Undetermined, why: None, absent: false }
+        }
+        Ok(Verdict::Undetermined) => {
+            Judgement { verdict: Verdict::Undetermined, why: Some(missing(values)), absent: true }
+        }
+        Ok(verdict) => Judgement { verdict, why: None, absent: false },
+        Err(error) => Judgement { verdict: Verdict::Undetermined, why: Some(error.to_string()), absent: false },
+    }
+}
+
+/// `p95(x, 300) < 800 && count(x, 300) >= 10` promises nothing while there are fewer than ten: a lower bound of a count beside
+/// other conditions guards these. By itself it is a promise.
+fn too_quiet(values: &Values<'_>) -> bool {
+    let expression = &values.rule.expression;
+    let slots = expression.variables().len() + expression.calls().len();
+    slots > 1
+        && expression.calls().iter().enumerate().any(|(slot, call)| {
+            let guard = expression
+                .call_threshold(slot)
+                .filter(|guard| call.function == Function::Count && guard.bound == Bound::Lower);
+            let count = values.called(slot);
+            guard
+                .zip(count)
+                .is_some_and(|(guard, count)| count < guard.value || count <= guard.value && !guard.inclusive)
+        })
+}
+
+/// Missing data mean what the guarantee says; a mere warning counts as kept.
+fn absence(judgement: Judgement, guarantee: &Guarantee) -> Judgement {
+    let verdict = match guarantee.absent() {
+        _ if !judgement.absent => judgement.verdict,
+        Absent::Undetermined => judgement.verdict,
+        Absent::Warning => Verdict::Kept,
+        Absent::Violation => Verdict::Broken,
+    };
+    Judgement { verdict, ..judgement }
+}
+
+fn missing(values: &Values<'_>) -> String {
+    let expression = &values.rule.expression;
+    let variables = expression.variables().iter().enumerate().filter(|(slot, _)| values.variable(*slot).is_none());
+    let calls = expression.calls().iter().enumerate().filter(|(slot, _)| values.called(*slot).is_none());
+    let names: Vec<String> =
+        variables.map(|(_, name)| format!("`{name}`")).chain(calls.map(|(_, call)| format!("`{call}`"))).collect();
+    format!("no value of {}", names.join(", "))
+}
+
+fn numbers(values: &Values<'_>) -> Vec<(Arc<str>, f64)> {
+    let expression = &values.rule.expression;
+    let variables =
+        expression.variables().iter().enumerate().filter_map(|(slot, name)| match values.variable(slot)? {
+            Value::Number(number) => Some((named(name), number)),
+            _ => None,
+        });
+    let calls = expression
+        .calls()
+        .iter()
+        .enumerate()
+        .filter_map(|(slot, call)| Some((call.to_string().into(), values.called(slot)?)));
+    variables.chain(calls).collect()
+}
+
+/// The value that passes its bound; else the first.
+fn worst(values: &Values<'_>) -> Option<(Arc<str>, f64, Bound)> {
+    let expression = &values.rule.expression;
+    let variables =
+        expression.variables().iter().enumerate().filter_map(|(slot, name)| match values.variable(slot)? {
+            Value::Number(number) => Some((named(name), number, expression.threshold(name))),
+            _ => None,
+        });
+    let calls = expression.calls().iter().enumerate().filter_map(|(slot, call)| {
+        Some((Arc::from(call.to_string()), values.called(slot)?, expression.call_threshold(slot)))
+    });
+    let all: Vec<_> = variables.chain(calls).collect();
+    let beyond = all.iter().find(|(_, number, threshold)| {
+        threshold.is_some_and(|threshold| match threshold.bound {
+            Bound::Upper => *number >= threshold.value,
+            Bound::Lower => *number <= threshold.value,
+        })
+    });
+    let (name, number, threshold) = beyond.or_else(|| all.first())?;
+    Some((Arc::clone(name), *number, threshold.map_or(Bound::Upper, |threshold| threshold.bound)))
+}
+
+fn violation(values: &Values<'_>) -> Violation {
+    let (agreement, guarantee, moment) = (values.agreement, values.guarantee, values.moment);
+    Violation {
+        key: Key(0),
+        agreement: Arc::clone(&agreement.id),
+        guarantee: Arc::clone(&guarantee.name),
+        datetime: moment.datetime,
+        constraint: Arc::clone(&guarantee.constraint),
+        values: numbers(values),
+        report: moment.report.map(|report| report.id.to_owned()),
+        instance: moment.instance.map(str::to_owned),
+        skewed: moment.skewed,
+        late: moment.late,
+    }
+}
+
+/// The warning that does not hold, with its values.
+fn warning(values: &Values<'_>) -> Option<(Arc<str>, Vec<(Arc<str>, f64)>)> {
+    let (text, Ok(rule)) = values.guarantee.extras.as_ref()?.warning.as_ref()? else { return None };
+    let values = Values { rule, standing: None, ..*values };
+    let broken =
+        rule.trigger != Trigger::Never && rule.expression.holds(&values) == Ok(Verdict::Broken) && !too_quiet(&values);
+    broken.then(|| (Arc::clone(text), numbers(&values)))
+}
+
+/// A judgement and whatever follows from it.
+struct Case<'a> {
+    agreement: &'a Agreement,
+    guarantee: &'a Guarantee,
+    rule: &'a Rule,
+    moment: &'a Moment<'a>,
+    /// It is about a window or the availability: broken once in each window at most.
+    timed: bool,
+}
+
+impl Case<'_> {
+    fn span(&self) -> i64 {
+        if self.rule.span == 0 { PERIOD } else { self.rule.span }
+    }
+
+    /// The key of what the moment shows; none if it was shown before in this window.
+    fn key(&self, what: &str, known: &mut Vec<Broken>) -> Option<Key> {
+        if !self.timed {
+            let report = self.moment.report?;
+            return Some(Book::key(self.agreement, self.guarantee, what, report.id, report.finished.nanos()));
+        }
+        let subject = if self.rule.trigger == Trigger::Time { self.moment.instance.unwrap_or_default() } else { "" };
+        let (digest, window) = (xxh3_64(subject.as_bytes()), self.moment.at.div_euclid(self.span()));
+        let new = Broken { subject: digest, window, at: self.moment.at, broken: true };
+        match known.iter_mut().find(|known| known.subject == digest) {
+            Some(known) => {
+                // Of a breach that goes on, time alone makes no new one before there are new data.
+                let by_time_alone = self.rule.trigger == Trigger::Window && self.moment.report.is_none();
+                let goes_on = known.broken && (by_time_alone || self.moment.at < known.at.saturating_add(self.span()));
+                known.broken = true;
+                if goes_on || known.window >= window {
+                    return None;
+                }
+                *known = new;
+            }
+            None => known.push(new),
+        }
+        let end = i128::from(window + 1) * i128::from(self.span());
+        Some(Book::key(self.agreement, self.guarantee, what, subject, end))
+    }
+
+    fn recovered(&self, known: &mut [Broken]) {
+        let subject = if self.rule.trigger == Trigger::Time { self.moment.instance.unwrap_or_default() } else { "" };
+        let digest = xxh3_64(subject.as_bytes());
+        known.iter_mut().filter(|known| known.subject == digest).for_each(|known| known.broken = false);
+    }
+
+    fn broken(
+        &self,
+        standing: &mut Standing,
+        mut violation: Violation,
+        worst: Option<(Arc<str>, f64, Bound)>,
+        out: &mut Vec<Finding>,
+    ) {
+        let key = self.key("violation", &mut standing.broken);
+        if let Some(key) = key {
+            violation.key = key;
+            let penalties = out.len();
+            charge(self.agreement, self.guarantee, &mut standing.charged, &violation, out);
+            out.insert(penalties, Finding::Violation(violation));
+        }
+        if !self.moment.late {
+            let end = i128::from(self.moment.at);
+            let key = key.unwrap_or_else(|| Book::key(self.agreement, self.guarantee, "violation", "", end));
+            let bad = Bad { key, at: self.moment.at, worst };
+            standing.episode.bad(self.agreement, self.guarantee, &bad, out);
+        }
+    }
+
+    fn not_broken(
+        &self,
+        standing: &mut Standing,
+        judgement: &Judgement,
+        was: Option<Verdict>,
+        warning: Option<(Arc<str>, Vec<(Arc<str>, f64)>)>,
+        out: &mut Vec<Finding>,
+    ) {
+        self.recovered(&mut standing.broken);
+        match warning {
+            Some((constraint, values)) => {
+                if let Some(key) = self.key("warning", &mut standing.warned) {
+                    out.push(Finding::Warning(self.warning(key, constraint, values)));
+                }
+            }
+            None => self.recovered(&mut standing.warned),
+        }
+        if self.moment.late {
+            return;
+        }
+        if standing.broken.iter().any(|known| known.broken) {
+            // Another instance is still down.
+            standing.verdict = Some(Verdict::Broken);
+            return;
+        }
+        match judgement.verdict {
+            Verdict::Kept => standing.episode.good(self.agreement, self.guarantee, self.moment.at, out),
+            _ => {
+                if let Some(why) = judgement.why.as_ref().filter(|_| was != Some(Verdict::Undetermined)) {
+                    out.push(Finding::Undetermined {
+                        guarantee: Arc::clone(&self.guarantee.name),
+                        reason: why.clone(),
+                    });
+                }
+            }
+        }
+    }
+
+    fn warning(&self, key: Key, constraint: Arc<str>, values: Vec<(Arc<str>, f64)>) -> Warning {
+        Warning {
+            key,
+            agreement: Arc::clone(&self.agreement.id),
+            guarantee: Arc::clone(&self.guarantee.name),
+            datetime: if self.moment.report.is_some() { self.moment.datetime } else { instant(self.moment.at) },
+            constraint,
+            values,
+            report: self.moment.report.map(|report| report.id.to_owned()),
+            instance: self.moment.instance.map(str::to_owned),
+        }
+    }
+
+    /// Counts the measurement in the budget.
+    fn spend(&self, standing: &mut Standing, verdict: Verdict, out: &mut Vec<Finding>) {
+        let counts = self.moment.report.is_some() || self.rule.trigger == Trigger::Time;
+        let (Some(slo), Some(budget)) = (self.guarantee.slo(), standing.budget.as_deref_mut()) else { return };
+        if self.moment.late || !counts || verdict == Verdict::Undetermined {
+            return;
+        }
+        budget.add(slo, self.moment.at, verdict == Verdict::Broken);
+        budget.alarm(self.agreement, self.guarantee, slo, self.moment.at, out);
+    }
+}
+
+/// Whether a rule reads any window of the agreement.
+pub(super) fn reads_windows(rule: &Rule) -> impl Iterator<Item = usize> {
+    let variables = rule.variables.iter().filter_map(|source| match source {
+        Source::Window(reading) => Some(usize::from(reading.window)),
+        _ => None,
+    });
+    let calls = rule.calls.iter().filter_map(|source| match source {
+        CallSource::Window(reading) => Some(usize::from(reading.window)),
+        CallSource::Availability { .. } => None,
+    });
+    variables.chain(calls)
+}
