@@ -11,6 +11,8 @@ pub(super) struct Body<'a> {
     pub(super) name: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     pub(super) state: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    pub(super) updated: Option<Cow<'a, str>>,
     #[serde(borrow)]
     pub(super) details: Details<'a>,
     #[serde(default)]

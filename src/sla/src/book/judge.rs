@@ -9,7 +9,7 @@ use super::penalty::charge;
 use super::scope::Values;
 use super::standing::{Broken, Standing};
 use super::{Book, named};
-use crate::agreement::{Absent, Agreement, CallSource, Guarantee, Rule, Source, Trigger};
+use crate::agreement::{Absent, Agreement, CallSource, Guarantee, Rule, Source, Trigger, WarningRule};
 use crate::document::Report;
 use crate::expression::{Bound, Function, Scope as _, Value, Verdict};
 use crate::finding::{Finding, Key, Violation, Warning};
@@ -39,10 +39,14 @@ pub(super) struct Bad {
     pub(super) worst: Option<(Arc<str>, f64, Bound)>,
 }
 
+/// A warning that does not hold, and the values that show it.
+type Warned = (Arc<str>, Vec<(Arc<str>, f64)>);
+
 /// The verdict and, where there is none, why.
 struct Judgement {
     verdict: Verdict,
-    why: Option<String>,
+    /// What makes no sense.
+    error: Option<String>,
     /// It is the data that are missing, and not the traffic or the sense.
     absent: bool,
 }
@@ -82,31 +86,34 @@ impl Book {
         if says_nothing_new(&values) {
             return;
         }
-        let judgement = judgement(&values);
-        let judgement = absence(judgement, guarantee);
-        let kept: Vec<(usize, f64)> = match moment.late {
-            true => Vec::new(),
-            false => (0..rule.variables.len()).filter_map(|slot| Some((slot, values.measured(slot)?))).collect(),
-        };
+        let judgement = absence(judgement(&values), guarantee);
         let violation = (judgement.verdict == Verdict::Broken).then(|| violation(&values));
         let warning = match judgement.verdict {
-            Verdict::Kept if !judgement.absent => warning(&values),
-            Verdict::Kept => Some(guarantee.constraint.clone()).map(|text| (text, numbers(&values))),
+            Verdict::Kept if judgement.absent => Some((Arc::clone(&guarantee.constraint), numbers(&values))),
+            Verdict::Kept => warning(&values),
             _ => None,
         };
         let worst = violation.as_ref().and_then(|_| worst(&values));
-        for (slot, value) in kept {
-            standing.keep(slot, value, moment.at);
+        let undetermined =
+            judgement.verdict == Verdict::Undetermined && standing.verdict != Some(Verdict::Undetermined);
+        let why = (undetermined && judgement.absent).then(|| missing(&values)).or_else(|| judgement.error.clone());
+        if !moment.late {
+            let fresh =
+                Values { agreement, guarantee, rule, moment, windows: &self.windows, runs: &self.runs, standing: None };
+            for slot in 0..rule.variables.len() {
+                if let Some(value) = fresh.measured(slot) {
+                    standing.keep(slot, value, moment.at);
+                }
+            }
         }
-        let was = standing.verdict;
         if !moment.late {
             standing.verdict = Some(judgement.verdict);
-            standing.error = judgement.why.as_deref().filter(|_| !judgement.absent).map(Into::into);
+            standing.error = judgement.error.as_deref().map(Into::into);
         }
         let case = Case { agreement, guarantee, rule, moment, timed };
         match violation {
             Some(violation) => case.broken(standing, violation, worst, out),
-            None => case.not_broken(standing, &judgement, was, warning, out),
+            None => case.not_broken(standing, judgement.verdict, why.filter(|_| undetermined), warning, out),
         }
         case.spend(standing, judgement.verdict, out);
     }
@@ -134,18 +141,16 @@ fn judgement(values: &Values<'_>) -> Judgement {
         let traffic =
             values.windows.get(usize::from(reading.window)).and_then(|window| window.read(Function::Count, 1));
         if traffic.is_none_or(|traffic| traffic < f64::from(count)) {
-            return Judgement { verdict: Verdict::Undetermined, why: None, absent: false };
+            return Judgement { verdict: Verdict::Undetermined, error: None, absent: false };
         }
     }
     match values.rule.expression.holds(values) {
         Ok(Verdict::Broken) if too_quiet(values) => {
-            Judgement { verdict: Verdict::Undetermined, why: None, absent: false }
+            Judgement { verdict: Verdict::Undetermined, error: None, absent: false }
         }
-        Ok(Verdict::Undetermined) => {
-            Judgement { verdict: Verdict::Undetermined, why: Some(missing(values)), absent: true }
-        }
-        Ok(verdict) => Judgement { verdict, why: None, absent: false },
-        Err(error) => Judgement { verdict: Verdict::Undetermined, why: Some(error.to_string()), absent: false },
+        Ok(Verdict::Undetermined) => Judgement { verdict: Verdict::Undetermined, error: None, absent: true },
+        Ok(verdict) => Judgement { verdict, error: None, absent: false },
+        Err(error) => Judgement { verdict: Verdict::Undetermined, error: Some(error.to_string()), absent: false },
     }
 }
 
@@ -240,8 +245,8 @@ fn violation(values: &Values<'_>) -> Violation {
 }
 
 /// The warning that does not hold, with its values.
-fn warning(values: &Values<'_>) -> Option<(Arc<str>, Vec<(Arc<str>, f64)>)> {
-    let (text, Ok(rule)) = values.guarantee.extras.as_ref()?.warning.as_ref()? else { return None };
+fn warning(values: &Values<'_>) -> Option<Warned> {
+    let WarningRule { text, rule: Ok(rule) } = values.guarantee.extras.as_ref()?.warning.as_ref()? else { return None };
     let values = Values { rule, standing: None, ..*values };
     let broken =
         rule.trigger != Trigger::Never && rule.expression.holds(&values) == Ok(Verdict::Broken) && !too_quiet(&values);
@@ -320,9 +325,9 @@ impl Case<'_> {
     fn not_broken(
         &self,
         standing: &mut Standing,
-        judgement: &Judgement,
-        was: Option<Verdict>,
-        warning: Option<(Arc<str>, Vec<(Arc<str>, f64)>)>,
+        verdict: Verdict,
+        why: Option<String>,
+        warning: Option<Warned>,
         out: &mut Vec<Finding>,
     ) {
         self.recovered(&mut standing.broken);
@@ -342,16 +347,10 @@ impl Case<'_> {
             standing.verdict = Some(Verdict::Broken);
             return;
         }
-        match judgement.verdict {
-            Verdict::Kept => standing.episode.good(self.agreement, self.guarantee, self.moment.at, out),
-            _ => {
-                if let Some(why) = judgement.why.as_ref().filter(|_| was != Some(Verdict::Undetermined)) {
-                    out.push(Finding::Undetermined {
-                        guarantee: Arc::clone(&self.guarantee.name),
-                        reason: why.clone(),
-                    });
-                }
-            }
+        if verdict == Verdict::Kept {
+            standing.episode.good(self.agreement, self.guarantee, self.moment.at, out);
+        } else if let Some(reason) = why {
+            out.push(Finding::Undetermined { guarantee: Arc::clone(&self.guarantee.name), reason });
         }
     }
 

@@ -156,3 +156,6 @@ fn watches_time(agreement: &Agreement) -> bool {
 fn named(name: &str) -> Arc<str> {
     name.into()
 }
+
+#[cfg(test)]
+mod tests;

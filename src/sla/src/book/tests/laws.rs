@@ -1,0 +1,110 @@
+//! Laws: windows are what a recount says, and a second delivery changes nothing.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::expression::Function;
+use crate::window::{PARTS, Window, part_length};
+
+/// The window's content by the definition: all that lies in the part of `now` and the parts before it.
+fn recount(measured: &[(i64, f64)], length: i64, now: i64) -> Vec<(i64, f64)> {
+    let part = part_length(length);
+    let newest = now.div_euclid(part);
+    measured.iter().copied().filter(|(at, _)| (newest - PARTS + 1..=newest).contains(&at.div_euclid(part))).collect()
+}
+
+fn close(a: Option<f64>, b: Option<f64>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => (a - b).abs() <= 1e-6 * (1.0 + b.abs()),
+        (a, b) => a == b,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn a_window_is_what_a_recount_says(
+        steps in proptest::collection::vec((-3_000i64..20_000, prop_oneof![Just(0.0), -50.0..1000.0f64]), 1..120),
+        length in prop_oneof![Just(1_000i64), Just(60_000), Just(61_234)],
+    ) {
+        let mut window = Window::default();
+        let (mut now, mut measured) = (1_000_000_000i64, Vec::new());
+        for (step, number) in steps {
+            let at = now + step;
+            now = now.max(at);
+            window.add(length, true, at, number);
+            window.advance(length, now);
+            measured.push((at, number));
+            let held = recount(&measured, length, now);
+            let numbers: Vec<f64> = held.iter().map(|(_, number)| *number).collect();
+            let count = numbers.len() as f64;
+            let some = |value: f64| (!numbers.is_empty()).then_some(value);
+            let sum: f64 = numbers.iter().sum();
+            prop_assert_eq!(window.read(Function::Count, length), Some(count));
+            prop_assert_eq!(window.read(Function::Rate, length), Some(count / (length as f64 / 1000.0)));
+            prop_assert_eq!(window.read(Function::Min, length), some(numbers.iter().copied().fold(f64::INFINITY, f64::min)));
+            prop_assert_eq!(window.read(Function::Max, length), some(numbers.iter().copied().fold(f64::NEG_INFINITY, f64::max)));
+            prop_assert!(close(window.read(Function::Sum, length), some(sum)));
+            prop_assert!(close(window.read(Function::Average, length), some(sum / count)));
+            prop_assert_eq!(window.read(Function::Ratio, length), some(numbers.iter().filter(|it| **it != 0.0).count() as f64 / count));
+            let last = held.iter().enumerate().max_by_key(|(place, (at, _))| (*at, *place)).map(|(_, (_, number))| *number);
+            prop_assert_eq!(window.read(Function::Last, length), last);
+            let mut sorted = numbers.clone();
+            sorted.sort_by(f64::total_cmp);
+            for percent in [1.0, 50.0, 95.0, 99.9] {
+                let rank = ((percent * count / 100.0 - 1e-9).ceil().max(1.0) as usize).saturating_sub(1);
+                let (exact, told) = (sorted.get(rank), window.read(Function::Percentile(percent), length));
+                let near = exact.zip(told).is_none_or(|(exact, told)| (exact - told).abs() <= exact.abs() * 0.010_001 + 1e-9);
+                prop_assert!(near && exact.is_some() == told.is_some(), "p{} {:?} {:?}", percent, exact, told);
+            }
+        }
+    }
+
+    #[test]
+    fn a_second_delivery_changes_nothing(
+        lengths in proptest::collection::vec((1.0..20.0f64, 0.0..40.0f64, any::<prop::sample::Index>(), any::<bool>()), 1..60),
+    ) {
+        let guarantees = json!([
+            {"name": "*", "constraint": "execution_time < 10", "warning": "execution_time < 8",
+             "penalties": [{"type": "fine", "value": 5, "unit": "EUR", "cap": 23}], "slo": {"objective": 0.9, "window": "1h"}},
+            {"name": "op", "constraint": "p90(execution_time, 60) < 12 && avg(execution_time, 300) < 11"},
+        ]);
+        let (mut once, mut twice) = (Desk::open(document(guarantees.clone())), Desk::open(document(guarantees)));
+        let mut end = 1000.0;
+        let mut bodies: Vec<(String, Value)> = vec![];
+        for (length, step, again, repeat) in lengths {
+            end += step;
+            let id = format!("r/{}", bodies.len());
+            bodies.push((id.clone(), report("op", end, length)));
+            once.deliver(&id, &bodies.last().unwrap().1, end);
+            twice.deliver(&id, &bodies.last().unwrap().1, end);
+            if repeat {
+                let (id, body) = again.get(&bodies);
+                twice.deliver(id, body, end);
+            }
+        }
+        let unlate = |found: &[Finding]| -> Vec<Finding> {
+            // What comes again after two minutes is late, and its violation has the key of the first.
+            found.iter().filter(|it| !matches!(it, Finding::Violation(violation) if violation.late)).cloned().collect()
+        };
+        let keys = |found: &[Finding]| -> std::collections::BTreeSet<_> { violations(found).iter().map(|it| it.key).collect() };
+        prop_assert_eq!(keys(&once.found), keys(&twice.found));
+        let counted = |found: &[Finding]| unlate(found).into_iter().filter(|it| !matches!(it, Finding::Warning(_) | Finding::Penalty(_))).collect::<Vec<_>>();
+        prop_assert_eq!(counted(&once.found), counted(&twice.found));
+        prop_assert_eq!(once.book.slo(&once.agreement, at(end)), twice.book.slo(&twice.agreement, at(end)));
+    }
+}
+
+#[test]
+fn a_hundred_thousand_agreements_with_one_constraint_share_its_compiled_form() {
+    let mut shared = Expressions::default();
+    let body = document(json!([guarantee("*", "execution_time < 10")])).to_string();
+    let agreements: Vec<Agreement> = (0..1000)
+        .map(|place| Agreement::read(&format!("agreement/{place}"), body.as_bytes(), &mut shared).unwrap())
+        .collect();
+    let first = agreements[0].guarantees()[0].expression().unwrap();
+    assert!(agreements.iter().all(|agreement| Arc::ptr_eq(first, agreement.guarantees()[0].expression().unwrap())));
+    let fixed = size_of::<Agreement>() + size_of::<Guarantee>() + size_of::<Book>() + size_of::<Standing>();
+    assert!(fixed <= 900, "{fixed} bytes for an agreement with one guarantee: 100,000 must fit in 100 MB");
+}
