@@ -5,13 +5,14 @@ use std::sync::Arc;
 use mf2c_domain::time::Timestamp;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::Book;
+use super::evidence::{Warned, missing, numbers, violation, warning, worst};
 use super::penalty::charge;
 use super::scope::Values;
 use super::standing::{Broken, Standing};
-use super::{Book, named};
-use crate::agreement::{Absent, Agreement, CallSource, Guarantee, Rule, Source, Trigger, WarningRule};
+use crate::agreement::{Absent, Agreement, CallSource, Guarantee, Rule, Source, Trigger};
 use crate::document::Report;
-use crate::expression::{Bound, Function, Scope as _, Value, Verdict};
+use crate::expression::{Bound, Function, Verdict};
 use crate::finding::{Finding, Key, Violation, Warning};
 use crate::window::instant;
 
@@ -38,9 +39,6 @@ pub(super) struct Bad {
     pub(super) at: i64,
     pub(super) worst: Option<(Arc<str>, f64, Bound)>,
 }
-
-/// A warning that does not hold, and the values that show it.
-type Warned = (Arc<str>, Vec<(Arc<str>, f64)>);
 
 /// The verdict and, where there is none, why.
 struct Judgement {
@@ -156,7 +154,7 @@ fn judgement(values: &Values<'_>) -> Judgement {
 
 /// `p95(x, 300) < 800 && count(x, 300) >= 10` promises nothing while there are fewer than ten: a lower bound of a count beside
 /// other conditions guards these. By itself it is a promise.
-fn too_quiet(values: &Values<'_>) -> bool {
+pub(super) fn too_quiet(values: &Values<'_>) -> bool {
     let expression = &values.rule.expression;
     let slots = expression.variables().len() + expression.calls().len();
     slots > 1
@@ -180,77 +178,6 @@ fn absence(judgement: Judgement, guarantee: &Guarantee) -> Judgement {
         Absent::Violation => Verdict::Broken,
     };
     Judgement { verdict, ..judgement }
-}
-
-fn missing(values: &Values<'_>) -> String {
-    let expression = &values.rule.expression;
-    let variables = expression.variables().iter().enumerate().filter(|(slot, _)| values.variable(*slot).is_none());
-    let calls = expression.calls().iter().enumerate().filter(|(slot, _)| values.called(*slot).is_none());
-    let names: Vec<String> =
-        variables.map(|(_, name)| format!("`{name}`")).chain(calls.map(|(_, call)| format!("`{call}`"))).collect();
-    format!("no value of {}", names.join(", "))
-}
-
-fn numbers(values: &Values<'_>) -> Vec<(Arc<str>, f64)> {
-    let expression = &values.rule.expression;
-    let variables =
-        expression.variables().iter().enumerate().filter_map(|(slot, name)| match values.variable(slot)? {
-            Value::Number(number) => Some((named(name), number)),
-            _ => None,
-        });
-    let calls = expression
-        .calls()
-        .iter()
-        .enumerate()
-        .filter_map(|(slot, call)| Some((call.to_string().into(), values.called(slot)?)));
-    variables.chain(calls).collect()
-}
-
-/// The value that passes its bound; else the first.
-fn worst(values: &Values<'_>) -> Option<(Arc<str>, f64, Bound)> {
-    let expression = &values.rule.expression;
-    let variables =
-        expression.variables().iter().enumerate().filter_map(|(slot, name)| match values.variable(slot)? {
-            Value::Number(number) => Some((named(name), number, expression.threshold(name))),
-            _ => None,
-        });
-    let calls = expression.calls().iter().enumerate().filter_map(|(slot, call)| {
-        Some((Arc::from(call.to_string()), values.called(slot)?, expression.call_threshold(slot)))
-    });
-    let all: Vec<_> = variables.chain(calls).collect();
-    let beyond = all.iter().find(|(_, number, threshold)| {
-        threshold.is_some_and(|threshold| match threshold.bound {
-            Bound::Upper => *number >= threshold.value,
-            Bound::Lower => *number <= threshold.value,
-        })
-    });
-    let (name, number, threshold) = beyond.or_else(|| all.first())?;
-    Some((Arc::clone(name), *number, threshold.map_or(Bound::Upper, |threshold| threshold.bound)))
-}
-
-fn violation(values: &Values<'_>) -> Violation {
-    let (agreement, guarantee, moment) = (values.agreement, values.guarantee, values.moment);
-    Violation {
-        key: Key(0),
-        agreement: Arc::clone(&agreement.id),
-        guarantee: Arc::clone(&guarantee.name),
-        datetime: moment.datetime,
-        constraint: Arc::clone(&guarantee.constraint),
-        values: numbers(values),
-        report: moment.report.map(|report| report.id.to_owned()),
-        instance: moment.instance.map(str::to_owned),
-        skewed: moment.skewed,
-        late: moment.late,
-    }
-}
-
-/// The warning that does not hold, with its values.
-fn warning(values: &Values<'_>) -> Option<Warned> {
-    let WarningRule { text, rule: Ok(rule) } = values.guarantee.extras.as_ref()?.warning.as_ref()? else { return None };
-    let values = Values { rule, standing: None, ..*values };
-    let broken =
-        rule.trigger != Trigger::Never && rule.expression.holds(&values) == Ok(Verdict::Broken) && !too_quiet(&values);
-    broken.then(|| (Arc::clone(text), numbers(&values)))
 }
 
 /// A judgement and whatever follows from it.

@@ -5,6 +5,8 @@ mod laws;
 mod time;
 mod vectors;
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::*;
