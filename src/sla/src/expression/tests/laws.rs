@@ -74,6 +74,22 @@ fn read_back(text: &str, grammar: Grammar, values: &[Option<Value<'static>>]) {
     let _ = expression.threshold("m");
 }
 
+#[test]
+fn what_nests_as_deep_as_it_may_is_printed_no_deeper() {
+    for (text, grammar) in [
+        ("-".repeat(64) + "x", Grammar::Extended),
+        ("not ".repeat(32) + "a == b", Grammar::Extended),
+        ("(1 + ".repeat(62) + "(x not in (1, 2))" + &")".repeat(62), Grammar::Extended),
+        ("(1 + ".repeat(63) + "(x is not missing == y)" + &")".repeat(63), Grammar::Extended),
+        ("(1 + ".repeat(64) + "'2019-01-01'" + &")".repeat(64), Grammar::Extended),
+        ("(1 < ".repeat(64) + "'2019-01-01'" + &")".repeat(64), Grammar::Original),
+        ("(1 < ".repeat(64) + &")".repeat(64), Grammar::Original),
+    ] {
+        assert!(Expression::compile(&text, grammar).is_ok(), "{text}");
+        read_back(&text, grammar, &[]);
+    }
+}
+
 proptest! {
     #[test]
     fn print_then_parse_is_the_identity_in_the_original(
