@@ -140,7 +140,9 @@ pub(super) struct MinimumShape {
 /// What an earlier assessment left in the document: where to go on.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct AssessmentShape {
+    #[serde(default)]
     pub(crate) first_execution: String,
+    #[serde(default)]
     pub(crate) last_execution: String,
     #[serde(default)]
     pub(crate) stopped: Vec<StoppedShape>,

@@ -108,3 +108,42 @@ fn a_hundred_thousand_agreements_with_one_constraint_share_its_compiled_form() {
     let fixed = size_of::<Agreement>() + size_of::<Guarantee>() + size_of::<Book>() + size_of::<Standing>();
     assert!(fixed <= 900, "{fixed} bytes for an agreement with one guarantee: 100,000 must fit in 100 MB");
 }
+
+struct Ones;
+
+impl mf2c_domain::entropy::Entropy for Ones {
+    fn fill(&self, buffer: &mut [u8]) {
+        buffer.fill(0xFF);
+    }
+}
+
+#[test]
+fn documents_take_all_that_an_agreement_can_say_and_all_that_its_assessment_shows() {
+    let everything = json!({
+        "name": "es.bsc.Test.main", "scope": "es.bsc.*", "constraint": "execution_time < 10", "warning": "execution_time < 800ms",
+        "penalties": [{"type": "discount", "value": "10", "unit": "%", "per": "window", "window": 3600, "cap": 30, "period": 86400}],
+        "slo": {"objective": 0.99, "window": "28d", "budgeting": "timeslices", "slice": 60, "slice_target": 0.9},
+        "exclusions": [{"start": "2026-01-01T00:00:00Z", "end": "2026-01-01T01:00:00Z", "every": "7d", "reason": "backup"}],
+        "absent": "warning", "hysteresis": {"breach": 2, "recover": 3}, "minimum": {"count": 1, "window": 60},
+    });
+    let mut body = document(json!([everything, guarantee("bad", "a LT 10"), guarantee("*", "execution_time < 10")]));
+    body["details"]["variables"] =
+        json!([{"name": "x", "metric": "y", "aggregation": {"type": "p99.9", "window": 60}}]);
+    assert_eq!(crate::check(body.as_object().unwrap(), &mut Expressions::default()).len(), 1);
+    let mut desk = Desk::open(body);
+    desk.report("es.bsc.Test.main", 100.0, 50.0);
+    desk.edit(200.0, |body| body["state"] = json!("stopped"));
+    desk.edit(300.0, |body| body["state"] = json!("started"));
+    desk.report("es.bsc.Test.main", 400.0, 50.0);
+    desk.document["assessment"] = Value::Object(desk.book.assessment(&desk.agreement).unwrap());
+    let spec = mf2c_domain::resource::find("agreement").unwrap();
+    let taken = spec.prepare_add(desk.document.as_object().unwrap().clone(), at(0.0), &Ones);
+    assert!(taken.is_ok(), "{}", taken.unwrap_err());
+    let again = Desk::open(desk.document.clone());
+    let times = |desk: &Desk| {
+        desk.book.assessment(&desk.agreement).map(|it| (it["first_execution"].clone(), it["stopped"].clone()))
+    };
+    assert_eq!(times(&again), times(&desk));
+    desk.document["assessment"] = json!({});
+    assert!(Desk::open(desk.document).book.assessment(&desk.agreement).is_none(), "an empty object is as good as none");
+}
