@@ -20,6 +20,22 @@ fn close(a: Option<f64>, b: Option<f64>) -> bool {
     }
 }
 
+fn strange_date() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec![
+        "0000-01-01T00:00:00Z",
+        "1969-12-31T23:59:59.999999999Z",
+        "1970-01-01T00:00:00Z",
+        "2027-01-15T08:00:00Z",
+        "2027-01-15T08:00:01Z",
+        "2027-01-15T09:00:01Z",
+        "9999-12-31T23:59:59.999999999Z",
+    ])
+}
+
+fn strange_number() -> impl Strategy<Value = f64> {
+    prop::sample::select(vec![5e-324, 1e-9, 0.5, 50.0, 1e15, 1e300, f64::MAX, -1.0, -1e300])
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
@@ -58,6 +74,39 @@ proptest! {
                 let near = exact.zip(told).is_none_or(|(exact, told)| (exact - told).abs() <= exact.abs() * 0.010_001 + 1e-9);
                 prop_assert!(near && exact.is_some() == told.is_some(), "p{} {:?} {:?}", percent, exact, told);
             }
+        }
+    }
+
+    #[test]
+    fn no_date_and_no_number_is_too_strange(
+        reports in proptest::collection::vec((strange_date(), strange_date(), strange_number(), strange_number(), strange_date()), 1..12),
+        creation in strange_date(), expiration in strange_date(), exclusion in (strange_date(), strange_date()),
+    ) {
+        let mut body = document(json!([
+            {"name": "*", "constraint": "execution_time < 10 && avg(availability, 600) > 90", "slo": {"objective": 0.9, "window": "1h"},
+             "exclusions": [{"start": exclusion.0, "end": exclusion.1, "every": "7d"}, {"start": exclusion.0, "end": exclusion.1}]},
+            {"name": "op", "constraint": "p90(m, 60) < 12 || sum(m, 86400) / count(m, 1h) < 11", "absent": "violation",
+             "penalties": [{"type": "fine", "value": 5, "unit": "EUR", "per": "window"}]},
+            {"name": "a", "constraint": "availability > 99", "absent": "violation"},
+        ]));
+        body["details"]["creation"] = json!(creation);
+        body["details"]["expiration"] = json!(expiration);
+        let mut desk = Desk::open(body);
+        for (place, (start, updated, length, m, now)) in reports.into_iter().enumerate() {
+            let body = json!({"serviceInstance": "service-instance/1", "operation": "op", "execution_time": length, "start_time": start,
+                "updated": updated, "metrics": {"m": m}});
+            let container = json!({"container_id": "c", "start_time": start, "stop_time": updated});
+            let instance = Instance::read("service-instance/1", br#"{"agents":[{"container_id":"c"}]}"#).unwrap();
+            let container = ContainerMetric::read("c", container.to_string().as_bytes()).unwrap();
+            let now = Timestamp::parse(now).unwrap();
+            desk.book.run(&desk.agreement, &instance, &[container], now);
+            let text = body.to_string();
+            if let Some(report) = Report::read(&format!("r/{place}"), text.as_bytes()) {
+                desk.book.report(&desk.agreement, &report, now, &mut desk.found);
+            }
+            let _ = desk.book.due(&desk.agreement);
+            desk.book.tick(&desk.agreement, now, &mut desk.found);
+            let _ = (desk.book.slo(&desk.agreement, now), desk.book.assessment(&desk.agreement));
         }
     }
 
