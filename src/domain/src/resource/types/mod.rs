@@ -18,8 +18,11 @@ pub mod service_container_metric;
 pub mod service_instance;
 pub mod service_operation_report;
 pub mod sharing_model;
+pub mod sla_episode;
+pub mod sla_penalty;
 pub mod sla_template;
 pub mod sla_violation;
+pub mod sla_warning;
 pub mod user_identifier;
 pub mod user_param;
 pub mod user_profile;
@@ -56,8 +59,11 @@ pub static ALL: &[&TypeSpec] = &[
     &people::session::SPEC,
     &people::session_template::SPEC,
     &sharing_model::SPEC,
+    &sla_episode::SPEC,
+    &sla_penalty::SPEC,
     &sla_template::SPEC,
     &sla_violation::SPEC,
+    &sla_warning::SPEC,
     &people::user::SPEC,
     &user_identifier::SPEC,
     &user_param::SPEC,

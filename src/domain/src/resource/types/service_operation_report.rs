@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::resource::kind::{Field, Fill, any_text, float, link, timestamp};
+use crate::resource::kind::{Field, Fill, Kind, any_text, float, link, map, timestamp};
 use crate::resource::spec::{Names, TypeSpec, USERS_MODIFY};
 use crate::time::Timestamp;
 
@@ -29,6 +29,7 @@ const FIELDS: &[Field] = &[
     timestamp("start_time").required("when it began").or(Fill::Computed(start_time)),
     timestamp("expected_end_time").required("when it should end").or(Fill::Now),
     any_text("result").required("what came of it").or(Fill::Text("")),
+    map("metrics", &Kind::Float).optional("other measured values, by the names that constraints use"),
 ];
 
 /// Reports are sent when an operation ends, so it began its length ago; never before 1970.

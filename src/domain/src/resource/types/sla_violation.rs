@@ -1,6 +1,6 @@
 //! `sla-violation`: a broken promise.
 
-use crate::resource::kind::{Field, Kind, any_text, link, map, timestamp};
+use crate::resource::kind::{Field, Kind, any_text, boolean, link, map, timestamp};
 use crate::resource::spec::{Names, TypeSpec, USERS_MODIFY};
 
 /// The description of the type.
@@ -23,4 +23,8 @@ const FIELDS: &[Field] = &[
     timestamp("datetime").required("when"),
     any_text("constraint").required("what did not hold"),
     map("values", &Kind::Any).required("the measured values, by variable"),
+    link("report").optional("the report that showed it"),
+    link("instance").optional("the service instance that it happened to"),
+    boolean("skewed").optional("whether the report came from the future, so that its time is that of its arrival"),
+    boolean("late").optional("whether the report came too late to count in windows"),
 ];
