@@ -70,7 +70,7 @@ mod protocol;
 mod queries;
 mod rights;
 mod sign_in;
-mod sla;
 mod simulation;
+mod sla;
 mod stranger;
 mod webhooks;

@@ -58,6 +58,7 @@ impl SlaAssessor {
         let lag = self.feed.borrow().saturating_sub(self.read);
         let behind: usize = self.backlogs.iter().map(|backlog| backlog.documents.len()).sum();
         self.counters.lag.store(lag + behind as u64, Ordering::Relaxed);
+        self.counters.position.store(self.pages.settled, Ordering::Relaxed);
         self.counters.queue.store(self.pages.waiting as u64, Ordering::Relaxed);
     }
 

@@ -50,7 +50,12 @@ impl SlaAssessor {
 
     /// Whether this agent, standing like this, assesses the reports of one agent against the agreements of another. Each report is
     /// for one agent to assess.
-    pub(super) fn is_for_us(&self, agreement: &NodeId, report: &NodeId, standing: &mf2c_domain::area::standing::Standing) -> bool {
+    pub(super) fn is_for_us(
+        &self,
+        agreement: &NodeId,
+        report: &NodeId,
+        standing: &mf2c_domain::area::standing::Standing,
+    ) -> bool {
         if *agreement == self.node {
             return *report == self.node || standing.leads() || standing.area().is_none();
         }
@@ -160,8 +165,10 @@ impl SlaAssessor {
             if !is_ours {
                 self.found.clear();
             }
+            if !self.found.is_empty() {
+                self.outdate(&agreement);
+            }
             self.settle(&agreement);
-            self.outdate(&agreement);
             self.replan(&agreement, Some(now.nanos() + BREATH));
         }
         if !self.notes.is_empty() {

@@ -1,5 +1,5 @@
-//! Reports that are read from the collection and not from the log: to remember what they said, because the log has moved on, or
-//! because it was for somebody else to assess them.
+//! Documents that are read from their collections and not from the log: to remember what reports said, because the log has moved on,
+//! or because it was for somebody else to assess them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,8 +9,9 @@ use mf2c_domain::area::standing::Standing;
 use mf2c_store::Document;
 
 use super::SlaAssessor;
+use super::writing::MOST_WAITING;
 
-/// Reports that are read at a time.
+/// Documents that are read at a time.
 const PAGE: usize = 512;
 
 /// Why they are read.
@@ -26,16 +27,17 @@ pub(super) enum Why {
 
 /// See the module.
 pub(super) struct Backlog {
-    pub(super) documents: std::vec::IntoIter<Arc<Document>>,
+    /// In the order of their places in the log.
+    pub(super) documents: std::vec::IntoIter<(u64, Arc<Document>)>,
     pub(super) why: Why,
     /// The cursor stays here until all are read.
     pub(super) holds: Option<u64>,
 }
 
 impl Backlog {
-    /// These documents in the order in which they were stored; none where there are none.
-    pub(super) fn of(mut documents: Vec<Arc<Document>>, why: Why, holds: Option<u64>) -> Option<Self> {
-        documents.sort_unstable_by_key(|document| document.revision);
+    /// These documents in the order of their places; none where there are none.
+    pub(super) fn of(mut documents: Vec<(u64, Arc<Document>)>, why: Why, holds: Option<u64>) -> Option<Self> {
+        documents.sort_unstable_by(|(one, first), (other, second)| (one, &first.id).cmp(&(other, &second.id)));
         (!documents.is_empty()).then(|| Self { documents: documents.into_iter(), why, holds })
     }
 }
@@ -50,18 +52,25 @@ impl SlaAssessor {
     /// Reads a page of the first backlog. False if there is none.
     pub(super) fn work_off(&mut self, ctx: &mut Context<Self>) -> bool {
         let Some(mut backlog) = self.backlogs.pop_front() else { return false };
-        let page: Vec<_> = backlog.documents.by_ref().take(PAGE).collect();
-        for document in &page {
-            let body = match self.store.body(document) {
+        for _ in 0..PAGE {
+            if self.notes.len() >= MOST_WAITING {
+                break;
+            }
+            let Some((_, document)) = backlog.documents.next() else { break };
+            let body = match self.store.body(&document) {
                 Ok(Some(body)) => body.into_owned(),
                 Ok(None) => continue,
                 Err(error) => {
-                    tracing::warn!(id = %document.id, %error, "a report cannot be read; it is not assessed");
+                    tracing::warn!(id = %document.id, %error, "a document cannot be read; it is passed over");
                     continue;
                 }
             };
-            let origin = document.origin().unwrap_or(self.node);
-            self.report(&document.id, &body, origin, document.time().wall(), Some(&backlog.why));
+            let (origin, at) = (document.origin().unwrap_or(self.node), document.time().wall());
+            match document.id.kind() {
+                "agreement" => self.take_agreement(&document.id, &body, origin, at),
+                "service-instance" => self.take_instance(&document.id, Some(&body), origin, at),
+                _ => self.report(&document.id, &body, origin, at, Some(&backlog.why)),
+            }
         }
         if !backlog.documents.as_slice().is_empty() {
             self.backlogs.push_front(backlog);

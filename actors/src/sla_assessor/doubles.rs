@@ -22,7 +22,9 @@ impl SlaAssessor {
         if self.writers.len() < MOST_WRITERS {
             self.writers.insert(*by);
         }
-        let Some(own) = twin(id.name(), &self.node).and_then(|name| ResourceId::new(id.kind(), &name).ok()) else { return };
+        let Some(own) = twin(id.name(), &self.node).and_then(|name| ResourceId::new(id.kind(), &name).ok()) else {
+            return;
+        };
         let both = is_there && self.store.get(own.as_str()).is_some_and(|document| document.origin().is_none());
         if both && self.node > *by {
             self.notes.push(Note::Delete { id: own });

@@ -1,5 +1,7 @@
 //! Reading the change log, page by page.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use actix::prelude::*;
@@ -9,8 +11,6 @@ use mf2c_sla::{Agreement, Instance};
 use mf2c_store::record::NodeId;
 use mf2c_store::{Change, ChangeKind, Changes, IfMatch};
 use serde_json::{Map, json};
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::SlaAssessor;
 use super::index::Known;
@@ -48,12 +48,15 @@ impl SlaAssessor {
             Ok(Changes::Next(changes)) => {
                 for change in &changes {
                     self.changed(change);
+                    self.read = change.position;
+                    if self.notes.len() >= MOST_WAITING {
+                        break;
+                    }
                 }
-                self.read = changes.last().map_or(self.read, |change| change.position);
                 self.close_page(self.read, ctx);
             }
             Ok(Changes::Trimmed { .. }) => {
-                tracing::warn!("the change log has moved on; the reports are read from their collection");
+                tracing::warn!("the change log has moved on; reports are read from their collection");
                 self.start_over();
             }
             Err(error) => {
@@ -75,7 +78,7 @@ impl SlaAssessor {
                     None => self.forget_agreement(id),
                 }
             }
-            "service-instance" => self.take_instance(id, body, Some(change), at),
+            "service-instance" => self.take_instance(id, body, change.origin, at),
             "service-operation-report" => {
                 if let Some(body) = body {
                     self.report(id, body, change.origin, at, None);
@@ -131,7 +134,7 @@ impl SlaAssessor {
     }
 
     /// Takes in an instance as it was at that time.
-    pub(super) fn take_instance(&mut self, id: &ResourceId, body: Option<&[u8]>, change: Option<&Change>, at: Timestamp) {
+    pub(super) fn take_instance(&mut self, id: &ResourceId, body: Option<&[u8]>, origin: NodeId, at: Timestamp) {
         self.pages.matters = true;
         let Some(instance) = body.and_then(|body| Instance::read(id.as_str(), body)) else {
             self.unwatch(id.as_str(), at);
@@ -144,8 +147,7 @@ impl SlaAssessor {
             link: instance.agreement.into(),
             service: instance.service.into(),
         };
-        let is_own = change.map_or_else(|| self.store.origin_of(id.as_str()).is_none(), |change| change.origin == self.node);
-        let is_unlinked = known.link.is_empty() && is_own;
+        let is_unlinked = known.link.is_empty() && origin == self.node;
         self.index.instances.insert(id.as_str().into(), known);
         if is_unlinked {
             self.index.unlinked.insert(id.as_str().into());

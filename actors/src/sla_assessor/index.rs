@@ -106,7 +106,9 @@ impl Index {
             return Some(Arc::clone(id));
         }
         let bare = format!("agreement/{}", known.link);
-        if !known.link.is_empty() && let Some((id, _)) = self.agreements.get_key_value(bare.as_str()) {
+        if !known.link.is_empty()
+            && let Some((id, _)) = self.agreements.get_key_value(bare.as_str())
+        {
             return Some(Arc::clone(id));
         }
         let names = [&*known.called, &*known.service, "*"];
@@ -136,7 +138,10 @@ impl Index {
     /// The instances that are held against an agreement. It looks at all.
     pub(super) fn instances_of(&self, agreement: &str) -> Vec<Box<str>> {
         let of = |known: &Known| self.attached(known).is_some_and(|attached| *attached == *agreement);
-        self.instances.iter().filter(|(_, known)| of(known)).map(|(id, _)| id.clone()).collect()
+        let mut found: Vec<_> =
+            self.instances.iter().filter(|(_, known)| of(known)).map(|(id, _)| id.clone()).collect();
+        found.sort_unstable();
+        found
     }
 }
 

@@ -3,18 +3,18 @@
 //! The store holds documents as they are now, and the log what has changed since the cursor. What was edited in between is taken from
 //! the first entry about it, so that edits take effect in the order of the log, between the reports before and after them.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use mf2c_domain::id::ResourceId;
 use mf2c_domain::time::Timestamp;
 use mf2c_store::engine::EngineError;
+use mf2c_store::record::NodeId;
 use mf2c_store::{Change, ChangeKind, Changes, Document};
 use serde_json::{Value, json};
 
 use super::SlaAssessor;
 use super::backlog::{Backlog, Why};
-use super::index::Index;
 use super::names::name_of;
 use super::writing::{CURSOR, Pages};
 
@@ -41,26 +41,40 @@ impl SlaAssessor {
         self.meet_writers();
         match self.changed_since(cursor) {
             Ok(Some(since)) => {
-                self.fill(cursor, &since);
+                self.fill(cursor, Some(&since));
                 self.remember(cursor);
             }
-            Ok(None) => self.start_over(),
+            Ok(None) => self.load_without_log(cursor),
             Err(error) => {
                 tracing::warn!(%error, "the change log cannot be read for agreements; it begins with what is stored");
-                self.start_over();
+                self.load_without_log(cursor);
             }
         }
     }
 
-    /// The log no longer goes back to the cursor: the documents count as they are now, and reports are read from their collection.
-    pub(super) fn start_over(&mut self) {
-        let cursor = self.pages.settled;
-        (self.index, self.due, self.backlogs) = (Index::default(), Default::default(), VecDeque::new());
-        self.read = *self.feed.borrow();
-        self.fill(self.read, &BTreeMap::new());
+    fn load_without_log(&mut self, cursor: u64) {
+        self.fill(cursor, None);
         self.remember(cursor);
-        let reports = self.reports(|document| document.revision > cursor);
-        self.backlogs.extend(Backlog::of(reports, Why::Assess, Some(cursor)));
+        self.start_over();
+    }
+
+    /// The log no longer goes back to where it was read. What has changed since is taken from the documents, each at its place: of
+    /// several edits of one the last is there.
+    pub(super) fn start_over(&mut self) {
+        let (cursor, mark) = (self.read, self.mark());
+        self.read = *self.feed.borrow();
+        let mut places: Vec<(u64, Arc<Document>)> = Vec::new();
+        for kind in KINDS {
+            for document in self.store.all(kind).into_iter().filter(|document| document.revision > cursor) {
+                // Reports that came between its beginning and its last edit are about it, too.
+                if document.born > cursor && document.born != document.revision {
+                    places.push((document.born, Arc::clone(&document)));
+                }
+                places.push((document.revision, document));
+            }
+        }
+        places.extend(self.reports(|document| document.revision > cursor));
+        self.backlogs.extend(Backlog::of(places, Why::Assess, Some(mark)));
     }
 
     /// The first entry about each document that has changed since; none where the log does not go back that far.
@@ -81,28 +95,28 @@ impl SlaAssessor {
         Ok(Some(first))
     }
 
-    /// Takes in what was there at the cursor.
-    fn fill(&mut self, cursor: u64, since: &BTreeMap<ResourceId, Arc<Change>>) {
+    /// Takes in what was there at the cursor. What was edited since is as `since` tells, or else as its own assessment does.
+    fn fill(&mut self, cursor: u64, since: Option<&BTreeMap<ResourceId, Arc<Change>>>) {
         for kind in KINDS {
-            for document in self.store.all(kind).iter().filter(|document| document.revision <= cursor) {
-                if let Ok(Some(body)) = self.store.body(document) {
-                    let body = body.into_owned();
-                    self.take_stored(&document.id, &body, document.origin().unwrap_or(self.node), document.time().wall());
-                }
+            for document in self.store.all(kind).iter().filter(|document| document.born <= cursor) {
+                let is_older = document.revision <= cursor;
+                let body = self.store.body(document).ok().flatten().map(std::borrow::Cow::into_owned);
+                let Some(body) = body.filter(|_| is_older || since.is_none()) else { continue };
+                let body = if is_older { body } else { as_assessed(body) };
+                self.take_stored(&document.id, &body, document.origin().unwrap_or(self.node), document.time().wall());
             }
-            let there = since.values().filter(|change| change.id.kind() == kind && change.kind != ChangeKind::Created);
-            for change in there {
-                let body = before(change);
-                self.take_stored(&change.id, &body, change.origin, Timestamp::default());
+            let changes = since.into_iter().flat_map(BTreeMap::values);
+            for change in changes.filter(|change| change.id.kind() == kind && change.kind != ChangeKind::Created) {
+                self.take_stored(&change.id, &before(change), change.origin, Timestamp::default());
             }
         }
         self.found.clear();
     }
 
-    fn take_stored(&mut self, id: &ResourceId, body: &[u8], origin: mf2c_store::record::NodeId, at: Timestamp) {
+    fn take_stored(&mut self, id: &ResourceId, body: &[u8], origin: NodeId, at: Timestamp) {
         match id.kind() {
             "agreement" => self.take_agreement(id, body, origin, at),
-            _ => self.take_instance(id, Some(body), None, at),
+            _ => self.take_instance(id, Some(body), origin, at),
         }
     }
 
@@ -148,10 +162,9 @@ impl SlaAssessor {
         self.backlogs.extend(Backlog::of(reports, Why::TakeOver(before), None));
     }
 
-    fn reports(&self, wanted: impl Fn(&Document) -> bool) -> Vec<Arc<Document>> {
-        let mut reports = self.store.all("service-operation-report");
-        reports.retain(|document| wanted(document));
-        reports
+    fn reports(&self, wanted: impl Fn(&Document) -> bool) -> Vec<(u64, Arc<Document>)> {
+        let reports = self.store.all("service-operation-report").into_iter();
+        reports.filter(|document| wanted(document)).map(|document| (document.revision, document)).collect()
     }
 }
 
@@ -160,14 +173,28 @@ fn before(change: &Change) -> Vec<u8> {
     let is_other = change.differs.as_ref().is_some_and(|names| names.iter().any(|name| name == "state"));
     let body: Option<Value> = is_other.then(|| serde_json::from_slice(&change.document).ok()).flatten();
     let Some(mut body) = body.filter(|_| change.id.kind() == "agreement") else { return change.document.to_vec() };
-    let stopped = body.pointer("/assessment/stopped").and_then(Value::as_array).and_then(|stopped| stopped.last());
-    let was_stopped = stopped.is_some_and(|last| last.get("to").is_none());
     let state = match body.get("state").and_then(Value::as_str) {
         Some("started") => "stopped",
-        Some("terminated") if was_stopped => "stopped",
+        Some("terminated") if is_stopped(&body) => "stopped",
         _ => "started",
     };
     body["state"] = json!(state);
     serde_json::to_vec(&body).unwrap_or_else(|_| change.document.to_vec())
 }
 
+/// The document of an agreement as it was when it was assessed last: it was started then, unless it says otherwise.
+fn as_assessed(body: Vec<u8>) -> Vec<u8> {
+    let Ok(mut read) = serde_json::from_slice::<Value>(&body) else { return body };
+    let is_started = read.get("state").and_then(Value::as_str) == Some("started");
+    if is_started || read.get("assessment").is_none() || is_stopped(&read) {
+        return body;
+    }
+    read["state"] = json!("started");
+    serde_json::to_vec(&read).unwrap_or(body)
+}
+
+/// Whether an agreement's assessment says that it is stopped.
+fn is_stopped(agreement: &Value) -> bool {
+    let stopped = agreement.pointer("/assessment/stopped").and_then(Value::as_array);
+    stopped.and_then(|stopped| stopped.last()).is_some_and(|last| last.get("to").is_none())
+}

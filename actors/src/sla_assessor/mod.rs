@@ -18,7 +18,7 @@ mod notes;
 mod upkeep;
 mod writing;
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -41,7 +41,7 @@ use notes::Note;
 use writing::Pages;
 
 /// What the assessor is told at start.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct SlaSettings {
     /// The unit of `execution_time` in reports and constraints.
     pub unit: TimeUnit,
@@ -62,6 +62,8 @@ pub struct SlaCounters {
     pub lag: AtomicU64,
     /// Documents that wait to be stored.
     pub queue: AtomicU64,
+    /// Everything up to this position of the log is assessed, and what follows from it is stored.
+    pub position: AtomicU64,
     /// What it could not do: agreements that cannot be read, documents that the store refuses.
     pub errors: AtomicU64,
 }
@@ -101,7 +103,7 @@ pub struct SlaAssessor {
     outdated: VecDeque<Arc<str>>,
     waiting: HashSet<Arc<str>>,
     /// Episodes that have changed.
-    episodes: HashMap<u128, Episode>,
+    episodes: BTreeMap<u128, Episode>,
     /// Agreements that have expired, and whose documents do not say so yet.
     expired: BTreeSet<Arc<str>>,
     refreshing: bool,
@@ -148,7 +150,7 @@ impl SlaAssessor {
             pages: Pages::default(),
             outdated: VecDeque::new(),
             waiting: HashSet::new(),
-            episodes: HashMap::new(),
+            episodes: BTreeMap::new(),
             expired: BTreeSet::new(),
             refreshing: false,
             writers: BTreeSet::new(),

@@ -56,7 +56,13 @@ mod tests {
 
     #[test]
     fn other_names_have_no_twin() {
-        for name in ["", "a", "01234567-89ab-4cde-8f00-111111111111", "01234567-89ab-8cde-8f00-1111", "x1234567-89ab-8cde-8f00-111111111111"] {
+        for name in [
+            "",
+            "a",
+            "01234567-89ab-4cde-8f00-111111111111",
+            "01234567-89ab-8cde-8f00-1111",
+            "x1234567-89ab-8cde-8f00-111111111111",
+        ] {
             assert_eq!(twin(name, &[1; 16]), None, "{name}");
         }
     }

@@ -31,7 +31,8 @@ impl Note {
         (name, attributes, acl): (Option<String>, Map<String, Value>, Acl),
         world: &World,
     ) -> Result<NewDocument, String> {
-        let draft = spec.prepare_add(attributes, world.clock.now(), &*world.entropy).map_err(|error| error.to_string())?;
+        let draft =
+            spec.prepare_add(attributes, world.clock.now(), &*world.entropy).map_err(|error| error.to_string())?;
         let draft = Draft { name: name.or(draft.name), acl: Some(acl), attributes: draft.attributes };
         NewDocument::new(spec, draft, &Caller::agent(), &*world.entropy).map_err(|error| error.to_string())
     }

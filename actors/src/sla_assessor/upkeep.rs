@@ -99,7 +99,9 @@ impl SlaAssessor {
         let mut later = std::collections::BTreeSet::new();
         while let Some(agreement) = self.expired.pop_first() {
             let Some(entry) = self.index.agreements.get(&agreement) else { continue };
-            let (Some(document), Ok(id)) = (self.store.get(&agreement), ResourceId::parse(&agreement)) else { continue };
+            let (Some(document), Ok(id)) = (self.store.get(&agreement), ResourceId::parse(&agreement)) else {
+                continue;
+            };
             if entry.agreement.state() == State::Terminated || document.origin().is_some() {
                 continue;
             }
@@ -108,7 +110,8 @@ impl SlaAssessor {
                 continue;
             }
             let if_match = Some(IfMatch::OneOf(vec![self.store.tag(&document)]));
-            let changes: Map<String, Value> = [("state".to_owned(), json!(State::Terminated.as_str()))].into_iter().collect();
+            let changes: Map<String, Value> =
+                [("state".to_owned(), json!(State::Terminated.as_str()))].into_iter().collect();
             round.push((Subject::Expiry(agreement), Note::Edit { id, changes, if_match }));
         }
         self.expired = later;

@@ -108,7 +108,8 @@ impl SlaAssessor {
             for (answer, note) in sent {
                 match answer.await {
                     // What is there already was found before a crash. What is gone needs no edit.
-                    Ok(()) | Err(StoreError::Conflict { .. } | StoreError::NotFound { .. } | StoreError::Stale { .. }) => {
+                    Ok(())
+                    | Err(StoreError::Conflict { .. } | StoreError::NotFound { .. } | StoreError::Stale { .. }) => {
                         outcome.done += 1;
                     }
                     Err(StoreError::Elsewhere { .. }) => outcome.done += 1,
@@ -154,17 +155,19 @@ impl SlaAssessor {
     /// Puts one note into the mailbox of the store.
     pub(super) fn send(&self, note: &Note) -> ResponseFuture<Result<(), StoreError>> {
         match note.clone() {
-            Note::Add { spec, name, attributes, acl } => match Note::document(spec, (name, attributes, acl), &self.world) {
-                Ok(new) => {
-                    let sent = self.writer.send(AddResource(new));
-                    Box::pin(async move { sent.await.map_or(Err(StoreError::Stopping), |answer| answer.map(drop)) })
+            Note::Add { spec, name, attributes, acl } => {
+                match Note::document(spec, (name, attributes, acl), &self.world) {
+                    Ok(new) => {
+                        let sent = self.writer.send(AddResource(new));
+                        Box::pin(async move { sent.await.map_or(Err(StoreError::Stopping), |answer| answer.map(drop)) })
+                    }
+                    Err(error) => {
+                        tracing::error!(kind = spec.name, error, "a finding about an agreement cannot be described");
+                        self.counters.errors.fetch_add(1, Ordering::Relaxed);
+                        Box::pin(std::future::ready(Ok(())))
+                    }
                 }
-                Err(error) => {
-                    tracing::error!(kind = spec.name, error, "a finding about an agreement cannot be described");
-                    self.counters.errors.fetch_add(1, Ordering::Relaxed);
-                    Box::pin(std::future::ready(Ok(())))
-                }
-            },
+            }
             Note::Edit { id, changes, if_match } => {
                 let sent = self.writer.send(Note::edit(id, changes, if_match));
                 Box::pin(async move { sent.await.map_or(Err(StoreError::Stopping), |answer| answer.map(drop)) })

@@ -12,8 +12,8 @@ use super::discovery::Discovery;
 use super::flocker::Flocker;
 use super::fog::FogArea;
 use super::legacy::Legacy;
-use super::sla::Sla;
 use super::quantity::{HumanDuration, HumanSize};
+use super::sla::Sla;
 use super::words::{AccessLog, AgentType, AuthHeader, LogFormat, MailSecurity, MetricsReaders, Role};
 
 /// What an agent is told at its start.

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use actix::{Actor as _, Addr, Arbiter};
 use mf2c_actors::inventory::{Inventory, InventorySettings};
+use mf2c_actors::leadership::Standings;
 use mf2c_actors::ports::World;
 use mf2c_actors::resource_store::ResourceStore;
-use mf2c_actors::leadership::Standings;
 use mf2c_actors::sla_assessor::{SlaAssessor, SlaCounters};
 use mf2c_actors::supervisor::Supervisor;
 use mf2c_actors::webhook_dispatcher::{WebhookCounters, WebhookDispatcher, WebhookSettings};

@@ -139,8 +139,14 @@ fn agreements(page: &mut Exposition, api: &Api) {
     page.counter("mf2c_sla_warnings_total", "Warnings found since start.", load(&counters.warnings));
     page.gauge("mf2c_sla_lag", "Changes that were not looked at for agreements yet.", load(&counters.lag));
     page.gauge("mf2c_sla_queue", "Findings about agreements that wait to be on disk.", load(&counters.queue));
+    let name = "mf2c_sla_position";
+    page.gauge(name, "All changes up to this one are assessed, and the findings stored.", load(&counters.position));
     let name = "mf2c_sla_errors_total";
-    page.counter(name, "Agreements that could not be read and findings that could not be written.", load(&counters.errors));
+    page.counter(
+        name,
+        "Agreements that could not be read and findings that could not be written.",
+        load(&counters.errors),
+    );
 }
 
 fn sizes(page: &mut Exposition, api: &Api, process: &ProcessFigures) {
