@@ -11,6 +11,8 @@ pub(super) struct Body<'a> {
     pub(super) name: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     pub(super) state: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    pub(super) updated: Option<Cow<'a, str>>,
     #[serde(borrow)]
     pub(super) details: Details<'a>,
     #[serde(default)]
@@ -138,7 +140,9 @@ pub(super) struct MinimumShape {
 /// What an earlier assessment left in the document: where to go on.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct AssessmentShape {
+    #[serde(default)]
     pub(crate) first_execution: String,
+    #[serde(default)]
     pub(crate) last_execution: String,
     #[serde(default)]
     pub(crate) stopped: Vec<StoppedShape>,

@@ -20,7 +20,7 @@ pub struct Guarantee {
 
 #[derive(Debug, Default)]
 pub(crate) struct Extras {
-    pub(crate) warning: Option<(Arc<str>, Result<Rule, Arc<Fault>>)>,
+    pub(crate) warning: Option<WarningRule>,
     pub(crate) penalties: Box<[Penalty]>,
     pub(crate) slo: Option<Slo>,
     pub(crate) exclusions: Box<[Exclusion]>,
@@ -29,6 +29,13 @@ pub(crate) struct Extras {
     pub(crate) recover: u32,
     /// So many measurements must be in this window.
     pub(crate) minimum: Option<(u32, Reading)>,
+}
+
+/// The stricter constraint whose breach is a mere warning.
+#[derive(Debug)]
+pub(crate) struct WarningRule {
+    pub(crate) text: Arc<str>,
+    pub(crate) rule: Result<Rule, Arc<Fault>>,
 }
 
 /// The operations that a promise is about.
@@ -165,7 +172,7 @@ impl Guarantee {
     }
 
     pub(crate) fn rules(&self) -> impl Iterator<Item = &Rule> {
-        let warning = self.extras.iter().filter_map(|extras| extras.warning.as_ref()?.1.as_ref().ok());
+        let warning = self.extras.iter().filter_map(|extras| extras.warning.as_ref()?.rule.as_ref().ok());
         self.rule.iter().chain(warning)
     }
 

@@ -15,7 +15,7 @@ use crate::expressions::Expressions;
 use crate::state::State;
 
 pub(crate) use body::AssessmentShape;
-pub(crate) use guarantee::{Absent, Budgeting, Rule, Trigger};
+pub(crate) use guarantee::{Absent, Budgeting, Rule, Trigger, WarningRule};
 pub use guarantee::{Guarantee, Penalty, Slo};
 pub(crate) use rule::{CallSource, Reading, Source, WindowSpec};
 
@@ -66,6 +66,8 @@ pub struct Agreement {
     pub(crate) state: State,
     pub(crate) creation: Timestamp,
     pub(crate) expiration: Option<Timestamp>,
+    /// When the document was changed last.
+    pub(crate) updated: Option<Timestamp>,
     pub(crate) guarantees: Box<[Guarantee]>,
     pub(crate) windows: Box<[WindowSpec]>,
     /// What the stored document says of earlier assessments, where there were any.

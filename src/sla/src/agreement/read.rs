@@ -6,7 +6,7 @@ use mf2c_domain::time::Timestamp;
 use serde_json::{Map, Value};
 
 use super::body::{Body, ExclusionShape, GuaranteeShape, PenaltyShape, SloShape};
-use super::guarantee::{Absent, Budgeting, Exclusion, Extras, Filter, Guarantee, Penalty, Slo};
+use super::guarantee::{Absent, Budgeting, Exclusion, Extras, Filter, Guarantee, Penalty, Slo, WarningRule};
 use super::rule::Binder;
 use super::{Agreement, AgreementError, MAX_GUARANTEES, Problem};
 use crate::expression::Function;
@@ -41,6 +41,7 @@ pub(super) fn agreement(id: &str, bytes: &[u8], shared: &mut Expressions) -> Res
         state: State::of(body.state.as_deref().unwrap_or_default()),
         creation: details.creation.as_deref().and_then(Timestamp::parse).unwrap_or_default(),
         expiration: details.expiration.as_deref().and_then(Timestamp::parse),
+        updated: body.updated.as_deref().and_then(Timestamp::parse),
         guarantees: guarantees.into(),
         windows,
         assessed: body.assessment.map(Box::new),
@@ -77,7 +78,7 @@ fn filter(shape: &GuaranteeShape<'_>, binder: &mut Binder<'_>) -> Filter {
 
 fn extras(shape: &GuaranteeShape<'_>, filter: &Filter, binder: &mut Binder<'_>) -> Extras {
     let warning = shape.warning.as_deref().filter(|warning| !warning.trim().is_empty());
-    let warning = warning.map(|text| (binder.shared.name(text), binder.rule(text, filter)));
+    let warning = warning.map(|text| WarningRule { text: binder.shared.name(text), rule: binder.rule(text, filter) });
     let minimum = shape.minimum.as_ref().and_then(|minimum| {
         let length = i64::from(minimum.window) * 1000;
         Some((minimum.count, binder.window("execution_time", length, Function::Count, filter).ok()?))

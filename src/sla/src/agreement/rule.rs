@@ -117,7 +117,10 @@ impl Binder<'_> {
         let declared = self.variables.iter().find(|variable| *variable.name == *call.variable);
         let metric = declared.and_then(|variable| variable.metric.as_deref()).unwrap_or(&call.variable);
         if metric == "availability" {
-            return Ok(CallSource::Availability { window: length });
+            return match call.function {
+                Function::Average => Ok(CallSource::Availability { window: length }),
+                other => Err(refused(format!("its `{other}`, but it has only an `avg`"), "availability")),
+            };
         }
         let reading = self.window(metric, length, call.function, filter).map_err(|why| refused(why, &call.variable))?;
         Ok(CallSource::Window(reading))

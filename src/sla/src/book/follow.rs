@@ -40,11 +40,14 @@ impl Book {
             runs: Runs::default(),
         };
         let goes_on = book.stopped.last().is_some_and(|(_, to)| *to == i64::MAX);
-        match agreement.state {
-            State::Started => book.start(millis(now)),
-            // What was never started never counts; what was, counts until it was assessed last.
-            _ if !goes_on => book.stop(last.map_or(i64::MIN, |(_, last)| last)),
-            _ => {}
+        // What happened while nobody looked happened with the document's last change.
+        let changed = agreement.updated.map(millis);
+        match (agreement.state, last) {
+            (State::Started, _) => book.start(changed.unwrap_or(millis(now))),
+            _ if goes_on => {}
+            // What was never assessed was, as far as is known, never started.
+            (_, None) => book.stop(i64::MIN),
+            (_, Some((_, last))) => book.stop(changed.unwrap_or(last)),
         }
         book.plan(agreement, now);
         book

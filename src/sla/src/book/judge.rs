@@ -5,13 +5,14 @@ use std::sync::Arc;
 use mf2c_domain::time::Timestamp;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::Book;
+use super::evidence::{Warned, missing, numbers, violation, warning, worst};
 use super::penalty::charge;
 use super::scope::Values;
 use super::standing::{Broken, Standing};
-use super::{Book, named};
 use crate::agreement::{Absent, Agreement, CallSource, Guarantee, Rule, Source, Trigger};
 use crate::document::Report;
-use crate::expression::{Bound, Function, Scope as _, Value, Verdict};
+use crate::expression::{Bound, Function, Verdict};
 use crate::finding::{Finding, Key, Violation, Warning};
 use crate::window::instant;
 
@@ -42,7 +43,8 @@ pub(super) struct Bad {
 /// The verdict and, where there is none, why.
 struct Judgement {
     verdict: Verdict,
-    why: Option<String>,
+    /// What makes no sense.
+    error: Option<String>,
     /// It is the data that are missing, and not the traffic or the sense.
     absent: bool,
 }
@@ -82,31 +84,34 @@ impl Book {
         if says_nothing_new(&values) {
             return;
         }
-        let judgement = judgement(&values);
-        let judgement = absence(judgement, guarantee);
-        let kept: Vec<(usize, f64)> = match moment.late {
-            true => Vec::new(),
-            false => (0..rule.variables.len()).filter_map(|slot| Some((slot, values.measured(slot)?))).collect(),
-        };
+        let judgement = absence(judgement(&values), guarantee);
         let violation = (judgement.verdict == Verdict::Broken).then(|| violation(&values));
         let warning = match judgement.verdict {
-            Verdict::Kept if !judgement.absent => warning(&values),
-            Verdict::Kept => Some(guarantee.constraint.clone()).map(|text| (text, numbers(&values))),
+            Verdict::Kept if judgement.absent => Some((Arc::clone(&guarantee.constraint), numbers(&values))),
+            Verdict::Kept => warning(&values),
             _ => None,
         };
         let worst = violation.as_ref().and_then(|_| worst(&values));
-        for (slot, value) in kept {
-            standing.keep(slot, value, moment.at);
+        let undetermined =
+            judgement.verdict == Verdict::Undetermined && standing.verdict != Some(Verdict::Undetermined);
+        let why = (undetermined && judgement.absent).then(|| missing(&values)).or_else(|| judgement.error.clone());
+        if !moment.late {
+            let fresh =
+                Values { agreement, guarantee, rule, moment, windows: &self.windows, runs: &self.runs, standing: None };
+            for slot in 0..rule.variables.len() {
+                if let Some(value) = fresh.measured(slot) {
+                    standing.keep(slot, value, moment.at);
+                }
+            }
         }
-        let was = standing.verdict;
         if !moment.late {
             standing.verdict = Some(judgement.verdict);
-            standing.error = judgement.why.as_deref().filter(|_| !judgement.absent).map(Into::into);
+            standing.error = judgement.error.as_deref().map(Into::into);
         }
         let case = Case { agreement, guarantee, rule, moment, timed };
         match violation {
             Some(violation) => case.broken(standing, violation, worst, out),
-            None => case.not_broken(standing, &judgement, was, warning, out),
+            None => case.not_broken(standing, judgement.verdict, why.filter(|_| undetermined), warning, out),
         }
         case.spend(standing, judgement.verdict, out);
     }
@@ -134,24 +139,22 @@ fn judgement(values: &Values<'_>) -> Judgement {
         let traffic =
             values.windows.get(usize::from(reading.window)).and_then(|window| window.read(Function::Count, 1));
         if traffic.is_none_or(|traffic| traffic < f64::from(count)) {
-            return Judgement { verdict: Verdict::Undetermined, why: None, absent: false };
+            return Judgement { verdict: Verdict::Undetermined, error: None, absent: false };
         }
     }
     match values.rule.expression.holds(values) {
         Ok(Verdict::Broken) if too_quiet(values) => {
-            Judgement { verdict: Verdict::Undetermined, why: None, absent: false }
+            Judgement { verdict: Verdict::Undetermined, error: None, absent: false }
         }
-        Ok(Verdict::Undetermined) => {
-            Judgement { verdict: Verdict::Undetermined, why: Some(missing(values)), absent: true }
-        }
-        Ok(verdict) => Judgement { verdict, why: None, absent: false },
-        Err(error) => Judgement { verdict: Verdict::Undetermined, why: Some(error.to_string()), absent: false },
+        Ok(Verdict::Undetermined) => Judgement { verdict: Verdict::Undetermined, error: None, absent: true },
+        Ok(verdict) => Judgement { verdict, error: None, absent: false },
+        Err(error) => Judgement { verdict: Verdict::Undetermined, error: Some(error.to_string()), absent: false },
     }
 }
 
 /// `p95(x, 300) < 800 && count(x, 300) >= 10` promises nothing while there are fewer than ten: a lower bound of a count beside
 /// other conditions guards these. By itself it is a promise.
-fn too_quiet(values: &Values<'_>) -> bool {
+pub(super) fn too_quiet(values: &Values<'_>) -> bool {
     let expression = &values.rule.expression;
     let slots = expression.variables().len() + expression.calls().len();
     slots > 1
@@ -175,77 +178,6 @@ fn absence(judgement: Judgement, guarantee: &Guarantee) -> Judgement {
         Absent::Violation => Verdict::Broken,
     };
     Judgement { verdict, ..judgement }
-}
-
-fn missing(values: &Values<'_>) -> String {
-    let expression = &values.rule.expression;
-    let variables = expression.variables().iter().enumerate().filter(|(slot, _)| values.variable(*slot).is_none());
-    let calls = expression.calls().iter().enumerate().filter(|(slot, _)| values.called(*slot).is_none());
-    let names: Vec<String> =
-        variables.map(|(_, name)| format!("`{name}`")).chain(calls.map(|(_, call)| format!("`{call}`"))).collect();
-    format!("no value of {}", names.join(", "))
-}
-
-fn numbers(values: &Values<'_>) -> Vec<(Arc<str>, f64)> {
-    let expression = &values.rule.expression;
-    let variables =
-        expression.variables().iter().enumerate().filter_map(|(slot, name)| match values.variable(slot)? {
-            Value::Number(number) => Some((named(name), number)),
-            _ => None,
-        });
-    let calls = expression
-        .calls()
-        .iter()
-        .enumerate()
-        .filter_map(|(slot, call)| Some((call.to_string().into(), values.called(slot)?)));
-    variables.chain(calls).collect()
-}
-
-/// The value that passes its bound; else the first.
-fn worst(values: &Values<'_>) -> Option<(Arc<str>, f64, Bound)> {
-    let expression = &values.rule.expression;
-    let variables =
-        expression.variables().iter().enumerate().filter_map(|(slot, name)| match values.variable(slot)? {
-            Value::Number(number) => Some((named(name), number, expression.threshold(name))),
-            _ => None,
-        });
-    let calls = expression.calls().iter().enumerate().filter_map(|(slot, call)| {
-        Some((Arc::from(call.to_string()), values.called(slot)?, expression.call_threshold(slot)))
-    });
-    let all: Vec<_> = variables.chain(calls).collect();
-    let beyond = all.iter().find(|(_, number, threshold)| {
-        threshold.is_some_and(|threshold| match threshold.bound {
-            Bound::Upper => *number >= threshold.value,
-            Bound::Lower => *number <= threshold.value,
-        })
-    });
-    let (name, number, threshold) = beyond.or_else(|| all.first())?;
-    Some((Arc::clone(name), *number, threshold.map_or(Bound::Upper, |threshold| threshold.bound)))
-}
-
-fn violation(values: &Values<'_>) -> Violation {
-    let (agreement, guarantee, moment) = (values.agreement, values.guarantee, values.moment);
-    Violation {
-        key: Key(0),
-        agreement: Arc::clone(&agreement.id),
-        guarantee: Arc::clone(&guarantee.name),
-        datetime: moment.datetime,
-        constraint: Arc::clone(&guarantee.constraint),
-        values: numbers(values),
-        report: moment.report.map(|report| report.id.to_owned()),
-        instance: moment.instance.map(str::to_owned),
-        skewed: moment.skewed,
-        late: moment.late,
-    }
-}
-
-/// The warning that does not hold, with its values.
-fn warning(values: &Values<'_>) -> Option<(Arc<str>, Vec<(Arc<str>, f64)>)> {
-    let (text, Ok(rule)) = values.guarantee.extras.as_ref()?.warning.as_ref()? else { return None };
-    let values = Values { rule, standing: None, ..*values };
-    let broken =
-        rule.trigger != Trigger::Never && rule.expression.holds(&values) == Ok(Verdict::Broken) && !too_quiet(&values);
-    broken.then(|| (Arc::clone(text), numbers(&values)))
 }
 
 /// A judgement and whatever follows from it.
@@ -320,9 +252,9 @@ impl Case<'_> {
     fn not_broken(
         &self,
         standing: &mut Standing,
-        judgement: &Judgement,
-        was: Option<Verdict>,
-        warning: Option<(Arc<str>, Vec<(Arc<str>, f64)>)>,
+        verdict: Verdict,
+        why: Option<String>,
+        warning: Option<Warned>,
         out: &mut Vec<Finding>,
     ) {
         self.recovered(&mut standing.broken);
@@ -342,16 +274,10 @@ impl Case<'_> {
             standing.verdict = Some(Verdict::Broken);
             return;
         }
-        match judgement.verdict {
-            Verdict::Kept => standing.episode.good(self.agreement, self.guarantee, self.moment.at, out),
-            _ => {
-                if let Some(why) = judgement.why.as_ref().filter(|_| was != Some(Verdict::Undetermined)) {
-                    out.push(Finding::Undetermined {
-                        guarantee: Arc::clone(&self.guarantee.name),
-                        reason: why.clone(),
-                    });
-                }
-            }
+        if verdict == Verdict::Kept {
+            standing.episode.good(self.agreement, self.guarantee, self.moment.at, out);
+        } else if let Some(reason) = why {
+            out.push(Finding::Undetermined { guarantee: Arc::clone(&self.guarantee.name), reason });
         }
     }
 

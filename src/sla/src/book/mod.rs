@@ -3,9 +3,15 @@
 //! Time is event time: that of the latest report, the watermark. `now` only stands in for an arrival that a report does not tell, and
 //! drives [`Book::tick`]. So whoever reads the same reports in the same order finds the same, whenever that is. A book must have
 //! caught up with the reports before it is ticked: a tick lets go of what is older than its windows.
+//!
+//! After a restart the windows, episodes and budgets come back by reading the stored reports again. What is found then was found
+//! before, or under terms that have since been edited: whoever reads again throws away the findings of reports that were assessed.
+//! A report that is delivered again more than two minutes of event time later is late: its violation has the same key, but the
+//! amounts below a cap are then counted twice, so the keeper of the cursor must not go back further than that within one book.
 
 mod budget;
 mod episode;
+mod evidence;
 mod follow;
 mod judge;
 mod penalty;
@@ -14,8 +20,6 @@ mod scope;
 mod seen;
 mod standing;
 mod tick;
-
-use std::sync::Arc;
 
 use mf2c_domain::time::Timestamp;
 
@@ -152,7 +156,5 @@ fn watches_time(agreement: &Agreement) -> bool {
     agreement.guarantees.iter().any(|guarantee| guarantee.rules().any(|rule| rule.trigger == Trigger::Time))
 }
 
-/// A name as findings carry it.
-fn named(name: &str) -> Arc<str> {
-    name.into()
-}
+#[cfg(test)]
+mod tests;

@@ -105,7 +105,7 @@ pub fn generate(
         }
     }
     let mut missing = None;
-    fill(&mut agreement, false, &parameters, &mut missing)?;
+    fill(&mut agreement, &parameters, &mut missing)?;
     if let Some(name) = missing {
         let rendered = Value::Object(agreement).to_string();
         let index = rendered.find(NO_VALUE).unwrap_or(0);
@@ -126,7 +126,6 @@ fn short(value: &Value) -> String {
 
 fn fill(
     object: &mut Map<String, Value>,
-    _: bool,
     parameters: &Map<String, Value>,
     missing: &mut Option<String>,
 ) -> Result<(), TemplateError> {
@@ -150,7 +149,7 @@ fn fill_value(
             Ok(())
         }
         Value::Array(items) => items.iter_mut().try_for_each(|item| fill_value(item, false, parameters, missing)),
-        Value::Object(members) => fill(members, false, parameters, missing),
+        Value::Object(members) => fill(members, parameters, missing),
         _ => Ok(()),
     }
 }

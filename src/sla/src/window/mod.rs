@@ -141,7 +141,6 @@ impl Window {
         }
     }
 
-
     /// When the oldest part leaves, in milliseconds.
     pub(crate) fn next_change(&self, length: i64) -> Option<i64> {
         self.parts.front().map(|part| (part.number + PARTS) * part_length(length))
