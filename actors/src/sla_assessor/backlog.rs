@@ -22,7 +22,7 @@ pub(super) enum Why {
     /// They were not.
     Assess,
     /// They were not for this agent to assess, as it stood before.
-    TakeOver(Standing),
+    TakeOver(Box<Standing>),
 }
 
 /// See the module.

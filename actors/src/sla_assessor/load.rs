@@ -159,7 +159,7 @@ impl SlaAssessor {
         let least = self.world.clock.now().nanos() - LEFT;
         let read = self.read;
         let reports = self.reports(|document| document.revision <= read && document.time().wall().nanos() >= least);
-        self.backlogs.extend(Backlog::of(reports, Why::TakeOver(before), None));
+        self.backlogs.extend(Backlog::of(reports, Why::TakeOver(Box::new(before)), None));
     }
 
     fn reports(&self, wanted: impl Fn(&Document) -> bool) -> Vec<(u64, Arc<Document>)> {
