@@ -15,5 +15,6 @@ pub mod post;
 pub mod replicator;
 pub mod resource_store;
 pub mod session_manager;
+pub mod sla_assessor;
 pub mod supervisor;
 pub mod webhook_dispatcher;

@@ -71,5 +71,6 @@ mod queries;
 mod rights;
 mod sign_in;
 mod simulation;
+mod sla;
 mod stranger;
 mod webhooks;

@@ -21,6 +21,7 @@ use mf2c_actors::ports::World;
 use mf2c_actors::replicator::Propose;
 use mf2c_actors::resource_store::{Bound, ResourceStore, Retention};
 use mf2c_actors::session_manager::SessionManager;
+use mf2c_actors::sla_assessor::SlaCounters;
 use mf2c_actors::webhook_dispatcher::WebhookCounters;
 use mf2c_auth::token::TokenKey;
 use mf2c_facade::certauths::{self, CertAuths};
@@ -47,7 +48,7 @@ use crate::legacy::LegacyDoors;
 pub use error::StartError;
 pub(crate) use settings::front_settings;
 use settings::{api_settings, event_settings, monitor_settings, session_settings, webhook_options};
-use workers::{start_inventory, start_webhooks};
+use workers::{start_assessor, start_inventory, start_webhooks};
 
 /// A running agent.
 pub struct Node {
@@ -85,7 +86,7 @@ impl Node {
         let device = area::device_id(config, &store, &world);
         let mail = accounts::mail_transport(config, &world)?;
         let transport = HttpWebhooks::new(&webhook_options(config))?;
-        let arbiters = vec![Arbiter::new(), Arbiter::new()];
+        let arbiters = vec![Arbiter::new(), Arbiter::new(), Arbiter::new()];
         let store_writer = start_writer(config, &arbiters[0], (&store, writer), &world);
         if config.device.enabled {
             start_inventory(config, device.clone(), &arbiters[1], &store, &store_writer, &world);
@@ -107,11 +108,12 @@ impl Node {
         let rooms = Rooms { arbiter, store: &store, writer: &store_writer, sessions: &sessions, hasher, world: &world };
         let accounts = accounts::start(config, mail, rooms).await;
         let webhooks = start_webhooks(config, &arbiters[1], transport, &store, &store_writer, &world);
+        let sla = start_assessor(config, &arbiters[2], &area.fog.standings, &store, &store_writer, &world);
         let authorities = Some(area.authorities());
         let elsewhere = Some(area.fog.replicator.clone().recipient());
         let people = People { accounts, sessions: sessions.clone(), tokens: Recognizer::new(tokens) };
         let documents = (Arc::clone(&store), Writes::new(store_writer));
-        let api = api(config, documents, people, (authorities, elsewhere), webhooks, &world);
+        let api = api(config, documents, people, (authorities, elsewhere), (webhooks, sla), &world);
         store_entry_point(&api).await;
         let events = Events::start(Arc::clone(&store), Arc::clone(&world.clock), event_settings(config));
         let certauths = legacy.certauths(config);
@@ -193,7 +195,7 @@ fn api(
     (store, writer): (Arc<Store>, Writes),
     people: People,
     (authorities, elsewhere): (Option<Authorities>, Option<Recipient<Propose>>),
-    webhooks: Arc<WebhookCounters>,
+    (webhooks, sla): (Arc<WebhookCounters>, Arc<SlaCounters>),
     world: &World,
 ) -> Data<Api> {
     let People { accounts, sessions, tokens } = people;
@@ -208,6 +210,7 @@ fn api(
         resigning: Arc::default(),
         world: world.clone(),
         webhooks,
+        sla,
         settings: api_settings(config),
         openapi: OpenApi::new(env!("CARGO_PKG_VERSION")),
         repeats: Repeats::default(),

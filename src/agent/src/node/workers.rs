@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use actix::{Actor as _, Addr, Arbiter};
 use mf2c_actors::inventory::{Inventory, InventorySettings};
+use mf2c_actors::leadership::Standings;
 use mf2c_actors::ports::World;
 use mf2c_actors::resource_store::ResourceStore;
+use mf2c_actors::sla_assessor::{SlaAssessor, SlaCounters};
 use mf2c_actors::supervisor::Supervisor;
 use mf2c_actors::webhook_dispatcher::{WebhookCounters, WebhookDispatcher, WebhookSettings};
 use mf2c_machine::{Declared, DeclaredSensor, Publisher, Roots, SystemMachine};
@@ -62,6 +64,31 @@ pub(super) fn start_webhooks(
         WebhookDispatcher::new(store, writer, transport.clone(), world, settings, Arc::clone(&shared), notice)
     };
     let supervisor = Supervisor::new("webhooks", clock, Box::new(build));
+    Supervisor::start_in_arbiter(&arbiter.handle(), move |_| supervisor);
+    counters
+}
+
+/// It has a thread of its own: a storm of reports holds up nobody else.
+pub(super) fn start_assessor(
+    config: &Config,
+    arbiter: &Arbiter,
+    standings: &Standings,
+    store: &Arc<Store>,
+    writer: &Addr<ResourceStore>,
+    world: &World,
+) -> Arc<SlaCounters> {
+    let counters = Arc::new(SlaCounters::default());
+    if !config.sla.enabled {
+        return counters;
+    }
+    let (settings, standings) = (config.sla.settings(), standings.clone());
+    let (store, writer, world) = (Arc::clone(store), writer.clone(), world.clone());
+    let (clock, shared) = (Arc::clone(&world.clock), Arc::clone(&counters));
+    let build = move |notice| {
+        let (store, writer, world) = (Arc::clone(&store), writer.clone(), world.clone());
+        SlaAssessor::new(settings, store, writer, standings.clone(), world, Arc::clone(&shared), notice)
+    };
+    let supervisor = Supervisor::new("sla assessor", clock, Box::new(build));
     Supervisor::start_in_arbiter(&arbiter.handle(), move |_| supervisor);
     counters
 }

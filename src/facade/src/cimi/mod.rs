@@ -29,6 +29,7 @@ use mf2c_actors::account_manager::AccountManager;
 use mf2c_actors::ports::World;
 use mf2c_actors::replicator::Propose;
 use mf2c_actors::session_manager::SessionManager;
+use mf2c_actors::sla_assessor::SlaCounters;
 use mf2c_actors::webhook_dispatcher::WebhookCounters;
 use mf2c_domain::caller::Caller;
 use mf2c_domain::query::{Query, decode_pairs};
@@ -93,6 +94,8 @@ pub struct Api {
     pub world: World,
     /// What has become of deliveries to webhooks.
     pub webhooks: Arc<WebhookCounters>,
+    /// What has become of the reports that agreements are about.
+    pub sla: Arc<SlaCounters>,
     /// Bounds and permissions.
     pub settings: ApiSettings,
     /// The description of the API.
