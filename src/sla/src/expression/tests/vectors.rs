@@ -126,7 +126,7 @@ const SECOND: &[Row] = &[
     ("E63", "m < 10 , n < 5", &[("m", n(1.0)), ("n", n(2.0))], Is("[true true]")),
     ("E64", "true && false || true", &[], Is("true")),
     ("E64", "true || false && false", &[], Is("true")),
-    ("E65", "π < 4", &[("π", n(3.14))], Is("true")),
+    ("E65", "π < 4", &[("π", n(3.0))], Is("true")),
     ("E65", "_m < 4", &[], Parse("Invalid token: '_'")),
     ("E65", "M < 4", &[("m", n(1.0))], Evaluation("No parameter 'M' found.")),
     ("E66", "m > 1 && 5", &[("m", n(2.0))], Evaluation("Value '5' cannot be used with the logical operator '&&', it is not a bool")),
