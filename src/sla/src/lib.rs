@@ -2,3 +2,4 @@
 //! an argument, and nothing is read or written.
 
 pub mod expression;
+pub mod qos;

@@ -29,6 +29,7 @@ const FIELDS: &[Field] = &[
     text("parent_device_id").optional("the leader of that device"),
     text("parent_device_ip").optional("the leader's address"),
     list("agents", &Kind::Object(AGENT)).unique().required("the agents that it runs on"),
+    nat("num_agents").optional("how many agents it should run on, by what its agreement promises"),
 ];
 
 const AGENT: &[Field] = &[
