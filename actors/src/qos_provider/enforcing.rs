@@ -164,7 +164,9 @@ mod tests {
         let at = |text: &str| terms.holds(Timestamp::parse(text).unwrap());
         assert!(at("2025-01-01T00:00:00Z") && !at("2019-01-01T00:00:00Z") && !at("2031-01-01T00:00:00Z"));
         let body = body.to_string().replace("started", "stopped");
-        assert!(!Terms::read(body.as_bytes(), TimeUnit::Seconds).unwrap().holds(Timestamp::from_millis(1_700_000_000_000)));
+        assert!(
+            !Terms::read(body.as_bytes(), TimeUnit::Seconds).unwrap().holds(Timestamp::from_millis(1_700_000_000_000))
+        );
     }
 
     #[test]

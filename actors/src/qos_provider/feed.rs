@@ -86,7 +86,8 @@ pub(super) fn read(store: &Store, cursor: u64, newest: u64) -> Result<Read, Engi
         }
         Changes::Trimmed { .. } => {
             let late = HISTORY.iter().flat_map(|kind| store.all(kind)).filter(|document| document.revision > cursor);
-            let mut left: Vec<(u64, ResourceId)> = late.map(|document| (document.revision, document.id.clone())).collect();
+            let mut left: Vec<(u64, ResourceId)> =
+                late.map(|document| (document.revision, document.id.clone())).collect();
             left.sort_unstable();
             let mut news = instances(store);
             news.extend(store.all("service").iter().filter_map(|document| of_service(store, document)));
@@ -117,9 +118,7 @@ fn of_service(store: &Store, document: &Arc<Document>) -> Option<News> {
 fn news(store: &Store, change: &Change) -> Option<News> {
     let id = &change.id;
     match id.kind() {
-        "service-instance" => {
-            Some(News::Instance(id.as_str().to_owned(), change.body().and_then(Instance::read)))
-        }
+        "service-instance" => Some(News::Instance(id.as_str().to_owned(), change.body().and_then(Instance::read))),
         "service" => {
             let own = change.origin == store.identity().node;
             Some(News::Service(id.clone(), change.body().and_then(Service::read), own))

@@ -85,7 +85,8 @@ impl QosProvider {
                 }
             }
             let kept = failed.is_empty() && all;
-            let kept = kept && matches!(writer.send(KeepCursors(vec![(CURSOR.to_owned(), Some(cursor))])).await, Ok(Ok(())));
+            let kept =
+                kept && matches!(writer.send(KeepCursors(vec![(CURSOR.to_owned(), Some(cursor))])).await, Ok(Ok(())));
             (failed, kept.then_some(cursor))
         };
         ctx.spawn(stored.into_actor(self).map(|(failed, kept), provider, ctx| {
@@ -114,7 +115,8 @@ impl QosProvider {
             let draft = Draft { name: Some(id.name().to_owned()), acl: Some(ADMINISTRATORS), ..draft };
             NewDocument::new(spec, draft, &Caller::agent(), entropy).map_err(|error| error.to_string())
         });
-        let made = made.inspect_err(|error| tracing::error!(%id, error, "what was learned of a service makes no document"));
+        let made =
+            made.inspect_err(|error| tracing::error!(%id, error, "what was learned of a service makes no document"));
         made.ok().map(|new| Step::Add(Box::new(new)))
     }
 }

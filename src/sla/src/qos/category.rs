@@ -44,9 +44,7 @@ mod tests {
 
     #[test]
     fn the_numbers_are_those_of_the_original() {
-        let sets = [
-            "", "c", "m", "d", "n", "cm", "cd", "cn", "md", "mn", "dn", "cmd", "cmn", "cdn", "mdn", "cmdn",
-        ];
+        let sets = ["", "c", "m", "d", "n", "cm", "cd", "cn", "md", "mn", "dn", "cmd", "cmn", "cdn", "mdn", "cmdn"];
         for (number, set) in sets.iter().enumerate() {
             let value = |letter: char| if set.contains(letter) { 0.7 } else { 0.69 };
             let service = Leanings { cpu: value('c'), memory: value('m'), disk: value('d'), network: value('n') };

@@ -110,7 +110,9 @@ impl Decision {
             Reason::TooFewRuns => format!("{bad}; it is judged from {} runs on", policy.min_runs),
             Reason::Reliable => format!("{bad}; at least {bound:.2} of them will be good, and {wanted} are wanted"),
             Reason::Recovered => format!("{bad}, and none of the last {}", policy.recovery),
-            Reason::Unreliable => format!("{bad}; only {bound:.2} of them are sure to be good, and {wanted} are wanted"),
+            Reason::Unreliable => {
+                format!("{bad}; only {bound:.2} of them are sure to be good, and {wanted} are wanted")
+            }
             Reason::Probed => format!("{bad}; it has rested since, and is tried again"),
             Reason::BestOfAll => format!("{bad}; it is among the best there are"),
             Reason::WarmUp => format!("nothing is changed in the first {} checks of a service", policy.warmup),
