@@ -1,6 +1,6 @@
 //! What wakes the provider: the change log, and those who ask.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use serde_json::{Map, Value};
 
 use super::facts::Service;
-use super::feed::{self, Backlog, Loaded, News, PAGE, Read};
+use super::feed::{self, Loaded, News, PAGE, Read};
 use super::{CheckQos, Look, QosAnswer, QosError, QosProvider};
 use crate::resource_store::{DeleteResource, EditResource};
 
@@ -99,7 +99,7 @@ impl QosProvider {
             }
             Read::Anew(news, backlog) => {
                 self.index = super::Index::default();
-                self.backlog = Some(Backlog { left: VecDeque::from(backlog.left), ..backlog });
+                self.backlog = Some(backlog);
                 self.take(news, ctx);
             }
         }
