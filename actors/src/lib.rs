@@ -12,6 +12,7 @@ pub mod leadership;
 pub mod mailer;
 pub mod ports;
 pub mod post;
+pub mod qos_provider;
 pub mod replicator;
 pub mod resource_store;
 pub mod session_manager;

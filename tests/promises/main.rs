@@ -67,6 +67,7 @@ mod policies;
 mod process_agent;
 mod process_config;
 mod protocol;
+mod qos;
 mod queries;
 mod rights;
 mod sign_in;

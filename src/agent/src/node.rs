@@ -31,6 +31,7 @@ use mf2c_facade::events::{self, Events};
 use mf2c_facade::front::{self, Connections, Listener};
 use mf2c_facade::monitor::{self, Monitor, Readiness, Stage};
 use mf2c_facade::policies::{self, Policies};
+use mf2c_facade::qos::{self, Qos};
 use mf2c_facade::recognizer::Recognizer;
 use mf2c_pki::{Origin, PkiError, ServerIdentity};
 use mf2c_store::engine::{EmbeddedEngine, EmbeddedOptions};
@@ -48,7 +49,7 @@ use crate::legacy::LegacyDoors;
 pub use error::StartError;
 pub(crate) use settings::front_settings;
 use settings::{api_settings, event_settings, monitor_settings, session_settings, webhook_options};
-use workers::{start_assessor, start_inventory, start_webhooks};
+use workers::{start_assessor, start_inventory, start_qos, start_webhooks};
 
 /// A running agent.
 pub struct Node {
@@ -109,6 +110,7 @@ impl Node {
         let accounts = accounts::start(config, mail, rooms).await;
         let webhooks = start_webhooks(config, &arbiters[1], transport, &store, &store_writer, &world);
         let sla = start_assessor(config, &arbiters[2], &area.fog.standings, &store, &store_writer, &world);
+        let qos = qos::shared(start_qos(config, &arbiters[1], &store, &store_writer, &world));
         let authorities = Some(area.authorities());
         let elsewhere = Some(area.fog.replicator.clone().recipient());
         let people = People { accounts, sessions: sessions.clone(), tokens: Recognizer::new(tokens) };
@@ -119,6 +121,7 @@ impl Node {
         let certauths = legacy.certauths(config);
         let policies = Data::new(policies(config, &area, &world));
         legacy.open_policies(config, &api, &policies)?;
+        legacy.open_qos(config, &api, &qos)?;
         let stream = Data::from(Arc::clone(&events));
         let (plain, http) = plain.unzip();
         let listeners = listeners(&area, secure, plain);
@@ -127,7 +130,7 @@ impl Node {
         let readiness = monitor.readiness();
         let settings = front::Settings { connections, ..front_settings(config) };
         let doors = Data::clone(&api);
-        let pages = Pages { monitor, stream, certauths, policies, api };
+        let pages = Pages { monitor, stream, certauths, policies, qos, api };
         let handle = serve(listeners, &settings, pages)?;
         let flocker = flocker.map(|door| door.open(config)).transpose()?;
         let discovery = discovery.map(|door| door.open(config, &area.fog.discovery, doors)).transpose()?;
@@ -224,6 +227,7 @@ struct Pages {
     stream: Data<Events>,
     certauths: Option<Data<dyn CertAuths>>,
     policies: Data<Policies>,
+    qos: Data<Qos>,
     api: Data<Api>,
 }
 
@@ -237,6 +241,7 @@ fn serve(listeners: Vec<Listener>, settings: &front::Settings, pages: Pages) -> 
             .configure(|services| events::configure(services, &pages.stream))
             .configure(|services| certauths::configure(services, pages.certauths.as_ref()))
             .configure(|services| policies::configure(services, Some(&pages.policies)))
+            .configure(|services| qos::configure(services, &pages.qos))
             .configure(|services| cimi::configure(services, &pages.api))
     });
     let server = server.map_err(|source| StartError::Start { what: "the server", source })?;

@@ -14,4 +14,5 @@ pub mod monitor;
 mod people;
 pub mod policies;
 mod proxy;
+pub mod qos;
 pub mod recognizer;

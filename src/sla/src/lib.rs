@@ -29,6 +29,7 @@ pub mod expression;
 mod expressions;
 mod finding;
 mod period;
+pub mod qos;
 mod state;
 mod template;
 mod window;

@@ -5,14 +5,17 @@ use std::sync::Arc;
 use actix::{Actor as _, Addr, Arbiter};
 use mf2c_actors::inventory::{Inventory, InventorySettings};
 use mf2c_actors::leadership::Standings;
-use mf2c_actors::ports::World;
+use mf2c_actors::ports::{BlockingThreads, World};
+use mf2c_actors::qos_provider::QosProvider;
 use mf2c_actors::resource_store::ResourceStore;
 use mf2c_actors::sla_assessor::{SlaAssessor, SlaCounters};
 use mf2c_actors::supervisor::Supervisor;
 use mf2c_actors::webhook_dispatcher::{WebhookCounters, WebhookDispatcher, WebhookSettings};
+use mf2c_facade::qos::Qos;
 use mf2c_machine::{Declared, DeclaredSensor, Publisher, Roots, SystemMachine};
 use mf2c_store::Store;
 use mf2c_transport::webhook::HttpWebhooks;
+use parking_lot::Mutex;
 
 use crate::config::{Config, Role};
 
@@ -91,6 +94,31 @@ pub(super) fn start_assessor(
     let supervisor = Supervisor::new("sla assessor", clock, Box::new(build));
     Supervisor::start_in_arbiter(&arbiter.handle(), move |_| supervisor);
     counters
+}
+
+pub(super) fn start_qos(
+    config: &Config,
+    arbiter: &Arbiter,
+    store: &Arc<Store>,
+    writer: &Addr<ResourceStore>,
+    world: &World,
+) -> Qos {
+    let mut chance = [0; 8];
+    world.entropy.fill(&mut chance);
+    let settings = config.qos.settings(config.sla.settings().unit, u64::from_le_bytes(chance));
+    let (store, writer, world) = (Arc::clone(store), writer.clone(), world.clone());
+    let clock = Arc::clone(&world.clock);
+    let build = move |notice| {
+        let (settings, workshop) = (settings.clone(), Arc::new(BlockingThreads));
+        QosProvider::new(settings, Arc::clone(&store), writer.clone(), workshop, world.clone(), notice)
+    };
+    let current: Arc<Mutex<Option<Addr<QosProvider>>>> = Arc::default();
+    let shown = Arc::clone(&current);
+    let tell = move |worker| *shown.lock() = Some(worker);
+    let supervisor = Supervisor::new("quality of service", clock, Box::new(build)).telling(Box::new(tell));
+    Supervisor::start_in_arbiter(&arbiter.handle(), move |_| supervisor);
+    let provider = Arc::new(move || current.lock().clone().map(Addr::recipient));
+    Qos { provider, high: config.qos.high() }
 }
 
 pub(super) fn declared(config: &Config) -> Declared {

@@ -9,6 +9,7 @@ mod entry_point;
 mod expand;
 mod member;
 mod openapi;
+pub(crate) mod parts;
 mod repeat;
 mod route;
 mod strict;
@@ -45,6 +46,7 @@ pub use entry_point::ensure as ensure_entry_point;
 pub use openapi::OpenApi;
 pub use repeat::Repeats;
 use route::Route;
+pub(crate) use route::decoded;
 pub use writes::Writes;
 
 /// What the facade may do and must not.
