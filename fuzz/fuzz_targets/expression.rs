@@ -35,7 +35,9 @@ fuzz_target!(|data: &[u8]| {
     for grammar in [Grammar::Original, Grammar::Extended] {
         if let Ok(constraint) = Expression::constraint_in(text, grammar, TimeUnit::Milliseconds) {
             let _ = constraint.holds(&scope);
-            constraint.variables().iter().for_each(|name| drop(constraint.threshold(name)));
+            for name in constraint.variables() {
+                let _ = constraint.threshold(name);
+            }
         }
         match Expression::compile(text, grammar) {
             Ok(expression) => {

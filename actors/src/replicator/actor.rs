@@ -98,6 +98,8 @@ pub struct Replicator {
     pub(super) counters: Arc<ReplicatorCounters>,
     pub(super) feed: watch::Receiver<u64>,
     pub(super) links: BTreeMap<u64, Ends>,
+    /// Those of them that have a source: few, also where a leader has many children.
+    pub(super) sourcing: BTreeSet<u64>,
     pub(super) bindings: Bindings,
     pub(super) digests: DigestQueue,
     /// The start of the process of each device, the last ones, to find clones.
@@ -161,6 +163,7 @@ impl Replicator {
             counters,
             feed,
             links: BTreeMap::new(),
+            sourcing: BTreeSet::new(),
             digests: DigestQueue::default(),
             boots: BTreeMap::new(),
             cloned: BTreeMap::new(),
@@ -219,7 +222,7 @@ impl Replicator {
     }
 
     pub(super) fn sources(&self) -> Vec<u64> {
-        self.links.iter().filter(|(_, ends)| ends.source.is_some()).map(|(number, _)| *number).collect()
+        self.sourcing.iter().copied().collect()
     }
 
     /// Wakes this actor at `at`, if nothing does so earlier.

@@ -95,6 +95,7 @@ impl Replicator {
             let source = Source::new(bounds, self.boot, u64::from_le_bytes(seed), position);
             if let Some(ends) = self.links.get_mut(&number) {
                 ends.source = Some(source);
+                self.sourcing.insert(number);
             }
         }
         if let Some(ends) = self.links.get_mut(&number) {
@@ -109,6 +110,7 @@ impl Replicator {
             && let Some(ends) = self.links.get_mut(&number)
         {
             ends.source = None;
+            self.sourcing.remove(&number);
         }
     }
 
@@ -240,6 +242,7 @@ impl Replicator {
 
     fn close(&mut self, number: u64, ctx: &mut Context<Self>) {
         let Some(ends) = self.links.remove(&number) else { return };
+        self.sourcing.remove(&number);
         self.digests.closed(number);
         self.part_from(&ends);
         self.leader_left(&ends.link.peer.id);

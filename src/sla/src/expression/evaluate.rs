@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::{
     Expression, Grammar,
     node::{Chain, Level, Node, Op, Prefix, Slot, pattern},
+    plain::{self, Plain},
     value::Value,
 };
 
@@ -110,6 +111,17 @@ pub(super) struct Evaluation<'a, S: ?Sized> {
 }
 
 impl<'a, S: Scope + ?Sized> Evaluation<'a, S> {
+    /// The value of the whole expression: by the short way where that can tell.
+    pub(super) fn whole(&self) -> Outcome<'a> {
+        match self.plain(&self.expression.root) {
+            Some(Plain::Number(number)) => Ok(Value::Number(number)),
+            Some(Plain::True) => Ok(Value::Boolean(true)),
+            Some(Plain::False) => Ok(Value::Boolean(false)),
+            // Only the long way tells what is missing.
+            Some(Plain::Missing) | None => self.node(&self.expression.root),
+        }
+    }
+
     pub(super) fn node(&self, node: &'a Node) -> Outcome<'a> {
         match node {
             Node::Number { value, .. } => Ok(Value::Number(*value)),
@@ -252,7 +264,10 @@ impl<'a, S: Scope + ?Sized> Evaluation<'a, S> {
 /// Operators that need both sides.
 fn apply<'a>(op: Op, left: Value<'a>, right: Value<'a>) -> Outcome<'a> {
     if let (Value::Number(left), Value::Number(right)) = (&left, &right) {
-        return Ok(numbers(op, *left, *right));
+        return Ok(match plain::numbers(op, *left, *right) {
+            Plain::Number(number) => Value::Number(number),
+            outcome => Value::Boolean(outcome == Plain::True),
+        });
     }
     match (op, &left, &right) {
         (Op::Eq, ..) => Ok(Value::Boolean(left == right)),
@@ -270,32 +285,4 @@ fn apply<'a>(op: Op, left: Value<'a>, right: Value<'a>) -> Outcome<'a> {
         (_, Value::Number(_), _) => unfit(&right, op),
         _ => unfit(&left, op),
     }
-}
-
-fn numbers<'a>(op: Op, left: f64, right: f64) -> Value<'a> {
-    let whole = |number: f64| number as i64;
-    // As the original's processors: a negative number keeps its bits.
-    let bits = |number: f64| if number < 0.0 { number as i64 as u64 } else { number as u64 };
-    let places = || u32::try_from(bits(right)).unwrap_or(u32::MAX);
-    Value::Number(match op {
-        Op::Lt => return Value::Boolean(left < right),
-        Op::Le => return Value::Boolean(left <= right),
-        Op::Gt => return Value::Boolean(left > right),
-        Op::Ge => return Value::Boolean(left >= right),
-        Op::Eq => return Value::Boolean(left == right),
-        Op::Ne => return Value::Boolean(left != right),
-        Op::Add => left + right,
-        Op::Subtract => left - right,
-        Op::Multiply => left * right,
-        Op::Divide => left / right,
-        Op::Remainder => left % right,
-        Op::Power => left.powf(right),
-        Op::BitAnd => (whole(left) & whole(right)) as f64,
-        Op::BitOr => (whole(left) | whole(right)) as f64,
-        Op::BitXor => (whole(left) ^ whole(right)) as f64,
-        Op::ShiftLeft => bits(left).checked_shl(places()).unwrap_or(0) as f64,
-        Op::ShiftRight => bits(left).checked_shr(places()).unwrap_or(0) as f64,
-        // The chain has dealt with all others.
-        Op::If | Op::Else | Op::Coalesce | Op::Or | Op::And | Op::Matches | Op::MatchesNot | Op::In => f64::NAN,
-    })
 }

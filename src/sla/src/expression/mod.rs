@@ -16,6 +16,7 @@ mod kinds;
 mod node;
 mod original;
 mod parse;
+mod plain;
 mod print;
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,7 @@ pub use value::Value;
 use evaluate::{Evaluation, Stop};
 use node::{Node, Slot};
 use parse::Reading;
+use plain::Plain;
 
 /// The longest text, in bytes.
 pub const MAX_BYTES: usize = 64 * 1024;
@@ -157,7 +159,7 @@ impl Expression {
     /// # Errors
     /// [`EvaluationError`] where a value that decides is missing or of the wrong kind.
     pub fn evaluate<'a, S: Scope + ?Sized>(&'a self, scope: &'a S) -> Result<Value<'a>, EvaluationError> {
-        Evaluation { expression: self, scope }.node(&self.root).map_err(|stop| match stop {
+        Evaluation { expression: self, scope }.whole().map_err(|stop| match stop {
             Stop::Missing(slot) => EvaluationError::Missing { name: self.name(slot) },
             Stop::Error(error) => *error,
         })
@@ -168,7 +170,14 @@ impl Expression {
     /// # Errors
     /// [`EvaluationError`] where a value is of the wrong kind; a missing one makes [`Verdict::Undetermined`].
     pub fn holds<S: Scope + ?Sized>(&self, scope: &S) -> Result<Verdict, EvaluationError> {
-        match (Evaluation { expression: self, scope }).node(&self.root) {
+        let evaluation = Evaluation { expression: self, scope };
+        match evaluation.plain(&self.root) {
+            Some(Plain::True) => return Ok(Verdict::Kept),
+            Some(Plain::False) => return Ok(Verdict::Broken),
+            Some(Plain::Missing) => return Ok(Verdict::Undetermined),
+            Some(Plain::Number(_)) | None => {}
+        }
+        match evaluation.node(&self.root) {
             Ok(Value::Boolean(true)) => Ok(Verdict::Kept),
             Ok(Value::Boolean(false)) => Ok(Verdict::Broken),
             Ok(value) => Err(EvaluationError::NotABoolean { value: evaluate::shown(&value) }),
@@ -183,6 +192,12 @@ impl Expression {
     pub fn threshold(&self, variable: &str) -> Option<Threshold> {
         let slot = self.variables.iter().position(|name| **name == *variable)?;
         threshold::find(self, Slot::Variable(u16::try_from(slot).ok()?))
+    }
+
+    /// As [`Expression::threshold`], of the call in this slot: `p95(x, 300) < 5`.
+    #[must_use]
+    pub fn call_threshold(&self, slot: usize) -> Option<Threshold> {
+        threshold::find(self, Slot::Call(u16::try_from(slot).ok()?))
     }
 
     fn name(&self, slot: Slot) -> Box<str> {

@@ -342,11 +342,22 @@ impl Node {
         Self::Number { value, written: None }
     }
 
+    /// What `not in` and `is not missing` deny.
+    pub(super) fn worded(&self) -> Option<&Self> {
+        let Self::Prefix(Prefix::Not, denied) = self else { return None };
+        match &**denied {
+            Self::Chain(chain) if chain.rest.last().is_some_and(|(op, _)| *op == Op::In) => Some(denied),
+            Self::Missing(_) => Some(denied),
+            _ => None,
+        }
+    }
+
     pub(super) fn level(&self) -> Level {
         match self {
             Self::Chain(chain) => chain.rest.first().map_or(Level::Operand, |(op, _)| op.level()),
             Self::List(_) => Level::List,
             Self::Missing(_) => Level::Comparison,
+            Self::Prefix(..) if self.worded().is_some() => Level::Comparison,
             Self::Prefix(..) => Level::Prefix,
             _ => Level::Operand,
         }

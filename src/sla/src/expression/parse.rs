@@ -288,11 +288,18 @@ impl Parser<'_> {
 
     fn operand(&mut self) -> Result<Operand, Fault> {
         let at = self.at();
-        self.count(at)?;
+        // Parentheses are no operand of their own.
+        if !matches!(self.peek(), Some(Lexeme::Open)) {
+            self.count(at)?;
+        }
         let plain = |node, kinds| Ok(Operand { node, kinds, at });
         if self.extended() && self.is_word(0, ["not", "NOT"]) && self.begins_operand(1) {
             self.advance();
-            return self.prefixed(Prefix::Not, at, Level::Comparison);
+            // It is printed as `!(…)`, which nests twice.
+            self.enter(at)?;
+            let operand = self.prefixed(Prefix::Not, at, Level::Comparison)?;
+            self.nesting -= 1;
+            return Ok(operand);
         }
         match self.peek() {
             // An operand that the original lets be left out.
@@ -358,6 +365,18 @@ impl Parser<'_> {
     }
 
     fn parenthesised(&mut self, at: usize) -> Result<Operand, Fault> {
+        // A text or nothing in parentheses nests nothing: so it is printed where the original needs them.
+        let alone = matches!(self.peek(), Some(Lexeme::Text(_) | Lexeme::Date(..)));
+        if alone && matches!(self.tokens.get(self.next + 1).map(|token| &token.lexeme), Some(Lexeme::Close)) {
+            let inner = self.operand()?;
+            self.advance();
+            return Ok(inner);
+        }
+        if !self.extended() && matches!(self.peek(), Some(Lexeme::Close)) {
+            let nothing = self.operand()?;
+            self.advance();
+            return Ok(nothing);
+        }
         self.enter(at)?;
         let mut inner = self.list()?;
         self.nesting -= 1;

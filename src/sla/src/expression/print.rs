@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Formatter, Write as _};
 
 use super::{
     Expression, Grammar,
-    node::{Call, Level, Node, Op, Prefix, Slot},
+    node::{Call, Chain, Level, Node, Op, Prefix, Slot},
 };
 
 impl Display for Expression {
@@ -25,7 +25,7 @@ impl Display for Call {
 impl Expression {
     /// Prints `node` where only levels from `loosest` on can stand without parentheses.
     fn print(&self, node: &Node, loosest: Level, f: &mut Formatter<'_>) -> fmt::Result {
-        if node.level() < loosest {
+        if self.level(node) < loosest {
             f.write_char('(')?;
             self.print(node, Level::List, f)?;
             return f.write_char(')');
@@ -43,24 +43,15 @@ impl Expression {
                 f.write_str(" is missing")
             }
             Node::Pattern(pattern) => write_text(&pattern.text, f),
-            Node::Prefix(prefix, operand) => self.print_prefixed(*prefix, operand, f),
-            Node::Chain(chain) => {
-                let level = node.level().tighter();
-                self.print(&chain.first, level, f)?;
-                for (op, right) in &chain.rest {
-                    write!(f, " {} ", op.symbol())?;
-                    match (op, right) {
-                        // A text that is no pattern yet would be taken for one.
-                        (Op::Matches | Op::MatchesNot, Node::Text(text)) => {
-                            f.write_char('(')?;
-                            write_text(text, f)?;
-                            f.write_char(')')?;
-                        }
-                        _ => self.print(right, level, f)?,
-                    }
+            Node::Prefix(prefix, operand) => match node.worded().filter(|_| self.grammar == Grammar::Extended) {
+                Some(Node::Chain(chain)) => self.print_chain(chain, true, f),
+                Some(Node::Missing(slot)) => {
+                    self.print_slot(*slot, f)?;
+                    f.write_str(" is not missing")
                 }
-                Ok(())
-            }
+                _ => self.print_prefixed(*prefix, operand, f),
+            },
+            Node::Chain(chain) => self.print_chain(chain, false, f),
             Node::List(items) => {
                 for (at, item) in items.iter().enumerate() {
                     if at > 0 {
@@ -73,6 +64,37 @@ impl Expression {
         }
     }
 
+    /// The level of a node as it is printed: the original has no `not in`.
+    fn level(&self, node: &Node) -> Level {
+        match node {
+            Node::Prefix(..) if self.grammar == Grammar::Original => Level::Prefix,
+            _ => node.level(),
+        }
+    }
+
+    /// A chain; where it is denied, its last operator is printed as `not in`.
+    fn print_chain(&self, chain: &Chain, denied: bool, f: &mut Formatter<'_>) -> fmt::Result {
+        let Some((last, _)) = chain.rest.last() else { return self.print(&chain.first, Level::List, f) };
+        let level = last.level().tighter();
+        // Only another chain would run into this one.
+        let closed = matches!(chain.first, Node::Missing(_) | Node::Prefix(..)) && last.level() == Level::Comparison;
+        self.print(&chain.first, if closed { Level::Comparison } else { level }, f)?;
+        for (at, (op, right)) in chain.rest.iter().enumerate() {
+            let not = if denied && at + 1 == chain.rest.len() { "not " } else { "" };
+            write!(f, " {not}{} ", op.symbol())?;
+            match (op, right) {
+                // A text that is no pattern yet would be taken for one.
+                (Op::Matches | Op::MatchesNot, Node::Text(text)) => {
+                    f.write_char('(')?;
+                    write_text(text, f)?;
+                    f.write_char(')')?;
+                }
+                _ => self.print(right, level, f)?,
+            }
+        }
+        Ok(())
+    }
+
     fn print_slot(&self, slot: Slot, f: &mut Formatter<'_>) -> fmt::Result {
         match slot {
             Slot::Variable(slot) => match self.variables.get(usize::from(slot)) {
@@ -83,12 +105,16 @@ impl Expression {
         }
     }
 
-    /// The original has no prefix before a prefix, nor before a text.
+    /// The original has no prefix before a prefix, nor before a text or a date.
     fn print_prefixed(&self, prefix: Prefix, operand: &Node, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str(prefix.symbol())?;
-        let bare = matches!(operand, Node::Number { .. } | Node::Boolean(_) | Node::Value(_) | Node::Nothing);
+        let bare = match operand {
+            Node::Number { .. } | Node::Boolean(_) | Node::Value(_) | Node::Nothing => true,
+            Node::Text(_) | Node::Date { .. } => self.grammar == Grammar::Extended,
+            prefix => self.grammar == Grammar::Extended && self.level(prefix) == Level::Prefix,
+        };
         if bare {
-            return self.print(operand, Level::Operand, f);
+            return self.print(operand, Level::Prefix, f);
         }
         f.write_char('(')?;
         self.print(operand, Level::List, f)?;

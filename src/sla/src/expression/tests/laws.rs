@@ -3,6 +3,10 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::expression::{
+    evaluate::{Evaluation, Stop},
+    plain::Plain,
+};
 
 const LEAVES: [&str; 12] =
     ["m", "n", "[a b]", "1", "0.5", "true", "'a'", "'it\\'s'", "'2019-01-01'", "[true]", "(1, m)", "[a\\]]"];
@@ -54,8 +58,36 @@ fn read_back(text: &str, grammar: Grammar, values: &[Option<Value<'static>>]) {
     let scope = Values { variables: values.to_vec(), calls: vec![Some(1.0)] };
     let (first, second) = (expression.evaluate(&scope), again.evaluate(&scope));
     assert_eq!(format!("{first:?}"), format!("{second:?}"), "{text:?} as {printed:?}");
+    let evaluation = Evaluation { expression: &expression, scope: &scope };
+    if let Some(short) = evaluation.plain(&expression.root) {
+        let long = evaluation.node(&expression.root);
+        let agree = match (short, &long) {
+            (Plain::Missing, Err(Stop::Missing(_))) => true,
+            (Plain::Number(short), Ok(Value::Number(long))) => short == *long || (short.is_nan() && long.is_nan()),
+            (Plain::True, Ok(Value::Boolean(long))) => *long,
+            (Plain::False, Ok(Value::Boolean(long))) => !*long,
+            _ => false,
+        };
+        assert!(agree, "{text:?}: {short:?} by the short way");
+    }
     let _ = expression.holds(&scope);
     let _ = expression.threshold("m");
+}
+
+#[test]
+fn what_nests_as_deep_as_it_may_is_printed_no_deeper() {
+    for (text, grammar) in [
+        ("-".repeat(64) + "x", Grammar::Extended),
+        ("not ".repeat(32) + "a == b", Grammar::Extended),
+        ("(1 + ".repeat(62) + "(x not in (1, 2))" + &")".repeat(62), Grammar::Extended),
+        ("(1 + ".repeat(63) + "(x is not missing == y)" + &")".repeat(63), Grammar::Extended),
+        ("(1 + ".repeat(64) + "'2019-01-01'" + &")".repeat(64), Grammar::Extended),
+        ("(1 < ".repeat(64) + "'2019-01-01'" + &")".repeat(64), Grammar::Original),
+        ("(1 < ".repeat(64) + &")".repeat(64), Grammar::Original),
+    ] {
+        assert!(Expression::compile(&text, grammar).is_ok(), "{text}");
+        read_back(&text, grammar, &[]);
+    }
 }
 
 proptest! {

@@ -1,0 +1,117 @@
+//! A book from its beginning through the edits of its agreement: when it was stopped, and what an edit leaves untouched.
+
+use mf2c_domain::time::Timestamp;
+
+use super::standing::Standing;
+use super::{Book, Seen};
+use crate::agreement::{Agreement, Guarantee};
+use crate::availability::Runs;
+use crate::finding::Finding;
+use crate::state::State;
+use crate::window::{Window, millis};
+
+/// The most intervals remembered in which an agreement was stopped. Older ones are forgotten, with the reports from them.
+const MAX_STOPPED: usize = 64;
+
+impl Book {
+    /// The book of an agreement: a new one, or one that goes on where the document's `assessment` ends. What reports say is found
+    /// by reading them again.
+    #[must_use]
+    pub fn open(agreement: &Agreement, now: Timestamp) -> Self {
+        let assessed = agreement.assessed.as_deref();
+        let time = |text: &str| Timestamp::parse(text).map(millis);
+        let last =
+            assessed.and_then(|assessed| Some((time(&assessed.first_execution)?, time(&assessed.last_execution)?)));
+        let stopped = assessed.iter().flat_map(|assessed| &assessed.stopped);
+        let stopped = stopped.filter_map(|interval| {
+            let to = interval.to.as_deref().map_or(Some(i64::MAX), time)?;
+            Some((time(&interval.from)?, to))
+        });
+        let mut book = Self {
+            state: agreement.state,
+            expired: false,
+            assessed: last,
+            watermark: i64::MIN,
+            next_look: i64::MAX,
+            stopped: stopped.take(MAX_STOPPED).collect(),
+            seen: Seen::default(),
+            windows: agreement.windows.iter().map(|_| Window::default()).collect(),
+            standings: agreement.guarantees.iter().map(Standing::new).collect(),
+            runs: Runs::default(),
+        };
+        let goes_on = book.stopped.last().is_some_and(|(_, to)| *to == i64::MAX);
+        // What happened while nobody looked happened with the document's last change.
+        let changed = agreement.updated.map(millis);
+        match (agreement.state, last) {
+            (State::Started, _) => book.start(changed.unwrap_or(millis(now))),
+            _ if goes_on => {}
+            // What was never assessed was, as far as is known, never started.
+            (_, None) => book.stop(i64::MIN),
+            (_, Some((_, last))) => book.stop(changed.unwrap_or(last)),
+        }
+        book.plan(agreement, now);
+        book
+    }
+
+    /// The agreement was edited at `now`: notes when it is started and stopped, and keeps what the edit does not touch. Guarantees
+    /// are known by name and constraint, windows by what they measure.
+    pub fn follow(&mut self, before: &Agreement, after: &Agreement, now: Timestamp, out: &mut Vec<Finding>) {
+        match (self.state, after.state) {
+            (State::Started, State::Stopped | State::Terminated) => {
+                for (guarantee, standing) in before.guarantees.iter().zip(&mut self.standings) {
+                    standing.episode.end(before, guarantee, millis(now), out);
+                }
+                self.stop(millis(now));
+            }
+            (State::Stopped, State::Started) => self.start(millis(now)),
+            _ => {}
+        }
+        if self.state != State::Terminated {
+            self.state = after.state;
+        }
+        if before.expiration != after.expiration {
+            self.expired = false;
+        }
+        let same = |old: &Guarantee, new: &Guarantee| {
+            old.name == new.name && old.namesake == new.namesake && old.constraint == new.constraint
+        };
+        let mut old: Vec<Option<Standing>> = std::mem::take(&mut self.standings).into_iter().map(Some).collect();
+        let mut kept = |new: &Guarantee| {
+            let place = before.guarantees.iter().position(|old| same(old, new))?;
+            let mut standing = old.get_mut(place)?.take()?;
+            let fresh = Standing::new(new);
+            let penalties = before.guarantees.get(place).map(Guarantee::penalties);
+            if penalties != Some(new.penalties()) {
+                standing.charged = fresh.charged;
+            }
+            if before.guarantees.get(place).and_then(Guarantee::slo) != new.slo() {
+                standing.budget = fresh.budget;
+            }
+            Some(standing)
+        };
+        self.standings = after.guarantees.iter().map(|new| kept(new).unwrap_or_else(|| Standing::new(new))).collect();
+        let mut windows: Vec<Option<Window>> = std::mem::take(&mut self.windows).into_iter().map(Some).collect();
+        let mut kept = |spec| windows.get_mut(before.windows.iter().position(|old| old == spec)?)?.take();
+        self.windows = after.windows.iter().map(|spec| kept(spec).unwrap_or_default()).collect();
+        self.plan(after, now);
+    }
+
+    /// Whether the agreement has expired, as a tick found.
+    #[must_use]
+    pub fn is_expired(&self) -> bool {
+        self.expired
+    }
+
+    fn stop(&mut self, at: i64) {
+        if self.stopped.len() == MAX_STOPPED {
+            self.stopped.remove(0);
+        }
+        self.stopped.push((at, i64::MAX));
+    }
+
+    fn start(&mut self, at: i64) {
+        if let Some((_, to)) = self.stopped.last_mut().filter(|(_, to)| *to == i64::MAX) {
+            *to = at;
+        }
+    }
+}

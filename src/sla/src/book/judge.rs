@@ -1,0 +1,320 @@
+//! One guarantee at one moment: the verdict, and what follows from it.
+
+use std::sync::Arc;
+
+use mf2c_domain::time::Timestamp;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::Book;
+use super::evidence::{Warned, missing, numbers, violation, warning, worst};
+use super::penalty::charge;
+use super::scope::Values;
+use super::standing::{Broken, Standing};
+use crate::agreement::{Absent, Agreement, CallSource, Guarantee, Rule, Source, Trigger};
+use crate::document::Report;
+use crate::expression::{Bound, Function, Verdict};
+use crate::finding::{Finding, Key, Violation, Warning};
+use crate::window::instant;
+
+/// The length of the window of a promise about availability that names none, in milliseconds: the original's period.
+const PERIOD: i64 = 60_000;
+
+/// What is held against a guarantee: a report, or a point in time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment<'a> {
+    /// Milliseconds.
+    pub(super) at: i64,
+    /// The same, as exact as it is known.
+    pub(super) datetime: Timestamp,
+    pub(super) now: i64,
+    pub(super) report: Option<&'a Report<'a>>,
+    pub(super) instance: Option<&'a str>,
+    pub(super) late: bool,
+    pub(super) skewed: bool,
+}
+
+/// A bad measurement, as an episode sees it.
+pub(super) struct Bad {
+    pub(super) key: Key,
+    pub(super) at: i64,
+    pub(super) worst: Option<(Arc<str>, f64, Bound)>,
+}
+
+/// The verdict and, where there is none, why.
+struct Judgement {
+    verdict: Verdict,
+    /// What makes no sense.
+    error: Option<String>,
+    /// It is the data that are missing, and not the traffic or the sense.
+    absent: bool,
+}
+
+impl Book {
+    /// Holds the moment against a guarantee that is about it.
+    pub(super) fn judge(
+        &mut self,
+        agreement: &Agreement,
+        place: usize,
+        guarantee: &Guarantee,
+        moment: &Moment<'_>,
+        out: &mut Vec<Finding>,
+    ) {
+        let Some(standing) = self.standings.get_mut(place) else { return };
+        standing.touch(moment.now);
+        let Ok(rule) = &guarantee.rule else {
+            standing.verdict = Some(Verdict::Undetermined);
+            return;
+        };
+        let timed = matches!(rule.trigger, Trigger::Window | Trigger::Time);
+        if rule.trigger == Trigger::Never
+            || rule.trigger == Trigger::Time && moment.report.is_some()
+            || timed && moment.late
+        {
+            return;
+        }
+        let values = Values {
+            agreement,
+            guarantee,
+            rule,
+            moment,
+            windows: &self.windows,
+            runs: &self.runs,
+            standing: Some(standing),
+        };
+        if says_nothing_new(&values) {
+            return;
+        }
+        let judgement = absence(judgement(&values), guarantee);
+        let violation = (judgement.verdict == Verdict::Broken).then(|| violation(&values));
+        let warning = match judgement.verdict {
+            Verdict::Kept if judgement.absent => Some((Arc::clone(&guarantee.constraint), numbers(&values))),
+            Verdict::Kept => warning(&values),
+            _ => None,
+        };
+        let worst = violation.as_ref().and_then(|_| worst(&values));
+        let undetermined =
+            judgement.verdict == Verdict::Undetermined && standing.verdict != Some(Verdict::Undetermined);
+        let why = (undetermined && judgement.absent).then(|| missing(&values)).or_else(|| judgement.error.clone());
+        if !moment.late {
+            let fresh =
+                Values { agreement, guarantee, rule, moment, windows: &self.windows, runs: &self.runs, standing: None };
+            for slot in 0..rule.variables.len() {
+                if let Some(value) = fresh.measured(slot) {
+                    standing.keep(slot, value, moment.at);
+                }
+            }
+        }
+        if !moment.late {
+            standing.verdict = Some(judgement.verdict);
+            standing.error = judgement.error.as_deref().map(Into::into);
+        }
+        let case = Case { agreement, guarantee, rule, moment, timed };
+        match violation {
+            Some(violation) => case.broken(standing, violation, worst, out),
+            None => case.not_broken(standing, judgement.verdict, why.filter(|_| undetermined), warning, out),
+        }
+        case.spend(standing, judgement.verdict, out);
+    }
+}
+
+/// A report that has no value of a constraint about single reports, where all those values are known from before.
+fn says_nothing_new(values: &Values<'_>) -> bool {
+    let rule = values.rule;
+    let Some(standing) = values.standing.filter(|_| rule.trigger == Trigger::Report) else { return false };
+    let (mut new, mut unknown) = (false, false);
+    for (slot, source) in rule.variables.iter().enumerate() {
+        match source {
+            Source::Operation | Source::Outcome => new = true,
+            Source::Availability { .. } | Source::Window(_) => {}
+            _ if values.measured(slot).is_some() => new = true,
+            _ => unknown |= standing.last(slot).is_none(),
+        }
+    }
+    !new && !unknown
+}
+
+fn judgement(values: &Values<'_>) -> Judgement {
+    let minimum = values.guarantee.extras.as_ref().and_then(|extras| extras.minimum);
+    if let Some((count, reading)) = minimum {
+        let traffic =
+            values.windows.get(usize::from(reading.window)).and_then(|window| window.read(Function::Count, 1));
+        if traffic.is_none_or(|traffic| traffic < f64::from(count)) {
+            return Judgement { verdict: Verdict::Undetermined, error: None, absent: false };
+        }
+    }
+    match values.rule.expression.holds(values) {
+        Ok(Verdict::Broken) if too_quiet(values) => {
+            Judgement { verdict: Verdict::Undetermined, error: None, absent: false }
+        }
+        Ok(Verdict::Undetermined) => Judgement { verdict: Verdict::Undetermined, error: None, absent: true },
+        Ok(verdict) => Judgement { verdict, error: None, absent: false },
+        Err(error) => Judgement { verdict: Verdict::Undetermined, error: Some(error.to_string()), absent: false },
+    }
+}
+
+/// `p95(x, 300) < 800 && count(x, 300) >= 10` promises nothing while there are fewer than ten: a lower bound of a count beside
+/// other conditions guards these. By itself it is a promise.
+pub(super) fn too_quiet(values: &Values<'_>) -> bool {
+    let expression = &values.rule.expression;
+    let slots = expression.variables().len() + expression.calls().len();
+    slots > 1
+        && expression.calls().iter().enumerate().any(|(slot, call)| {
+            let guard = expression
+                .call_threshold(slot)
+                .filter(|guard| call.function == Function::Count && guard.bound == Bound::Lower);
+            let count = values.called(slot);
+            guard
+                .zip(count)
+                .is_some_and(|(guard, count)| count < guard.value || count <= guard.value && !guard.inclusive)
+        })
+}
+
+/// Missing data mean what the guarantee says; a mere warning counts as kept.
+fn absence(judgement: Judgement, guarantee: &Guarantee) -> Judgement {
+    let verdict = match guarantee.absent() {
+        _ if !judgement.absent => judgement.verdict,
+        Absent::Undetermined => judgement.verdict,
+        Absent::Warning => Verdict::Kept,
+        Absent::Violation => Verdict::Broken,
+    };
+    Judgement { verdict, ..judgement }
+}
+
+/// A judgement and whatever follows from it.
+struct Case<'a> {
+    agreement: &'a Agreement,
+    guarantee: &'a Guarantee,
+    rule: &'a Rule,
+    moment: &'a Moment<'a>,
+    /// It is about a window or the availability: broken once in each window at most.
+    timed: bool,
+}
+
+impl Case<'_> {
+    fn span(&self) -> i64 {
+        if self.rule.span == 0 { PERIOD } else { self.rule.span }
+    }
+
+    /// The key of what the moment shows; none if it was shown before in this window.
+    fn key(&self, what: &str, known: &mut Vec<Broken>) -> Option<Key> {
+        if !self.timed {
+            let report = self.moment.report?;
+            return Some(Book::key(self.agreement, self.guarantee, what, report.id, report.finished.nanos()));
+        }
+        let subject = if self.rule.trigger == Trigger::Time { self.moment.instance.unwrap_or_default() } else { "" };
+        let (digest, window) = (xxh3_64(subject.as_bytes()), self.moment.at.div_euclid(self.span()));
+        let new = Broken { subject: digest, window, at: self.moment.at, broken: true };
+        match known.iter_mut().find(|known| known.subject == digest) {
+            Some(known) => {
+                // Of a breach that goes on, time alone makes no new one before there are new data.
+                let by_time_alone = self.rule.trigger == Trigger::Window && self.moment.report.is_none();
+                let goes_on = known.broken && (by_time_alone || self.moment.at < known.at.saturating_add(self.span()));
+                known.broken = true;
+                if goes_on || known.window >= window {
+                    return None;
+                }
+                *known = new;
+            }
+            None => known.push(new),
+        }
+        let end = i128::from(window + 1) * i128::from(self.span());
+        Some(Book::key(self.agreement, self.guarantee, what, subject, end))
+    }
+
+    fn recovered(&self, known: &mut [Broken]) {
+        let subject = if self.rule.trigger == Trigger::Time { self.moment.instance.unwrap_or_default() } else { "" };
+        let digest = xxh3_64(subject.as_bytes());
+        known.iter_mut().filter(|known| known.subject == digest).for_each(|known| known.broken = false);
+    }
+
+    fn broken(
+        &self,
+        standing: &mut Standing,
+        mut violation: Violation,
+        worst: Option<(Arc<str>, f64, Bound)>,
+        out: &mut Vec<Finding>,
+    ) {
+        let key = self.key("violation", &mut standing.broken);
+        if let Some(key) = key {
+            violation.key = key;
+            let penalties = out.len();
+            charge(self.agreement, self.guarantee, &mut standing.charged, &violation, out);
+            out.insert(penalties, Finding::Violation(violation));
+        }
+        if !self.moment.late {
+            let end = i128::from(self.moment.at);
+            let key = key.unwrap_or_else(|| Book::key(self.agreement, self.guarantee, "violation", "", end));
+            let bad = Bad { key, at: self.moment.at, worst };
+            standing.episode.bad(self.agreement, self.guarantee, &bad, out);
+        }
+    }
+
+    fn not_broken(
+        &self,
+        standing: &mut Standing,
+        verdict: Verdict,
+        why: Option<String>,
+        warning: Option<Warned>,
+        out: &mut Vec<Finding>,
+    ) {
+        self.recovered(&mut standing.broken);
+        match warning {
+            Some((constraint, values)) => {
+                if let Some(key) = self.key("warning", &mut standing.warned) {
+                    out.push(Finding::Warning(self.warning(key, constraint, values)));
+                }
+            }
+            None => self.recovered(&mut standing.warned),
+        }
+        if self.moment.late {
+            return;
+        }
+        if standing.broken.iter().any(|known| known.broken) {
+            // Another instance is still down.
+            standing.verdict = Some(Verdict::Broken);
+            return;
+        }
+        if verdict == Verdict::Kept {
+            standing.episode.good(self.agreement, self.guarantee, self.moment.at, out);
+        } else if let Some(reason) = why {
+            out.push(Finding::Undetermined { guarantee: Arc::clone(&self.guarantee.name), reason });
+        }
+    }
+
+    fn warning(&self, key: Key, constraint: Arc<str>, values: Vec<(Arc<str>, f64)>) -> Warning {
+        Warning {
+            key,
+            agreement: Arc::clone(&self.agreement.id),
+            guarantee: Arc::clone(&self.guarantee.name),
+            datetime: if self.moment.report.is_some() { self.moment.datetime } else { instant(self.moment.at) },
+            constraint,
+            values,
+            report: self.moment.report.map(|report| report.id.to_owned()),
+            instance: self.moment.instance.map(str::to_owned),
+        }
+    }
+
+    /// Counts the measurement in the budget.
+    fn spend(&self, standing: &mut Standing, verdict: Verdict, out: &mut Vec<Finding>) {
+        let counts = self.moment.report.is_some() || self.rule.trigger == Trigger::Time;
+        let (Some(slo), Some(budget)) = (self.guarantee.slo(), standing.budget.as_deref_mut()) else { return };
+        if self.moment.late || !counts || verdict == Verdict::Undetermined {
+            return;
+        }
+        budget.add(slo, self.moment.at, verdict == Verdict::Broken);
+        budget.alarm(self.agreement, self.guarantee, slo, self.moment.at, out);
+    }
+}
+
+/// Whether a rule reads any window of the agreement.
+pub(super) fn reads_windows(rule: &Rule) -> impl Iterator<Item = usize> {
+    let variables = rule.variables.iter().filter_map(|source| match source {
+        Source::Window(reading) => Some(usize::from(reading.window)),
+        _ => None,
+    });
+    let calls = rule.calls.iter().filter_map(|source| match source {
+        CallSource::Window(reading) => Some(usize::from(reading.window)),
+        CallSource::Availability { .. } => None,
+    });
+    variables.chain(calls)
+}

@@ -1,0 +1,160 @@
+//! All that is remembered of the assessment of one agreement, and what follows from each report and from the passing of time.
+//!
+//! Time is event time: that of the latest report, the watermark. `now` only stands in for an arrival that a report does not tell, and
+//! drives [`Book::tick`]. So whoever reads the same reports in the same order finds the same, whenever that is. A book must have
+//! caught up with the reports before it is ticked: a tick lets go of what is older than its windows.
+//!
+//! After a restart the windows, episodes and budgets come back by reading the stored reports again. What is found then was found
+//! before, or under terms that have since been edited: whoever reads again throws away the findings of reports that were assessed.
+//! A report that is delivered again more than two minutes of event time later is late: its violation has the same key, but the
+//! amounts below a cap are then counted twice, so the keeper of the cursor must not go back further than that within one book.
+
+mod budget;
+mod episode;
+mod evidence;
+mod follow;
+mod judge;
+mod penalty;
+mod published;
+mod scope;
+mod seen;
+mod standing;
+mod tick;
+
+use mf2c_domain::time::Timestamp;
+
+use crate::agreement::{Agreement, Guarantee, Trigger};
+use crate::availability::Runs;
+use crate::document::{ContainerMetric, Instance, Report};
+use crate::finding::{Finding, Key};
+use crate::state::State;
+use crate::window::{Window, millis};
+pub use budget::{BurnRate, SloReport};
+use judge::Moment;
+use seen::Seen;
+use standing::Standing;
+
+/// How late a report may be and still count in windows, in milliseconds: `sla.max_lateness` of `spec/sla.md` 5.4.
+pub(crate) const MAX_LATENESS: i64 = 120_000;
+/// How far ahead of its arrival an operation may end and be believed, in milliseconds: `sla.max_future_skew`.
+pub(crate) const MAX_SKEW: i64 = 5_000;
+
+/// All that is remembered of the assessment of one agreement.
+#[derive(Debug)]
+pub struct Book {
+    state: State,
+    expired: bool,
+    /// When it was assessed first and last, in milliseconds; none before the first time.
+    assessed: Option<(i64, i64)>,
+    /// The latest end of a report, in milliseconds.
+    watermark: i64,
+    /// When time-driven promises are looked at next; [`i64::MAX`] without any.
+    next_look: i64,
+    /// When it was not assessed, in milliseconds, in order; the last may go on ([`i64::MAX`]).
+    stopped: Vec<(i64, i64)>,
+    seen: Seen,
+    windows: Box<[Window]>,
+    standings: Box<[Standing]>,
+    runs: Runs,
+}
+
+impl Book {
+    /// Holds a report against all promises that are about its operation. A report that was held against them before changes nothing.
+    ///
+    /// `now` is the arrival, where the report does not tell it.
+    pub fn report(&mut self, agreement: &Agreement, report: &Report<'_>, now: Timestamp, out: &mut Vec<Finding>) {
+        let arrival = report.received.unwrap_or(now);
+        let skewed = millis(report.finished) > millis(arrival).saturating_add(MAX_SKEW);
+        let datetime = if skewed { arrival } else { report.finished };
+        let at = millis(datetime);
+        let old = at < millis(arrival).saturating_sub(MAX_LATENESS);
+        // Clients may send any date for an old operation; then the time of the document decides whether it counts.
+        let counted = if old { report.created.map_or(at, millis).max(at) } else { at };
+        if !self.covers(agreement, counted) || !self.seen.insert(report, at.max(self.watermark)) {
+            return;
+        }
+        let late = old || at < self.watermark.saturating_sub(MAX_LATENESS);
+        self.watermark = self.watermark.max(at);
+        self.seen.forget(self.watermark.saturating_sub(MAX_LATENESS));
+        let moment = Moment {
+            at,
+            datetime,
+            now: millis(now),
+            report: Some(report),
+            instance: Some(&report.instance),
+            late,
+            skewed,
+        };
+        if !late {
+            self.fill_windows(agreement, report, at);
+        }
+        for (place, guarantee) in agreement.guarantees.iter().enumerate() {
+            if guarantee.filter.takes(&report.operation) && !guarantee.excludes(at) {
+                self.judge(agreement, place, guarantee, &moment, out);
+            }
+        }
+        self.touch(millis(now));
+    }
+
+    /// Takes in what is known of a service instance that is held against the agreement: where it runs, and when its containers ran.
+    /// What was known of the instance before is replaced. Only agreements that watch availability need it.
+    pub fn run(&mut self, agreement: &Agreement, instance: &Instance, containers: &[ContainerMetric], now: Timestamp) {
+        if agreement.watches_availability() {
+            self.runs.set(instance, containers);
+            self.plan(agreement, now);
+        }
+    }
+
+    /// Forgets a service instance that is gone.
+    pub fn gone(&mut self, agreement: &Agreement, instance: &str, now: Timestamp) {
+        self.runs.remove(instance);
+        self.plan(agreement, now);
+    }
+
+    /// Whether what happened at this time is assessed: after the creation, not after the expiry, and not while it was stopped.
+    fn covers(&self, agreement: &Agreement, at: i64) -> bool {
+        at >= millis(agreement.creation)
+            && agreement.expiration.is_none_or(|expiration| at <= millis(expiration))
+            && !self.stopped.iter().any(|(from, to)| (*from..*to).contains(&at))
+    }
+
+    fn fill_windows(&mut self, agreement: &Agreement, report: &Report<'_>, at: i64) {
+        for (window, spec) in self.windows.iter_mut().zip(&agreement.windows) {
+            if spec.takes(&report.operation, at)
+                && let Some(number) = report.metric(&spec.metric)
+            {
+                window.add(spec.length, spec.sketch, at, number);
+            }
+        }
+        // Those whose reports these are not move on, too.
+        for (window, spec) in self.windows.iter_mut().zip(&agreement.windows) {
+            window.advance(spec.length, self.watermark);
+        }
+    }
+
+    fn touch(&mut self, now: i64) {
+        let (first, last) = self.assessed.unwrap_or((now, now));
+        self.assessed = Some((first, last.max(now)));
+    }
+
+    /// The key of what one report shows of one guarantee.
+    fn key(agreement: &Agreement, guarantee: &Guarantee, what: &str, subject: &str, time: i128) -> Key {
+        let namesake = guarantee.namesake.to_be_bytes();
+        Key::of(&[
+            what.as_bytes(),
+            agreement.id.as_bytes(),
+            guarantee.name.as_bytes(),
+            &namesake,
+            subject.as_bytes(),
+            &time.to_be_bytes(),
+        ])
+    }
+}
+
+/// Whether any promise depends on the passing of time, beside windows.
+fn watches_time(agreement: &Agreement) -> bool {
+    agreement.guarantees.iter().any(|guarantee| guarantee.rules().any(|rule| rule.trigger == Trigger::Time))
+}
+
+#[cfg(test)]
+mod tests;
