@@ -22,7 +22,9 @@ const FIELDS: &[Field] = &[
     text("user").required("who started it"),
     text("service").required("the service"),
     any_text("agreement")
-        .required("the agreement that its run is held against; empty until one is found by the service's name, or named *")
+        .required(
+            "the agreement that its run is held against; empty until one is found by the service's name, or named *",
+        )
         .or(Fill::Text("")),
     text("status").required("what it does: waiting, deploying, started, stopped, error and more"),
     text("service_type").optional("what runs it: the service's exec_type"),
