@@ -13,9 +13,9 @@ use parking_lot::Mutex;
 use serde_json::{Map, Value};
 
 use super::facts::Service;
-use super::feed::{self, Loaded, News, PAGE, Read};
+use super::feed::{self, CURSOR, Loaded, News, PAGE, Read};
 use super::{CheckQos, Look, QosAnswer, QosError, QosProvider};
-use crate::resource_store::{DeleteResource, EditResource};
+use crate::resource_store::{DeleteResource, EditResource, KeepCursors};
 
 /// Pause after the log could not be read.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
@@ -87,6 +87,11 @@ impl QosProvider {
     fn begin(&mut self, loaded: Loaded, ctx: &mut Context<Self>) {
         self.models = loaded.models.into_iter().collect();
         (self.cursor, self.saved, self.loaded) = (loaded.cursor, loaded.cursor, true);
+        if !loaded.is_kept {
+            // Before any model is: where one begins is not to be guessed after a crash.
+            let kept = self.writer.send(KeepCursors(vec![(CURSOR.to_owned(), Some(self.cursor))]));
+            ctx.spawn(kept.into_actor(self).map(|_, _, _| ()));
+        }
         self.take(loaded.news, ctx);
         self.look(ctx);
     }

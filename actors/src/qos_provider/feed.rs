@@ -53,6 +53,8 @@ pub(super) struct Loaded {
     pub(super) news: Vec<News>,
     pub(super) models: Vec<(String, Model)>,
     pub(super) cursor: u64,
+    /// Whether the cursor is stored.
+    pub(super) is_kept: bool,
 }
 
 /// Reads what was kept. The feed is followed from the kept cursor on.
@@ -63,9 +65,10 @@ pub(super) fn load(store: &Store, newest: u64) -> Result<Loaded, EngineError> {
         models.extend(body(store, document).and_then(|body| Model::read(&body, incarnation)));
     }
     let kept = store.cursors(CURSOR)?.into_iter().find(|(name, _)| name == CURSOR).map(|(_, at)| at);
-    // Models without a cursor are of another life of the store: what came between is lost, and nothing is counted twice.
-    let cursor = kept.unwrap_or(if models.is_empty() { 0 } else { newest });
-    Ok(Loaded { news: instances(store), models, cursor })
+    // Where all models are of another life of the store, what came between is lost, and nothing is counted twice.
+    let is_foreign = !models.is_empty() && models.iter().all(|(_, model)| model.position == 0);
+    let cursor = kept.unwrap_or(if is_foreign { newest } else { 0 });
+    Ok(Loaded { news: instances(store), models, cursor, is_kept: kept.is_some() })
 }
 
 fn instances(store: &Store) -> Vec<News> {
