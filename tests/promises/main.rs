@@ -71,5 +71,6 @@ mod queries;
 mod rights;
 mod sign_in;
 mod simulation;
+mod sla_rest;
 mod stranger;
 mod webhooks;

@@ -31,6 +31,7 @@ use mf2c_facade::front::{self, Connections, Listener};
 use mf2c_facade::monitor::{self, Monitor, Readiness, Stage};
 use mf2c_facade::policies::{self, Policies};
 use mf2c_facade::recognizer::Recognizer;
+use mf2c_facade::sla::{self, SlaDoor};
 use mf2c_pki::{Origin, PkiError, ServerIdentity};
 use mf2c_store::engine::{EmbeddedEngine, EmbeddedOptions};
 use mf2c_store::{Store, StoreOptions, Writer};
@@ -44,6 +45,7 @@ use crate::discovery::BoundDoor;
 use crate::first_admin;
 use crate::flocker_door::FlockerDoor;
 use crate::legacy::LegacyDoors;
+use crate::sla_door::BoundSlaDoor;
 pub use error::StartError;
 pub(crate) use settings::front_settings;
 use settings::{api_settings, event_settings, monitor_settings, session_settings, webhook_options};
@@ -60,6 +62,7 @@ pub struct Node {
     server: ServerHandle,
     flocker: Option<ServerHandle>,
     discovery: Option<ServerHandle>,
+    sla: Option<ServerHandle>,
     readiness: Arc<Readiness>,
     events: Arc<Events>,
     arbiters: Vec<Arbiter>,
@@ -97,6 +100,7 @@ impl Node {
         let area = area::start(config, identity, device, &rooms)?;
         let flocker = FlockerDoor::prepare(config, &world)?;
         let discovery = BoundDoor::prepare(config, &area)?;
+        let bound_sla = BoundSlaDoor::prepare(config, &area)?;
         let mut legacy = LegacyDoors::open(config, &area, &store, &world)?;
         let tokens = Arc::new(TokenKey::load_or_create(&config.data_dir, &*world.entropy)?);
         let hasher = Hasher::new(Arc::clone(&world.entropy));
@@ -125,7 +129,9 @@ impl Node {
         let readiness = monitor.readiness();
         let settings = front::Settings { connections, ..front_settings(config) };
         let doors = Data::clone(&api);
-        let pages = Pages { monitor, stream, certauths, policies, api };
+        let sla_door = Data::new(SlaDoor::below());
+        let sla = bound_sla.map(|door| door.open(config, &sla_door, Data::clone(&api))).transpose()?;
+        let pages = Pages { monitor, stream, certauths, policies, sla: sla_door, api };
         let handle = serve(listeners, &settings, pages)?;
         let flocker = flocker.map(|door| door.open(config)).transpose()?;
         let discovery = discovery.map(|door| door.open(config, &area.fog.discovery, doors)).transpose()?;
@@ -139,6 +145,7 @@ impl Node {
             server,
             flocker,
             discovery,
+            sla,
             readiness,
             events,
             arbiters,
@@ -153,7 +160,8 @@ impl Node {
         self.readiness.enter(Stage::Stopping);
         self.events.close();
         drop(self.legacy);
-        let others: Vec<_> = self.flocker.iter().chain(&self.discovery).map(|door| door.stop(true)).collect();
+        let others: Vec<_> =
+            self.flocker.iter().chain(&self.discovery).chain(&self.sla).map(|door| door.stop(true)).collect();
         self.server.stop(true).await;
         for closed in others {
             closed.await;
@@ -221,6 +229,7 @@ struct Pages {
     stream: Data<Events>,
     certauths: Option<Data<dyn CertAuths>>,
     policies: Data<Policies>,
+    sla: Data<SlaDoor>,
     api: Data<Api>,
 }
 
@@ -234,6 +243,7 @@ fn serve(listeners: Vec<Listener>, settings: &front::Settings, pages: Pages) -> 
             .configure(|services| events::configure(services, &pages.stream))
             .configure(|services| certauths::configure(services, pages.certauths.as_ref()))
             .configure(|services| policies::configure(services, Some(&pages.policies)))
+            .configure(|services| sla::configure(services, &pages.sla))
             .configure(|services| cimi::configure(services, &pages.api))
     });
     let server = server.map_err(|source| StartError::Start { what: "the server", source })?;

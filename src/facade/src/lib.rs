@@ -15,3 +15,4 @@ mod people;
 pub mod policies;
 mod proxy;
 pub mod recognizer;
+pub mod sla;

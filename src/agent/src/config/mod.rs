@@ -17,6 +17,7 @@ mod keys;
 mod legacy;
 mod settings;
 mod show;
+mod sla;
 mod sources;
 pub mod systemd;
 #[cfg(test)]
@@ -39,10 +40,11 @@ pub use keys::environment_name;
 pub use legacy::Legacy;
 pub use quantity::{HumanDuration, HumanSize, QuantityError};
 pub use settings::{Api, Auth, Config, Device, Limits, Log, Sensor, Store, Tls};
+pub use sla::Sla;
 pub use sources::Overrides;
 pub use words::{
     AccessLog, AgentType, AuthHeader, CauGeneration, Election, KeyLabel, LogFormat, MailSecurity, MetricsReaders,
-    Offer, Profile, Role, UnknownWord, Urgency,
+    Offer, Profile, ReportUnit, Role, UnknownWord, Urgency,
 };
 
 use keys::Keys;

@@ -13,6 +13,7 @@ use super::flocker::Flocker;
 use super::fog::FogArea;
 use super::legacy::Legacy;
 use super::quantity::{HumanDuration, HumanSize};
+use super::sla::Sla;
 use super::words::{AccessLog, AgentType, AuthHeader, LogFormat, MailSecurity, MetricsReaders, Role};
 
 /// What an agent is told at its start.
@@ -43,6 +44,8 @@ pub struct Config {
     pub device: Device,
     /// Deliveries to webhooks.
     pub webhooks: Webhooks,
+    /// How reports are held against agreements.
+    pub sla: Sla,
     /// Where other agents call.
     pub link: Link,
     /// Certificates of the area.

@@ -109,6 +109,17 @@ words! {
 }
 
 words! {
+    /// In what reports say how long operations took.
+    ReportUnit {
+        /// Seconds, as CIMI describes the field.
+        #[default]
+        Seconds = "s",
+        /// Thousandths of a second, as COMPSs is said to write them.
+        Milliseconds = "ms",
+    }
+}
+
+words! {
     /// Who may act as somebody else by the header `slipstream-authn-info`.
     AuthHeader {
         /// Nobody: the header is ignored.
