@@ -71,6 +71,7 @@ mod queries;
 mod rights;
 mod sign_in;
 mod simulation;
+mod sla_cli;
 mod sla_rest;
 mod stranger;
 mod webhooks;
