@@ -12,7 +12,7 @@ use mf2c_tests::{Agent, Start, agent_binary, eventually};
 use serde_json::json;
 
 /// The pages whose links are followed.
-const LINKED: [&str; 15] = [
+const LINKED: [&str; 16] = [
     "README.md",
     "CHANGELOG.md",
     "docs/ARCHITECTURE.md",
@@ -23,6 +23,7 @@ const LINKED: [&str; 15] = [
     "docs/client.md",
     "docs/legacy-cau.md",
     "docs/policies.md",
+    "docs/sla-rest.md",
     "docs/area.md",
     "docs/flocker.md",
     "docs/simulation.md",

@@ -127,7 +127,7 @@ pub(crate) async fn edit(exchange: &Exchange<'_>, edit: EditResource) -> Result<
         let document = store.get(id.as_str()).ok_or_else(|| ApiError::not_found(id.as_str()))?;
         check_stored(exchange, &document, &changes, &removed)?;
         let seen = store.tag(&document);
-        let asked = if_match.is_some();
+        let asked = matches!(if_match, Some(IfMatch::OneOf(_)));
         let if_match = match if_match.clone() {
             Some(IfMatch::OneOf(tags)) => IfMatch::OneOf(tags),
             Some(IfMatch::Any) | None => IfMatch::OneOf(vec![seen.clone()]),
