@@ -73,5 +73,7 @@ mod rights;
 mod sign_in;
 mod simulation;
 mod sla;
+mod sla_cli;
+mod sla_rest;
 mod stranger;
 mod webhooks;

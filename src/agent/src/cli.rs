@@ -4,6 +4,7 @@
 
 mod area;
 mod fog;
+mod sla;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ pub use area::{
 };
 pub use fog::{AreaArgs, AreaCommand, OneArgs};
 pub use mf2c_client::exit;
+pub use sla::{ExportArgs, ImportArgs, SlaCommand, TestArgs};
 
 const TEMPLATE: &str = "\
 {name} {version}: {about}
@@ -52,6 +54,9 @@ Make an area of several agents:
   join           Join the area of a token
   discover       List the agents that say they are near
   area           Show who is in the area and who leads it, or change that
+
+Agreements:
+  sla            Take agreements from OpenSLO, write them so, and try them on reports
 
 Configuration:
   config check   Check the configuration and name every problem in it
@@ -157,6 +162,9 @@ pub enum Command {
     /// Show who is in the area and who leads it, or change that
     #[command(after_help = fog::AREA_EXAMPLES)]
     Area(AreaArgs),
+    /// Take agreements from OpenSLO, write them so, and try them on reports
+    #[command(subcommand)]
+    Sla(SlaCommand),
     /// Check or show the configuration
     #[command(subcommand)]
     Config(ConfigCommand),

@@ -3,6 +3,7 @@
 mod area;
 mod discover;
 mod fog;
+mod sla;
 mod watch;
 
 use std::fs::File;
@@ -82,6 +83,7 @@ pub fn run(command: Command) -> Result<(), Failure> {
         Command::Join(args) => area::join(&args, &surroundings()),
         Command::Discover(args) => discover::run(&args, &surroundings()),
         Command::Area(args) => fog::area(&args, &surroundings()),
+        Command::Sla(command) => sla::run(command, &surroundings()),
         Command::Config(ConfigCommand::Check(args)) => {
             let loaded = load(args.config.as_deref(), config::Overrides::default())?;
             check_certificate(&loaded)?;

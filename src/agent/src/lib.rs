@@ -18,4 +18,5 @@ pub mod logging;
 pub mod node;
 pub mod process_figures;
 pub mod service_manager;
+mod sla_door;
 pub mod world;

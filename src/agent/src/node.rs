@@ -1,5 +1,6 @@
 //! A running agent: the only place that knows every room.
 
+mod doors;
 mod error;
 mod settings;
 mod workers;
@@ -33,6 +34,7 @@ use mf2c_facade::monitor::{self, Monitor, Readiness, Stage};
 use mf2c_facade::policies::{self, Policies};
 use mf2c_facade::qos::{self, Qos};
 use mf2c_facade::recognizer::Recognizer;
+use mf2c_facade::sla::{self, SlaDoor};
 use mf2c_pki::{Origin, PkiError, ServerIdentity};
 use mf2c_store::engine::{EmbeddedEngine, EmbeddedOptions};
 use mf2c_store::{Store, StoreOptions, Writer};
@@ -42,10 +44,9 @@ use crate::accounts::{self, Rooms};
 use crate::area::{self, Area, AreaRooms};
 use crate::config::{Config, ListenAddress, Role};
 use crate::control::{AreaDoors, Control};
-use crate::discovery::BoundDoor;
 use crate::first_admin;
-use crate::flocker_door::FlockerDoor;
 use crate::legacy::LegacyDoors;
+use doors::BoundDoors;
 pub use error::StartError;
 pub(crate) use settings::front_settings;
 use settings::{api_settings, event_settings, monitor_settings, session_settings, webhook_options};
@@ -60,8 +61,7 @@ pub struct Node {
     /// What must be told of the first administrator, once.
     pub first_admin: Option<String>,
     server: ServerHandle,
-    flocker: Option<ServerHandle>,
-    discovery: Option<ServerHandle>,
+    doors: Vec<ServerHandle>,
     readiness: Arc<Readiness>,
     events: Arc<Events>,
     arbiters: Vec<Arbiter>,
@@ -97,8 +97,7 @@ impl Node {
         let plain = config.api.http.map(|address| listen(address, "--http")).transpose()?;
         let rooms = AreaRooms { arbiter: &arbiters[1], store: &store, writer: &store_writer, world: &world };
         let area = area::start(config, identity, device, &rooms)?;
-        let flocker = FlockerDoor::prepare(config, &world)?;
-        let discovery = BoundDoor::prepare(config, &area)?;
+        let doors = BoundDoors::prepare(config, &area, &world)?;
         let mut legacy = LegacyDoors::open(config, &area, &store, &world)?;
         let tokens = Arc::new(TokenKey::load_or_create(&config.data_dir, &*world.entropy)?);
         let hasher = Hasher::new(Arc::clone(&world.entropy));
@@ -109,13 +108,13 @@ impl Node {
         let rooms = Rooms { arbiter, store: &store, writer: &store_writer, sessions: &sessions, hasher, world: &world };
         let accounts = accounts::start(config, mail, rooms).await;
         let webhooks = start_webhooks(config, &arbiters[1], transport, &store, &store_writer, &world);
-        let sla = start_assessor(config, &arbiters[2], &area.fog.standings, &store, &store_writer, &world);
+        let assessed = start_assessor(config, &arbiters[2], &area.fog.standings, &store, &store_writer, &world);
         let qos = qos::shared(start_qos(config, &arbiters[1], &store, &store_writer, &world));
         let authorities = Some(area.authorities());
         let elsewhere = Some(area.fog.replicator.clone().recipient());
         let people = People { accounts, sessions: sessions.clone(), tokens: Recognizer::new(tokens) };
         let documents = (Arc::clone(&store), Writes::new(store_writer));
-        let api = api(config, documents, people, (authorities, elsewhere), (webhooks, sla), &world);
+        let api = api(config, documents, people, (authorities, elsewhere), (webhooks, assessed), &world);
         store_entry_point(&api).await;
         let events = Events::start(Arc::clone(&store), Arc::clone(&world.clock), event_settings(config));
         let certauths = legacy.certauths(config);
@@ -129,28 +128,14 @@ impl Node {
         let monitor = Monitor::new(monitor_settings(config, &area), connections.clone(), &world);
         let readiness = monitor.readiness();
         let settings = front::Settings { connections, ..front_settings(config) };
-        let doors = Data::clone(&api);
-        let pages = Pages { monitor, stream, certauths, policies, qos, api };
+        let sla_door = Data::new(SlaDoor::below());
+        let doors = doors.open(config, &area, &api, &sla_door)?;
+        let pages = Pages { monitor, stream, certauths, policies, qos, sla: sla_door, api };
         let handle = serve(listeners, &settings, pages)?;
-        let flocker = flocker.map(|door| door.open(config)).transpose()?;
-        let discovery = discovery.map(|door| door.open(config, &area.fog.discovery, doors)).transpose()?;
         let control = Control::start(&config.data_dir, store, sessions, area.doors.clone());
         readiness.enter(Stage::Serving);
         let (api, server, _control) = (api_address, handle, control);
-        Ok(Self {
-            api,
-            http,
-            first_admin,
-            server,
-            flocker,
-            discovery,
-            readiness,
-            events,
-            arbiters,
-            area,
-            legacy,
-            _control,
-        })
+        Ok(Self { api, http, first_admin, server, doors, readiness, events, arbiters, area, legacy, _control })
     }
 
     /// Stops taking requests and answers those in flight. What is left to do needs no runtime: see [`Stopping::finish`].
@@ -158,7 +143,7 @@ impl Node {
         self.readiness.enter(Stage::Stopping);
         self.events.close();
         drop(self.legacy);
-        let others: Vec<_> = self.flocker.iter().chain(&self.discovery).map(|door| door.stop(true)).collect();
+        let others: Vec<_> = self.doors.iter().map(|door| door.stop(true)).collect();
         self.server.stop(true).await;
         for closed in others {
             closed.await;
@@ -228,6 +213,7 @@ struct Pages {
     certauths: Option<Data<dyn CertAuths>>,
     policies: Data<Policies>,
     qos: Data<Qos>,
+    sla: Data<SlaDoor>,
     api: Data<Api>,
 }
 
@@ -242,6 +228,7 @@ fn serve(listeners: Vec<Listener>, settings: &front::Settings, pages: Pages) -> 
             .configure(|services| certauths::configure(services, pages.certauths.as_ref()))
             .configure(|services| policies::configure(services, Some(&pages.policies)))
             .configure(|services| qos::configure(services, &pages.qos))
+            .configure(|services| sla::configure(services, &pages.sla))
             .configure(|services| cimi::configure(services, &pages.api))
     });
     let server = server.map_err(|source| StartError::Start { what: "the server", source })?;

@@ -125,6 +125,32 @@ pub fn span(now: Timestamp, then: Timestamp) -> String {
     commands::span(now, then)
 }
 
+/// Adds documents of one type one after another; gives the agent's answers.
+///
+/// # Errors
+/// [`ClientError`], which tells its exit code. What came before the first refusal was added.
+pub fn add(
+    connection: &args::ConnectionArgs,
+    kind: &str,
+    documents: Vec<serde_json::Map<String, Value>>,
+    surroundings: &Surroundings,
+) -> Result<Vec<Value>, ClientError> {
+    blocking(commands::documents::add(connection, kind, documents, surroundings))
+}
+
+/// Reads one document.
+///
+/// # Errors
+/// [`ClientError`], which tells its exit code.
+pub fn read(connection: &args::ConnectionArgs, id: &str, surroundings: &Surroundings) -> Result<Value, ClientError> {
+    blocking(commands::documents::read(connection, id, surroundings))
+}
+
+fn blocking<T>(work: impl Future<Output = Result<T, ClientError>>) -> Result<T, ClientError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|source| ClientError::Runtime { source })?.block_on(work)
+}
+
 /// Does what a command says.
 ///
 /// # Errors

@@ -16,3 +16,4 @@ pub mod policies;
 mod proxy;
 pub mod qos;
 pub mod recognizer;
+pub mod sla;

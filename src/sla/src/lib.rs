@@ -28,6 +28,7 @@ mod document;
 pub mod expression;
 mod expressions;
 mod finding;
+pub mod openslo;
 mod period;
 pub mod qos;
 mod state;

@@ -33,6 +33,7 @@ pub(super) fn problems(config: &Config, origins: &BTreeMap<String, Origin>) -> V
     check.events(config);
     check.device(config);
     check.webhooks(config);
+    check.sla(config);
     check.link(config);
     check.pki(config);
     check.area(config);

@@ -1,9 +1,13 @@
 //! `[sla]`: how reports are held against agreements.
 
 use mf2c_actors::sla_assessor::SlaSettings;
+use mf2c_facade::sla::SlaRules;
 use mf2c_sla::expression::TimeUnit;
 use serde::{Deserialize, Serialize};
 
+use super::address::{ListenAddress, empty_is_none};
+use super::check::Check;
+use super::settings::Config;
 use super::words::ReportUnit;
 
 /// `[sla]`
@@ -14,22 +18,65 @@ pub struct Sla {
     pub enabled: bool,
     /// The unit of `execution_length` in reports, and so of `execution_time` in constraints.
     pub execution_time_unit: ReportUnit,
+    /// Where the original's SLA endpoints answer besides at the API's address, if anywhere; the original's port is 46030.
+    #[serde(with = "empty_is_none")]
+    pub listen: Option<ListenAddress>,
+    /// Whether an agreement with a constraint that cannot be assessed is refused.
+    pub strict_expressions: bool,
+    /// Whether the agent makes the ids of what is created at the original's endpoints; else the body brings them.
+    pub external_ids: bool,
 }
 
 impl Default for Sla {
     fn default() -> Self {
-        Self { enabled: true, execution_time_unit: ReportUnit::default() }
+        let execution_time_unit = ReportUnit::default();
+        Self { enabled: true, execution_time_unit, listen: None, strict_expressions: true, external_ids: true }
     }
 }
 
 impl Sla {
+    /// The unit of times in reports.
+    #[must_use]
+    pub const fn unit(&self) -> TimeUnit {
+        match self.execution_time_unit {
+            ReportUnit::Seconds => TimeUnit::Seconds,
+            ReportUnit::Milliseconds => TimeUnit::Milliseconds,
+        }
+    }
+
     /// What the assessor is told.
     #[must_use]
     pub const fn settings(&self) -> SlaSettings {
-        let unit = match self.execution_time_unit {
-            ReportUnit::Seconds => TimeUnit::Seconds,
-            ReportUnit::Milliseconds => TimeUnit::Milliseconds,
-        };
-        SlaSettings { unit }
+        SlaSettings { unit: self.unit() }
+    }
+
+    /// What the facade is told.
+    #[must_use]
+    pub const fn rules(&self) -> SlaRules {
+        SlaRules { strict: self.strict_expressions, external_ids: self.external_ids, unit: self.unit() }
+    }
+}
+
+impl Check<'_> {
+    pub(super) fn sla(&mut self, config: &Config) {
+        let Some(listen) = config.sla.listen else { return };
+        let legacy = &config.legacy;
+        let others = [
+            ("api.listen", Some(config.api.listen)),
+            ("api.http", config.api.http),
+            ("link.listen", Some(config.link.listen)),
+            ("flocker.listen", config.flocker.listen),
+            ("discovery.listen", config.discovery.listen),
+            ("qos.listen", config.qos.listen),
+            ("legacy.cau", legacy.cau),
+            ("legacy.leader_cau", legacy.leader_cau),
+            ("legacy.trigger", legacy.trigger),
+            ("legacy.identification", legacy.identification),
+            ("legacy.policies", legacy.policies),
+            ("legacy.categorisation", legacy.categorisation),
+        ];
+        for (key, _) in others.into_iter().filter(|(_, other)| other.is_some_and(|other| other.collides(listen))) {
+            self.refuse("sla.listen", format!("{listen} is taken by `{key}`; choose another port"));
+        }
     }
 }

@@ -37,6 +37,7 @@ pub(super) fn api_settings(config: &Config) -> ApiSettings {
         cors_origins: config.api.cors_origins.clone(),
         private_webhooks: config.webhooks.allow_private,
         names: accounts::names(config),
+        sla: config.sla.rules(),
     }
 }
 

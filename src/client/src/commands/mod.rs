@@ -4,6 +4,7 @@ mod account;
 mod action;
 mod answer;
 mod certificates;
+pub(crate) mod documents;
 mod edit;
 mod events;
 mod keys;

@@ -18,6 +18,7 @@ use super::view::{View, internal};
 use super::{Exchange, bulk, repeat, webhook};
 use crate::error::{ApiError, message};
 use crate::people::templates;
+use crate::sla;
 
 /// The largest collection document, in bytes.
 const MAX_ANSWER: usize = 64 << 20;
@@ -158,8 +159,17 @@ async fn add(exchange: &Exchange<'_>, spec: &'static TypeSpec, payload: Payload)
 }
 
 async fn add_one(exchange: &Exchange<'_>, spec: &'static TypeSpec, bytes: &BytesMut) -> Result<HttpResponse, ApiError> {
-    let id = store_new(exchange, spec, object(bytes)?).await?;
-    Ok(created(&id))
+    let body = object(bytes)?;
+    let warning = sla::warning(spec, &body, exchange.api.world.clock.now());
+    let id = store_new(exchange, spec, body).await?;
+    match warning {
+        None => Ok(created(&id)),
+        Some(warning) => {
+            let mut document = message(StatusCode::CREATED, &format!("{id} created"), Some(&id));
+            document.insert("warning".to_owned(), warning.into());
+            Ok(HttpResponse::Created().insert_header((header::LOCATION, id)).json(document))
+        }
+    }
 }
 
 /// 201 with the new id.
@@ -186,6 +196,7 @@ pub(super) async fn store_by(
 ) -> Result<String, ApiError> {
     templates::before_add(spec, &body)?;
     let draft = spec.prepare_add(body, exchange.api.world.clock.now(), entropy)?;
+    sla::check_new(&exchange.api.settings.sla, spec, &draft.attributes)?;
     let new = NewDocument::new(spec, draft, &exchange.caller, entropy)?;
     let written = exchange.api.writer.send(AddResource(new)).await.map_err(|_| StoreError::Stopping)?;
     let written = written.map_err(|error| templates::refused(spec, error))?;

@@ -18,24 +18,24 @@ use crate::error::{ApiError, message};
 const RETRY_AFTER: u32 = 5;
 
 /// What shall become of a document of another agent.
-pub(super) struct Change {
+pub(crate) struct Change {
     /// The document.
-    pub(super) id: ResourceId,
+    pub(crate) id: ResourceId,
     /// Whose it is.
-    pub(super) origin: NodeId,
+    pub(crate) origin: NodeId,
     /// Attributes to set; none deletes it.
-    pub(super) changes: Option<Map<String, Value>>,
+    pub(crate) changes: Option<Map<String, Value>>,
     /// Attributes to remove.
-    pub(super) removed: Vec<String>,
+    pub(crate) removed: Vec<String>,
     /// The condition of `If-Match`.
-    pub(super) if_match: Option<IfMatch>,
+    pub(crate) if_match: Option<IfMatch>,
 }
 
 /// Has it made there. None when it is done and visible here; else the answer for a change that waits.
 ///
 /// # Errors
 /// 503 where the other agent cannot be reached and the caller did not say `override=true`; else what that agent answers.
-pub(super) async fn propose(exchange: &Exchange<'_>, change: Change) -> Result<Option<HttpResponse>, ApiError> {
+pub(crate) async fn propose(exchange: &Exchange<'_>, change: Change) -> Result<Option<HttpResponse>, ApiError> {
     let id = change.id.clone();
     let Some(replicator) = &exchange.api.elsewhere else {
         return Err(away(&id, "this agent takes part in no area now"));

@@ -16,7 +16,7 @@ use super::elsewhere::{self, Change};
 use super::view::View;
 use super::{Exchange, body, webhook};
 use crate::error::{ApiError, message};
-use crate::people;
+use crate::{people, sla};
 
 pub(super) const JSON: &str = "application/json; charset=utf-8";
 
@@ -101,6 +101,7 @@ async fn edit(
         _ => return Err(unsupported()),
     };
     webhook::check_edit(exchange, &document, &changes)?;
+    sla::check_stored(exchange, &document, &changes, &removed)?;
     let if_match = if_match(exchange);
     if let Some(origin) = exchange.api.store.origin_of(id.as_str()) {
         let change = Change { id: id.clone(), origin, changes: Some(changes), removed, if_match };
@@ -112,8 +113,7 @@ async fn edit(
     }
     let by = exchange.caller.clone();
     let held = people::before_edit(exchange, spec, &id, &mut changes).await?;
-    let written = exchange.api.writer.send(EditResource { id: id.clone(), changes, removed, if_match, by }).await;
-    let written = written.map_err(|_| StoreError::Stopping)??;
+    let written = sla::edit(exchange, EditResource { id: id.clone(), changes, removed, if_match, by }).await?;
     drop(held);
     let document = written.document.ok_or_else(|| ApiError::not_found(id.as_str()))?;
     people::after_edit(exchange, spec, &id).await?;

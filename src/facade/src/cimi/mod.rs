@@ -4,7 +4,7 @@ mod action;
 pub(crate) mod body;
 mod bulk;
 mod collection;
-mod elsewhere;
+pub(crate) mod elsewhere;
 mod entry_point;
 mod expand;
 mod member;
@@ -42,6 +42,7 @@ use crate::error::ApiError;
 use crate::front::refusal;
 use crate::monitor;
 use crate::recognizer::Recognizer;
+use crate::sla::SlaRules;
 pub use entry_point::ensure as ensure_entry_point;
 pub use openapi::OpenApi;
 pub use repeat::Repeats;
@@ -72,6 +73,8 @@ pub struct ApiSettings {
     pub private_webhooks: bool,
     /// Host names and addresses of this agent, the best first. Links lead to no other host.
     pub names: Vec<String>,
+    /// How agreements are taken.
+    pub sla: SlaRules,
 }
 
 /// What every handler has at hand.

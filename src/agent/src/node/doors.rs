@@ -1,0 +1,51 @@
+//! The doors that have listeners of their own and are off unless configured.
+
+use actix_web::dev::ServerHandle;
+use actix_web::web::Data;
+use mf2c_facade::cimi::Api;
+use mf2c_facade::sla::SlaDoor;
+
+use super::StartError;
+use crate::area::Area;
+use crate::config::Config;
+use crate::discovery::BoundDoor;
+use crate::flocker_door::FlockerDoor;
+use crate::sla_door::BoundSlaDoor;
+use mf2c_actors::ports::World;
+
+/// Doors whose ports are bound and where nobody is served yet.
+pub(super) struct BoundDoors {
+    flocker: Option<FlockerDoor>,
+    discovery: Option<BoundDoor>,
+    sla: Option<BoundSlaDoor>,
+}
+
+impl BoundDoors {
+    /// Binds the ports that are configured.
+    ///
+    /// # Errors
+    /// [`StartError`] with what is in the way.
+    pub(super) fn prepare(config: &Config, area: &Area, world: &World) -> Result<Self, StartError> {
+        let flocker = FlockerDoor::prepare(config, world)?;
+        let discovery = BoundDoor::prepare(config, area)?;
+        Ok(Self { flocker, discovery, sla: BoundSlaDoor::prepare(config, area)? })
+    }
+
+    /// Serves at all of them.
+    ///
+    /// # Errors
+    /// [`StartError`] with what is in the way.
+    pub(super) fn open(
+        self,
+        config: &Config,
+        area: &Area,
+        api: &Data<Api>,
+        sla: &SlaDoor,
+    ) -> Result<Vec<ServerHandle>, StartError> {
+        let flocker = self.flocker.map(|door| door.open(config)).transpose()?;
+        let discovery =
+            self.discovery.map(|door| door.open(config, &area.fog.discovery, Data::clone(api))).transpose()?;
+        let sla = self.sla.map(|door| door.open(config, sla, Data::clone(api))).transpose()?;
+        Ok(flocker.into_iter().chain(discovery).chain(sla).collect())
+    }
+}
