@@ -43,6 +43,11 @@ impl Shell {
         Self { agent, directory }
     }
 
+    /// The agent.
+    pub(crate) fn agent(&self) -> &Agent {
+        &self.agent
+    }
+
     /// Runs one command: the status and the body.
     #[track_caller]
     pub(crate) fn run(&self, command: &str) -> (u16, Value) {

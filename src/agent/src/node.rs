@@ -21,6 +21,7 @@ use mf2c_actors::ports::World;
 use mf2c_actors::replicator::Propose;
 use mf2c_actors::resource_store::{Bound, ResourceStore, Retention};
 use mf2c_actors::session_manager::SessionManager;
+use mf2c_actors::sla_assessor::SlaCounters;
 use mf2c_actors::webhook_dispatcher::WebhookCounters;
 use mf2c_auth::token::TokenKey;
 use mf2c_facade::certauths::{self, CertAuths};
@@ -30,6 +31,7 @@ use mf2c_facade::events::{self, Events};
 use mf2c_facade::front::{self, Connections, Listener};
 use mf2c_facade::monitor::{self, Monitor, Readiness, Stage};
 use mf2c_facade::policies::{self, Policies};
+use mf2c_facade::qos::{self, Qos};
 use mf2c_facade::recognizer::Recognizer;
 use mf2c_facade::sla::{self, SlaDoor};
 use mf2c_pki::{Origin, PkiError, ServerIdentity};
@@ -49,7 +51,7 @@ use crate::sla_door::BoundSlaDoor;
 pub use error::StartError;
 pub(crate) use settings::front_settings;
 use settings::{api_settings, event_settings, monitor_settings, session_settings, webhook_options};
-use workers::{start_inventory, start_webhooks};
+use workers::{start_assessor, start_inventory, start_qos, start_webhooks};
 
 /// A running agent.
 pub struct Node {
@@ -88,7 +90,7 @@ impl Node {
         let device = area::device_id(config, &store, &world);
         let mail = accounts::mail_transport(config, &world)?;
         let transport = HttpWebhooks::new(&webhook_options(config))?;
-        let arbiters = vec![Arbiter::new(), Arbiter::new()];
+        let arbiters = vec![Arbiter::new(), Arbiter::new(), Arbiter::new()];
         let store_writer = start_writer(config, &arbiters[0], (&store, writer), &world);
         if config.device.enabled {
             start_inventory(config, device.clone(), &arbiters[1], &store, &store_writer, &world);
@@ -111,16 +113,19 @@ impl Node {
         let rooms = Rooms { arbiter, store: &store, writer: &store_writer, sessions: &sessions, hasher, world: &world };
         let accounts = accounts::start(config, mail, rooms).await;
         let webhooks = start_webhooks(config, &arbiters[1], transport, &store, &store_writer, &world);
+        let sla = start_assessor(config, &arbiters[2], &area.fog.standings, &store, &store_writer, &world);
+        let qos = qos::shared(start_qos(config, &arbiters[1], &store, &store_writer, &world));
         let authorities = Some(area.authorities());
         let elsewhere = Some(area.fog.replicator.clone().recipient());
         let people = People { accounts, sessions: sessions.clone(), tokens: Recognizer::new(tokens) };
         let documents = (Arc::clone(&store), Writes::new(store_writer));
-        let api = api(config, documents, people, (authorities, elsewhere), webhooks, &world);
+        let api = api(config, documents, people, (authorities, elsewhere), (webhooks, sla), &world);
         store_entry_point(&api).await;
         let events = Events::start(Arc::clone(&store), Arc::clone(&world.clock), event_settings(config));
         let certauths = legacy.certauths(config);
         let policies = Data::new(policies(config, &area, &world));
         legacy.open_policies(config, &api, &policies)?;
+        legacy.open_qos(config, &api, &qos)?;
         let stream = Data::from(Arc::clone(&events));
         let (plain, http) = plain.unzip();
         let listeners = listeners(&area, secure, plain);
@@ -131,7 +136,7 @@ impl Node {
         let doors = Data::clone(&api);
         let sla_door = Data::new(SlaDoor::below());
         let sla = bound_sla.map(|door| door.open(config, &sla_door, Data::clone(&api))).transpose()?;
-        let pages = Pages { monitor, stream, certauths, policies, sla: sla_door, api };
+        let pages = Pages { monitor, stream, certauths, policies, qos, sla: sla_door, api };
         let handle = serve(listeners, &settings, pages)?;
         let flocker = flocker.map(|door| door.open(config)).transpose()?;
         let discovery = discovery.map(|door| door.open(config, &area.fog.discovery, doors)).transpose()?;
@@ -201,7 +206,7 @@ fn api(
     (store, writer): (Arc<Store>, Writes),
     people: People,
     (authorities, elsewhere): (Option<Authorities>, Option<Recipient<Propose>>),
-    webhooks: Arc<WebhookCounters>,
+    (webhooks, sla): (Arc<WebhookCounters>, Arc<SlaCounters>),
     world: &World,
 ) -> Data<Api> {
     let People { accounts, sessions, tokens } = people;
@@ -216,6 +221,7 @@ fn api(
         resigning: Arc::default(),
         world: world.clone(),
         webhooks,
+        sla,
         settings: api_settings(config),
         openapi: OpenApi::new(env!("CARGO_PKG_VERSION")),
         repeats: Repeats::default(),
@@ -229,6 +235,7 @@ struct Pages {
     stream: Data<Events>,
     certauths: Option<Data<dyn CertAuths>>,
     policies: Data<Policies>,
+    qos: Data<Qos>,
     sla: Data<SlaDoor>,
     api: Data<Api>,
 }
@@ -243,6 +250,7 @@ fn serve(listeners: Vec<Listener>, settings: &front::Settings, pages: Pages) -> 
             .configure(|services| events::configure(services, &pages.stream))
             .configure(|services| certauths::configure(services, pages.certauths.as_ref()))
             .configure(|services| policies::configure(services, Some(&pages.policies)))
+            .configure(|services| qos::configure(services, &pages.qos))
             .configure(|services| sla::configure(services, &pages.sla))
             .configure(|services| cimi::configure(services, &pages.api))
     });

@@ -14,5 +14,6 @@ pub mod monitor;
 mod people;
 pub mod policies;
 mod proxy;
+pub mod qos;
 pub mod recognizer;
 pub mod sla;

@@ -13,6 +13,7 @@ use mf2c_actors::leadership::{Leadership, StoreMemory, Surroundings};
 use mf2c_actors::ports::{AreaNet, LinkError, World};
 use mf2c_actors::replicator::{Replicator, ReplicatorCounters, ReplicatorParts, ReplicatorSettings};
 use mf2c_actors::resource_store::ResourceStore;
+use mf2c_actors::sla_assessor::{SlaAssessor, SlaSettings};
 use mf2c_actors::supervisor::{DeathNotice, GiveUp, Supervisor};
 use mf2c_domain::area::spiffe::SpiffeId;
 use mf2c_domain::area::standing::Standing;
@@ -201,6 +202,7 @@ pub fn start(own: &Belongings, slot: &Slot) -> Result<(), mf2c_store::engine::En
     })
     .start();
     let categoriser = categoriser(own, &store, &writer, relay.follow());
+    assessor(own, &store, &writer, relay.follow());
     let replicator = Replicator::new(ReplicatorParts {
         store: Arc::clone(&store),
         writer: writer.clone(),
@@ -345,6 +347,14 @@ fn categoriser(
         let settings = CategoriserSettings { declared_leader, ..CategoriserSettings::default() };
         Categoriser::new(settings, Arc::clone(&store), writer.clone(), standings.clone(), world.clone(), notice)
     })
+}
+
+fn assessor(own: &Belongings, store: &Arc<Store>, writer: &Addr<ResourceStore>, standings: watch::Receiver<Standing>) {
+    let (world, store, writer) = (own.world.clone(), Arc::clone(store), writer.clone());
+    supervised("sla assessor", own, move |notice| {
+        let (store, writer, standings, world) = (Arc::clone(&store), writer.clone(), standings.clone(), world.clone());
+        SlaAssessor::new(SlaSettings::default(), store, writer, standings, world, Arc::default(), notice)
+    });
 }
 
 /// Lets callers in.

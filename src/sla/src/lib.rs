@@ -30,6 +30,7 @@ mod expressions;
 mod finding;
 pub mod openslo;
 mod period;
+pub mod qos;
 mod state;
 mod template;
 mod window;

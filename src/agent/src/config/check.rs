@@ -40,6 +40,7 @@ pub(super) fn problems(config: &Config, origins: &BTreeMap<String, Origin>) -> V
     check.discovery(config);
     check.flocker(config);
     check.legacy(config);
+    check.qos(config);
     if let Err(error) = crate::logging::filter(&config.log.level) {
         check.refuse("log.level", error.to_string());
     }

@@ -12,6 +12,7 @@ use super::discovery::Discovery;
 use super::flocker::Flocker;
 use super::fog::FogArea;
 use super::legacy::Legacy;
+use super::qos::Qos;
 use super::quantity::{HumanDuration, HumanSize};
 use super::sla::Sla;
 use super::words::{AccessLog, AgentType, AuthHeader, LogFormat, MailSecurity, MetricsReaders, Role};
@@ -52,6 +53,8 @@ pub struct Config {
     pub pki: Pki,
     /// Who leads the area, and who counts as lost.
     pub area: FogArea,
+    /// Who may run a service next.
+    pub qos: Qos,
     /// How agents nearby are found.
     pub discovery: Discovery,
     /// The control API of Flocker.

@@ -1,5 +1,6 @@
 //! `[sla]`: how reports are held against agreements.
 
+use mf2c_actors::sla_assessor::SlaSettings;
 use mf2c_facade::sla::SlaRules;
 use mf2c_sla::expression::TimeUnit;
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,8 @@ use super::words::ReportUnit;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sla {
+    /// Whether this agent assesses agreements.
+    pub enabled: bool,
     /// The unit of `execution_length` in reports, and so of `execution_time` in constraints.
     pub execution_time_unit: ReportUnit,
     /// Where the original's SLA endpoints answer besides at the API's address, if anywhere; the original's port is 46030.
@@ -26,11 +29,23 @@ pub struct Sla {
 
 impl Default for Sla {
     fn default() -> Self {
-        Self { execution_time_unit: ReportUnit::default(), listen: None, strict_expressions: true, external_ids: true }
+        Self {
+            enabled: true,
+            execution_time_unit: ReportUnit::default(),
+            listen: None,
+            strict_expressions: true,
+            external_ids: true,
+        }
     }
 }
 
 impl Sla {
+    /// What the assessor is told.
+    #[must_use]
+    pub const fn settings(&self) -> SlaSettings {
+        SlaSettings { unit: self.unit() }
+    }
+
     /// The unit of times in reports.
     #[must_use]
     pub const fn unit(&self) -> TimeUnit {
@@ -57,6 +72,7 @@ impl Check<'_> {
             ("link.listen", Some(config.link.listen)),
             ("flocker.listen", config.flocker.listen),
             ("discovery.listen", config.discovery.listen),
+            ("qos.listen", config.qos.listen),
             ("legacy.cau", legacy.cau),
             ("legacy.leader_cau", legacy.leader_cau),
             ("legacy.trigger", legacy.trigger),

@@ -14,6 +14,7 @@ use mf2c_actors::ports::World;
 use mf2c_facade::certauths::{CertAuths, shared};
 use mf2c_facade::cimi::Api;
 use mf2c_facade::policies::Policies;
+use mf2c_facade::qos::Qos;
 use mf2c_pki::area::Credentials;
 use mf2c_pki::cau::{Anchors, CauError, Revoked, leader_config, regional_config};
 use mf2c_store::Store;
@@ -78,6 +79,15 @@ impl LegacyDoors {
     ) -> Result<(), StartError> {
         self.servers.extend(pages::policies(config, api, policies)?);
         self.servers.extend(pages::categorisation(config, api, policies)?);
+        Ok(())
+    }
+
+    /// Opens the quality of service at an address of its own, if it has one.
+    ///
+    /// # Errors
+    /// [`StartError`] where a port is taken.
+    pub(crate) fn open_qos(&mut self, config: &Config, api: &Data<Api>, qos: &Data<Qos>) -> Result<(), StartError> {
+        self.servers.extend(pages::qos(config, api, qos)?);
         Ok(())
     }
 

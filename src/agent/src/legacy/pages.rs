@@ -1,4 +1,5 @@
-//! The doors that speak plain HTTP: identification, policies and categorisation, each at an address of its own.
+//! The doors that speak plain HTTP: identification, policies, categorisation and the quality of service, each at an address of
+//! its own.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use mf2c_facade::cimi::Api;
 use mf2c_facade::front::{self, Listener};
 use mf2c_facade::identification::{self, Identification};
 use mf2c_facade::policies::{self, Policies};
+use mf2c_facade::qos::{self, Qos};
 use mf2c_pki::area::Credentials;
 use mf2c_store::Store;
 
@@ -63,6 +65,15 @@ pub(super) fn categorisation(
         services.app_data(Data::clone(&api));
         policies::configure_categorisation(services, &policies);
         services.default_service(web::to(policies::nothing_here));
+    })
+}
+
+/// Opens the quality of service where it has an address of its own.
+pub(super) fn qos(config: &Config, api: &Data<Api>, qos: &Data<Qos>) -> Result<Option<ServerHandle>, StartError> {
+    let (api, qos) = (Data::clone(api), Data::clone(qos));
+    open(config.qos.listen, ("qos.listen", "the quality of service"), move |services| {
+        services.app_data(Data::clone(&api));
+        qos::configure_alone(services, &qos);
     })
 }
 

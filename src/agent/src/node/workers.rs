@@ -4,13 +4,18 @@ use std::sync::Arc;
 
 use actix::{Actor as _, Addr, Arbiter};
 use mf2c_actors::inventory::{Inventory, InventorySettings};
-use mf2c_actors::ports::World;
+use mf2c_actors::leadership::Standings;
+use mf2c_actors::ports::{BlockingThreads, World};
+use mf2c_actors::qos_provider::QosProvider;
 use mf2c_actors::resource_store::ResourceStore;
+use mf2c_actors::sla_assessor::{SlaAssessor, SlaCounters};
 use mf2c_actors::supervisor::Supervisor;
 use mf2c_actors::webhook_dispatcher::{WebhookCounters, WebhookDispatcher, WebhookSettings};
+use mf2c_facade::qos::Qos;
 use mf2c_machine::{Declared, DeclaredSensor, Publisher, Roots, SystemMachine};
 use mf2c_store::Store;
 use mf2c_transport::webhook::HttpWebhooks;
+use parking_lot::Mutex;
 
 use crate::config::{Config, Role};
 
@@ -64,6 +69,56 @@ pub(super) fn start_webhooks(
     let supervisor = Supervisor::new("webhooks", clock, Box::new(build));
     Supervisor::start_in_arbiter(&arbiter.handle(), move |_| supervisor);
     counters
+}
+
+/// It has a thread of its own: a storm of reports holds up nobody else.
+pub(super) fn start_assessor(
+    config: &Config,
+    arbiter: &Arbiter,
+    standings: &Standings,
+    store: &Arc<Store>,
+    writer: &Addr<ResourceStore>,
+    world: &World,
+) -> Arc<SlaCounters> {
+    let counters = Arc::new(SlaCounters::default());
+    if !config.sla.enabled {
+        return counters;
+    }
+    let (settings, standings) = (config.sla.settings(), standings.clone());
+    let (store, writer, world) = (Arc::clone(store), writer.clone(), world.clone());
+    let (clock, shared) = (Arc::clone(&world.clock), Arc::clone(&counters));
+    let build = move |notice| {
+        let (store, writer, world) = (Arc::clone(&store), writer.clone(), world.clone());
+        SlaAssessor::new(settings, store, writer, standings.clone(), world, Arc::clone(&shared), notice)
+    };
+    let supervisor = Supervisor::new("sla assessor", clock, Box::new(build));
+    Supervisor::start_in_arbiter(&arbiter.handle(), move |_| supervisor);
+    counters
+}
+
+pub(super) fn start_qos(
+    config: &Config,
+    arbiter: &Arbiter,
+    store: &Arc<Store>,
+    writer: &Addr<ResourceStore>,
+    world: &World,
+) -> Qos {
+    let mut chance = [0; 8];
+    world.entropy.fill(&mut chance);
+    let settings = config.qos.settings(config.sla.settings().unit, u64::from_le_bytes(chance));
+    let (store, writer, world) = (Arc::clone(store), writer.clone(), world.clone());
+    let clock = Arc::clone(&world.clock);
+    let build = move |notice| {
+        let (settings, workshop) = (settings.clone(), Arc::new(BlockingThreads));
+        QosProvider::new(settings, Arc::clone(&store), writer.clone(), workshop, world.clone(), notice)
+    };
+    let current: Arc<Mutex<Option<Addr<QosProvider>>>> = Arc::default();
+    let shown = Arc::clone(&current);
+    let tell = move |worker| *shown.lock() = Some(worker);
+    let supervisor = Supervisor::new("quality of service", clock, Box::new(build)).telling(Box::new(tell));
+    Supervisor::start_in_arbiter(&arbiter.handle(), move |_| supervisor);
+    let provider = Arc::new(move || current.lock().clone().map(Addr::recipient));
+    Qos { provider, high: config.qos.high() }
 }
 
 pub(super) fn declared(config: &Config) -> Declared {

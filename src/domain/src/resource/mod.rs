@@ -9,6 +9,7 @@ mod metadata;
 mod openapi;
 mod openapi_operators;
 mod openapi_parts;
+mod openapi_qos;
 mod prepare;
 mod repeat;
 mod schema;

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::all;
 use super::openapi_operators;
 use super::openapi_parts::{common_schemas, json_content, parameters, reference, responses, status_name};
+use super::openapi_qos;
 use super::repeat::takes_idempotency_key;
 use super::schema::{changes_schema, either_name, fields_schema, part_of_fields, required_in_store, required_to_add};
 use super::spec::{Action, COMMON, Form, TypeSpec};
@@ -16,6 +17,7 @@ pub fn openapi(version: &str) -> Value {
     let mut schemas = common_schemas();
     paths.insert("/api/cloud-entry-point".to_owned(), entry_point());
     paths.extend(openapi_operators::paths());
+    paths.extend(openapi_qos::paths());
     paths.insert("/events".to_owned(), events());
     for spec in all() {
         paths.insert(format!("/api/{}", spec.name), collection(spec));

@@ -95,7 +95,7 @@ pub struct Follow {
     pub window_bytes: u32,
     /// What is here, by the number of the origin in the offer. Others are not wanted.
     pub have: Vec<Have>,
-    /// Ids of documents that must come whole; `*` for all.
+    /// Ids of documents that must come whole; `*` for all that the log holds at that moment.
     pub whole: Vec<String>,
     /// Whether more of it follows in another message.
     pub more: bool,

@@ -9,6 +9,7 @@ mod entry_point;
 mod expand;
 mod member;
 mod openapi;
+pub(crate) mod parts;
 mod repeat;
 mod route;
 mod strict;
@@ -29,6 +30,7 @@ use mf2c_actors::account_manager::AccountManager;
 use mf2c_actors::ports::World;
 use mf2c_actors::replicator::Propose;
 use mf2c_actors::session_manager::SessionManager;
+use mf2c_actors::sla_assessor::SlaCounters;
 use mf2c_actors::webhook_dispatcher::WebhookCounters;
 use mf2c_domain::caller::Caller;
 use mf2c_domain::query::{Query, decode_pairs};
@@ -45,6 +47,7 @@ pub use entry_point::ensure as ensure_entry_point;
 pub use openapi::OpenApi;
 pub use repeat::Repeats;
 use route::Route;
+pub(crate) use route::decoded;
 pub use writes::Writes;
 
 /// What the facade may do and must not.
@@ -96,6 +99,8 @@ pub struct Api {
     pub world: World,
     /// What has become of deliveries to webhooks.
     pub webhooks: Arc<WebhookCounters>,
+    /// What has become of the reports that agreements are about.
+    pub sla: Arc<SlaCounters>,
     /// Bounds and permissions.
     pub settings: ApiSettings,
     /// The description of the API.

@@ -34,7 +34,7 @@ pub(super) enum Route<'p> {
 }
 
 /// The path without percent escapes.
-pub(super) fn decoded(path: &str) -> Result<Cow<'_, str>, ApiError> {
+pub(crate) fn decoded(path: &str) -> Result<Cow<'_, str>, ApiError> {
     percent_decode_str(path).decode_utf8().map_err(|_| {
         ApiError::bad_request("the path holds percent escapes that are not UTF-8; expected a path such as /api/device")
     })

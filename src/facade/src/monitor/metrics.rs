@@ -51,6 +51,7 @@ fn page(monitor: &Monitor, api: &Api, events: &EventCounters, process: &ProcessF
     writes(&mut page, api);
     streams(&mut page, events);
     webhooks(&mut page, api);
+    agreements(&mut page, api);
     sizes(&mut page, api, process);
     of_process(&mut page, monitor, process);
     page.finish()
@@ -127,6 +128,25 @@ fn webhooks(page: &mut Exposition, api: &Api) {
     page.counter("mf2c_webhook_deliveries_total", "Deliveries that arrived since start.", load(&counters.delivered));
     page.counter("mf2c_webhook_failures_total", "Deliveries given up since start.", load(&counters.given_up));
     page.gauge("mf2c_webhook_queue", "Changes that the webhook furthest behind waits for.", load(&counters.queue));
+}
+
+fn agreements(page: &mut Exposition, api: &Api) {
+    let load = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+    let counters = &api.sla;
+    page.gauge("mf2c_sla_agreements", "Agreements that reports are held against.", load(&counters.agreements));
+    page.counter("mf2c_sla_reports_total", "Reports held against an agreement since start.", load(&counters.reports));
+    page.counter("mf2c_sla_violations_total", "Violations found since start.", load(&counters.violations));
+    page.counter("mf2c_sla_warnings_total", "Warnings found since start.", load(&counters.warnings));
+    page.gauge("mf2c_sla_lag", "Changes that were not looked at for agreements yet.", load(&counters.lag));
+    page.gauge("mf2c_sla_queue", "Findings about agreements that wait to be on disk.", load(&counters.queue));
+    let name = "mf2c_sla_position";
+    page.gauge(name, "All changes up to this one are assessed, and the findings stored.", load(&counters.position));
+    let name = "mf2c_sla_errors_total";
+    page.counter(
+        name,
+        "Agreements that could not be read and findings that could not be written.",
+        load(&counters.errors),
+    );
 }
 
 fn sizes(page: &mut Exposition, api: &Api, process: &ProcessFigures) {

@@ -130,6 +130,17 @@ impl Agreement {
     pub fn watches_availability(&self) -> bool {
         self.guarantees.iter().any(|guarantee| guarantee.rules().any(Rule::reads_availability))
     }
+
+    /// How far back reports matter for what comes, in milliseconds: its longest window, budget or penalty period. 0 where each report
+    /// counts for itself.
+    #[must_use]
+    pub fn looks_back(&self) -> i64 {
+        let windows = self.windows.iter().map(|window| window.length);
+        let budgets = self.guarantees.iter().filter_map(Guarantee::slo).map(|slo| slo.window);
+        let penalties = self.guarantees.iter().flat_map(Guarantee::penalties);
+        let charged = penalties.filter_map(|penalty| penalty.window.max(penalty.period));
+        windows.chain(budgets).chain(charged).max().unwrap_or(0)
+    }
 }
 
 /// All that is wrong with the body of an agreement or a template that a client sent, before it is stored. Constraints of templates

@@ -1,6 +1,6 @@
 //! `service-instance`: a service that runs, or shall run.
 
-use crate::resource::kind::{Field, Kind, any_text, boolean, link, list, nat, text};
+use crate::resource::kind::{Field, Fill, Kind, any_text, boolean, link, list, nat, text};
 use crate::resource::spec::{Names, TypeSpec, USERS_MODIFY};
 
 /// The description of the type.
@@ -21,7 +21,11 @@ pub static SPEC: TypeSpec = TypeSpec::new(
 const FIELDS: &[Field] = &[
     text("user").required("who started it"),
     text("service").required("the service"),
-    text("agreement").required("the agreement that its run is held against"),
+    any_text("agreement")
+        .required(
+            "the agreement that its run is held against; empty until one is found by the service's name, or named *",
+        )
+        .or(Fill::Text("")),
     text("status").required("what it does: waiting, deploying, started, stopped, error and more"),
     text("service_type").optional("what runs it: the service's exec_type"),
     text("device_id").optional("the device that accepted it"),
@@ -29,6 +33,7 @@ const FIELDS: &[Field] = &[
     text("parent_device_id").optional("the leader of that device"),
     text("parent_device_ip").optional("the leader's address"),
     list("agents", &Kind::Object(AGENT)).unique().required("the agents that it runs on"),
+    nat("num_agents").optional("how many agents it should run on, by what its agreement promises"),
 ];
 
 const AGENT: &[Field] = &[

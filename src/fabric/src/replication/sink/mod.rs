@@ -80,7 +80,10 @@ pub struct Sink {
     /// Following anew is due then.
     again_at: Option<Duration>,
     pause: Duration,
+    /// Documents that must come whole; `*` for all of which is known now.
     whole: BTreeSet<String>,
+    /// Whether something did not fit since all did the last time.
+    misfitted: bool,
     passed_over: BTreeSet<(usize, String)>,
     snapshot: Option<(usize, Option<String>)>,
     bucket: Option<(usize, u8, BTreeSet<ResourceId>)>,
@@ -115,6 +118,7 @@ impl Sink {
             again_at: None,
             pause: PAUSE,
             whole: BTreeSet::new(),
+            misfitted: false,
             passed_over: BTreeSet::new(),
             snapshot: None,
             bucket: None,
@@ -410,6 +414,10 @@ impl Sink {
             Outcome::Own => {}
             Outcome::Done(misfits) if misfits.is_empty() => {}
             Outcome::Done(misfits) => {
+                // Who has let go of one document has mostly let go of others: they are not asked for one by one.
+                if std::mem::replace(&mut self.misfitted, true) {
+                    self.whole.insert("*".to_owned());
+                }
                 self.whole.extend(misfits.iter().map(|id| id.as_str().to_owned()));
                 self.received.gaps += 1;
                 open.tickets.remove(&ticket);
@@ -442,6 +450,7 @@ impl Sink {
         self.held = None;
         open.tickets.remove(&ticket);
         self.pause = PAUSE;
+        self.misfitted = false;
         self.acknowledge(effects);
     }
 

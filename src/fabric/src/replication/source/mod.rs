@@ -103,7 +103,8 @@ pub struct Source {
     before: u64,
     snapshot: Option<Snapshot>,
     whole: BTreeSet<String>,
-    all_whole: bool,
+    /// Up to this position in the log documents go whole.
+    whole_until: u64,
     /// Lines of which something came in that the log does not tell.
     suspects: BTreeSet<usize>,
     repairs: VecDeque<(usize, u64, u8)>,
@@ -140,7 +141,7 @@ impl Source {
             before: newest,
             snapshot: None,
             whole: BTreeSet::new(),
-            all_whole: false,
+            whole_until: 0,
             suspects: BTreeSet::new(),
             repairs: VecDeque::new(),
             check_at: None,
@@ -366,7 +367,7 @@ impl Source {
             );
             self.progress_at = now;
             self.check_at = Some(now);
-            self.all_whole = follow.whole.iter().any(|id| id == "*");
+            self.whole_until = if follow.whole.iter().any(|id| id == "*") { self.newest } else { 0 };
             self.whole = follow.whole.into_iter().collect();
             self.lines.iter_mut().for_each(|line| (line.wanted, line.lost) = (false, false));
             self.begin(have, history, effects);

@@ -335,7 +335,7 @@ impl Source {
         let mut entries = coalesced(entries).into_iter().peekable();
         while let Some(entry) = entries.next() {
             let (sequence, time, id) = (entry.sequence, entry.time, entry.id.clone());
-            let whole = self.all_whole || self.whole.remove(id.as_str());
+            let whole = entry.position <= self.whole_until || self.whole.remove(id.as_str());
             let deleted = entry.kind == Kind::Deleted;
             let (word, mut content) = {
                 let word = self.words.say(id.as_str());

@@ -348,3 +348,33 @@ fn strange(bytes: &[u8]) {
     let _ = row.links[0].sink.step(sink::Event::Heard(message.clone()), row.now, &row.stores[1]);
     let _ = row.links[0].source.step(source::Event::Heard(message), row.now, &row.stores[0]);
 }
+
+#[test]
+fn who_has_let_go_of_many_documents_gets_their_changes_in_a_few_rounds_and_not_one_by_one() {
+    let mut row = Row::new(2, Bounds::default());
+    let id = |name: u8| ResourceId::parse(&format!("service/long-{name}")).unwrap();
+    // Long enough that a change is shorter than the document.
+    let long = "a-long-attribute-of-a-document-".repeat(10);
+    for name in 0..100 {
+        row.stores[0].write(&id(name), Some((&long, 1)));
+    }
+    row.settle();
+    // The sink lets go of them, and the source changes each while nobody listens.
+    let gone: Vec<ResourceId> = row.stores[1].documents.keys().cloned().collect();
+    assert_eq!(gone.len(), 100);
+    gone.iter().for_each(|id| drop(row.stores[1].documents.remove(id)));
+    row.links[0].open = false;
+    for name in 0..100 {
+        row.stores[0].write(&id(name), Some(("status", 2)));
+    }
+    row.open(0);
+    let begun = row.now;
+    while row.stores[1].documents.len() < 100 {
+        while row.deliver(0, Fate::Arrives) | row.apply(0) {}
+        row.now += Duration::from_millis(10);
+        row.tick();
+        assert!(row.now - begun < Duration::from_secs(1), "{} of 100 have come", row.stores[1].documents.len());
+    }
+    row.settle();
+    assert_eq!(row.stores[0].documents.len(), row.stores[1].documents.len());
+}
