@@ -62,9 +62,8 @@ pub struct Node {
     /// What must be told of the first administrator, once.
     pub first_admin: Option<String>,
     server: ServerHandle,
-    flocker: Option<ServerHandle>,
-    discovery: Option<ServerHandle>,
-    sla: Option<ServerHandle>,
+    /// Those of the original and of Flocker, as far as they are open.
+    others: Vec<ServerHandle>,
     readiness: Arc<Readiness>,
     events: Arc<Events>,
     arbiters: Vec<Arbiter>,
@@ -140,24 +139,11 @@ impl Node {
         let handle = serve(listeners, &settings, pages)?;
         let flocker = flocker.map(|door| door.open(config)).transpose()?;
         let discovery = discovery.map(|door| door.open(config, &area.fog.discovery, doors)).transpose()?;
+        let others = [flocker, discovery, sla].into_iter().flatten().collect();
         let control = Control::start(&config.data_dir, store, sessions, area.doors.clone());
         readiness.enter(Stage::Serving);
         let (api, server, _control) = (api_address, handle, control);
-        Ok(Self {
-            api,
-            http,
-            first_admin,
-            server,
-            flocker,
-            discovery,
-            sla,
-            readiness,
-            events,
-            arbiters,
-            area,
-            legacy,
-            _control,
-        })
+        Ok(Self { api, http, first_admin, server, others, readiness, events, arbiters, area, legacy, _control })
     }
 
     /// Stops taking requests and answers those in flight. What is left to do needs no runtime: see [`Stopping::finish`].
@@ -165,8 +151,7 @@ impl Node {
         self.readiness.enter(Stage::Stopping);
         self.events.close();
         drop(self.legacy);
-        let others: Vec<_> =
-            self.flocker.iter().chain(&self.discovery).chain(&self.sla).map(|door| door.stop(true)).collect();
+        let others: Vec<_> = self.others.iter().map(|door| door.stop(true)).collect();
         self.server.stop(true).await;
         for closed in others {
             closed.await;

@@ -220,7 +220,7 @@ fn budget(
 /// OpenSLO's months, quarters and years are those of ISO 8601; what is smaller is written alike.
 fn length(name: &str, window: &TimeWindow) -> Result<String, OpenSloError> {
     let text = window.duration.as_str();
-    let long = |unit: char, months: u32| Some(text.strip_suffix(unit)?.parse::<u32>().ok()?.checked_mul(months)?);
+    let long = |unit: char, months: u32| text.strip_suffix(unit)?.parse::<u32>().ok()?.checked_mul(months);
     let months = long('M', 1).or_else(|| long('Q', 3)).or_else(|| long('Y', 12));
     let written = months.map_or_else(|| text.to_owned(), |months| format!("P{months}M"));
     let good = Period::parse(&written).is_some();
