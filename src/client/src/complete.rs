@@ -234,7 +234,7 @@ mod tests {
             ("user pas", vec!["passwd"]),
             ("user key re", vec!["revoke"]),
             ("query device-", vec!["device-dynamic"]),
-            ("get sla-", vec!["sla-template/", "sla-violation/"]),
+            ("get sla-", vec!["sla-episode/", "sla-penalty/", "sla-template/", "sla-violation/", "sla-warning/"]),
             ("query service --order exec_t", vec!["exec_type"]),
             ("query service --order name,upd", vec!["name,updated"]),
             ("query service --select=num_a", vec!["--select=num_agents"]),

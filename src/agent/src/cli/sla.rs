@@ -9,9 +9,9 @@ use mf2c_domain::id::ResourceId;
 use crate::config::ReportUnit;
 
 const IMPORT_EXAMPLES: &str = "\
-Takes OpenSLO v1, several documents in one file. SLOs of one service become one agreement, named like the service, so that
-its instances are held against it; it is stopped until it is started. Metrics are numbers of the reports, by name, such as
-`metricSource: {spec: {metric: execution_time}}`.
+Takes OpenSLO v1, several documents in one file. SLOs of one service become one agreement, named like the service, so
+that its instances are held against it; it is stopped until it is started. Metrics are numbers of the reports, by name,
+such as `metricSource: {spec: {metric: execution_time}}`.
 
 Examples:
   mf2c sla import slo.yaml
@@ -26,8 +26,8 @@ Examples:
   mf2c sla export 8a31... -o json";
 
 const TEST_EXAMPLES: &str = "\
-Nothing is stored and no agent is asked. The agreement is taken as started, and the reports as they would have come, one JSON
-document a line. The exit code is 1 if a promise would have been broken, for scripts.
+Nothing is stored and no agent is asked. The agreement is taken as started, and the reports as they would have come, one
+JSON document a line. The exit code is 1 if a promise would have been broken, for scripts.
 
 Examples:
   mf2c sla test agreement.json reports.ndjson
