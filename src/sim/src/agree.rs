@@ -80,15 +80,21 @@ fn missing(fleet: &Fleet, hosts: &[Host], judge: &Judge) -> Option<(&'static str
     None
 }
 
-/// The thorough look: every document is the same everywhere, what was acknowledged is there, and sums are right.
+/// The thorough look: every document is the same everywhere, what was acknowledged is there, and sums are right. They follow
+/// documents a moment later, and in a large fog some area is always a moment behind: `summed` has those that were right before.
 #[must_use]
-pub fn check(commons: &Commons, hosts: &[Host], judge: &Judge) -> Option<(&'static str, String)> {
+pub fn check(
+    commons: &Commons,
+    hosts: &[Host],
+    judge: &Judge,
+    summed: &mut BTreeSet<usize>,
+) -> Option<(&'static str, String)> {
     let fleet = &commons.fleet;
     missing(fleet, hosts, judge)
         .or_else(|| hosts.iter().find_map(acknowledged))
         .or_else(|| edited_above(commons, hosts))
         .or_else(|| same_documents(fleet, hosts, judge))
-        .or_else(|| sums(fleet, hosts, judge))
+        .or_else(|| sums(fleet, hosts, judge, summed))
 }
 
 /// What was acknowledged is in the origin's store.
@@ -169,11 +175,15 @@ fn same_documents(fleet: &Fleet, hosts: &[Host], judge: &Judge) -> Option<(&'sta
     None
 }
 
-/// The sums of areas are what a recount gives.
-fn sums(fleet: &Fleet, hosts: &[Host], judge: &Judge) -> Option<(&'static str, String)> {
-    (0..fleet.areas()).find_map(|area| {
-        let leader = judge.leader(area)?;
-        let wrong = hosts.get(leader)?.with(|running| wrong_sums(&running.store))??;
-        Some(("sums equal a recount", format!("agent {leader}, {wrong}")))
-    })
+/// The sums of areas are what a recount gives, or were when it was looked before.
+fn sums(fleet: &Fleet, hosts: &[Host], judge: &Judge, summed: &mut BTreeSet<usize>) -> Option<(&'static str, String)> {
+    let mut found = None;
+    for area in 0..fleet.areas() {
+        let Some(leader) = judge.leader(area).filter(|_| !summed.contains(&area)) else { continue };
+        match hosts.get(leader).and_then(|leader| leader.with(|running| wrong_sums(&running.store))).flatten() {
+            Some(wrong) => found = Some(("sums equal a recount", format!("agent {leader}, {wrong}"))),
+            None => drop(summed.insert(area)),
+        }
+    }
+    found
 }

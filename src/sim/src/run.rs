@@ -1,7 +1,7 @@
 //! A run: virtual time goes on from event to event, faults begin and end, and what must hold is looked at.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -95,6 +95,8 @@ pub(crate) struct Run<'v> {
     pub(crate) deeds: Deeds,
     /// Which hosts a fault that lasts has met.
     pub(crate) met: BTreeMap<usize, Vec<usize>>,
+    /// Areas whose sums were right since the last check that counted.
+    summed: BTreeSet<usize>,
     /// Since when agreement is waited for.
     calm: Option<Duration>,
     agreements: u64,
@@ -200,6 +202,7 @@ async fn go(
         deeds: Deeds::default(),
         met: BTreeMap::new(),
         calm: None,
+        summed: BTreeSet::new(),
         agreements: 0,
         slowest: Duration::ZERO,
         lying: None,
@@ -396,9 +399,12 @@ impl Run<'_> {
     /// Whether all agree, or it is known that they do not. Sums follow documents a moment later, so they are looked at again.
     fn check(&mut self, at: Duration, last: bool) -> bool {
         self.calm = None;
-        let found = agree::check(&self.commons, &self.hosts, &self.judge.borrow());
+        let found = agree::check(&self.commons, &self.hosts, &self.judge.borrow(), &mut self.summed);
         let mut judge = self.judge.borrow_mut();
         judge.checks += 1;
+        if last || found.is_none() {
+            self.summed.clear();
+        }
         match found {
             Some(_) if !last => return false,
             Some((promise, what)) => judge.broken(at, promise, what),
