@@ -6,6 +6,7 @@ use std::fmt::Display;
 
 use mf2c_domain::area::name;
 
+use super::address::ListenAddress;
 use super::area;
 use super::error::{Origin, Problem};
 use super::legacy;
@@ -47,6 +48,23 @@ pub(super) fn problems(config: &Config, origins: &BTreeMap<String, Origin>) -> V
     check.problems
 }
 
+/// Where an agent listens with this configuration, by key.
+fn listeners(config: &Config) -> Vec<(&'static str, ListenAddress)> {
+    let first = [
+        ("api.listen", Some(config.api.listen)),
+        ("api.http", config.api.http),
+        ("link.listen", Some(config.link.listen)),
+        ("flocker.listen", config.flocker.listen),
+    ];
+    let last = [
+        ("discovery.listen", config.discovery.listen),
+        ("qos.listen", config.qos.listen),
+        ("sla.listen", config.sla.listen),
+    ];
+    let set = |(key, address): (&'static str, Option<ListenAddress>)| Some((key, address?));
+    first.into_iter().filter_map(set).chain(config.legacy.doors()).chain(last.into_iter().filter_map(set)).collect()
+}
+
 pub(super) struct Check<'a> {
     origins: &'a BTreeMap<String, Origin>,
     problems: Vec<Problem>,
@@ -72,6 +90,16 @@ impl Check<'_> {
     /// `least` in milliseconds, `most` in seconds.
     pub(super) fn time(&mut self, key: &str, value: HumanDuration, least: u64, most: u64) {
         self.range(key, value, HumanDuration::from_millis(least), HumanDuration::from_secs(most));
+    }
+
+    /// The listener of this key has a port of its own, if it listens. Of two that share one the later in the list is refused.
+    pub(super) fn alone(&mut self, config: &Config, key: &str) {
+        let all = listeners(config);
+        let Some((_, listen)) = all.iter().find(|(listener, _)| *listener == key) else { return };
+        let before = all.iter().take_while(|(listener, _)| *listener != key);
+        if let Some((other, _)) = before.into_iter().find(|(_, other)| other.collides(*listen)) {
+            self.refuse(key, format!("{listen} is taken by `{other}`; choose another port"));
+        }
     }
 
     fn addresses(&mut self, config: &Config) {

@@ -145,23 +145,7 @@ impl Check<'_> {
     }
 
     fn door_of_discovery(&mut self, config: &Config) {
-        let Some(listen) = config.discovery.listen else { return };
-        let legacy = &config.legacy;
-        let others = [
-            ("api.listen", Some(config.api.listen)),
-            ("api.http", config.api.http),
-            ("link.listen", Some(config.link.listen)),
-            ("flocker.listen", config.flocker.listen),
-            ("legacy.cau", legacy.cau),
-            ("legacy.leader_cau", legacy.leader_cau),
-            ("legacy.trigger", legacy.trigger),
-            ("legacy.identification", legacy.identification),
-            ("legacy.policies", legacy.policies),
-            ("legacy.categorisation", legacy.categorisation),
-        ];
-        for (key, _) in others.into_iter().filter(|(_, other)| other.is_some_and(|other| other.collides(listen))) {
-            self.refuse("discovery.listen", format!("{listen} is taken by `{key}`; choose another port"));
-        }
+        self.alone(config, "discovery.listen");
     }
 }
 

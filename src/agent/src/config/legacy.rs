@@ -145,7 +145,7 @@ impl Default for Legacy {
 
 impl Legacy {
     /// The doors that are open, with their keys.
-    fn doors(&self) -> impl Iterator<Item = (&'static str, ListenAddress)> {
+    pub(super) fn doors(&self) -> impl Iterator<Item = (&'static str, ListenAddress)> {
         let doors = [
             ("legacy.cau", self.cau),
             ("legacy.leader_cau", self.leader_cau),
@@ -161,18 +161,8 @@ impl Legacy {
 impl Check<'_> {
     pub(super) fn legacy(&mut self, config: &Config) {
         let legacy = &config.legacy;
-        let others = [
-            ("api.listen", Some(config.api.listen)),
-            ("api.http", config.api.http),
-            ("link.listen", Some(config.link.listen)),
-        ];
-        let mut taken: Vec<(&str, ListenAddress)> =
-            others.into_iter().filter_map(|(key, address)| Some((key, address?))).collect();
         for (key, address) in legacy.doors() {
-            if let Some((other, _)) = taken.iter().find(|(_, other)| other.collides(address)) {
-                self.refuse(key, format!("{address} is taken by `{other}`; choose another port"));
-            }
-            taken.push((key, address));
+            self.alone(config, key);
             if let Some(fault) = fault(key).filter(|_| !legacy.open && !address.is_loopback()) {
                 let reason = format!(
                     "this door {fault}, and {address} can be reached from outside; listen on \

@@ -116,14 +116,7 @@ impl Check<'_> {
             self.range(key, value, 0.0, 1.0);
         }
         let Some(listen) = qos.listen else { return };
-        let others = [
-            ("api.listen", Some(config.api.listen)),
-            ("api.http", config.api.http),
-            ("link.listen", Some(config.link.listen)),
-        ];
-        for (key, _) in others.into_iter().filter(|(_, other)| other.is_some_and(|other| other.collides(listen))) {
-            self.refuse("qos.listen", format!("{listen} is taken by `{key}`; choose another port"));
-        }
+        self.alone(config, "qos.listen");
         if !config.legacy.open && !listen.is_loopback() {
             let reason = format!(
                 "this door takes cookies in clear text, and {listen} can be reached from outside; listen on 127.0.0.1, or \

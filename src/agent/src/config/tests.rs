@@ -334,3 +334,23 @@ fn a_file_too_large_to_be_a_configuration_is_not_read_to_its_end() {
     let error = load(Some(file.path()), variables(&[]), Overrides::default()).unwrap_err();
     assert!(matches!(error, ConfigError::TooLarge { most: 1_048_576, .. }));
 }
+
+#[test]
+fn each_door_that_listens_has_a_port_of_its_own() {
+    for (key, other) in [
+        ("qos.listen", "legacy.policies"),
+        ("sla.listen", "qos.listen"),
+        ("discovery.listen", "flocker.listen"),
+        ("legacy.cau", "flocker.listen"),
+    ] {
+        let text: String = [key, other]
+            .map(|key| {
+                let (section, name) = key.split_once('.').unwrap();
+                format!("[{section}]\n{name} = \"127.0.0.1:4600\"\n")
+            })
+            .concat();
+        let written = file(&text);
+        let refused = load(Some(written.path()), variables(&[]), Overrides::default()).unwrap_err().to_string();
+        assert!(refused.contains(key) && refused.contains(&format!("is taken by `{other}`")), "{refused}");
+    }
+}
