@@ -9,6 +9,9 @@ use crate::window::millis;
 /// The most intervals remembered of one instance; the oldest go first.
 const MAX_INTERVALS: usize = 4096;
 
+/// The most instances remembered of one agreement; who was heard of first goes first.
+const MAX_RUNS: usize = 4096;
+
 /// When the containers of an agreement's instances ran.
 #[derive(Debug, Default)]
 pub(crate) struct Runs {
@@ -29,12 +32,18 @@ impl Runs {
     /// Replaces what is known of an instance.
     pub(crate) fn set(&mut self, instance: &Instance, metrics: &[ContainerMetric]) {
         self.remove(&instance.id);
-        let any = |metric: &&ContainerMetric| instance.agents.iter().any(|agent| agent.container == metric.container);
+        let any = |metric: &&ContainerMetric| instance.every_container().any(|container| container == metric.container);
         let Some(since) = metrics.iter().filter(any).map(|metric| millis(metric.start)).min() else { return };
         let counted = |metric: &&ContainerMetric| instance.containers().any(|container| container == metric.container);
         let interval = |metric: &ContainerMetric| (millis(metric.start), metric.stop.map_or(i64::MAX, millis));
         let mut up = union(metrics.iter().filter(counted).map(interval).collect());
+        let all = up.len();
         up.drain(..up.len().saturating_sub(MAX_INTERVALS));
+        // Before the first one that is remembered nothing is known.
+        let since = if all > up.len() { up.first().map_or(since, |(start, _)| *start) } else { since };
+        if self.runs.len() >= MAX_RUNS {
+            self.runs.remove(0);
+        }
         self.runs.push(Run { instance: instance.id.as_str().into(), since, up });
     }
 
@@ -68,7 +77,10 @@ impl Run {
             return None;
         }
         let mut excluded = Vec::new();
-        guarantee.exclusions().iter().for_each(|exclusion| exclusion.within(from, now, &mut excluded));
+        // What cannot be counted whole is not known.
+        if !guarantee.exclusions().iter().all(|exclusion| exclusion.within(from, now, &mut excluded)) {
+            return None;
+        }
         let excluded = union(excluded);
         let whole = now - from - length(&excluded, from, now);
         let mut up = 0;

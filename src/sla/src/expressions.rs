@@ -2,17 +2,34 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::expression::{Expression, Fault, Grammar, TimeUnit};
 
 /// What is kept at most before what nobody uses any more is let go.
 const SWEEP_AT: usize = 1024;
 
+/// How far times may be off and still be believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tolerance {
+    /// How late a report may be and still count in windows: `sla.max_lateness` of `spec/sla.md` 5.4.
+    pub lateness: Duration,
+    /// How far ahead of its arrival an operation may end: `sla.max_future_skew`.
+    pub skew: Duration,
+}
+
+impl Default for Tolerance {
+    fn default() -> Self {
+        Self { lateness: Duration::from_secs(120), skew: Duration::from_secs(5) }
+    }
+}
+
 /// The expressions and names of all agreements. A hundred thousand agreements with one constraint share its compiled form.
 #[derive(Debug)]
 pub struct Expressions {
     grammar: Grammar,
     unit: TimeUnit,
+    tolerance: Tolerance,
     compiled: HashMap<Arc<str>, Result<Arc<Expression>, Arc<Fault>>>,
     names: HashSet<Arc<str>>,
     sweep_at: usize,
@@ -22,7 +39,24 @@ impl Expressions {
     /// None yet. Variables that are times have this unit, so that `800ms` means something.
     #[must_use]
     pub fn new(grammar: Grammar, unit: TimeUnit) -> Self {
-        Self { grammar, unit, compiled: HashMap::new(), names: HashSet::new(), sweep_at: SWEEP_AT }
+        let (tolerance, compiled, names) = (Tolerance::default(), HashMap::new(), HashSet::new());
+        Self { grammar, unit, tolerance, compiled, names, sweep_at: SWEEP_AT }
+    }
+
+    /// The same, for agreements whose reports may be off by so much.
+    #[must_use]
+    pub fn tolerating(self, tolerance: Tolerance) -> Self {
+        Self { tolerance, ..self }
+    }
+
+    pub(crate) fn tolerance(&self) -> Tolerance {
+        self.tolerance
+    }
+
+    /// The language.
+    #[must_use]
+    pub fn grammar(&self) -> Grammar {
+        self.grammar
     }
 
     /// The unit of `execution_time`.

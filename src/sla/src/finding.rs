@@ -124,6 +124,8 @@ pub struct Episode {
     pub agreement: Arc<str>,
     /// The promise, by name.
     pub guarantee: Arc<str>,
+    /// The service instance's id; none where the promise is about all instances together.
+    pub instance: Option<String>,
     /// What did not hold.
     pub constraint: Arc<str>,
     /// When it began.
@@ -154,6 +156,8 @@ pub enum Severity {
 /// A budget of errors that burns faster than it should, in a long and in a short window alike.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Burn {
+    /// Of agreement, guarantee, severity, whether it begins or ends, and the cell of the budget in which it does.
+    pub key: Key,
     /// The agreement's id.
     pub agreement: Arc<str>,
     /// The promise, by name.

@@ -10,6 +10,8 @@
 //! - A6: a constraint that does not compile leaves the other guarantees alone, and its fault is shown in the assessment.
 //! - A7, A14, A15: a value that nobody measured makes a promise undetermined, neither broken nor stuck. `absent` changes that.
 //! - A8: several variables meet in one constraint, each with its last value.
+//! - A10, E20: a constraint that is a constant, a bare value, or a comparison of a text with a number is refused when an agreement is
+//!   created; the evaluator has them as the original does.
 //! - A12: a constraint that is not true or false is a fault when the agreement is read, and never a crash.
 //! - A13: aggregations aggregate. A promise about a window is broken at most once in each window of its length.
 //! - A18: availability is unknown until a whole window has passed since the agreement and the instance began.
@@ -25,22 +27,28 @@ mod attach;
 mod availability;
 mod book;
 mod document;
+mod edit;
 pub mod expression;
 mod expressions;
 mod finding;
 pub mod openslo;
 mod period;
 pub mod qos;
+mod rehearsal;
 mod state;
 mod template;
 mod window;
 
-pub use agreement::{Agreement, AgreementError, Guarantee, Penalty, Problem, Slo, check};
+pub use agreement::{
+    Agreement, AgreementError, Guarantee, Penalty, Problem, Slo, check, check_constraint, check_template,
+};
 pub use attach::{Candidate, attach};
-pub use book::{Book, BurnRate, SloReport};
+pub use book::{Book, BurnRate, EpisodeState, SloReport};
 pub use document::{ContainerMetric, Instance, InstanceAgent, Report};
-pub use expressions::Expressions;
+pub use edit::{Refusal, Rules};
+pub use expressions::{Expressions, Tolerance};
 pub use finding::{Burn, Episode, Finding, Key, PenaltyDue, Severity, Violation, Warning};
 pub use period::Period;
+pub use rehearsal::{Rehearsal, TooLong};
 pub use state::{State, TransitionError};
 pub use template::{TemplateError, generate};

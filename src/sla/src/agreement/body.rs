@@ -12,6 +12,8 @@ pub(super) struct Body<'a> {
     #[serde(borrow, default)]
     pub(super) state: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
+    pub(super) created: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
     pub(super) updated: Option<Cow<'a, str>>,
     #[serde(borrow)]
     pub(super) details: Details<'a>,

@@ -5,6 +5,11 @@ use std::sync::Arc;
 use super::rule::{CallSource, Reading, Source};
 use crate::expression::{Expression, Fault};
 
+/// The length of the window of a promise about availability that names none, in milliseconds: the original's period.
+const PERIOD: i64 = 60_000;
+/// The most times that one exclusion comes again within one look: every ten minutes in a year, or a second in a day.
+pub(crate) const MOST_PARTS: usize = 100_000;
+
 /// One promise.
 #[derive(Debug)]
 pub struct Guarantee {
@@ -180,6 +185,12 @@ impl Guarantee {
         self.extras.as_ref().map_or(Absent::default(), |extras| extras.absent)
     }
 
+    /// Whether missing data mean something though no report tells of them.
+    pub(crate) fn waits_for_absence(&self) -> bool {
+        let timed = |rule: &Rule| matches!(rule.trigger, Trigger::Time | Trigger::Window);
+        self.absent() != Absent::Undetermined && self.rules().any(timed)
+    }
+
     pub(crate) fn exclusions(&self) -> &[Exclusion] {
         self.extras.as_ref().map_or(&[], |extras| &extras.exclusions)
     }
@@ -190,6 +201,11 @@ impl Guarantee {
 }
 
 impl Rule {
+    /// How long the time is in which it is broken once, in milliseconds.
+    pub(crate) fn period(&self) -> i64 {
+        if self.span == 0 { PERIOD } else { self.span }
+    }
+
     pub(crate) fn reads_availability(&self) -> bool {
         self.variables.iter().any(|source| matches!(source, Source::Availability { .. }))
             || self.calls.iter().any(|source| matches!(source, CallSource::Availability { .. }))
@@ -203,20 +219,26 @@ impl Exclusion {
         (0..self.end - self.start).contains(&since)
     }
 
-    /// The parts of it that lie between two instants.
-    pub(crate) fn within(self, from: i64, to: i64, out: &mut Vec<(i64, i64)>) {
+    /// The parts of it that lie between two instants; false if they are more than [`MOST_PARTS`], and not all are there.
+    #[must_use]
+    pub(crate) fn within(self, from: i64, to: i64, out: &mut Vec<(i64, i64)>) -> bool {
+        let most = out.len().saturating_add(MOST_PARTS);
         let length = self.end - self.start;
         let step = self.every.unwrap_or(i64::MAX).max(length).max(1);
         let mut start = match self.every {
             Some(_) if from > self.start => self.start + (from - self.start) / step * step,
             _ => self.start,
         };
-        while start < to && out.len() < 10_000 {
-            if start + length > from {
-                out.push((start.max(from), (start + length).min(to)));
+        while start < to {
+            if out.len() == most {
+                return false;
+            }
+            if start.saturating_add(length) > from {
+                out.push((start.max(from), start.saturating_add(length).min(to)));
             }
             start = start.saturating_add(step);
         }
+        true
     }
 }
 
@@ -272,11 +294,17 @@ mod tests {
         assert!([100, 109, 150, 205].into_iter().all(|at| nightly.covers(at)));
         assert!(![50, 99, 110, 149].into_iter().any(|at| nightly.covers(at)));
         let mut parts = vec![];
-        nightly.within(105, 205, &mut parts);
+        assert!(nightly.within(105, 205, &mut parts));
         assert_eq!(parts, [(105, 110), (150, 160), (200, 205)]);
         let once = Exclusion { start: 100, end: 110, every: None };
         parts.clear();
-        once.within(0, 1000, &mut parts);
+        assert!(once.within(0, 1000, &mut parts));
         assert_eq!(parts, [(100, 110)]);
+        // Each has its own room, and says when that is not enough.
+        let often = Exclusion { start: 0, end: 1, every: Some(2) };
+        parts.clear();
+        assert!(often.within(0, 180_000, &mut parts) && often.within(0, 180_000, &mut parts));
+        assert_eq!(parts.len(), 180_000);
+        assert!(!often.within(0, 300_000, &mut parts));
     }
 }

@@ -1,16 +1,20 @@
 //! An agreement, compiled: what each guarantee asks of which report, and which windows it needs.
 
 mod body;
+mod check;
 mod guarantee;
+mod limits;
 mod read;
 mod rule;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
 use mf2c_domain::time::Timestamp;
 use serde_json::{Map, Value};
 
-use crate::expression::Fault;
+use crate::expression::{Expression, Fault};
 use crate::expressions::Expressions;
 use crate::state::State;
 
@@ -18,11 +22,6 @@ pub(crate) use body::AssessmentShape;
 pub(crate) use guarantee::{Absent, Budgeting, Rule, Trigger, WarningRule};
 pub use guarantee::{Guarantee, Penalty, Slo};
 pub(crate) use rule::{CallSource, Reading, Source, WindowSpec};
-
-/// The most windows of one agreement.
-pub(crate) const MAX_WINDOWS: usize = 64;
-/// The most guarantees of one agreement.
-pub(crate) const MAX_GUARANTEES: usize = 1000;
 
 /// An agreement that cannot be read at all. What is wrong with one guarantee stays with that.
 #[derive(Debug, thiserror::Error)]
@@ -36,13 +35,15 @@ pub enum AgreementError {
         #[source]
         source: serde_json::Error,
     },
-    /// More guarantees than are assessed.
-    #[error("agreement `{id}` has {count} guarantees: at most {MAX_GUARANTEES} are assessed; split it")]
-    TooMany {
+    /// More of something than is assessed.
+    #[error("agreement `{id}` is too large at `{place}`: {what}")]
+    TooLarge {
         /// The agreement's id.
         id: String,
-        /// How many it has.
-        count: usize,
+        /// Where: `details.guarantees[3].penalties`.
+        place: String,
+        /// What was found, what is allowed, and what to do.
+        what: String,
     },
 }
 
@@ -68,6 +69,12 @@ pub struct Agreement {
     pub(crate) expiration: Option<Timestamp>,
     /// When the document was changed last.
     pub(crate) updated: Option<Timestamp>,
+    /// When the document was made.
+    pub(crate) made: Option<Timestamp>,
+    /// How late a report may be and count in windows, in milliseconds.
+    pub(crate) lateness: i64,
+    /// How far ahead of its arrival an operation may end, in milliseconds.
+    pub(crate) skew: i64,
     pub(crate) guarantees: Box<[Guarantee]>,
     pub(crate) windows: Box<[WindowSpec]>,
     /// What the stored document says of earlier assessments, where there were any.
@@ -113,6 +120,18 @@ impl Agreement {
         self.creation
     }
 
+    /// When its document was made, which may be long after it began to hold.
+    #[must_use]
+    pub fn made(&self) -> Option<Timestamp> {
+        self.made
+    }
+
+    /// Whether a constraint has a fault: what the assessment shows of it is known before anything is assessed.
+    #[must_use]
+    pub fn is_faulty(&self) -> bool {
+        self.guarantees.iter().any(|guarantee| guarantee.rule.is_err())
+    }
+
     /// Until when it holds.
     #[must_use]
     pub fn expiration(&self) -> Option<Timestamp> {
@@ -131,6 +150,13 @@ impl Agreement {
         self.guarantees.iter().any(|guarantee| guarantee.rules().any(Rule::reads_availability))
     }
 
+    /// Whether silence from its beginning on means something: then its book is opened when it is started, and not with the first
+    /// report, so that it is looked at by the clock.
+    #[must_use]
+    pub fn waits_for_absence(&self) -> bool {
+        self.state == State::Started && self.guarantees.iter().any(Guarantee::waits_for_absence)
+    }
+
     /// How far back reports matter for what comes, in milliseconds: its longest window, budget or penalty period. 0 where each report
     /// counts for itself.
     #[must_use]
@@ -143,9 +169,31 @@ impl Agreement {
     }
 }
 
-/// All that is wrong with the body of an agreement or a template that a client sent, before it is stored. Constraints of templates
-/// with placeholders are left for the agreements that are made from them.
+/// What a document is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sort {
+    Agreement,
+    /// Its constraints may hold placeholders.
+    Template,
+}
+
+/// All that is wrong with the body of an agreement that a client sent, before it is stored.
 #[must_use]
 pub fn check(body: &Map<String, Value>, shared: &mut Expressions) -> Vec<Problem> {
-    read::check(body, shared)
+    check::check(body, Sort::Agreement, shared)
+}
+
+/// As [`check`], of a template. Constraints with placeholders are left for the agreements that are made from it.
+#[must_use]
+pub fn check_template(body: &Map<String, Value>, shared: &mut Expressions) -> Vec<Problem> {
+    check::check(body, Sort::Template, shared)
+}
+
+/// Whether this can be the constraint of an agreement: as [`check`] does it for each of them, without declared variables. The language
+/// is that of `shared`.
+///
+/// # Errors
+/// The fault, with its position.
+pub fn check_constraint(text: &str, shared: &mut Expressions) -> Result<Arc<Expression>, Arc<Fault>> {
+    check::constraint(text, shared)
 }

@@ -1,14 +1,15 @@
 //! From the stored document to the compiled agreement.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use mf2c_domain::time::Timestamp;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::body::{Body, ExclusionShape, GuaranteeShape, PenaltyShape, SloShape};
 use super::guarantee::{Absent, Budgeting, Exclusion, Extras, Filter, Guarantee, Penalty, Slo, WarningRule};
 use super::rule::Binder;
-use super::{Agreement, AgreementError, MAX_GUARANTEES, Problem};
+use super::{Agreement, AgreementError, limits};
 use crate::expression::Function;
 use crate::expressions::Expressions;
 use crate::period::Period;
@@ -18,15 +19,21 @@ use crate::state::State;
 const PENALTY_WINDOW: u32 = 3600;
 /// The slice of a budget of slices that names none: a minute.
 const SLICE: u32 = 60;
+/// An exclusion comes again after an hour at the earliest, in milliseconds.
+const OFTENEST: i64 = 3_600_000;
 
 pub(super) fn agreement(id: &str, bytes: &[u8], shared: &mut Expressions) -> Result<Agreement, AgreementError> {
     let shape = |source| AgreementError::Shape { id: id.to_owned(), source };
     let body: Body<'_> = serde_json::from_slice(bytes).map_err(shape)?;
     let details = body.details;
-    if details.guarantees.len() > MAX_GUARANTEES {
-        return Err(AgreementError::TooMany { id: id.to_owned(), count: details.guarantees.len() });
+    if let Some(excess) = limits::excesses(&details).first() {
+        return Err(AgreementError::TooLarge {
+            id: id.to_owned(),
+            place: excess.place.clone(),
+            what: excess.message(),
+        });
     }
-    let mut binder = Binder { shared, variables: &details.variables, windows: Vec::new(), exclusions: Arc::default() };
+    let mut binder = Binder::new(shared, &details.variables);
     let mut guarantees: Vec<Guarantee> = Vec::with_capacity(details.guarantees.len());
     for shape in &details.guarantees {
         let namesake = guarantees.iter().filter(|earlier| *earlier.name == *shape.name).count();
@@ -41,6 +48,9 @@ pub(super) fn agreement(id: &str, bytes: &[u8], shared: &mut Expressions) -> Res
         state: State::of(body.state.as_deref().unwrap_or_default()),
         creation: details.creation.as_deref().and_then(Timestamp::parse).unwrap_or_default(),
         expiration: details.expiration.as_deref().and_then(Timestamp::parse),
+        made: body.created.as_deref().and_then(Timestamp::parse),
+        lateness: millis(shared.tolerance().lateness),
+        skew: millis(shared.tolerance().skew),
         updated: body.updated.as_deref().and_then(Timestamp::parse),
         guarantees: guarantees.into(),
         windows,
@@ -48,10 +58,14 @@ pub(super) fn agreement(id: &str, bytes: &[u8], shared: &mut Expressions) -> Res
     })
 }
 
+fn millis(length: Duration) -> i64 {
+    i64::try_from(length.as_millis()).unwrap_or(i64::MAX)
+}
+
 fn guarantee(shape: &GuaranteeShape<'_>, namesake: u32, binder: &mut Binder<'_>) -> Guarantee {
     let filter = filter(shape, binder);
     if !shape.exclusions.is_empty() || !binder.exclusions.is_empty() {
-        binder.exclusions = shape.exclusions.iter().filter_map(exclusion).collect();
+        binder.exclusions = exclusions_of(shape);
     }
     let rule = binder.rule(&shape.constraint, &filter);
     let constraint = binder.shared.name(&shape.constraint);
@@ -66,7 +80,7 @@ fn guarantee(shape: &GuaranteeShape<'_>, namesake: u32, binder: &mut Binder<'_>)
     Guarantee { name: binder.shared.name(&shape.name), namesake, constraint, rule, filter, extras }
 }
 
-fn filter(shape: &GuaranteeShape<'_>, binder: &mut Binder<'_>) -> Filter {
+pub(super) fn filter(shape: &GuaranteeShape<'_>, binder: &mut Binder<'_>) -> Filter {
     let scope = shape.scope.as_deref().filter(|scope| !scope.is_empty()).unwrap_or(&shape.name);
     match scope {
         "*" => Filter::All,
@@ -101,7 +115,7 @@ fn extras(shape: &GuaranteeShape<'_>, filter: &Filter, binder: &mut Binder<'_>) 
 }
 
 /// The original's values are texts.
-fn amount(value: &Value) -> Option<f64> {
+pub(super) fn amount(value: &Value) -> Option<f64> {
     let number = match value {
         Value::Number(number) => number.as_f64(),
         Value::String(text) => text.trim().parse().ok(),
@@ -123,7 +137,7 @@ fn penalty(shape: &PenaltyShape, shared: &mut Expressions) -> Option<Penalty> {
     })
 }
 
-fn slo(shape: &SloShape) -> Result<Slo, &'static str> {
+pub(super) fn slo(shape: &SloShape) -> Result<Slo, &'static str> {
     let share = |share: f64| share > 0.0 && share < 1.0;
     if !share(shape.objective) {
         return Err("`objective` is not a number between 0 and 1, such as 0.99");
@@ -147,71 +161,18 @@ fn slo(shape: &SloShape) -> Result<Slo, &'static str> {
     Ok(Slo { objective: shape.objective, window, budgeting })
 }
 
-fn exclusion(shape: &ExclusionShape) -> Option<Exclusion> {
+pub(super) fn exclusions_of(shape: &GuaranteeShape<'_>) -> Arc<[Exclusion]> {
+    shape.exclusions.iter().filter_map(exclusion).collect()
+}
+
+/// None where it makes no sense, and where it comes again before it is over or so often that the times between are not worth a look.
+pub(super) fn exclusion(shape: &ExclusionShape) -> Option<Exclusion> {
     let millis = |text: &str| Timestamp::parse(text).map(crate::window::millis);
     let every = match shape.every.as_deref() {
         Some(every) => Some(Period::parse(every)?.millis()),
         None => None,
     };
     let exclusion = Exclusion { start: millis(&shape.start)?, end: millis(&shape.end)?, every };
-    (exclusion.end > exclusion.start).then_some(exclusion)
-}
-
-pub(super) fn check(body: &Map<String, Value>, shared: &mut Expressions) -> Vec<Problem> {
-    let problem = |place: &str, message: String| Problem { place: place.to_owned(), message, fault: None };
-    let Ok(text) = serde_json::to_vec(body) else { return Vec::new() };
-    let shape: Body<'_> = match serde_json::from_slice(&text) {
-        Ok(shape) => shape,
-        Err(error) => return vec![problem("details", error.to_string())],
-    };
-    let details = shape.details;
-    if details.guarantees.len() > MAX_GUARANTEES {
-        let message = format!("{} are too many: at most {MAX_GUARANTEES} are assessed", details.guarantees.len());
-        return vec![problem("details.guarantees", message)];
-    }
-    let mut binder = Binder { shared, variables: &details.variables, windows: Vec::new(), exclusions: Arc::default() };
-    let mut found = Vec::new();
-    for (at, shape) in details.guarantees.iter().enumerate() {
-        let place = format!("details.guarantees[{at}]");
-        let filter = filter(shape, &mut binder);
-        let constraints = [("constraint", Some(&shape.constraint)), ("warning", shape.warning.as_ref())];
-        for (field, text) in constraints {
-            let Some(text) = text.filter(|text| !text.contains("{{")) else { continue };
-            if let Err(fault) = binder.rule(text, &filter) {
-                let place = format!("{place}.{field}");
-                found.push(Problem { place, message: fault.to_string(), fault: Some(Arc::clone(&fault)) });
-            }
-        }
-        found.extend(
-            extras_problems(shape, &place, &mut binder, &filter).map(|(place, message)| problem(&place, message)),
-        );
-    }
-    found
-}
-
-fn extras_problems(
-    shape: &GuaranteeShape<'_>,
-    place: &str,
-    binder: &mut Binder<'_>,
-    filter: &Filter,
-) -> impl Iterator<Item = (String, String)> {
-    let mut found = Vec::new();
-    if let Some(Err(why)) = shape.slo.as_ref().map(slo) {
-        found.push((format!("{place}.slo"), why.to_owned()));
-    }
-    for (at, shape) in shape.penalties.iter().enumerate().filter(|(_, shape)| amount(&shape.value).is_none()) {
-        let why = format!("{} is not an amount: a number of at least 0, such as \"10\"", shape.value);
-        found.push((format!("{place}.penalties[{at}].value"), why));
-    }
-    for (at, _) in shape.exclusions.iter().enumerate().filter(|(_, shape)| exclusion(shape).is_none()) {
-        let why =
-            "this is not a time from `start` to a later `end`, perhaps again `every` period such as 7d".to_owned();
-        found.push((format!("{place}.exclusions[{at}]"), why));
-    }
-    if let Some(minimum) = &shape.minimum
-        && let Err(why) = binder.window("execution_time", i64::from(minimum.window) * 1000, Function::Count, filter)
-    {
-        found.push((format!("{place}.minimum"), why));
-    }
-    found.into_iter()
+    let length = exclusion.end.checked_sub(exclusion.start).filter(|length| *length > 0)?;
+    exclusion.every.is_none_or(|every| every >= length.max(OFTENEST)).then_some(exclusion)
 }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::MAX_WINDOWS;
 use super::body::VariableShape;
 use super::guarantee::{Exclusion, Filter, Rule, Trigger};
+use super::limits::MAX_WINDOWS;
 use crate::expression::{Expression, Fault, Function};
 use crate::expressions::Expressions;
 
@@ -72,13 +72,31 @@ pub(super) struct Binder<'a> {
     pub(super) exclusions: Arc<[Exclusion]>,
 }
 
-impl Binder<'_> {
+impl<'a> Binder<'a> {
+    pub(super) fn new(shared: &'a mut Expressions, variables: &'a [VariableShape<'a>]) -> Self {
+        Self { shared, variables, windows: Vec::new(), exclusions: Arc::default() }
+    }
+
+    /// As [`Binder::rule`], of what a client sent: no placeholder, no text where a number belongs, and something to measure.
+    pub(super) fn checked(&mut self, text: &str, filter: &Filter) -> Result<Rule, Arc<Fault>> {
+        if let Some(at) = text.find("{{") {
+            return Err(Arc::new(placeholder(text, at)));
+        }
+        let variables = self.variables;
+        let is_text = |name: &str| {
+            let (metric, windowed) = declared(variables, name);
+            is_text(metric) && !matches!(windowed, Some((Some(_), _)))
+        };
+        Expression::typed(text, self.shared.grammar(), self.shared.unit(), &is_text).map_err(Arc::new)?;
+        self.rule(text, filter)
+    }
+
     pub(super) fn rule(&mut self, text: &str, filter: &Filter) -> Result<Rule, Arc<Fault>> {
         let expression = self.shared.constraint(text)?;
         let variables: Result<Vec<_>, _> = expression
             .variables()
             .iter()
-            .map(|name| self.source(name, filter).map_err(|why| refused(why, name)))
+            .map(|name| self.source(name, filter).map_err(|why| refused(text, &why, name, "")))
             .collect();
         let calls: Result<Vec<_>, _> =
             (0..expression.calls().len()).map(|slot| self.call(&expression, slot, filter)).collect();
@@ -89,17 +107,18 @@ impl Binder<'_> {
     }
 
     fn source(&mut self, name: &str, filter: &Filter) -> Result<Source, String> {
-        let declared = self.variables.iter().find(|variable| variable.name == name);
-        let metric = declared.and_then(|variable| variable.metric.as_deref()).filter(|metric| !metric.is_empty());
-        let metric = metric.unwrap_or(name).to_owned();
-        let aggregation = declared.and_then(|variable| variable.aggregation.as_ref());
-        let aggregation = aggregation.filter(|aggregation| aggregation.window > 0.0);
-        let window = aggregation.map(|aggregation| (aggregation.window * 1000.0) as i64);
+        let (metric, windowed) = declared(self.variables, name);
+        let metric = metric.to_owned();
         if metric == "availability" {
-            return Ok(Source::Availability { window: window.unwrap_or(0) });
+            return match windowed {
+                Some((Some(function), _)) if function != Function::Average => Err(only_average(function)),
+                _ => Ok(Source::Availability { window: windowed.map_or(0, |(_, window)| window) }),
+            };
         }
-        let function = aggregation.and_then(|aggregation| function(&aggregation.kind));
-        if let (Some(function), Some(window)) = (function, window) {
+        if let Some((Some(function), window)) = windowed {
+            if is_text(&metric) {
+                return Err(format!("`{function}` of `{metric}`, which is a text"));
+            }
             return Ok(Source::Window(self.window(&metric, window, function, filter)?));
         }
         Ok(match metric.as_str() {
@@ -114,16 +133,19 @@ impl Binder<'_> {
     fn call(&mut self, expression: &Expression, slot: usize, filter: &Filter) -> Result<CallSource, Arc<Fault>> {
         let Some(call) = expression.calls().get(slot) else { return Ok(CallSource::Availability { window: 0 }) };
         let length = i64::try_from(call.window.as_millis()).unwrap_or(i64::MAX);
-        let declared = self.variables.iter().find(|variable| *variable.name == *call.variable);
-        let metric = declared.and_then(|variable| variable.metric.as_deref()).unwrap_or(&call.variable);
+        let (metric, _) = declared(self.variables, &call.variable);
+        let from = format!("{}({}", call.function, call.variable);
+        let fault = |why: String| refused(expression.text(), &why, &call.variable, &from);
         if metric == "availability" {
             return match call.function {
                 Function::Average => Ok(CallSource::Availability { window: length }),
-                other => Err(refused(format!("its `{other}`, but it has only an `avg`"), "availability")),
+                other => Err(fault(only_average(other))),
             };
         }
-        let reading = self.window(metric, length, call.function, filter).map_err(|why| refused(why, &call.variable))?;
-        Ok(CallSource::Window(reading))
+        if is_text(metric) {
+            return Err(fault(format!("`{}` of `{metric}`, which is a text", call.function)));
+        }
+        Ok(CallSource::Window(self.window(metric, length, call.function, filter).map_err(fault)?))
     }
 
     pub(super) fn window(
@@ -189,23 +211,48 @@ fn trigger(variables: &[Source], calls: &[CallSource]) -> Trigger {
     }
 }
 
-fn refused(message: String, variable: &str) -> Arc<Fault> {
-    let expected = "windows that can be kept".to_owned();
-    let message = format!("`{variable}` asks for {message}");
-    Arc::new(Fault { position: 0, line: 1, column: 1, message, expected, hint: None })
+/// What a name in a constraint stands for: the metric, and how its values become one over how many milliseconds. The function is none
+/// where only availability has a use for the window.
+fn declared<'v>(variables: &'v [VariableShape<'_>], name: &'v str) -> (&'v str, Option<(Option<Function>, i64)>) {
+    let declared = variables.iter().find(|variable| variable.name == name);
+    let metric = declared.and_then(|variable| variable.metric.as_deref()).filter(|metric| !metric.is_empty());
+    let aggregated = declared.and_then(|variable| variable.aggregation.as_ref()).filter(|how| how.window > 0.0);
+    let windowed = aggregated.map(|how| (aggregation(&how.kind).ok().flatten(), (how.window * 1000.0) as i64));
+    (metric.unwrap_or(name), windowed)
+}
+
+/// What of a report is a text; all else is a number.
+fn is_text(metric: &str) -> bool {
+    matches!(metric, "operation" | "operation_name" | "result")
+}
+
+fn only_average(function: Function) -> String {
+    format!("its `{function}`, but it has only an `avg`")
+}
+
+/// What cannot be had of a variable, told at the place in the text where it is asked for.
+fn refused(text: &str, why: &str, variable: &str, from: &str) -> Arc<Fault> {
+    let found = text.find(from).filter(|_| !from.is_empty()).or_else(|| text.find(variable));
+    let expected = "a value of a report, or an `avg` or another function of its numbers over 1s to 366d";
+    let message = format!("`{variable}` asks for {why}");
+    let hint = "numbers have functions over windows, as in `p95(execution_time, 5m)`, and availability has `avg`";
+    Arc::new(Fault::new(text, found.unwrap_or(0), message, expected).hint(hint))
+}
+
+fn placeholder(text: &str, at: usize) -> Fault {
+    let rest = text.get(at..).unwrap_or_default();
+    let shown: String = rest.split_inclusive("}}").next().unwrap_or(rest).chars().take(40).collect();
+    let fault = Fault::new(text, at, format!("an agreement has no placeholders such as `{shown}`"), "a value");
+    fault.hint("write the value, or make it an `sla-template`, whose parameters fill placeholders")
 }
 
 /// The function of an aggregation's type; none for `none` and the words that the original's list has by accident.
-fn function(kind: &str) -> Option<Function> {
-    Some(match kind {
-        "average" | "avg" => Function::Average,
-        "sum" => Function::Sum,
-        "min" => Function::Min,
-        "max" => Function::Max,
-        "last" => Function::Last,
-        "count" => Function::Count,
-        "rate" => Function::Rate,
-        "ratio" => Function::Ratio,
-        _ => Function::Percentile(kind.strip_prefix('p')?.parse().ok().filter(|rank| *rank > 0.0 && *rank < 100.0)?),
-    })
+///
+/// # Errors
+/// Where it is no type.
+pub(super) fn aggregation(kind: &str) -> Result<Option<Function>, ()> {
+    match kind {
+        "" | "none" | "agreement" | "template" => Ok(None),
+        named => Function::named(named).map(Some).ok_or(()),
+    }
 }

@@ -25,7 +25,7 @@ const SHORTEST_CELL: i64 = 1000;
 const SLACK: f64 = 1e-9;
 
 /// What was good and bad in the period.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Budget {
     fine: VecDeque<Cell>,
     coarse: VecDeque<Cell>,
@@ -88,6 +88,13 @@ fn fine(slo: &Slo) -> i64 {
     (slo.window / 43_200).max(SHORTEST_CELL)
 }
 
+fn slice(slo: &Slo) -> Option<i64> {
+    match slo.budgeting {
+        Budgeting::Occurrences => None,
+        Budgeting::Timeslices { slice, .. } | Budgeting::RatioTimeslices { slice } => Some(slice),
+    }
+}
+
 fn coarse(slo: &Slo) -> i64 {
     (slo.window / 720).max(SHORTEST_CELL)
 }
@@ -121,7 +128,24 @@ impl Budget {
         let open = self.slice.get_or_insert(Cell { number, total: 0.0, bad: 0.0 });
         open.total += 1.0;
         open.bad += bad;
-        self.look = (open.number + 1) * slice;
+    }
+
+    /// The clock was set back to `now`: nothing was counted later than that.
+    pub(super) fn set_back(&mut self, slo: &Slo, now: i64) {
+        for (cells, length) in [(&mut self.fine, fine(slo)), (&mut self.coarse, coarse(slo))] {
+            while cells.pop_back_if(|cell| cell.number > now.div_euclid(length)).is_some() {}
+        }
+        if let (Some(open), Some(slice)) = (&mut self.slice, slice(slo)) {
+            open.number = open.number.min(now.div_euclid(slice));
+        }
+        self.plan(slo, now);
+    }
+
+    /// Sets when it is looked at next: when the slice that goes on is over, and while an alarm sounds at each cell's end.
+    fn plan(&mut self, slo: &Slo, now: i64) {
+        let over = self.slice.zip(slice(slo)).map(|(open, slice)| (open.number + 1) * slice);
+        let cell = (self.burning != [false; 3]).then(|| (now.div_euclid(fine(slo)) + 1) * fine(slo));
+        self.look = over.into_iter().chain(cell).min().unwrap_or(0);
     }
 
     /// Counts the slice that goes on, if it is over at `now`. What comes late for it counts in the next one.
@@ -136,7 +160,8 @@ impl Budget {
             Some(target) => f64::from(u8::from((done.total - done.bad) / done.total < target)),
             None => done.bad / done.total,
         };
-        self.count(slo, done.number * slice, 1.0, bad);
+        // It counts when it is over: what it was is known then, and short windows see it.
+        self.count(slo, (done.number + 1) * slice - 1, 1.0, bad);
     }
 
     fn count(&mut self, slo: &Slo, at: i64, total: f64, bad: f64) {
@@ -169,6 +194,7 @@ impl Budget {
         now: i64,
         out: &mut Vec<Finding>,
     ) {
+        self.plan(slo, now);
         let least =
             guarantee.extras.as_ref().and_then(|extras| extras.minimum).map_or(1.0, |(count, _)| f64::from(count));
         // Nothing bad in the longest window: no rate is above 0.
@@ -186,7 +212,9 @@ impl Budget {
             if let Some(burning) = self.burning.get_mut(place) {
                 *burning = burns;
             }
+            let edge = format!("{severity:?} {}", if burns { "begins" } else { "ends" });
             out.push(Finding::Burn(Burn {
+                key: Book::key(agreement, guarantee, "burn", &edge, i128::from(now.div_euclid(fine(slo)))),
                 agreement: agreement.id.clone(),
                 guarantee: guarantee.name.clone(),
                 severity,
@@ -197,11 +225,7 @@ impl Budget {
                 datetime: instant(now),
             }));
         }
-        if matches!(slo.budgeting, Budgeting::Occurrences) {
-            self.look = if self.burning == [false; 3] { 0 } else { (now.div_euclid(fine(slo)) + 1) * fine(slo) };
-        } else if self.slice.is_none() {
-            self.look = 0;
-        }
+        self.plan(slo, now);
     }
 
     fn burns(&self, place: usize) -> bool {
@@ -246,7 +270,11 @@ impl Book {
         let now = crate::window::millis(now).max(self.watermark);
         let budgets = agreement.guarantees.iter().zip(&self.standings);
         let budgets = budgets.filter_map(|(guarantee, standing)| {
-            Some(standing.budget.as_ref()?.report(&guarantee.name, guarantee.slo()?, now))
+            let slo = guarantee.slo()?;
+            // A slice that is over counts, whether or not somebody has looked since.
+            let mut budget = standing.budget.as_deref()?.clone();
+            budget.close_slice(slo, now);
+            Some(budget.report(&guarantee.name, slo, now))
         });
         budgets.collect()
     }

@@ -21,7 +21,7 @@ pub(super) fn missing(values: &Values<'_>) -> String {
     format!("no value of {}", names.join(", "))
 }
 
-/// The values of variables and calls that are numbers, by name.
+/// The values of variables and calls that are numbers, by name. JSON has no infinities, and no document would take one.
 pub(super) fn numbers(values: &Values<'_>) -> Vec<(Arc<str>, f64)> {
     let expression = &values.rule.expression;
     let variables =
@@ -34,7 +34,7 @@ pub(super) fn numbers(values: &Values<'_>) -> Vec<(Arc<str>, f64)> {
         .iter()
         .enumerate()
         .filter_map(|(slot, call)| Some((call.to_string().into(), values.called(slot)?)));
-    variables.chain(calls).collect()
+    variables.chain(calls).filter(|(_, number)| number.is_finite()).collect()
 }
 
 /// The value that passes its bound; else the first.
@@ -48,7 +48,7 @@ pub(super) fn worst(values: &Values<'_>) -> Option<(Arc<str>, f64, Bound)> {
     let calls = expression.calls().iter().enumerate().filter_map(|(slot, call)| {
         Some((Arc::from(call.to_string()), values.called(slot)?, expression.call_threshold(slot)))
     });
-    let all: Vec<_> = variables.chain(calls).collect();
+    let all: Vec<_> = variables.chain(calls).filter(|(_, number, _)| number.is_finite()).collect();
     let beyond = all.iter().find(|(_, number, threshold)| {
         threshold.is_some_and(|threshold| match threshold.bound {
             Bound::Upper => *number >= threshold.value,
@@ -79,7 +79,7 @@ pub(super) fn violation(values: &Values<'_>) -> Violation {
 /// The warning that does not hold, with its values.
 pub(super) fn warning(values: &Values<'_>) -> Option<Warned> {
     let WarningRule { text, rule: Ok(rule) } = values.guarantee.extras.as_ref()?.warning.as_ref()? else { return None };
-    let values = Values { rule, standing: None, ..*values };
+    let values = Values { rule, subject: None, ..*values };
     let broken =
         rule.trigger != Trigger::Never && rule.expression.holds(&values) == Ok(Verdict::Broken) && !too_quiet(&values);
     broken.then(|| (Arc::clone(text), numbers(&values)))

@@ -32,6 +32,7 @@ impl Book {
             expired: false,
             assessed: last,
             watermark: i64::MIN,
+            began: i64::MIN,
             next_look: i64::MAX,
             stopped: stopped.take(MAX_STOPPED).collect(),
             seen: Seen::default(),
@@ -49,26 +50,26 @@ impl Book {
             (_, None) => book.stop(i64::MIN),
             (_, Some((_, last))) => book.stop(changed.unwrap_or(last)),
         }
+        // A document that was never assessed was started with its last change, as far as is known.
+        let started = if last.is_none() { changed } else { None };
+        book.begin(agreement, started.unwrap_or(i64::MIN));
+        book.show_faults(agreement, now);
         book.plan(agreement, now);
         book
+    }
+
+    /// The agreement came into another state at `now`.
+    pub fn turn(&mut self, agreement: &mut Agreement, state: State, now: Timestamp, out: &mut Vec<Finding>) {
+        self.turned(agreement, state, now, out);
+        agreement.state = state;
+        self.begin(agreement, self.began);
+        self.plan(agreement, now);
     }
 
     /// The agreement was edited at `now`: notes when it is started and stopped, and keeps what the edit does not touch. Guarantees
     /// are known by name and constraint, windows by what they measure.
     pub fn follow(&mut self, before: &Agreement, after: &Agreement, now: Timestamp, out: &mut Vec<Finding>) {
-        match (self.state, after.state) {
-            (State::Started, State::Stopped | State::Terminated) => {
-                for (guarantee, standing) in before.guarantees.iter().zip(&mut self.standings) {
-                    standing.episode.end(before, guarantee, millis(now), out);
-                }
-                self.stop(millis(now));
-            }
-            (State::Stopped, State::Started) => self.start(millis(now)),
-            _ => {}
-        }
-        if self.state != State::Terminated {
-            self.state = after.state;
-        }
+        self.turned(before, after.state, now, out);
         if before.expiration != after.expiration {
             self.expired = false;
         }
@@ -90,16 +91,51 @@ impl Book {
             Some(standing)
         };
         self.standings = after.guarantees.iter().map(|new| kept(new).unwrap_or_else(|| Standing::new(new))).collect();
+        // Nobody looks any more at the promises that the edit has taken away.
+        for (guarantee, standing) in before.guarantees.iter().zip(old) {
+            standing.into_iter().for_each(|mut standing| standing.end(before, guarantee, millis(now), out));
+        }
         let mut windows: Vec<Option<Window>> = std::mem::take(&mut self.windows).into_iter().map(Some).collect();
         let mut kept = |spec| windows.get_mut(before.windows.iter().position(|old| old == spec)?)?.take();
         self.windows = after.windows.iter().map(|spec| kept(spec).unwrap_or_default()).collect();
+        self.begin(after, self.began);
+        self.show_faults(after, now);
         self.plan(after, now);
+    }
+
+    fn turned(&mut self, agreement: &Agreement, state: State, now: Timestamp, out: &mut Vec<Finding>) {
+        match (self.state, state) {
+            (State::Started, State::Stopped | State::Terminated) => {
+                for (guarantee, standing) in agreement.guarantees.iter().zip(&mut self.standings) {
+                    standing.end(agreement, guarantee, millis(now), out);
+                }
+                self.stop(millis(now));
+            }
+            (State::Stopped, State::Started) => self.start(millis(now)),
+            _ => {}
+        }
+        if self.state != State::Terminated {
+            self.state = state;
+        }
+    }
+
+    /// A constraint with a fault is looked at as soon as it is known: no report is needed to tell that it cannot be kept.
+    fn show_faults(&mut self, agreement: &Agreement, now: Timestamp) {
+        if self.assessed.is_none() && agreement.is_faulty() {
+            self.assessed = Some((millis(now), millis(now)));
+        }
     }
 
     /// Whether the agreement has expired, as a tick found.
     #[must_use]
     pub fn is_expired(&self) -> bool {
         self.expired
+    }
+
+    /// Notes from when on silence counts: the creation, or the last start.
+    fn begin(&mut self, agreement: &Agreement, least: i64) {
+        let started = self.stopped.last().map_or(i64::MIN, |(_, to)| *to);
+        self.began = least.max(millis(agreement.creation)).max(if started == i64::MAX { i64::MIN } else { started });
     }
 
     fn stop(&mut self, at: i64) {

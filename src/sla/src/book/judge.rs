@@ -2,22 +2,18 @@
 
 use std::sync::Arc;
 
-use mf2c_domain::time::Timestamp;
-use xxhash_rust::xxh3::xxh3_64;
-
 use super::Book;
 use super::evidence::{Warned, missing, numbers, violation, warning, worst};
 use super::penalty::charge;
 use super::scope::Values;
-use super::standing::{Broken, Standing};
+use super::standing::Standing;
+use super::subject::{Broken, Subject, digest};
 use crate::agreement::{Absent, Agreement, CallSource, Guarantee, Rule, Source, Trigger};
 use crate::document::Report;
 use crate::expression::{Bound, Function, Verdict};
 use crate::finding::{Finding, Key, Violation, Warning};
 use crate::window::instant;
-
-/// The length of the window of a promise about availability that names none, in milliseconds: the original's period.
-const PERIOD: i64 = 60_000;
+use mf2c_domain::time::Timestamp;
 
 /// What is held against a guarantee: a report, or a point in time.
 #[derive(Debug, Clone, Copy)]
@@ -72,15 +68,11 @@ impl Book {
         {
             return;
         }
-        let values = Values {
-            agreement,
-            guarantee,
-            rule,
-            moment,
-            windows: &self.windows,
-            runs: &self.runs,
-            standing: Some(standing),
-        };
+        let case = Case { agreement, guarantee, rule, moment, timed };
+        let subject = digest(case.who());
+        let known = standing.subjects.get(subject);
+        let values =
+            Values { agreement, guarantee, rule, moment, windows: &self.windows, runs: &self.runs, subject: known };
         if says_nothing_new(&values) {
             return;
         }
@@ -96,23 +88,24 @@ impl Book {
             judgement.verdict == Verdict::Undetermined && standing.verdict != Some(Verdict::Undetermined);
         let why = (undetermined && judgement.absent).then(|| missing(&values)).or_else(|| judgement.error.clone());
         if !moment.late {
-            let fresh =
-                Values { agreement, guarantee, rule, moment, windows: &self.windows, runs: &self.runs, standing: None };
-            for slot in 0..rule.variables.len() {
-                if let Some(value) = fresh.measured(slot) {
-                    standing.keep(slot, value, moment.at);
-                }
+            let fresh = Values { subject: None, ..values };
+            let measured = rule.variables.iter().enumerate();
+            let measured: Vec<_> =
+                measured.filter_map(|(slot, source)| Some((slot, source, fresh.measured(slot)?))).collect();
+            for (slot, source, value) in measured {
+                standing.keep(slot, source, (subject, case.who()), value, moment.at);
             }
         }
         if !moment.late {
             standing.verdict = Some(judgement.verdict);
             standing.error = judgement.error.as_deref().map(Into::into);
         }
-        let case = Case { agreement, guarantee, rule, moment, timed };
         match violation {
-            Some(violation) => case.broken(standing, violation, worst, out),
-            None => case.not_broken(standing, judgement.verdict, why.filter(|_| undetermined), warning, out),
+            Some(violation) => case.broken(standing, subject, violation, worst, out),
+            None => case.not_broken(standing, subject, judgement.verdict, why.filter(|_| undetermined), warning, out),
         }
+        standing.subjects.tidy(subject);
+        standing.crowd(agreement, guarantee, moment.at, out);
         case.spend(standing, judgement.verdict, out);
     }
 }
@@ -120,14 +113,16 @@ impl Book {
 /// A report that has no value of a constraint about single reports, where all those values are known from before.
 fn says_nothing_new(values: &Values<'_>) -> bool {
     let rule = values.rule;
-    let Some(standing) = values.standing.filter(|_| rule.trigger == Trigger::Report) else { return false };
+    if rule.trigger != Trigger::Report {
+        return false;
+    }
     let (mut new, mut unknown) = (false, false);
     for (slot, source) in rule.variables.iter().enumerate() {
         match source {
             Source::Operation | Source::Outcome => new = true,
             Source::Availability { .. } | Source::Window(_) => {}
             _ if values.measured(slot).is_some() => new = true,
-            _ => unknown |= standing.last(slot).is_none(),
+            _ => unknown |= values.subject.and_then(|subject| subject.last(slot)).is_none(),
         }
     }
     !new && !unknown
@@ -153,11 +148,12 @@ fn judgement(values: &Values<'_>) -> Judgement {
 }
 
 /// `p95(x, 300) < 800 && count(x, 300) >= 10` promises nothing while there are fewer than ten: a lower bound of a count beside
-/// other conditions guards these. By itself it is a promise.
+/// conditions of another kind guards these. By itself, or among other counts, it is a promise.
 pub(super) fn too_quiet(values: &Values<'_>) -> bool {
     let expression = &values.rule.expression;
-    let slots = expression.variables().len() + expression.calls().len();
-    slots > 1
+    let is_guarded =
+        !expression.variables().is_empty() || expression.calls().iter().any(|call| call.function != Function::Count);
+    is_guarded
         && expression.calls().iter().enumerate().any(|(slot, call)| {
             let guard = expression
                 .call_threshold(slot)
@@ -191,50 +187,51 @@ struct Case<'a> {
 }
 
 impl Case<'_> {
-    fn span(&self) -> i64 {
-        if self.rule.span == 0 { PERIOD } else { self.rule.span }
+    /// The instance that the case is about; empty where it is about all.
+    fn who(&self) -> &str {
+        if self.rule.trigger == Trigger::Window { "" } else { self.moment.instance.unwrap_or_default() }
     }
 
     /// The key of what the moment shows; none if it was shown before in this window.
-    fn key(&self, what: &str, known: &mut Vec<Broken>) -> Option<Key> {
+    fn key(&self, what: &str, known: &mut Option<Broken>) -> Option<Key> {
         if !self.timed {
             let report = self.moment.report?;
             return Some(Book::key(self.agreement, self.guarantee, what, report.id, report.finished.nanos()));
         }
-        let subject = if self.rule.trigger == Trigger::Time { self.moment.instance.unwrap_or_default() } else { "" };
-        let (digest, window) = (xxh3_64(subject.as_bytes()), self.moment.at.div_euclid(self.span()));
-        let new = Broken { subject: digest, window, at: self.moment.at, broken: true };
-        match known.iter_mut().find(|known| known.subject == digest) {
-            Some(known) => {
-                // Of a breach that goes on, time alone makes no new one before there are new data.
-                let by_time_alone = self.rule.trigger == Trigger::Window && self.moment.report.is_none();
-                let goes_on = known.broken && (by_time_alone || self.moment.at < known.at.saturating_add(self.span()));
-                known.broken = true;
-                if goes_on || known.window >= window {
-                    return None;
-                }
-                *known = new;
+        let (at, window) = (self.moment.at, self.moment.at.div_euclid(self.rule.period()));
+        if let Some(known) = known {
+            // Of a breach that goes on, time alone makes no new one before there are new data.
+            let by_time_alone = self.rule.trigger == Trigger::Window && self.moment.report.is_none();
+            let goes_on = known.broken && (by_time_alone || at < known.at.saturating_add(self.rule.period()));
+            known.broken = true;
+            if goes_on || known.window >= window {
+                return None;
             }
-            None => known.push(new),
         }
-        let end = i128::from(window + 1) * i128::from(self.span());
-        Some(Book::key(self.agreement, self.guarantee, what, subject, end))
+        *known = Some(Broken { window, at, broken: true, restored: false });
+        let end = i128::from(window + 1) * i128::from(self.rule.period());
+        Some(Book::key(self.agreement, self.guarantee, what, self.who(), end))
     }
 
-    fn recovered(&self, known: &mut [Broken]) {
-        let subject = if self.rule.trigger == Trigger::Time { self.moment.instance.unwrap_or_default() } else { "" };
-        let digest = xxh3_64(subject.as_bytes());
-        known.iter_mut().filter(|known| known.subject == digest).for_each(|known| known.broken = false);
+    fn recovered(&self, known: &mut Option<Broken>) {
+        if let Some(known) = known.as_mut().filter(|known| !known.restored || self.moment.at > known.at) {
+            known.broken = false;
+            known.restored = false;
+        }
     }
 
     fn broken(
         &self,
         standing: &mut Standing,
+        subject: u64,
         mut violation: Violation,
         worst: Option<(Arc<str>, f64, Bound)>,
         out: &mut Vec<Finding>,
     ) {
-        let key = self.key("violation", &mut standing.broken);
+        // What comes late is remembered by nobody.
+        let mut nobody = Subject::default();
+        let subject = if self.moment.late { &mut nobody } else { standing.subjects.enter(subject, self.who()) };
+        let key = self.key("violation", &mut subject.broken);
         if let Some(key) = key {
             violation.key = key;
             let penalties = out.len();
@@ -243,39 +240,41 @@ impl Case<'_> {
         }
         if !self.moment.late {
             let end = i128::from(self.moment.at);
-            let key = key.unwrap_or_else(|| Book::key(self.agreement, self.guarantee, "violation", "", end));
+            let key = key.unwrap_or_else(|| Book::key(self.agreement, self.guarantee, "violation", self.who(), end));
             let bad = Bad { key, at: self.moment.at, worst };
-            standing.episode.bad(self.agreement, self.guarantee, &bad, out);
+            subject.episode.bad(self.agreement, self.guarantee, self.who(), &bad, out);
         }
     }
 
     fn not_broken(
         &self,
         standing: &mut Standing,
+        subject: u64,
         verdict: Verdict,
         why: Option<String>,
         warning: Option<Warned>,
         out: &mut Vec<Finding>,
     ) {
-        self.recovered(&mut standing.broken);
-        match warning {
-            Some((constraint, values)) => {
-                if let Some(key) = self.key("warning", &mut standing.warned) {
-                    out.push(Finding::Warning(self.warning(key, constraint, values)));
-                }
+        if let Some(known) = standing.subjects.get_mut(subject) {
+            self.recovered(&mut known.broken);
+            if warning.is_none() {
+                self.recovered(&mut known.warned);
             }
-            None => self.recovered(&mut standing.warned),
+        }
+        if let Some((constraint, values)) = warning {
+            let mut nobody = None;
+            let known = if self.timed { &mut standing.subjects.enter(subject, self.who()).warned } else { &mut nobody };
+            if let Some(key) = self.key("warning", known) {
+                out.push(Finding::Warning(self.warning(key, constraint, values)));
+            }
         }
         if self.moment.late {
             return;
         }
-        if standing.broken.iter().any(|known| known.broken) {
-            // Another instance is still down.
-            standing.verdict = Some(Verdict::Broken);
-            return;
-        }
         if verdict == Verdict::Kept {
-            standing.episode.good(self.agreement, self.guarantee, self.moment.at, out);
+            if let Some(known) = standing.subjects.get_mut(subject) {
+                known.episode.good(self.agreement, self.guarantee, self.who(), self.moment.at, out);
+            }
         } else if let Some(reason) = why {
             out.push(Finding::Undetermined { guarantee: Arc::clone(&self.guarantee.name), reason });
         }

@@ -1,13 +1,17 @@
 //! All that is remembered of the assessment of one agreement, and what follows from each report and from the passing of time.
 //!
-//! Time is event time: that of the latest report, the watermark. `now` only stands in for an arrival that a report does not tell, and
-//! drives [`Book::tick`]. So whoever reads the same reports in the same order finds the same, whenever that is. A book must have
-//! caught up with the reports before it is ticked: a tick lets go of what is older than its windows.
+//! Time is event time: that of the latest report, the watermark. So whoever reads the same reports in the same order finds the same,
+//! whenever that is. `now` drives [`Book::tick`], and keeps clocks that are wrong from spoiling the others' time: what would be heard
+//! of later than `now` is heard of now, and a watermark that lies further ahead than reports may be late goes back to `now`. A book
+//! must have caught up with the reports before it is ticked: a tick lets go of what is older than its windows.
 //!
 //! After a restart the windows, episodes and budgets come back by reading the stored reports again. What is found then was found
 //! before, or under terms that have since been edited: whoever reads again throws away the findings of reports that were assessed.
-//! A report that is delivered again more than two minutes of event time later is late: its violation has the same key, but the
-//! amounts below a cap are then counted twice, so the keeper of the cursor must not go back further than that within one book.
+//! A report that is delivered again later in event time than it may be late is late: its violation has the same key, and its penalty
+//! is not charged again.
+//!
+//! What time alone has found (a silence, an outage) does not come back from reports: [`Book::restore`] takes it from the stored
+//! documents.
 
 mod budget;
 mod episode;
@@ -16,9 +20,11 @@ mod follow;
 mod judge;
 mod penalty;
 mod published;
+mod restore;
 mod scope;
 mod seen;
 mod standing;
+mod subject;
 mod tick;
 
 use mf2c_domain::time::Timestamp;
@@ -31,13 +37,9 @@ use crate::state::State;
 use crate::window::{Window, millis};
 pub use budget::{BurnRate, SloReport};
 use judge::Moment;
+pub use restore::EpisodeState;
 use seen::Seen;
 use standing::Standing;
-
-/// How late a report may be and still count in windows, in milliseconds: `sla.max_lateness` of `spec/sla.md` 5.4.
-pub(crate) const MAX_LATENESS: i64 = 120_000;
-/// How far ahead of its arrival an operation may end and be believed, in milliseconds: `sla.max_future_skew`.
-pub(crate) const MAX_SKEW: i64 = 5_000;
 
 /// All that is remembered of the assessment of one agreement.
 #[derive(Debug)]
@@ -48,6 +50,8 @@ pub struct Book {
     assessed: Option<(i64, i64)>,
     /// The latest end of a report, in milliseconds.
     watermark: i64,
+    /// From when on silence counts, in milliseconds.
+    began: i64,
     /// When time-driven promises are looked at next; [`i64::MAX`] without any.
     next_look: i64,
     /// When it was not assessed, in milliseconds, in order; the last may go on ([`i64::MAX`]).
@@ -61,25 +65,29 @@ pub struct Book {
 impl Book {
     /// Holds a report against all promises that are about its operation. A report that was held against them before changes nothing.
     ///
-    /// `now` is the arrival, where the report does not tell it.
+    /// `now` is the present by the clock of whoever assesses, when the report is read for the first time. A report that claims to
+    /// have arrived later than that, on a machine whose clock is fast, arrives now. Of reports that are read again after a restart
+    /// those from later than the present are better left out, because when they came is not known any more.
     pub fn report(&mut self, agreement: &Agreement, report: &Report<'_>, now: Timestamp, out: &mut Vec<Finding>) {
-        let arrival = report.received.unwrap_or(now);
-        let skewed = millis(report.finished) > millis(arrival).saturating_add(MAX_SKEW);
+        self.follow_clock(agreement, millis(now));
+        let received = report.received.unwrap_or(now);
+        let arrival = if millis(received) > millis(now).saturating_add(agreement.skew) { now } else { received };
+        let skewed = millis(report.finished) > millis(arrival).saturating_add(agreement.skew);
         let datetime = if skewed { arrival } else { report.finished };
         let at = millis(datetime);
-        let old = at < millis(arrival).saturating_sub(MAX_LATENESS);
+        let old = at < millis(arrival).saturating_sub(agreement.lateness);
         // Clients may send any date for an old operation; then the time of the document decides whether it counts.
         let counted = if old { report.created.map_or(at, millis).max(at) } else { at };
         if !self.covers(agreement, counted) || !self.seen.insert(report, at.max(self.watermark)) {
             return;
         }
-        let late = old || at < self.watermark.saturating_sub(MAX_LATENESS);
+        let late = old || at < self.watermark.saturating_sub(agreement.lateness);
         self.watermark = self.watermark.max(at);
-        self.seen.forget(self.watermark.saturating_sub(MAX_LATENESS));
+        self.seen.forget(self.watermark.saturating_sub(agreement.lateness));
         let moment = Moment {
             at,
             datetime,
-            now: millis(now),
+            now: millis(arrival),
             report: Some(report),
             instance: Some(&report.instance),
             late,
@@ -93,7 +101,7 @@ impl Book {
                 self.judge(agreement, place, guarantee, &moment, out);
             }
         }
-        self.touch(millis(now));
+        self.touch(millis(arrival));
     }
 
     /// Takes in what is known of a service instance that is held against the agreement: where it runs, and when its containers ran.
@@ -105,10 +113,22 @@ impl Book {
         }
     }
 
-    /// Forgets a service instance that is gone.
-    pub fn gone(&mut self, agreement: &Agreement, instance: &str, now: Timestamp) {
+    /// Forgets a service instance that is gone, or is held against another agreement now. Its breaches are over; what only it broke
+    /// is not known to be kept or broken any more.
+    pub fn gone(&mut self, agreement: &Agreement, instance: &str, now: Timestamp, out: &mut Vec<Finding>) {
         self.runs.remove(instance);
+        let gone = subject::digest(instance);
+        for (guarantee, standing) in agreement.guarantees.iter().zip(&mut self.standings) {
+            standing.leave(agreement, guarantee, |known| known != gone, millis(now), out);
+        }
         self.plan(agreement, now);
+    }
+
+    /// Ends all breaches: the agreement is deleted, or somebody else assesses it from now on.
+    pub fn close(&mut self, agreement: &Agreement, now: Timestamp, out: &mut Vec<Finding>) {
+        for (guarantee, standing) in agreement.guarantees.iter().zip(&mut self.standings) {
+            standing.leave(agreement, guarantee, |_| false, millis(now), out);
+        }
     }
 
     /// Whether what happened at this time is assessed: after the creation, not after the expiry, and not while it was stopped.

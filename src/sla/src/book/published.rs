@@ -17,7 +17,7 @@ impl Book {
         let guarantees = agreement.guarantees.iter().zip(&self.standings);
         let guarantees: Map<String, Value> = guarantees
             .filter_map(|(guarantee, standing)| {
-                Some((guarantee.name.to_string(), Value::Object(assessed(guarantee, standing)?)))
+                Some((guarantee.name.to_string(), Value::Object(assessed(guarantee, standing, (first, last))?)))
             })
             .collect();
         shown.insert("guarantees".to_owned(), Value::Object(guarantees));
@@ -45,12 +45,14 @@ fn times(first: i64, last: i64) -> Map<String, Value> {
     shown
 }
 
-fn assessed(guarantee: &Guarantee, standing: &Standing) -> Option<Map<String, Value>> {
-    let (first, last) = standing.judged?;
+fn assessed(guarantee: &Guarantee, standing: &Standing, all: (i64, i64)) -> Option<Map<String, Value>> {
+    // A fault is seen without looking at anything.
+    let (first, last) = standing.judged.or_else(|| guarantee.rule.is_err().then_some(all))?;
     let mut shown = times(first, last);
     if let Ok(rule) = &guarantee.rule {
         let names = rule.expression.variables();
-        let values = standing.values.iter().filter_map(|last| {
+        // JSON has no infinities, and a document with `null` in their place is refused.
+        let values = standing.values.iter().filter(|last| last.value.is_finite()).filter_map(|last| {
             let name = names.get(usize::from(last.slot))?.to_string();
             let value = json!({ "key": name, "value": last.value, "datetime": instant(last.at).to_string() });
             Some((name, value))
@@ -58,7 +60,7 @@ fn assessed(guarantee: &Guarantee, standing: &Standing) -> Option<Map<String, Va
         shown.insert("last_values".to_owned(), Value::Object(values.collect()));
     }
     let state = match standing.verdict {
-        _ if standing.episode.told().is_some() => "violated",
+        _ if standing.is_broken() => "violated",
         Some(Verdict::Kept) => "fulfilled",
         Some(Verdict::Broken) => "violated",
         Some(Verdict::Undetermined) | None => "undetermined",
@@ -67,12 +69,14 @@ fn assessed(guarantee: &Guarantee, standing: &Standing) -> Option<Map<String, Va
     if let Some(error) = &standing.error {
         shown.insert("error".to_owned(), error.to_string().into());
     }
-    if let Some(breach) = standing.episode.told() {
+    // Of the episodes of several instances the one that was seen last.
+    let told = standing.subjects.all().filter_map(|subject| subject.episode.told());
+    if let Some(breach) = told.max_by_key(|breach| (breach.last, breach.count)) {
         let mut episode = Map::new();
         episode.insert("first_seen".to_owned(), instant(breach.first).to_string().into());
         episode.insert("last_seen".to_owned(), instant(breach.last).to_string().into());
         episode.insert("count".to_owned(), breach.count.into());
-        if let Some(worst) = breach.worst {
+        if let Some(worst) = breach.worst.filter(|worst| worst.is_finite()) {
             episode.insert("worst".to_owned(), worst.into());
         }
         shown.insert("episode".to_owned(), Value::Object(episode));

@@ -6,9 +6,10 @@ use crate::expression::{Scope, Value};
 use crate::window::Window;
 
 use super::judge::Moment;
-use super::standing::Standing;
+use super::subject::Subject;
 
-/// The values of one rule at one moment. A variable that the report lacks has its last value.
+/// The values of one rule at one moment. A variable that the report lacks has its last value of the same instance.
+#[derive(Clone, Copy)]
 pub(super) struct Values<'a> {
     pub(super) agreement: &'a Agreement,
     pub(super) guarantee: &'a Guarantee,
@@ -17,7 +18,7 @@ pub(super) struct Values<'a> {
     pub(super) windows: &'a [Window],
     pub(super) runs: &'a Runs,
     /// None for warnings: the slots of the last values are those of the constraint.
-    pub(super) standing: Option<&'a Standing>,
+    pub(super) subject: Option<&'a Subject>,
 }
 
 impl Values<'_> {
@@ -59,7 +60,7 @@ impl Scope for Values<'_> {
             (Source::Outcome, Some(report)) => Some(Value::text(&report.result)),
             // A window that is empty is not what it was.
             (Source::Window(_) | Source::Availability { .. }, _) => self.measured(slot).map(Value::Number),
-            _ => self.measured(slot).or_else(|| self.standing?.last(slot)).map(Value::Number),
+            _ => self.measured(slot).or_else(|| self.subject?.last(slot)).map(Value::Number),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Which reports were assessed already.
 //!
-//! Only those of the last two minutes of event time need remembering: older ones are late, and what is late counts in nothing but its
+//! Only those of as much event time as a report may be late need remembering: older ones are late, and what is late counts in nothing but its
 //! own violation, whose key is the same each time.
 
 use std::collections::{HashSet, VecDeque};
@@ -62,6 +62,11 @@ impl Seen {
             self.order.shrink_to(self.order.len() * 2);
             self.known.shrink_to(self.known.len() * 2);
         }
+    }
+
+    /// The clock was set back to `now`: none of them is from later.
+    pub(super) fn set_back(&mut self, now: i64) {
+        self.order.iter_mut().for_each(|(_, at)| *at = (*at).min(now));
     }
 
     fn pop(&mut self) {

@@ -1,9 +1,11 @@
 //! What follows from the passing of time: expiry, windows that empty, availability, alarms that end.
 
+use std::collections::BTreeSet;
+
 use mf2c_domain::time::Timestamp;
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::judge::{Moment, reads_windows};
+use super::subject::digest;
 use super::{Book, watches_time};
 use crate::agreement::{Absent, Agreement, Guarantee, Trigger};
 use crate::finding::Finding;
@@ -15,22 +17,24 @@ const SELDOM: i64 = 60_000;
 const OFTEN: i64 = 10_000;
 
 impl Book {
-    /// What follows from its being `now`. Only for a book that has caught up with the reports.
-    pub fn tick(&mut self, agreement: &Agreement, now: Timestamp, out: &mut Vec<Finding>) {
+    /// What follows from its being `now`. Only for a book that has caught up with the reports. Tells whether it looked at promises:
+    /// then what the agreement shows is out of date, even if nothing was found.
+    pub fn tick(&mut self, agreement: &Agreement, now: Timestamp, out: &mut Vec<Finding>) -> bool {
         if self.expired || self.state == State::Terminated {
-            return;
+            return false;
         }
         let now = millis(now);
+        self.follow_clock(agreement, now);
         if agreement.expiration.is_some_and(|expiration| millis(expiration) < now) {
             self.expired = true;
             for (guarantee, standing) in agreement.guarantees.iter().zip(&mut self.standings) {
-                standing.episode.end(agreement, guarantee, now, out);
+                standing.end(agreement, guarantee, now, out);
             }
             out.push(Finding::Expired);
-            return;
+            return true;
         }
         if self.state != State::Started {
-            return;
+            return false;
         }
         for (window, spec) in self.windows.iter_mut().zip(&agreement.windows) {
             window.advance(spec.length, now);
@@ -51,6 +55,7 @@ impl Book {
             self.touch(now);
             self.plan(agreement, instant(now));
         }
+        look
     }
 
     fn look(
@@ -64,21 +69,26 @@ impl Book {
         let Ok(rule) = &guarantee.rule else { return };
         let moment =
             Moment { at: now, datetime: instant(now), now, report: None, instance: None, late: false, skewed: false };
+        // What is silent since its beginning is so only when a whole window has passed.
+        let waited = now >= self.began.saturating_add(rule.period());
         match rule.trigger {
             Trigger::Window => {
                 let known = self.standings.get(place).is_some_and(|standing| standing.verdict.is_some());
-                if known || look && guarantee.absent() != Absent::Undetermined {
+                if known || look && waited && guarantee.absent() != Absent::Undetermined {
                     self.judge(agreement, place, guarantee, &moment, out);
                 }
             }
             Trigger::Time if look => {
                 let instances: Vec<Box<str>> = self.runs.all().iter().map(|run| run.instance.clone()).collect();
-                if instances.is_empty() && guarantee.absent() != Absent::Undetermined {
-                    self.judge(agreement, place, guarantee, &moment, out);
-                }
                 if let Some(standing) = self.standings.get_mut(place) {
-                    let there: Vec<u64> = instances.iter().map(|instance| xxh3_64(instance.as_bytes())).collect();
-                    standing.broken.retain(|known| there.contains(&known.subject));
+                    let mut there: BTreeSet<u64> = instances.iter().map(|instance| digest(instance)).collect();
+                    if instances.is_empty() {
+                        there.insert(digest(""));
+                    }
+                    standing.leave(agreement, guarantee, |known| there.contains(&known), now, out);
+                }
+                if instances.is_empty() && guarantee.absent() != Absent::Undetermined && waited {
+                    self.judge(agreement, place, guarantee, &moment, out);
                 }
                 for instance in &instances {
                     self.judge(agreement, place, guarantee, &Moment { instance: Some(instance), ..moment }, out);
@@ -88,12 +98,30 @@ impl Book {
         }
     }
 
+    /// The clock was set back: what was planned by it is planned anew, and what is further ahead than reports may be late is no
+    /// measure of time any more.
+    pub(super) fn follow_clock(&mut self, agreement: &Agreement, now: i64) {
+        if self.next_look != i64::MAX && self.next_look > now.saturating_add(SELDOM) {
+            self.plan(agreement, instant(now));
+        }
+        if self.watermark <= now.saturating_add(agreement.lateness.max(agreement.skew)) {
+            return;
+        }
+        self.watermark = now;
+        self.seen.set_back(now);
+        for (window, spec) in self.windows.iter_mut().zip(&agreement.windows) {
+            window.retreat(spec.length, now);
+        }
+        for (guarantee, standing) in agreement.guarantees.iter().zip(&mut self.standings) {
+            standing.set_back(guarantee, now);
+        }
+    }
+
     /// Sets when time-driven promises are looked at next.
     pub(super) fn plan(&mut self, agreement: &Agreement, now: Timestamp) {
-        let waits = |guarantee: &Guarantee| guarantee.absent() != Absent::Undetermined;
         let timed = watches_time(agreement) && !self.runs.all().is_empty();
-        let rules =
-            agreement.guarantees.iter().filter(|guarantee| timed || waits(guarantee)).flat_map(Guarantee::rules);
+        let looked_at = agreement.guarantees.iter().filter(|guarantee| timed || guarantee.waits_for_absence());
+        let rules = looked_at.flat_map(Guarantee::rules);
         let step = rules.filter(|rule| matches!(rule.trigger, Trigger::Time | Trigger::Window));
         let step = step.map(|rule| if rule.span == 0 { SELDOM } else { (rule.span / 10).clamp(OFTEN, SELDOM) }).min();
         self.next_look = step.map_or(i64::MAX, |step| (millis(now).div_euclid(step) + 1) * step);

@@ -89,8 +89,19 @@ impl Instance {
     /// The containers whose running is the instance's: of a COMPSs run the master's alone, if one is named.
     pub fn containers(&self) -> impl Iterator<Item = &str> {
         let compss = self.service_type == "compss" && self.agents.iter().any(|agent| agent.master);
-        let counted = self.agents.iter().filter(move |agent| !compss || agent.master);
-        counted.map(|agent| agent.container.as_str()).filter(|container| !container.is_empty() && *container != "-")
+        self.agents.iter().filter(move |agent| !compss || agent.master).filter_map(InstanceAgent::container)
+    }
+
+    /// All its containers, those of workers too: the first start among them is the beginning of the instance.
+    pub fn every_container(&self) -> impl Iterator<Item = &str> {
+        self.agents.iter().filter_map(InstanceAgent::container)
+    }
+}
+
+impl InstanceAgent {
+    /// Its container, once there is one.
+    fn container(&self) -> Option<&str> {
+        Some(self.container.as_str()).filter(|container| !container.is_empty() && *container != "-")
     }
 }
 
@@ -109,6 +120,7 @@ mod tests {
         let (old, new) = (Instance::read("i", old).unwrap(), Instance::read("i", new).unwrap());
         assert_eq!((old.agents[0].device.as_str(), old.containers().collect::<Vec<_>>()), ("agent/a", vec!["10"]));
         assert_eq!(new.containers().collect::<Vec<_>>(), ["m"]);
+        assert_eq!(new.every_container().collect::<Vec<_>>(), ["m", "w"]);
         assert!(!new.agents[1].allow);
         assert!(Instance::read("i", br#"{"agents":null}"#).unwrap().agents.is_empty());
     }

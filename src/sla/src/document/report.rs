@@ -9,7 +9,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use super::loose::{Loose, Name};
 use crate::expression::TimeUnit;
 
-/// How far the computed end may lie from the arrival and still be the arrival.
+/// How far the computed end may lie from the making of the document and still be that.
 const SAME: i128 = 5_000_000_000;
 /// Results that tell of success, in small letters. Whatever else stands in `result` is an error; empty is none.
 const SUCCESSES: [&str; 8] = ["", "ok", "success", "successful", "succeeded", "completed", "done", "true"];
@@ -38,7 +38,8 @@ pub struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    /// Reads a report whose times are in seconds. None if it is no report, or of an operation that still runs (its length is 0).
+    /// Reads a report whose times are in seconds. None if it is no report, or of an operation that still runs (its length is 0). A
+    /// length below 0 is one that nobody can have measured: such a report is passed over, too.
     #[must_use]
     pub fn read(id: &'a str, body: &'a [u8]) -> Option<Self> {
         Self::read_in(id, body, TimeUnit::Seconds)
@@ -50,7 +51,9 @@ impl<'a> Report<'a> {
         let parts: Parts<'a> = serde_json::from_slice(body).ok()?;
         let execution_time = parts.length.filter(|length| *length > 0.0 && length.is_finite())?;
         let received = parts.updated.or(parts.created);
-        let finished = parts.end.or_else(|| ended(parts.start?, execution_time, unit, received)).or(received)?;
+        // What becomes of the document later must not move the end: it is part of the violation's key.
+        let made = parts.created.or(parts.updated);
+        let finished = parts.end.or_else(|| ended(parts.start?, execution_time, unit, made)).or(made)?;
         Some(Self {
             id,
             instance: parts.instance?,
@@ -70,25 +73,27 @@ impl<'a> Report<'a> {
         !SUCCESSES.iter().any(|success| self.result.trim().eq_ignore_ascii_case(success))
     }
 
-    /// The number of this name; `execution_time` and `error` (1 for a failed operation) are among them.
+    /// The number of this name; `execution_time` and `error` (1 for a failed operation, whatever else a client calls so) are among
+    /// them.
     #[must_use]
     pub fn metric(&self, name: &str) -> Option<f64> {
-        if name == "execution_time" {
-            return Some(self.execution_time);
+        match name {
+            "execution_time" => Some(self.execution_time),
+            "error" => Some(f64::from(u8::from(self.failed()))),
+            _ => self.metrics.iter().find(|(known, _)| known == name).map(|(_, number)| *number),
         }
-        let own = self.metrics.iter().find(|(known, _)| known == name).map(|(_, number)| *number);
-        own.or_else(|| (name == "error").then(|| f64::from(u8::from(self.failed()))))
     }
 }
 
-/// The end of an operation. A start that this program made up is the arrival less the length in seconds, whatever the unit.
-fn ended(start: Timestamp, length: f64, unit: TimeUnit, received: Option<Timestamp>) -> Option<Timestamp> {
+/// The end of an operation. A start that this program made up is the time at which the document was made, less the length in seconds,
+/// whatever the unit.
+fn ended(start: Timestamp, length: f64, unit: TimeUnit, made: Option<Timestamp>) -> Option<Timestamp> {
     let after = |seconds: f64| Timestamp::from_nanos(start.nanos().saturating_add((seconds * 1e9) as i128));
     match unit {
         TimeUnit::Seconds => Some(after(length)),
         TimeUnit::Milliseconds => {
-            let (made_up, arrival) = (after(length).nanos(), received?.nanos());
-            Some(if made_up.abs_diff(arrival) <= SAME.unsigned_abs() { after(length) } else { after(length / 1000.0) })
+            let (made_up, made) = (after(length).nanos(), made?.nanos());
+            Some(if made_up.abs_diff(made) <= SAME.unsigned_abs() { after(length) } else { after(length / 1000.0) })
         }
     }
 }
@@ -185,9 +190,33 @@ mod tests {
     }
 
     #[test]
+    fn whether_an_operation_failed_is_for_its_result_to_say() {
+        let body =
+            br#"{"serviceInstance":"i","execution_time":1,"created":"2026-01-01T00:00:50Z","metrics":{"error":0.5}}"#;
+        assert_eq!(Report::read("r", body).unwrap().metric("error"), Some(0.0));
+    }
+
+    #[test]
+    fn an_edit_moves_the_end_in_neither_unit() {
+        let body = |start: &str, updated: &str| {
+            format!(
+                r#"{{"serviceInstance":"i","execution_time":1500,{start}"created":"2026-01-01T01:00:00Z","updated":"2026-01-01T01:{updated}Z"}}"#
+            )
+        };
+        for unit in [TimeUnit::Milliseconds, TimeUnit::Seconds] {
+            for start in ["", r#""start_time":"2026-01-01T00:35:00Z","#, r#""start_time":"2026-01-01T00:59:58Z","#] {
+                let end = |updated: &str| Report::read_in("r", body(start, updated).as_bytes(), unit).unwrap().finished;
+                assert_eq!(end("00:00"), end("00:07"), "{unit:?} {start}");
+                assert_eq!(end("00:00"), end("30:00"), "{unit:?} {start}");
+            }
+        }
+    }
+
+    #[test]
     fn an_operation_that_runs_and_what_is_no_report_are_none() {
         for body in [
             r#"{"serviceInstance":{"href":"service-instance/1"},"operation":"op","execution_time":0,"created":"2026-01-01T00:00:50Z"}"#,
+            r#"{"serviceInstance":{"href":"service-instance/1"},"operation":"op","execution_time":-1,"created":"2026-01-01T00:00:50Z"}"#,
             r#"{"operation":"op","execution_time":1,"created":"2026-01-01T00:00:50Z"}"#,
             r#"{"serviceInstance":{"href":"service-instance/1"},"execution_time":"1"}"#,
             "[]",

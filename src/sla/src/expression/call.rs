@@ -25,9 +25,11 @@ pub(super) fn read(parser: &mut Parser<'_>, at: usize, name: &str, bare: bool) -
     let Some(Lexeme::Name { .. }) = parser.peek() else {
         return Err(parser.unexpected("the name of a variable"));
     };
+    let variable_at = parser.at();
     let Some(Lexeme::Name { name: variable, .. }) = parser.advance().map(|token| token.lexeme) else {
         return Err(parser.unexpected("the name of a variable"));
     };
+    parser.must_be_number(variable_at, &variable)?;
     match parser.peek() {
         Some(Lexeme::Comma) => parser.advance(),
         Some(Lexeme::Close) => {

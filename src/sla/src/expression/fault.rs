@@ -20,7 +20,7 @@ pub struct Fault {
 }
 
 impl Fault {
-    pub(super) fn new(text: &str, position: usize, message: impl Into<String>, expected: impl Into<String>) -> Self {
+    pub(crate) fn new(text: &str, position: usize, message: impl Into<String>, expected: impl Into<String>) -> Self {
         let position = text.floor_char_boundary(position);
         let before = &text[..position];
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
@@ -35,7 +35,7 @@ impl Fault {
         }
     }
 
-    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }

@@ -41,6 +41,14 @@ impl Kinds {
             _ => "of another kind",
         }
     }
+
+    /// What such a value is called where it is wanted.
+    pub(super) fn wanted(self) -> &'static str {
+        match self.named() {
+            "of another kind" => "a value of the kind of the other side",
+            named => named,
+        }
+    }
 }
 
 /// Which side does not fit, and what was expected there.
@@ -50,8 +58,8 @@ pub(super) enum Misfit {
     Right(&'static str),
 }
 
-/// What `left op right` can yield.
-pub(super) fn binary(op: Op, left: Kinds, right: Kinds) -> Result<Kinds, Misfit> {
+/// What `left op right` can yield. Where the kinds of all variables are `known`, values that can never be equal are not compared.
+pub(super) fn binary(op: Op, left: Kinds, right: Kinds, known: bool) -> Result<Kinds, Misfit> {
     let both = |wanted: Kinds, expected, yields| {
         if !left.can_be(wanted) {
             Err(Misfit::Left(expected))
@@ -63,6 +71,7 @@ pub(super) fn binary(op: Op, left: Kinds, right: Kinds) -> Result<Kinds, Misfit>
     };
     let ordered = Kinds::NUMBER.or(Kinds::TEXT);
     match op {
+        Op::Eq | Op::Ne if known && !left.can_be(right) => Err(Misfit::Right(left.wanted())),
         Op::Eq | Op::Ne => Ok(Kinds::BOOLEAN),
         Op::Or | Op::And => both(Kinds::BOOLEAN, "a condition", Kinds::BOOLEAN),
         Op::Lt | Op::Le | Op::Gt | Op::Ge if left.can_be(ordered) && right.can_be(ordered) => {

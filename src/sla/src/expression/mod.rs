@@ -22,6 +22,7 @@ mod print;
 mod tests;
 mod threshold;
 mod token;
+mod typed;
 mod value;
 
 pub use evaluate::{EvaluationError, Scope};
@@ -96,7 +97,7 @@ impl Expression {
     /// # Errors
     /// As [`Expression::compile`].
     pub fn compile_in(text: &str, grammar: Grammar, unit: TimeUnit) -> Result<Self, Fault> {
-        Self::read(text, Reading { grammar, unit, constraint: false })
+        Self::read(text, Reading { grammar, unit, constraint: false, texts: None })
     }
 
     /// Reads an expression that must be able to be true or false; times are in seconds.
@@ -112,10 +113,25 @@ impl Expression {
     /// # Errors
     /// As [`Expression::constraint`].
     pub fn constraint_in(text: &str, grammar: Grammar, unit: TimeUnit) -> Result<Self, Fault> {
-        Self::read(text, Reading { grammar, unit, constraint: true })
+        Self::read(text, Reading { grammar, unit, constraint: true, texts: None })
     }
 
-    fn read(text: &str, reading: Reading) -> Result<Self, Fault> {
+    /// As [`Expression::constraint_in`], of a constraint whose variables are known to be texts, if `texts` says so of their names, or
+    /// else numbers.
+    ///
+    /// # Errors
+    /// As [`Expression::constraint_in`], and where a text meets a number, where it yields something else than true or false, and
+    /// where it has neither a variable nor a function.
+    pub(crate) fn typed(
+        text: &str,
+        grammar: Grammar,
+        unit: TimeUnit,
+        texts: &dyn Fn(&str) -> bool,
+    ) -> Result<Self, Fault> {
+        Self::read(text, Reading { grammar, unit, constraint: true, texts: Some(texts) })
+    }
+
+    fn read(text: &str, reading: Reading<'_>) -> Result<Self, Fault> {
         if text.len() > MAX_BYTES {
             let message = format!("the expression has {} bytes", text.len());
             return Err(Fault::new("", 0, message, format!("at most {MAX_BYTES}")));

@@ -223,6 +223,9 @@ pub(super) const FUNCTIONS: [(&str, Function); 9] = [
     ("ratio", Function::Ratio),
 ];
 
+/// The most digits of a percentile, with the dot: `99.999999999`.
+const LONGEST_RANK: usize = 12;
+
 impl Function {
     /// The function of this name: `avg`, `p95`, `p99.9`.
     #[must_use]
@@ -230,8 +233,9 @@ impl Function {
         if let Some((_, function)) = FUNCTIONS.iter().find(|(known, _)| *known == name) {
             return Some(*function);
         }
-        let digits = name.strip_prefix('p').filter(|digits| digits.len() <= 8)?;
-        if !digits.starts_with(|c: char| c.is_ascii_digit()) || !digits.ends_with(|c: char| c.is_ascii_digit()) {
+        let digits = name.strip_prefix('p').filter(|digits| digits.len() <= LONGEST_RANK)?;
+        let plain = digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+        if !plain || digits.starts_with('.') || digits.ends_with('.') {
             return None;
         }
         let percent: f64 = digits.parse().ok()?;

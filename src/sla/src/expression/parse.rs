@@ -6,7 +6,7 @@ use super::{
     Grammar, MAX_NESTING, MAX_NODES, TimeUnit,
     fault::{Fault, shown},
     hint,
-    kinds::{self, Kinds, Misfit},
+    kinds::{self, Kinds},
     node::{Call, Chain, Level, Node, Op, Pattern, Prefix, Slot, pattern},
     original,
     token::{self, Lexeme, Token},
@@ -26,15 +26,17 @@ pub(super) struct Parsed {
 
 /// How a text is to be read.
 #[derive(Clone, Copy)]
-pub(super) struct Reading {
+pub(super) struct Reading<'k> {
     pub(super) grammar: Grammar,
     pub(super) unit: TimeUnit,
     /// Whether it must be able to be true or false.
     pub(super) constraint: bool,
+    /// Which variables are texts, where that is known; all others are numbers then.
+    pub(super) texts: Option<&'k dyn Fn(&str) -> bool>,
 }
 
 /// Reads `text`.
-pub(super) fn parse(text: &str, reading: Reading) -> Result<Parsed, Fault> {
+pub(super) fn parse(text: &str, reading: Reading<'_>) -> Result<Parsed, Fault> {
     let tokens = token::read(text, reading.grammar)?;
     if reading.grammar == Grammar::Original {
         original::check(text, &tokens)?;
@@ -63,18 +65,18 @@ pub(super) fn parse(text: &str, reading: Reading) -> Result<Parsed, Fault> {
 }
 
 /// A part of the tree, what it can yield, and where it begins in the text.
-struct Operand {
-    node: Node,
-    kinds: Kinds,
-    at: usize,
+pub(super) struct Operand {
+    pub(super) node: Node,
+    pub(super) kinds: Kinds,
+    pub(super) at: usize,
 }
 
 pub(super) struct Parser<'t> {
     pub(super) text: &'t str,
     tokens: Vec<Token>,
     next: usize,
-    pub(super) reading: Reading,
-    variables: Vec<Box<str>>,
+    pub(super) reading: Reading<'t>,
+    pub(super) variables: Vec<Box<str>>,
     slots: BTreeMap<Box<str>, u16>,
     pub(super) calls: Vec<Call>,
     nesting: usize,
@@ -223,7 +225,8 @@ impl Parser<'_> {
             let fault = self.fault(at, "the first `?` has no `:` yet", "`:` before another `?`");
             return Err(fault.hint("put the inner `? :` in parentheses"));
         }
-        let kinds = match kinds::binary(op, left.kinds, right.kinds) {
+        self.in_list(&left, op, &right)?;
+        let kinds = match kinds::binary(op, left.kinds, right.kinds, self.reading.texts.is_some()) {
             Ok(kinds) => kinds,
             Err(misfit) if self.reading.constraint => return Err(self.misfit(misfit, &left, op, &right)),
             Err(_) => Kinds::ANY,
@@ -263,26 +266,6 @@ impl Parser<'_> {
                 pattern(text).map(drop).map_err(|reason| self.bad_pattern(self.at(), &reason))
             }
             _ => Ok(()),
-        }
-    }
-
-    fn misfit(&self, misfit: Misfit, left: &Operand, op: Op, right: &Operand) -> Fault {
-        let (side, operand, expected) = match misfit {
-            Misfit::Left(expected) => ("left", left, expected),
-            Misfit::Right(expected) => ("right", right, expected),
-        };
-        let message = format!("the {side} side of `{}` is {}", op.symbol(), operand.kinds.named());
-        let fault = self.fault(operand.at, message, expected);
-        let is_chain = op.level() == Level::Comparison && left.node.level() == Level::Comparison;
-        match op {
-            Op::In => fault.hint("compare with a single value by `==`"),
-            _ if is_chain => fault.hint("compare twice, as in `1 < m && m < 3`"),
-            Op::BitAnd => fault.hint("did you mean `&&`?"),
-            Op::BitOr => fault.hint("did you mean `||`?"),
-            _ if operand.kinds == Kinds::TEXT && expected == "a number" => {
-                fault.hint("write the number without quotes")
-            }
-            _ => fault,
         }
     }
 
@@ -329,7 +312,10 @@ impl Parser<'_> {
             Lexeme::Name { name, bare } if self.extended() && matches!(self.peek(), Some(Lexeme::Open)) => {
                 self.call(at, &name, bare)
             }
-            Lexeme::Name { name, .. } => plain(Node::Value(Slot::Variable(self.slot(name))), Kinds::ANY),
+            Lexeme::Name { name, .. } => {
+                let kinds = self.kinds_of(&name);
+                plain(Node::Value(Slot::Variable(self.slot(name))), kinds)
+            }
             Lexeme::Prefix(prefix) => self.prefixed(prefix, at, Level::Prefix),
             Lexeme::Op(_) => self.prefixed(Prefix::Negate, at, Level::Prefix),
             Lexeme::Open => self.parenthesised(at),
@@ -429,22 +415,6 @@ impl Parser<'_> {
         let slot = super::call::read(self, at, name, bare)?;
         Ok(Operand { node: Node::Value(Slot::Call(slot)), kinds: Kinds::NUMBER, at })
     }
-
-    fn must_be_condition(&self, whole: &Operand) -> Result<(), Fault> {
-        let expected = "a condition, such as a comparison";
-        if !whole.kinds.can_be(Kinds::BOOLEAN) {
-            let fault = self.fault(whole.at, format!("the expression is {}", whole.kinds.named()), expected);
-            return Err(match whole.kinds {
-                Kinds::NUMBER => fault.hint("compare it, as in `… < 10`"),
-                Kinds::LIST => fault.hint("join conditions with `&&`"),
-                _ => fault,
-            });
-        }
-        if open_question(&whole.node) {
-            return Err(self.fault(self.text.len(), "the expression can be nothing", "`:` and what holds otherwise"));
-        }
-        Ok(())
-    }
 }
 
 /// How many `?` of a chain wait for their `:`.
@@ -460,6 +430,6 @@ enum Joint {
 }
 
 /// Whether the last operator of a chain is a `?` that waits for its `:`.
-fn open_question(node: &Node) -> bool {
+pub(super) fn open_question(node: &Node) -> bool {
     matches!(node, Node::Chain(chain) if chain.rest.last().is_some_and(|(op, _)| *op == Op::If))
 }

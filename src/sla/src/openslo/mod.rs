@@ -1,14 +1,18 @@
 //! Agreements from OpenSLO v1 documents, and such documents from agreements (`spec/sla.md` 8.1).
 //!
 //! SLOs of one service become one agreement, named like the service, with a guarantee for each objective. What OpenSLO has no place
-//! for stands in annotations below `mf2c.eu/`, so that what was exported is imported again as it was. A metric is a number of
-//! the reports, by its name; queries for other systems are refused. A target of 1 is a promise about each single measurement.
+//! for stands in annotations below `mf2c.eu/`, so that what was exported is imported again as it was, but for what belongs to the
+//! agent that stored it: `acl`, `assessment`, its ids and times. It comes back stopped. Where a document was edited since, what it
+//! says now holds. A metric is a number of the reports, by its name; queries for other systems are refused. A target of 1 is a
+//! promise about each single measurement; it is written as 0.999999, because OpenSLO has none of 1.
 
+mod duration;
 mod export;
 mod import;
+mod rest;
 mod shape;
 
-pub use export::export;
+pub use export::{Exported, export};
 pub use import::{Imported, import};
 
 /// Which documents are taken.
@@ -25,6 +29,10 @@ const PROVIDER: &str = "mf2c.eu/provider";
 const CLIENT: &str = "mf2c.eu/client";
 /// Until when it holds.
 const EXPIRATION: &str = "mf2c.eu/expiration";
+/// What else a guarantee has, as JSON.
+const REST: &str = "mf2c.eu/rest";
+/// What else the agreement has, as JSON.
+const AGREEMENT: &str = "mf2c.eu/agreement";
 
 /// Why documents cannot be translated.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

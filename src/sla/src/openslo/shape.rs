@@ -63,6 +63,8 @@ pub(super) struct Ratio {
     pub(super) good: Option<Metric>,
     #[serde(default)]
     pub(super) bad: Option<Metric>,
+    #[serde(default)]
+    pub(super) raw: Option<Value>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -82,12 +84,17 @@ pub(super) struct MetricSource {
 pub(super) struct TimeWindow {
     #[serde(default)]
     pub(super) duration: String,
-    #[serde(default = "yes")]
-    pub(super) is_rolling: bool,
+    #[serde(default)]
+    is_rolling: Option<bool>,
+    #[serde(default)]
+    calendar: Option<Value>,
 }
 
-fn yes() -> bool {
-    true
+impl TimeWindow {
+    /// Beside a calendar it is false if it is missing.
+    pub(super) fn is_rolling(&self) -> bool {
+        self.is_rolling.unwrap_or(self.calendar.is_none())
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -104,5 +111,11 @@ pub(super) struct Objective {
     #[serde(default)]
     pub(super) time_slice_target: Option<f64>,
     #[serde(default)]
-    pub(super) time_slice_window: Option<String>,
+    pub(super) time_slice_window: Option<Value>,
+    #[serde(default)]
+    pub(super) composite_weight: Option<Value>,
+    #[serde(default)]
+    pub(super) indicator: Option<Value>,
+    #[serde(default)]
+    pub(super) indicator_ref: Option<Value>,
 }

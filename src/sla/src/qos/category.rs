@@ -53,6 +53,22 @@ mod tests {
     }
 
     #[test]
+    fn k1_to_k6_hold_or_differ_as_they_should() {
+        let of = |cpu, memory, disk, network| category(Leanings { cpu, memory, disk, network }, HIGH);
+        assert_eq!(of(0.0, 0.0, 0.0, 0.0), 0, "K1");
+        // K2: there, services were only told apart from the seventeenth on; a category depends on its own service alone.
+        for services in [1, 16, 17] {
+            let all: Vec<u8> = (0..services).map(|_| of(0.7, 0.0, 0.0, 0.0)).collect();
+            assert!(all.iter().all(|category| *category == 1), "K2 {services}");
+        }
+        assert_eq!(of(0.7, 0.0, 0.0, 0.0), 1, "K3");
+        assert_eq!(of(0.7, 0.9, 1.0, 0.7), 15, "K4");
+        assert_eq!(of(0.69, 0.69, 0.69, 0.69), 0, "K5");
+        // K6: there, one missing number ended the categorizer; it is taken as low, and others have theirs.
+        assert_eq!((of(f64::NAN, 0.7, 0.7, 0.7), of(0.7, 0.7, 0.7, 0.7)), (14, 15), "K6");
+    }
+
+    #[test]
     fn what_is_no_number_is_not_high_and_nothing_is_not_known() {
         assert_eq!(category(Leanings { cpu: f64::NAN, ..HIGH }, HIGH), 14);
         assert!(!Leanings::default().is_known());

@@ -47,6 +47,62 @@ fn allowed(decisions: &[Decision]) -> Vec<bool> {
     decisions.iter().map(|decision| decision.allow).collect()
 }
 
+/// A device: its runs, how many of them were bad, and whether it may run the service so far.
+type Device = (&'static str, usize, usize, bool);
+
+const X_BAD: Device = ("device/x", 40, 31, true);
+const X_GOOD: Device = ("device/x", 40, 0, true);
+const Y_BAD: Device = ("device/y", 40, 31, true);
+const Y_GOOD: Device = ("device/y", 40, 0, true);
+const Z_GOOD: Device = ("device/z", 40, 0, true);
+
+fn may_run(devices: &[Device], warmup: u64, check: u64) -> Vec<bool> {
+    let histories: Vec<History> = devices.iter().map(|(_, runs, bad, _)| device(*runs, *bad)).collect();
+    let candidates: Vec<Candidate<'_>> = devices
+        .iter()
+        .zip(&histories)
+        .map(|((device, runs, _, allowed), history)| Candidate {
+            device,
+            history: Some(history).filter(|_| *runs > 0),
+            allowed: *allowed,
+        })
+        .collect();
+    allowed(&decide("service/s", &candidates, 1, &Policy { warmup, ..policy() }, check, NOW))
+}
+
+#[test]
+fn q3_to_q12_hold_or_differ_as_they_should() {
+    let new = |name| (name, 0, 0, true);
+    let shut = |(name, runs, bad, _): Device| (name, runs, bad, false);
+    for (row, devices, warmup, check, expected) in [
+        ("Q3 without a model all stay as they are", vec![new("device/x"), new("device/y")], 100, 1, vec![true, true]),
+        ("Q3 nor is anybody blocked without a warm-up", vec![new("device/x"), new("device/y")], 0, 1, vec![true, true]),
+        ("Q4 the check 100 changes nothing", vec![X_BAD, Y_GOOD], 100, 100, vec![true, true]),
+        ("Q4 also where it would admit", vec![X_GOOD, shut(Y_GOOD)], 100, 100, vec![true, false]),
+        ("Q5 from the check 101 on it decides", vec![X_BAD, Y_GOOD], 100, 101, vec![false, true]),
+        ("Q5 by what is known, not by what was", vec![X_GOOD, shut(Y_GOOD)], 100, 101, vec![true, true]),
+        ("Q6 a single bad run blocks nobody", vec![("device/x", 1, 1, true)], 0, 1, vec![true]),
+        ("Q8 an instance without agents is no fault", vec![], 0, 1, vec![]),
+        ("Q8 nor is one whose agents have no name", vec![("", 0, 0, true)], 0, 1, vec![true]),
+        ("Q9 who else is known does not matter", vec![X_BAD, Y_GOOD], 0, 1, vec![false, true]),
+        ("Q9 nor if it is here", vec![X_BAD, Y_GOOD, Z_GOOD], 0, 1, vec![false, true, true]),
+        ("Q10 one order", vec![X_BAD, Y_GOOD], 100, 101, vec![false, true]),
+        ("Q10 the other order blocks the same device", vec![Y_GOOD, X_BAD], 100, 101, vec![true, false]),
+        ("Q12 never all are blocked", vec![X_BAD, Y_BAD], 0, 1, vec![true, false]),
+        ("Q12 nor the only one", vec![X_BAD], 0, 1, vec![true]),
+    ] {
+        assert_eq!(may_run(&devices, warmup, check), expected, "{row}");
+    }
+}
+
+#[test]
+fn q7_however_often_it_is_asked_nothing_changes_where_nothing_happens() {
+    for check in 1..=1000 {
+        assert_eq!(may_run(&[("device/x", 0, 0, true), ("device/y", 0, 0, true)], 0, check), [true, true], "{check}");
+        assert_eq!(may_run(&[X_GOOD, Y_GOOD], 100, check), [true, true], "{check}");
+    }
+}
+
 #[test]
 fn q13_a_device_with_31_violations_in_40_runs_is_blocked_and_a_flawless_one_is_not() {
     let decisions = answer(&[device(40, 31), device(40, 0)], 1, &policy(), 1, NOW);

@@ -9,7 +9,7 @@ mod posterior;
 
 pub use category::{Leanings, category};
 pub use decide::{Candidate, Decision, Policy, Reason, decide};
-pub use enforce::{Enforcement, Limit, MOST_AGENTS, agents_wanted, governs, limit};
+pub use enforce::{Crew, Limit, MOST_AGENTS, Steadiness, governs, limit};
 pub use history::{History, Run};
 pub use posterior::Posterior;
 

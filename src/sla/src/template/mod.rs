@@ -4,6 +4,7 @@
 //! condition to the other.
 
 mod parameters;
+mod rendered;
 
 use mf2c_domain::resource::SERVER_OWNED;
 use mf2c_domain::time::Timestamp;
@@ -11,6 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::period::Period;
 use parameters::resolve;
+use rendered::rendered;
 
 /// Why a template makes no agreement.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -107,7 +109,7 @@ pub fn generate(
     let mut missing = None;
     fill(&mut agreement, &parameters, &mut missing)?;
     if let Some(name) = missing {
-        let rendered = Value::Object(agreement).to_string();
+        let rendered = rendered(&filled(template, &parameters)?);
         let index = rendered.find(NO_VALUE).unwrap_or(0);
         return Err(TemplateError::Missing { name, index, rendered });
     }
@@ -115,6 +117,25 @@ pub fn generate(
         agreement.insert("name".to_owned(), name);
     }
     Ok(agreement)
+}
+
+/// The template itself with its parameters, as the original shows it: nothing of the agreement is in it yet.
+fn filled(template: &Map<String, Value>, parameters: &Map<String, Value>) -> Result<Map<String, Value>, TemplateError> {
+    let mut shown = template.clone();
+    SERVER_OWNED.iter().chain(&["acl"]).for_each(|owned| {
+        shown.remove(*owned);
+    });
+    if let Some(Value::Object(details)) = shown.get_mut("details") {
+        details.remove("parameters");
+        details.remove("duration");
+    }
+    fill(&mut shown, parameters, &mut None)?;
+    // Ids are short there.
+    let id = template.get("id").and_then(Value::as_str);
+    if let Some(short) = id.and_then(|id| id.rsplit('/').next()) {
+        shown.insert("id".to_owned(), short.into());
+    }
+    Ok(shown)
 }
 
 /// What stands for a missing parameter, as in the original.

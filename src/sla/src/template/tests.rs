@@ -107,6 +107,28 @@ fn a_missing_parameter_and_a_strange_placeholder_are_named() {
 }
 
 #[test]
+fn r17_the_place_of_what_is_missing_is_counted_as_in_the_original() {
+    let template = json!({
+        "id": "sla-template/t1", "name": "{{.name}}", "state": "started", "created": "2026-01-01T00:00:00Z",
+        "acl": {"owner": {"principal": "jane"}},
+        "details": {
+            "id": "d1", "type": "template", "name": "{{.name}}", "creation": "2018-01-16T17:09:45Z",
+            "provider": {"id": "p", "name": "P"}, "client": {"id": "c", "name": "C"},
+            "guarantees": [{"name": "TestGuarantee", "constraint": "execution_time < {{.N}}"}],
+        },
+    });
+    let missing = made(template.clone(), json!({"name": "svc"})).unwrap_err();
+    let rendered = "{\"id\":\"t1\",\"name\":\"svc\",\"state\":\"started\",\"details\":{\"id\":\"d1\",\"type\":\"template\",\
+                    \"name\":\"svc\",\"provider\":{\"id\":\"p\",\"name\":\"P\"},\"client\":{\"id\":\"c\",\"name\":\"C\"},\
+                    \"creation\":\"2018-01-16T17:09:45Z\",\"guarantees\":[{\"name\":\"TestGuarantee\",\
+                    \"constraint\":\"execution_time \\u003c <no value>\"}]}}";
+    let message = format!("Found non-replaced placeholder at index 266. Agreement is {rendered}");
+    assert_eq!(missing.to_string(), message);
+    let first = made(template, json!({"N": 1})).unwrap_err();
+    assert!(first.to_string().starts_with("Found non-replaced placeholder at index 19. "), "{first}");
+}
+
+#[test]
 fn declared_parameters_have_types_bounds_choices_and_defaults() {
     let mut body = template("execution_time < {{.limit}}");
     body["details"]["parameters"] = json!([

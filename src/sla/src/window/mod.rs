@@ -84,7 +84,8 @@ impl Totals {
     fn merge(&mut self, other: &Self) {
         self.count += other.count;
         self.hits += other.hits;
-        self.sum += other.sum;
+        // Beyond the greatest number there is none: an infinity would say nothing, and never go away.
+        self.sum = (self.sum + other.sum).clamp(f64::MIN, f64::MAX);
         self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);
         if other.last_at >= self.last_at {
@@ -127,13 +128,26 @@ impl Window {
     /// Lets go of what is older than the window at `now`.
     pub(crate) fn advance(&mut self, length: i64, now: i64) {
         let oldest = now.div_euclid(part_length(length)) - PARTS;
-        let mut gone = false;
-        while let Some(part) = self.parts.front().filter(|part| part.number <= oldest) {
+        let before = self.parts.len();
+        while let Some(part) = self.parts.pop_front_if(|part| part.number <= oldest) {
             self.sketch.subtract(&part.sketch);
-            self.parts.pop_front();
-            gone = true;
         }
-        if gone {
+        self.recount(before);
+    }
+
+    /// Lets go of what is later than `now`: the clock was set back.
+    pub(crate) fn retreat(&mut self, length: i64, now: i64) {
+        let newest = now.div_euclid(part_length(length));
+        let before = self.parts.len();
+        while let Some(part) = self.parts.pop_back_if(|part| part.number > newest) {
+            self.sketch.subtract(&part.sketch);
+        }
+        self.recount(before);
+    }
+
+    /// Adds up what is left, if it were `before` parts.
+    fn recount(&mut self, before: usize) {
+        if self.parts.len() != before {
             self.whole = Totals::default();
             for part in &self.parts {
                 self.whole.merge(&part.totals);

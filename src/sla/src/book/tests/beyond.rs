@@ -101,6 +101,73 @@ fn slices_are_good_or_bad_as_a_whole_or_by_their_share() {
 }
 
 #[test]
+fn slices_that_are_over_count_and_idle_ones_are_not_looked_at() {
+    for budgeting in ["timeslices", "ratio_timeslices"] {
+        let slo = json!({"objective": 0.9, "window": "1h", "budgeting": budgeting, "slice": 60});
+        let mut desk = Desk::open(document(json!([{"name": "*", "constraint": "execution_time < 5", "slo": slo}])));
+        desk.report("op", 70.0, 1.0);
+        assert_eq!(desk.book.slo(&desk.agreement, at(119.0))[0].total, 0.0);
+        assert_eq!(desk.book.slo(&desk.agreement, at(121.0))[0].total, 1.0, "{budgeting}: nobody has looked");
+        assert_eq!(desk.book.due(&desk.agreement), Some(at(120.0)));
+        desk.tick_until(10_000.0);
+        assert_eq!(desk.book.due(&desk.agreement), None);
+        assert_eq!(desk.book.slo(&desk.agreement, at(130.0))[0].total, 1.0);
+        // An alarm ends though nothing more is heard.
+        (0..300).for_each(|time| {
+            desk.report("op", 20_000.0 + f64::from(time), 9.0);
+        });
+        desk.tick_until(60_000.0);
+        let burns =
+            desk.found.iter().filter_map(|it| if let Finding::Burn(burn) = it { Some(burn.burning) } else { None });
+        let burns: Vec<_> = burns.collect();
+        assert!(burns.len() >= 2 && burns.iter().filter(|burns| **burns).count() * 2 == burns.len(), "{burns:?}");
+        assert_eq!(desk.book.due(&desk.agreement), None);
+    }
+}
+
+#[test]
+fn an_alarm_has_the_same_key_for_whoever_hears_the_same_reports() {
+    let burns = || {
+        let slo = json!({"objective": 0.99, "window": "30d"});
+        let mut desk = Desk::open(document(json!([{"name": "*", "constraint": "execution_time < 5", "slo": slo}])));
+        (0..600).for_each(|time| {
+            desk.report("op", 10.0 + f64::from(time), 9.0);
+        });
+        desk.tick_until(20.0 * 86_400.0);
+        let burns =
+            desk.found.into_iter().filter_map(|it| if let Finding::Burn(burn) = it { Some(burn.key) } else { None });
+        burns.collect::<Vec<_>>()
+    };
+    let (one, other) = (burns(), burns());
+    assert_eq!(one, other);
+    assert_eq!(one.iter().collect::<std::collections::BTreeSet<_>>().len(), 6);
+}
+
+#[test]
+fn two_counts_are_two_promises_and_guard_only_what_is_no_count() {
+    let mut desk = Desk::of("count(execution_time, 60) >= 10 && count(q, 60) >= 5");
+    assert_eq!(desk.report("op", 100.0, 1.0).len(), 1);
+    let mut desk = Desk::of("max(execution_time, 60) < 10 && count(execution_time, 60) >= 2 && count(q, 60) >= 1");
+    assert!(desk.report("op", 100.0, 50.0).is_empty());
+    assert_eq!(desk.metrics(101.0, json!({"q": 1})).len(), 1);
+}
+
+#[test]
+fn no_number_that_is_none_leaves_an_assessment() {
+    for constraint in ["sum(m, 60) < 10", "avg(m, 60) < 10", "m < 10 && sum(m, 60) < 10"] {
+        let mut desk = Desk::of(constraint);
+        [1e308, 1.7e308, 1.7e308, -1.7e308].into_iter().enumerate().for_each(|(time, m)| {
+            desk.metrics(100.0 + time as f64, json!({"m": m}));
+        });
+        assert!(!violations(&desk.found).is_empty());
+        assert!(violations(&desk.found).iter().flat_map(|it| &it.values).all(|(_, value)| value.is_finite()));
+        assert!(desk.episodes().iter().all(|(_, episode)| episode.worst.is_some_and(f64::is_finite)));
+        let shown = Value::Object(desk.book.assessment(&desk.agreement).unwrap()).to_string();
+        assert!(!shown.contains("null"), "{shown}");
+    }
+}
+
+#[test]
 fn an_alarm_ends_when_the_burning_does_though_nothing_more_is_heard() {
     let slo = json!({"objective": 0.99, "window": "30d"});
     let mut desk = Desk::open(document(json!([{"name": "*", "constraint": "execution_time < 5", "slo": slo}])));
@@ -148,7 +215,34 @@ fn what_is_wrong_with_a_document_is_named_by_its_place() {
         problems.iter().map(|problem| problem.place.trim_start_matches("details.guarantees")).collect();
     assert_eq!(
         places,
-        ["[0].constraint", "[1].warning", "[1].slo", "[2].penalties[0].value", "[3].constraint", "[3].exclusions[0]"]
+        [
+            "[0].constraint",
+            "[1].warning",
+            "[1].slo",
+            "[2].constraint",
+            "[2].penalties[0].value",
+            "[3].constraint",
+            "[3].exclusions[0]"
+        ]
     );
     assert!(problems[0].fault.is_some() && problems.iter().all(|problem| !problem.message.is_empty()));
+}
+
+#[test]
+fn a_fault_is_shown_before_anything_is_assessed_and_gone_when_it_is_mended() {
+    let terms = document(json!([guarantee("good", "execution_time < 10"), guarantee("bad", "a LT 10")]));
+    let mut desk = Desk::open(terms);
+    let shown = |desk: &Desk| desk.book.assessment(&desk.agreement).unwrap()["guarantees"].clone();
+    let bad = shown(&desk)["bad"].clone();
+    assert_eq!((&bad["state"], shown(&desk).get("good")), (&json!("undetermined"), None));
+    assert!(bad["error"].as_str().unwrap().contains("expected"), "{bad}");
+    assert_eq!(desk.report("good", 1.0, 50.0).len(), 1, "the others work");
+    desk.edit(2.0, |document| document["details"]["guarantees"][1]["constraint"] = json!("a < 10"));
+    assert_eq!(shown(&desk).get("bad"), None);
+    // One that was never started stays so, though it shows a fault.
+    let mut stopped = document(json!([guarantee("bad", "a LT 10")]));
+    stopped["state"] = json!("stopped");
+    stopped["assessment"] = json!(Desk::open(stopped.clone()).book.assessment(&Desk::open(stopped.clone()).agreement));
+    stopped["details"]["guarantees"][0]["constraint"] = json!("execution_time < 10");
+    assert!(Desk::open(stopped).report("bad", 1.0, 50.0).is_empty());
 }

@@ -41,18 +41,30 @@ proptest! {
 
     #[test]
     fn a_window_is_what_a_recount_says(
-        steps in proptest::collection::vec((-3_000i64..20_000, prop_oneof![Just(0.0), -50.0..1000.0f64]), 1..120),
+        steps in proptest::collection::vec((prop_oneof![
+            20 => -3_000i64..20_000,
+            // The clock is set back.
+            1 => -400_000i64..-120_000,
+        ], prop_oneof![Just(0.0), -50.0..1000.0f64]), 1..120),
         length in prop_oneof![Just(1_000i64), Just(60_000), Just(61_234)],
     ) {
         let mut window = Window::default();
         let (mut now, mut measured) = (1_000_000_000i64, Vec::new());
         for (step, number) in steps {
             let at = now + step;
+            if step < -120_000 {
+                window.retreat(length, at);
+                let newest = at.div_euclid(part_length(length));
+                measured.retain(|(at, _): &(i64, f64)| at.div_euclid(part_length(length)) <= newest);
+                now = at;
+            }
             now = now.max(at);
             window.add(length, true, at, number);
             window.advance(length, now);
             measured.push((at, number));
             let held = recount(&measured, length, now);
+            // What has left does not come back when the clock is set back.
+            measured = held.clone();
             let numbers: Vec<f64> = held.iter().map(|(_, number)| *number).collect();
             let count = numbers.len() as f64;
             let some = |value: f64| (!numbers.is_empty()).then_some(value);
@@ -106,8 +118,57 @@ proptest! {
             }
             let _ = desk.book.due(&desk.agreement);
             desk.book.tick(&desk.agreement, now, &mut desk.found);
-            let _ = (desk.book.slo(&desk.agreement, now), desk.book.assessment(&desk.agreement));
+            let _ = desk.book.slo(&desk.agreement, now);
+            let shown = desk.book.assessment(&desk.agreement).map(|shown| Value::Object(shown).to_string());
+            prop_assert!(!shown.unwrap_or_default().contains("null"));
         }
+        for violation in violations(&desk.found) {
+            prop_assert!(violation.values.iter().all(|(_, value)| value.is_finite()), "{:?}", violation);
+        }
+    }
+
+    #[test]
+    fn instances_and_steps_of_the_clock_leave_counts_and_episodes_as_a_recount_has_them(
+        events in proptest::collection::vec((0u8..4, 0.0..20.0f64, 1.0..20.0f64, prop_oneof![19 => Just(0.0), 1 => -400.0..-130.0f64]), 1..120),
+    ) {
+        let mut desk = Desk::open(document(json!([
+            guarantee("*", "execution_time < 10"), guarantee("op", "max(execution_time, 60) < 15 && count(execution_time, 60) >= 0"),
+        ])));
+        let mut now = 100_000.0;
+        let mut measured: Vec<(i64, f64)> = vec![];
+        let (mut bad, mut runs) = (0, 0);
+        let mut last = [true; 4];
+        for (place, (instance, step, length, set_back)) in events.into_iter().enumerate() {
+            now += step.round() + f64::round(set_back);
+            let length = length.round();
+            let mut body = report("op", now, length);
+            body["requesting_application_id"] = json!({"href": format!("i/{instance}")});
+            let broken = desk.deliver(&format!("r/{place}"), &body, now);
+            let part = part_length(60_000);
+            let end = crate::window::millis(at(now - length)) + (length * 1000.0) as i64;
+            // Steps that are within what may be late leave the watermark where it is.
+            let watermark = measured.iter().map(|(at, _)| *at).max().unwrap_or(i64::MIN);
+            if crate::window::millis(at(now)) + desk.agreement.lateness < watermark {
+                measured.retain(|(at, _)| at.div_euclid(part) <= crate::window::millis(crate::book::tests::at(now)).div_euclid(part));
+                measured.iter_mut().for_each(|(at, _)| *at = (*at).min(crate::window::millis(crate::book::tests::at(now))));
+            }
+            measured.push((end, length));
+            prop_assert!(broken.iter().all(|it| !it.late));
+            prop_assert_eq!(broken.iter().filter(|it| &*it.guarantee == "*").count(), usize::from(length >= 10.0));
+            let newest = measured.iter().map(|(at, _)| *at).max().unwrap_or(0);
+            measured = recount(&measured, 60_000, newest);
+            let held = &measured;
+            let window = &desk.book.windows[0];
+            prop_assert_eq!(window.read(Function::Count, 60_000), Some(held.len() as f64));
+            bad += u64::from(length >= 10.0);
+            let known = &mut last[usize::from(instance)];
+            runs += usize::from(length >= 10.0 && *known);
+            *known = length < 10.0;
+        }
+        // Each instance's stretches of bad ones are its episodes, whatever the others do.
+        let of = |name: &str| desk.episodes().into_iter().filter(|(what, it)| *what == name && &*it.guarantee == "*").collect::<Vec<_>>();
+        prop_assert_eq!(of("opened").len(), runs);
+        prop_assert_eq!((of("opened").len() + of("changed").len()) as u64, bad);
     }
 
     #[test]
@@ -141,6 +202,8 @@ proptest! {
         prop_assert_eq!(keys(&once.found), keys(&twice.found));
         let counted = |found: &[Finding]| unlate(found).into_iter().filter(|it| !matches!(it, Finding::Warning(_) | Finding::Penalty(_))).collect::<Vec<_>>();
         prop_assert_eq!(counted(&once.found), counted(&twice.found));
+        let fines = |found: &[Finding]| found.iter().filter_map(|it| if let Finding::Penalty(due) = it { Some((due.key, due.amount.to_bits())) } else { None }).collect::<Vec<_>>();
+        prop_assert_eq!(fines(&once.found), fines(&twice.found));
         prop_assert_eq!(once.book.slo(&once.agreement, at(end)), twice.book.slo(&twice.agreement, at(end)));
     }
 }
@@ -194,5 +257,6 @@ fn documents_take_all_that_an_agreement_can_say_and_all_that_its_assessment_show
     };
     assert_eq!(times(&again), times(&desk));
     desk.document["assessment"] = json!({});
+    desk.document["details"]["guarantees"] = json!([guarantee("*", "execution_time < 10")]);
     assert!(Desk::open(desk.document).book.assessment(&desk.agreement).is_none(), "an empty object is as good as none");
 }

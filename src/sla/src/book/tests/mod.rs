@@ -1,7 +1,9 @@
 //! What is promised of assessments: the vectors of `spec/sla.md` 7.2, what goes beyond them, and laws.
 
 mod beyond;
+mod clocks;
 mod laws;
+mod memory;
 mod time;
 mod vectors;
 

@@ -166,6 +166,63 @@ fn missing_data_are_a_violation_where_the_guarantee_says_so() {
 }
 
 #[test]
+fn silence_from_the_beginning_is_noticed_where_it_means_something() {
+    for constraint in ["count(execution_time, 10) >= 1", "p95(execution_time, 10) < 5"] {
+        let body = document(json!([{"name": "*", "constraint": constraint, "absent": "violation"}]));
+        let mut desk = Desk::open(body.clone());
+        assert!(desk.agreement.waits_for_absence());
+        assert!(desk.book.due(&desk.agreement).is_some_and(|due| due <= at(20.0)));
+        assert!(desk.tick(9.9).is_empty(), "a whole window must pass");
+        assert_eq!(desk.tick_until(35.0).len(), 1, "{constraint}");
+        assert_eq!((desk.state().as_str(), desk.episodes()[0].0), ("violated", "opened"));
+        // What is stopped waits for nothing, and started again begins anew.
+        let mut stopped = body;
+        stopped["state"] = json!("stopped");
+        let mut desk = Desk::open(stopped);
+        assert!(!desk.agreement.waits_for_absence() && desk.book.due(&desk.agreement).is_none());
+        desk.edit(1000.0, |body| body["state"] = json!("started"));
+        assert!(desk.agreement.waits_for_absence());
+        assert!(desk.tick(1009.0).is_empty());
+        assert_eq!(desk.tick_until(1030.0).len(), 1);
+    }
+    assert!(!Desk::of("count(execution_time, 10) >= 1").agreement.waits_for_absence());
+}
+
+#[test]
+fn a_service_without_instances_is_one_violation_until_there_is_one() {
+    let mut desk =
+        Desk::open(document(json!([{"name": "*", "constraint": "avg(availability, 60) > 90", "absent": "violation"}])));
+    assert_eq!(desk.tick_until(110.0).len(), 1);
+    desk.book.run(&desk.agreement, &instance("docker", &[("c", false)]), &[ran("c", 110.0, None)], at(110.0));
+    desk.tick_until(300.0);
+    assert_eq!(desk.episodes().last().unwrap().0, "ended");
+    assert_eq!(desk.state(), "fulfilled");
+}
+
+#[test]
+fn the_beginning_of_a_compss_run_is_that_of_its_first_worker() {
+    let mut desk = available(Some(60), 10_000.0);
+    let metrics = [ran("w", -300.0, None), ran("m", 40.0, None)];
+    desk.book.run(&desk.agreement, &instance("compss", &[("m", true), ("w", false)]), &metrics, at(40.0));
+    let found = desk.tick(60.0);
+    assert!(found.len() == 1 && (found[0].values[0].1 - 100.0 / 3.0).abs() < 0.01, "{found:?}");
+}
+
+#[test]
+fn an_exclusion_that_comes_too_often_to_be_counted_leaves_availability_unknown() {
+    let mut body = document(json!([guarantee("*", "availability > 90")]));
+    body["details"]["creation"] = json!(at(-86_400.0 * 10.0).to_string());
+    body["details"]["guarantees"][0]["exclusions"] = json!([{"start": at(-86_400.0 * 10.0).to_string(),
+        "end": at(-86_400.0 * 10.0 + 0.5).to_string(), "every": "1s"}]);
+    body["details"]["variables"] =
+        json!([{"name": "availability", "aggregation": {"type": "average", "window": 432_000}}]);
+    let mut desk = Desk::open(body);
+    desk.book.run(&desk.agreement, &instance("docker", &[("c", false)]), &[ran("c", -864_000.0, Some(0.0))], at(0.0));
+    assert!(desk.tick(60.7).is_empty());
+    assert_eq!(desk.state(), "undetermined");
+}
+
+#[test]
 fn an_idle_agreement_is_never_due() {
     assert_eq!(Desk::of("execution_time < 5").book.due(&Desk::of("execution_time < 5").agreement), None);
     let mut desk = Desk::of("p95(execution_time, 60) < 5");

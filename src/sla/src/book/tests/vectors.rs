@@ -1,5 +1,5 @@
 //! The vectors A1 to A13, A19 to A29 and A33 to A37 of `spec/sla.md` 7.2. A14 to A18 are in `time`, A30 to A32 with the templates, A39 with
-//! the attaching of instances; A38 and A40 are about several agents.
+//! the attaching of instances; A38 and A40 are about whole agents, and with their processes.
 
 use super::*;
 
