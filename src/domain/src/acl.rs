@@ -220,6 +220,29 @@ impl Acl {
             || self.rule_list.iter().any(|rule| rule.right.includes(needed) && is(caller, &rule.principal, rule.kind))
     }
 
+    /// A list for what is derived from a resource with this one: it belongs to the administrators, and whoever may see the resource
+    /// may see it, and no more.
+    #[must_use]
+    pub fn for_readers(&self) -> Self {
+        let of_owner = Rule { principal: self.owner.principal.clone(), kind: self.owner.kind, right: Right::View };
+        let seeing = self.rule_list.iter().filter(|rule| rule.right.includes(Right::View));
+        let mut rules: Vec<Rule> = Vec::new();
+        for rule in std::iter::once(&of_owner).chain(seeing) {
+            let is_admin = rule.kind == PrincipalKind::Role && rule.principal == "ADMIN";
+            let rule = Rule { right: Right::View, ..rule.clone() };
+            if !is_admin && !rules.contains(&rule) {
+                rules.push(rule);
+            }
+        }
+        Self::new(Principal::role("ADMIN"), rules)
+    }
+
+    /// Whether the owner is who asks, or a role that he holds.
+    #[must_use]
+    pub fn is_owned_by(&self, caller: &Caller) -> bool {
+        is(caller, &self.owner.principal, self.owner.kind)
+    }
+
     /// Whether `caller` may see the resource.
     #[must_use]
     pub fn can_view(&self, caller: &Caller) -> bool {
@@ -246,6 +269,24 @@ mod tests {
 
     fn acl(text: &str) -> Acl {
         serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn what_is_derived_can_be_seen_by_those_who_see_the_resource_and_changed_by_administrators() {
+        let rules = vec![
+            Rule::user("jane", Right::Modify),
+            Rule::user("kim", Right::View),
+            Rule::user("lee", Right::ViewMeta),
+            Rule::role("ADMIN", Right::All),
+        ];
+        let derived = Acl::new(Principal::user("ann"), rules).for_readers();
+        for (name, sees) in [("ann", true), ("jane", true), ("kim", true), ("lee", false), ("bob", false)] {
+            let caller = Caller::new(name, ["USER"]);
+            assert_eq!(derived.can_view(&caller), sees, "{name}");
+            assert!(!derived.can_modify(&caller) && !derived.is_owned_by(&caller), "{name}");
+        }
+        assert!(derived.can_modify(&Caller::agent()) && derived.is_owned_by(&Caller::agent()));
+        assert_eq!(Acl::of_admin(&[]).for_readers().rules(), []);
     }
 
     #[test]

@@ -71,8 +71,7 @@ pub fn still_valid(caller: &Caller, store: &Store, now: Timestamp) -> bool {
 /// in a browser on this machine may have had its own name lead here.
 fn named(request: &HttpRequest, api: &Api) -> Option<Caller> {
     let claims = request.headers().get(AUTHN_INFO).filter(|_| api.settings.header_allowed)?;
-    let near = request.conn_data::<Peer>().is_some_and(|peer| peer.address.ip().to_canonical().is_loopback());
-    if !near || is_forwarded(request.headers()) || !is_called_by_its_name(request, &api.settings.names) {
+    if !comes_from_here(request, &api.settings.names) {
         tracing::warn!(
             header = AUTHN_INFO,
             "ignored the header of a request that does not come straight from this machine"
@@ -83,12 +82,21 @@ fn named(request: &HttpRequest, api: &Api) -> Option<Caller> {
     words.next().map(|identity| Caller::new(identity, words))
 }
 
-/// Names without a dot are given out by whoever runs the network, not to strangers; the guide calls the agent `cimi`.
+/// Whether a request comes straight from a program on this machine that calls it by its name.
+pub(crate) fn comes_from_here(request: &HttpRequest, names: &[String]) -> bool {
+    let near = request.conn_data::<Peer>().is_some_and(|peer| peer.address.ip().to_canonical().is_loopback());
+    near && !is_forwarded(request.headers()) && is_called_by_its_name(request, names)
+}
+
+/// Names without a dot are given out by whoever runs the network, not to strangers; the guide calls the agent `cimi`
+/// and `service-manager`.
 fn is_called_by_its_name(request: &HttpRequest, names: &[String]) -> bool {
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
     let host = request.uri().authority().map(Authority::as_str).or(host);
     let host = host.map(|host| links::split(host).0);
-    host.is_none_or(|host| links::is_own(host, names) || host.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+    host.is_none_or(|host| {
+        links::is_own(host, names) || host.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    })
 }
 
 /// Tells whether a caller may still do what he was allowed to do when his request came.

@@ -39,7 +39,7 @@ fn nothing_fails(_: &Row, asked: &Asked<'_>) -> Option<String> {
 /// Expired, forged and revoked credentials are worth as much as none.
 fn who_is_not_known_is_nobody(row: &Row, asked: &Asked<'_>) -> Option<String> {
     // Figures are for this machine alone, and whoever comes through a proxy may sit at another.
-    let here = |caller: &Caller| row.path != "/metrics" || !caller.is_forwarded();
+    let here = |caller: &Caller| !row.path.ends_with("/metrics") || !caller.is_forwarded();
     let unknown = asked.iter().filter(|(caller, _)| caller.standing == Standing::Nobody);
     let mut unknown = unknown.filter(|(caller, _)| here(caller));
     let (_, first) = unknown.next()?;
@@ -59,7 +59,8 @@ fn what_is_private_is_for_the_owner_and_administrators(row: &Row, asked: &Asked<
 
 /// Who may not see a document learns from a refusal nothing by which he could tell it from another.
 fn refusals_tell_nothing(row: &Row, asked: &Asked<'_>) -> Option<String> {
-    if !row.path.contains("{name}") {
+    // Providers are no documents: all who are known see all of them, and nobody else any.
+    if !row.path.contains("{name}") || row.path.starts_with("/sla/providers/") {
         return None;
     }
     let mut refused = asked.iter().filter(|(caller, cell)| !caller.has_rights() && !succeeded(cell));

@@ -10,6 +10,7 @@ mod openapi;
 mod openapi_operators;
 mod openapi_parts;
 mod openapi_qos;
+mod openapi_sla;
 mod prepare;
 mod repeat;
 mod schema;

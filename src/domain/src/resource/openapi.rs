@@ -6,6 +6,7 @@ use super::all;
 use super::openapi_operators;
 use super::openapi_parts::{common_schemas, json_content, parameters, reference, responses, status_name};
 use super::openapi_qos;
+use super::openapi_sla;
 use super::repeat::takes_idempotency_key;
 use super::schema::{changes_schema, either_name, fields_schema, part_of_fields, required_in_store, required_to_add};
 use super::spec::{Action, COMMON, Form, TypeSpec};
@@ -18,6 +19,8 @@ pub fn openapi(version: &str) -> Value {
     paths.insert("/api/cloud-entry-point".to_owned(), entry_point());
     paths.extend(openapi_operators::paths());
     paths.extend(openapi_qos::paths());
+    paths.extend(openapi_sla::paths());
+    schemas.extend(openapi_sla::schemas());
     paths.insert("/events".to_owned(), events());
     for spec in all() {
         paths.insert(format!("/api/{}", spec.name), collection(spec));
@@ -206,7 +209,12 @@ fn entry_point() -> Value {
 
 fn tags() -> Vec<Value> {
     let types = all().iter().map(|spec| json!({ "name": spec.name, "description": spec.about }));
-    types.chain([json!({ "name": "events", "description": "changes as they happen" })]).collect()
+    let others = [
+        ("events", "changes as they happen"),
+        ("sla", "the original's SLA endpoints"),
+        ("service-manager", "the original's service manager"),
+    ];
+    types.chain(others.map(|(name, about)| json!({ "name": name, "description": about }))).collect()
 }
 
 /// The stream of changes.

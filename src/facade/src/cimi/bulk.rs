@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::Exchange;
 use super::body::{malformed, object};
-use super::collection::store_new;
+use super::collection::{created_message, oddity, store_new};
 use crate::error::{ApiError, message};
 
 /// The most resources in one request.
@@ -63,11 +63,14 @@ async fn add_all(
     }
     let added = stream::iter(items).map(|item| async move {
         let outcome = match object(item) {
-            Ok(body) => store_new(exchange, spec, body).await,
+            Ok(body) => {
+                let odd = oddity(exchange, spec, &body);
+                store_new(exchange, spec, body).await.map(|id| (id, odd))
+            }
             Err(error) => Err(error),
         };
         match outcome {
-            Ok(id) => message(StatusCode::CREATED, &format!("{id} created"), Some(&id)),
+            Ok((id, odd)) => created_message(&id, odd),
             Err(error) => error.document(),
         }
     });

@@ -160,22 +160,26 @@ async fn add(exchange: &Exchange<'_>, spec: &'static TypeSpec, payload: Payload)
 
 async fn add_one(exchange: &Exchange<'_>, spec: &'static TypeSpec, bytes: &BytesMut) -> Result<HttpResponse, ApiError> {
     let body = object(bytes)?;
-    let warning = sla::warning(spec, &body, exchange.api.world.clock.now());
+    let odd = oddity(exchange, spec, &body);
     let id = store_new(exchange, spec, body).await?;
-    match warning {
-        None => Ok(created(&id)),
-        Some(warning) => {
-            let mut document = message(StatusCode::CREATED, &format!("{id} created"), Some(&id));
-            document.insert("warning".to_owned(), warning.into());
-            Ok(HttpResponse::Created().insert_header((header::LOCATION, id)).json(document))
-        }
-    }
+    Ok(created(&id, odd))
 }
 
-/// 201 with the new id.
-pub(super) fn created(id: &str) -> HttpResponse {
-    let document = message(StatusCode::CREATED, &format!("{id} created"), Some(id));
-    HttpResponse::Created().insert_header((header::LOCATION, id)).json(document)
+/// What is odd about a new resource that is taken all the same.
+pub(super) fn oddity(exchange: &Exchange<'_>, spec: &TypeSpec, body: &Map<String, Value>) -> Option<String> {
+    sla::warning(spec, body, exchange.api.world.clock.now())
+}
+
+/// 201 with the new id, and what is odd about the resource.
+pub(super) fn created(id: &str, odd: Option<String>) -> HttpResponse {
+    HttpResponse::Created().insert_header((header::LOCATION, id)).json(created_message(id, odd))
+}
+
+/// The message document of the same.
+pub(super) fn created_message(id: &str, odd: Option<String>) -> Map<String, Value> {
+    let mut document = message(StatusCode::CREATED, &format!("{id} created"), Some(id));
+    document.extend(odd.map(|warning| ("warning".to_owned(), warning.into())));
+    document
 }
 
 /// Validates and stores one new resource; its id.
@@ -191,12 +195,13 @@ pub(super) async fn store_new(
 pub(super) async fn store_by(
     exchange: &Exchange<'_>,
     spec: &'static TypeSpec,
-    body: Map<String, Value>,
+    mut body: Map<String, Value>,
     entropy: &dyn Entropy,
 ) -> Result<String, ApiError> {
+    sla::strip(spec.name, &mut body);
     templates::before_add(spec, &body)?;
     let draft = spec.prepare_add(body, exchange.api.world.clock.now(), entropy)?;
-    sla::check_new(&exchange.api.settings.sla, spec, &draft.attributes)?;
+    sla::check_new(exchange, spec, &draft.attributes, draft.acl.as_ref())?;
     let new = NewDocument::new(spec, draft, &exchange.caller, entropy)?;
     let written = exchange.api.writer.send(AddResource(new)).await.map_err(|_| StoreError::Stopping)?;
     let written = written.map_err(|error| templates::refused(spec, error))?;

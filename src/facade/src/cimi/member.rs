@@ -93,13 +93,15 @@ async fn edit(
     let query = exchange.query()?;
     let kind = exchange.content();
     let bytes = exchange.bytes(payload, exchange.api.settings.body).await?;
-    let removed: Vec<String> = query.select.iter().flatten().map(|path| path.top().to_owned()).collect();
+    let removed = query.select.iter().flatten().map(|path| path.top().to_owned());
+    let removed: Vec<String> = removed.filter(|name| !sla::is_ours(id.kind(), name)).collect();
     let mut changes = match kind {
         Kind::Json => object(&bytes)?,
         _ if bytes.is_empty() && !removed.is_empty() => Map::new(),
         Kind::None if bytes.is_empty() => return Err(body::object(&bytes).err().unwrap_or_else(unsupported)),
         _ => return Err(unsupported()),
     };
+    sla::strip(id.kind(), &mut changes);
     webhook::check_edit(exchange, &document, &changes)?;
     sla::check_stored(exchange, &document, &changes, &removed)?;
     let if_match = if_match(exchange);
@@ -152,7 +154,7 @@ fn deleted(id: &ResourceId) -> HttpResponse {
 }
 
 /// The condition of `If-Match`, which compares strongly: a weak tag matches nothing (RFC 9110, 13.1.1).
-pub(super) fn if_match(exchange: &Exchange<'_>) -> Option<IfMatch> {
+pub(crate) fn if_match(exchange: &Exchange<'_>) -> Option<IfMatch> {
     let known = tags(exchange, &header::IF_MATCH)?;
     if known.contains(&"*") {
         return Some(IfMatch::Any);

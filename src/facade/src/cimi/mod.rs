@@ -44,6 +44,7 @@ use crate::monitor;
 use crate::recognizer::Recognizer;
 use crate::sla::SlaRules;
 pub use entry_point::ensure as ensure_entry_point;
+pub(crate) use member::if_match;
 pub use openapi::OpenApi;
 pub use repeat::Repeats;
 use route::Route;

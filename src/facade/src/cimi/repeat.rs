@@ -19,7 +19,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::Exchange;
 use super::body::object;
-use super::collection::{created, store_by};
+use super::collection::{created, oddity, store_by};
 use crate::error::ApiError;
 
 /// The header.
@@ -197,19 +197,20 @@ pub(super) async fn add_once(
         key.0.as_bytes(),
     ]);
     let turn = match repeats.begin(slot, digest(&[bytes]), clock.elapsed())? {
-        Begun::Again(id) => return Ok(replayed(&id)),
+        Begun::Again(id) => return Ok(replayed(&id, oddity(exchange, spec, &object(bytes)?))),
         Begun::First(turn) => turn,
     };
     let body = object(bytes)?;
+    let odd = oddity(exchange, spec, &body);
     match store_by(exchange, spec, body.clone(), &Seeded::new(slot)).await {
         Ok(id) => {
             turn.done(&id, clock.elapsed());
-            Ok(created(&id))
+            Ok(created(&id, odd))
         }
         Err(refused) => {
             let id = added_before(exchange, spec, body, &slot, refused)?;
             turn.done(&id, clock.elapsed());
-            Ok(replayed(&id))
+            Ok(replayed(&id, odd))
         }
     }
 }
@@ -237,8 +238,8 @@ fn added_before(
     Ok(found.id.as_str().to_owned())
 }
 
-fn replayed(id: &str) -> HttpResponse {
-    let mut response = created(id);
+fn replayed(id: &str, odd: Option<String>) -> HttpResponse {
+    let mut response = created(id, odd);
     response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
     response
 }

@@ -25,12 +25,7 @@ pub(super) async fn answer(
     monitor: Data<Monitor>,
     events: Data<Events>,
 ) -> HttpResponse {
-    let open = match monitor.settings.metrics_for {
-        MetricsFor::Everybody => true,
-        MetricsFor::Loopback => is_near(&request),
-        MetricsFor::Administrators => false,
-    };
-    if !open && !caller_of(&request, &api).is_admin() {
+    if !may_read(monitor.settings.metrics_for, &request, &api) {
         return ApiError::forbidden("/metrics").into_response();
     }
     let process = Arc::clone(&monitor.settings.process);
@@ -40,6 +35,25 @@ pub(super) async fn answer(
         Ok(page) => HttpResponse::Ok().content_type(CONTENT_TYPE).body(page),
         Err(_) => ApiError::from(StoreError::Stopping).into_response(),
     }
+}
+
+fn may_read(readers: MetricsFor, request: &HttpRequest, api: &Api) -> bool {
+    let open = match readers {
+        MetricsFor::Everybody => true,
+        MetricsFor::Loopback => is_near(request),
+        MetricsFor::Administrators => false,
+    };
+    open || caller_of(request, api).is_admin()
+}
+
+/// What there is of agreements on the page, for those who may read it.
+pub(crate) fn of_agreements(readers: MetricsFor, request: &HttpRequest, api: &Api) -> Result<HttpResponse, ApiError> {
+    if !may_read(readers, request, api) {
+        return Err(ApiError::forbidden("/sla/metrics"));
+    }
+    let mut page = Exposition::new();
+    agreements(&mut page, api);
+    Ok(HttpResponse::Ok().content_type(CONTENT_TYPE).body(page.finish()))
 }
 
 fn page(monitor: &Monitor, api: &Api, events: &EventCounters, process: &ProcessFigures, area: &AreaFigures) -> String {
@@ -133,8 +147,12 @@ fn webhooks(page: &mut Exposition, api: &Api) {
 fn agreements(page: &mut Exposition, api: &Api) {
     let load = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
     let counters = &api.sla;
+    page.family("mf2c_sla_scope", "gauge", "Always 1; the label tells which reports the agent assesses.");
+    page.sample("mf2c_sla_scope", &format!("scope=\"{}\"", counters.scope().as_str()), 1);
     page.gauge("mf2c_sla_agreements", "Agreements that reports are held against.", load(&counters.agreements));
     page.counter("mf2c_sla_reports_total", "Reports held against an agreement since start.", load(&counters.reports));
+    let name = "mf2c_sla_unattached_reports_total";
+    page.counter(name, "Reports about instances without a known agreement since start.", load(&counters.unattached));
     page.counter("mf2c_sla_violations_total", "Violations found since start.", load(&counters.violations));
     page.counter("mf2c_sla_warnings_total", "Warnings found since start.", load(&counters.warnings));
     page.gauge("mf2c_sla_lag", "Changes that were not looked at for agreements yet.", load(&counters.lag));

@@ -26,6 +26,7 @@ pub use area::{AreaFigures, Flowed, LookAtArea, PeerFigure};
 use cors::Cors;
 use figures::Figures;
 pub use health::{Readiness, Stage};
+pub(crate) use metrics::of_agreements;
 pub use passage::{Seat, Watched, note_caller, pass};
 
 /// Who may read `/metrics`.

@@ -6,7 +6,8 @@ use mf2c_actors::qos_provider::{AgentAnswer, CheckQos, QosAnswer, QosError};
 use mf2c_domain::id::ResourceId;
 use serde_json::{Map, Value, json};
 
-use super::{Call, told};
+use super::{Alone, Call, told};
+use crate::caller::comes_from_here;
 use crate::cimi::parts;
 use crate::error::ApiError;
 
@@ -17,7 +18,7 @@ impl Call<'_> {
     pub(super) async fn check(&self, named: &[&str]) -> Result<HttpResponse, ApiError> {
         let id = id("service-instance", named).ok_or_else(|| missing("service-instance", named))?;
         let document = self.exchange.api.store.get(id.as_str()).ok_or_else(|| missing("service-instance", named))?;
-        if !document.acl.can_view(&self.exchange.caller) {
+        if !document.acl.can_view(&self.exchange.caller) && !self.may_anybody_ask() {
             return Err(ApiError::forbidden(id.as_str()));
         }
         let starting = || ApiError::unavailable(QosError::Starting.to_string(), SOON);
@@ -39,6 +40,13 @@ impl Call<'_> {
         let text = format!("{may} of {} agents may run it", answer.agents.len());
         let with = [("service-instance", Value::Object(instance)), ("qos", qos(&answer))];
         Ok(told(StatusCode::OK, &text, Some(id.as_str()), &with))
+    }
+
+    /// Whether nobody is asked who he is, as in the original: by the operator's will, at the listener of its own, of programs here.
+    fn may_anybody_ask(&self) -> bool {
+        let request = self.exchange.request;
+        let names = &self.exchange.api.settings.names;
+        self.qos.anonymous && request.app_data::<Alone>().is_some() && comes_from_here(request, names)
     }
 }
 

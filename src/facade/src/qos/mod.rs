@@ -32,7 +32,12 @@ pub struct Qos {
     pub provider: Arc<dyn Fn() -> Option<Recipient<CheckQos>> + Send + Sync>,
     /// From which numbers on a service leans on a resource.
     pub high: Leanings,
+    /// Whether programs on this machine need not say who they are to ask for the quality of service at the listener of its own.
+    pub anonymous: bool,
 }
+
+/// Tells the listener of its own from that of the API.
+struct Alone;
 
 /// Makes of it what an application is given.
 #[must_use]
@@ -50,7 +55,7 @@ pub fn configure(services: &mut ServiceConfig, qos: &Data<Qos>) {
 
 /// Makes an application of them, for a listener that has nothing else.
 pub fn configure_alone(services: &mut ServiceConfig, qos: &Data<Qos>) {
-    services.app_data(Data::clone(qos)).default_service(web::to(answer));
+    services.app_data(Data::clone(qos)).app_data(Alone).default_service(web::to(answer));
 }
 
 async fn answer(request: HttpRequest, payload: Payload, api: Data<Api>, qos: Data<Qos>) -> HttpResponse {

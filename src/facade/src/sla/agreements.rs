@@ -14,6 +14,7 @@ use std::sync::Arc;
 use super::reading::spec;
 use super::{Answered, Call, JSON, SlaError, guard, shape};
 use crate::cimi::elsewhere::{self, Change};
+use crate::cimi::if_match;
 use crate::error::ApiError;
 
 const KIND: &str = "agreement";
@@ -74,7 +75,7 @@ impl Call<'_> {
         let (api, caller) = (self.exchange.api, &self.exchange.caller);
         let entropy = &*api.world.entropy;
         let mut draft = spec.prepare_add(body, api.world.clock.now(), entropy)?;
-        guard::check_new(&api.settings.sla, spec, &draft.attributes)?;
+        guard::check_new(self.exchange, spec, &draft.attributes, draft.acl.as_ref())?;
         draft.name = name.or(draft.name);
         let new = NewDocument::new(spec, draft, caller, entropy)?;
         match api.writer.send(AddResource(new)).await.map_err(|_| StoreError::Stopping)? {
@@ -113,12 +114,13 @@ impl Call<'_> {
         // Here, and not through CIMI, a terminated agreement is refused even to be terminated.
         now.transition(state, id.as_str()).map_err(|error| SlaError::bad(error.to_string()))?;
         let changes = Map::from_iter([("state".to_owned(), state.as_str().into())]);
+        let if_match = if_match(self.exchange);
         if let Some(origin) = api.store.origin_of(id.as_str()) {
-            let change = Change { id: id.clone(), origin, changes: Some(changes), removed: vec![], if_match: None };
+            let change = Change { id: id.clone(), origin, changes: Some(changes), removed: vec![], if_match };
             return Ok(elsewhere::propose(self.exchange, change).await?);
         }
         let by = self.exchange.caller.clone();
-        let edit = EditResource { id: id.clone(), changes, removed: vec![], if_match: None, by };
+        let edit = EditResource { id: id.clone(), changes, removed: vec![], if_match, by };
         guard::edit(self.exchange, edit).await?;
         Ok(None)
     }
@@ -133,14 +135,14 @@ impl Call<'_> {
     /// `DELETE /agreements/{id}`: 204.
     pub(super) async fn delete_agreement(&self, id: &str) -> Answered {
         let (document, api) = (self.modifiable(id)?, self.exchange.api);
-        let id = document.id.clone();
+        let (id, if_match) = (document.id.clone(), if_match(self.exchange));
         if let Some(origin) = api.store.origin_of(id.as_str()) {
-            let change = Change { id, origin, changes: None, removed: vec![], if_match: None };
+            let change = Change { id, origin, changes: None, removed: vec![], if_match };
             let waits = elsewhere::propose(self.exchange, change).await?;
             return Ok(waits.unwrap_or_else(|| HttpResponse::NoContent().finish()));
         }
         let by = self.exchange.caller.clone();
-        let deleted = api.writer.send(DeleteResource { id, if_match: None, by }).await;
+        let deleted = api.writer.send(DeleteResource { id, if_match, by }).await;
         deleted.map_err(|_| StoreError::Stopping)??;
         Ok(HttpResponse::build(StatusCode::NO_CONTENT).finish())
     }

@@ -10,6 +10,7 @@ mod guard;
 mod provider;
 mod reading;
 mod refusal;
+mod rights;
 mod route;
 mod shape;
 mod slo;
@@ -18,10 +19,12 @@ mod validate;
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use actix::Recipient;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::{self, Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
+use mf2c_actors::sla_assessor::AskSlo;
 use mf2c_domain::query::decode_pairs;
 use mf2c_sla::expression::TimeUnit;
 use percent_encoding::percent_decode_str;
@@ -31,9 +34,10 @@ use crate::caller::{caller_of, explained};
 use crate::cimi::body::{self, Kind};
 use crate::cimi::{Api, Exchange};
 use crate::identification::is_of_a_page;
-use crate::monitor;
+use crate::monitor::{self, MetricsFor};
 pub(crate) use guard::{check_new, check_stored, edit, warning};
 use refusal::SlaError;
+pub(crate) use rights::{is_ours, strip};
 use route::Route;
 
 /// Where the endpoints are at the address of the API.
@@ -51,16 +55,29 @@ pub struct SlaRules {
     pub unit: TimeUnit,
 }
 
+impl SlaRules {
+    /// What holds for edits of others, too.
+    pub(crate) const fn rules(self) -> mf2c_sla::Rules {
+        mf2c_sla::Rules { strict: self.strict, unit: self.unit }
+    }
+}
+
 impl Default for SlaRules {
     fn default() -> Self {
         Self { strict: true, external_ids: true, unit: TimeUnit::Seconds }
     }
 }
 
+/// The way to who assesses agreements; none while it is built anew.
+pub type Assessor = Arc<dyn Fn() -> Option<Recipient<AskSlo>> + Send + Sync>;
+
 /// One place where the endpoints are.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct SlaDoor {
     prefix: &'static str,
+    assessor: Assessor,
+    /// Who may read the figures.
+    metrics_for: MetricsFor,
     /// Held while the providers are changed.
     providers: Arc<tokio::sync::Mutex<()>>,
 }
@@ -68,14 +85,14 @@ pub struct SlaDoor {
 impl SlaDoor {
     /// Below [`PREFIX`], for the address of the API.
     #[must_use]
-    pub fn below() -> Self {
-        Self { prefix: PREFIX, providers: Arc::default() }
+    pub fn below(assessor: Assessor, metrics_for: MetricsFor) -> Self {
+        Self { prefix: PREFIX, assessor, metrics_for, providers: Arc::default() }
     }
 
     /// The same endpoints at the root, for a listener of their own.
     #[must_use]
     pub fn at_root(&self) -> Self {
-        Self { prefix: "", providers: Arc::clone(&self.providers) }
+        Self { prefix: "", ..self.clone() }
     }
 }
 
@@ -136,7 +153,13 @@ impl Call<'_> {
     async fn routed(&self, route: Route<'_>, method: &Method, payload: Payload) -> Answered {
         match (route, method.as_str()) {
             (Route::Index, _) => Ok(index()),
-            (Route::Health, _) => Ok(HttpResponse::Ok().json(json!({ "status": "ok" }))),
+            (Route::Health, _) => {
+                let scope = self.exchange.api.sla.scope().as_str();
+                Ok(HttpResponse::Ok().json(json!({ "status": "ok", "assessment": scope })))
+            }
+            (Route::Metrics, _) => {
+                Ok(monitor::of_agreements(self.door.metrics_for, self.exchange.request, self.exchange.api)?)
+            }
             (Route::Providers, "GET") => self.providers().await,
             (Route::Providers, _) => self.add_provider(payload).await,
             (Route::Provider(id), "GET") => self.provider(id).await,

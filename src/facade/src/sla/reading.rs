@@ -45,21 +45,31 @@ impl Call<'_> {
 
     /// 200 with a document.
     pub(super) fn shown(&self, document: &Document) -> Answered {
-        Ok(HttpResponse::Ok().insert_header((header::CONTENT_TYPE, JSON)).body(self.body(document)?))
+        let tag = format!("\"{}\"", self.exchange.api.store.tag(document));
+        let mut response = HttpResponse::Ok();
+        response.insert_header((header::CONTENT_TYPE, JSON)).insert_header((header::ETAG, tag));
+        Ok(response.body(self.body(document)?))
     }
 
     /// `GET /violations` and `GET /penalties`: the records that the parameters leave, the oldest first.
     pub(super) async fn records(&self, kind: &'static str) -> Answered {
         let mut conditions = vec![];
+        let (mut from, mut to) = (None, None);
+        let mut seen: Vec<String> = vec![];
         for (name, value) in self.parameters()? {
+            if seen.contains(&name) {
+                return Err(SlaError::bad(format!("there are several `{name}`: expected one")));
+            }
+            seen.push(name.clone());
             match name.as_str() {
                 "agreement" => {
                     let id = whole_id("agreement", &value);
+                    ResourceId::parse(&id).map_err(|_| SlaError::bad(unfit("agreement", &value, "the id of one")))?;
                     conditions.push(format!("agreement_id/href={}", quoted(&id)));
                 }
                 "guarantee" => conditions.push(format!("guarantee={}", quoted(&value))),
-                "from" => conditions.push(format!("datetime>={}", quoted(&moment("from", &value)?))),
-                "to" => conditions.push(format!("datetime<{}", quoted(&moment("to", &value)?))),
+                "from" => from = Some(moment("from", &value)?),
+                "to" => to = Some(moment("to", &value)?),
                 "first" | "last" => {}
                 other => {
                     let shown: String = other.chars().take(40).collect();
@@ -68,6 +78,15 @@ impl Call<'_> {
                 }
             }
         }
+        if let (Some(from), Some(to)) = (from, to)
+            && from >= to
+        {
+            return Err(SlaError::bad(format!(
+                "`from` ({from}) does not lie before `to` ({to}), which is not included"
+            )));
+        }
+        conditions.extend(from.map(|from| format!("datetime>={}", quoted(&from.to_string()))));
+        conditions.extend(to.map(|to| format!("datetime<{}", quoted(&to.to_string()))));
         let filter = (!conditions.is_empty()).then(|| conditions.join(" and "));
         self.listed(kind, filter, Some("datetime:asc")).await
     }
@@ -85,6 +104,9 @@ impl Call<'_> {
         }
         let mut pairs = self.parameters()?;
         pairs.retain(|(name, _)| matches!(name.as_str(), "first" | "last"));
+        if let Some((name, value)) = pairs.iter().find(|(_, value)| value.parse::<u64>().is_err()) {
+            return Err(SlaError::bad(unfit(name, value, "the number of a record, from 1")));
+        }
         pairs.iter_mut().for_each(|(name, _)| name.insert(0, '$'));
         pairs.extend(filter.map(|filter| ("$filter".to_owned(), filter)));
         pairs.extend(order.map(|order| ("$orderby".to_owned(), order.to_owned())));
@@ -124,12 +146,16 @@ fn quoted(text: &str) -> String {
 }
 
 /// A time of a parameter, as the store compares it.
-fn moment(name: &str, text: &str) -> Result<String, SlaError> {
+fn moment(name: &str, text: &str) -> Result<Timestamp, SlaError> {
     // A plus sign in a query stands for a blank.
     let time = Timestamp::parse_partial(&text.replace(' ', "+"));
-    let shown: String = text.chars().take(40).collect();
-    let expected = "expected a time as RFC 3339 has it, such as 2026-11-22T17:00:00Z";
-    Ok(time.ok_or_else(|| SlaError::bad(format!("`{name}` is `{shown}`: {expected}")))?.to_string())
+    let expected = "a time as RFC 3339 has it, such as 2026-11-22T17:00:00Z";
+    time.ok_or_else(|| SlaError::bad(unfit(name, text, expected)))
+}
+
+fn unfit(name: &str, value: &str, expected: &str) -> String {
+    let shown: String = value.chars().take(40).collect();
+    format!("`{name}` is `{shown}`: expected {expected}")
 }
 
 #[cfg(test)]

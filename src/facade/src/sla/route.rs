@@ -9,6 +9,8 @@ pub(super) enum Route<'p> {
     Index,
     /// `/healthz`.
     Health,
+    /// `/metrics`.
+    Metrics,
     /// `/providers`.
     Providers,
     /// `/providers/{id}`.
@@ -48,6 +50,7 @@ impl<'p> Route<'p> {
         };
         Some(match path {
             "healthz" => Self::Health,
+            "metrics" => Self::Metrics,
             "providers" => Self::Providers,
             "agreements" => Self::Agreements,
             "templates" => Self::Templates,

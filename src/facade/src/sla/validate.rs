@@ -1,8 +1,11 @@
 //! `POST /expressions/validate`: whether a constraint can be, and how it was understood.
 
+use std::sync::Arc;
+
 use actix_web::HttpResponse;
 use actix_web::web::Payload;
-use mf2c_sla::expression::{Expression, Grammar};
+use mf2c_sla::expression::Grammar;
+use mf2c_sla::{Expressions, check_constraint};
 use serde_json::json;
 
 use super::{Answered, Call, SlaError, shape};
@@ -21,9 +24,9 @@ impl Call<'_> {
             "original" => Grammar::Original,
             _ => return Err(SlaError::bad("`grammar` is neither `extended` nor `original`")),
         };
-        let unit = self.exchange.api.settings.sla.unit;
-        let read = Expression::constraint_in(text, grammar, unit);
-        let expression = read.map_err(|fault| SlaError::Fault(Box::new(fault)))?;
+        let mut shared = Expressions::new(grammar, self.exchange.api.settings.sla.unit);
+        let read = check_constraint(text, &mut shared);
+        let expression = read.map_err(|fault| SlaError::Fault(Box::new(Arc::unwrap_or_clone(fault))))?;
         Ok(HttpResponse::Ok().json(json!({
             "valid": true,
             "expression": expression.to_string(),

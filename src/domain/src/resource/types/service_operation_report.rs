@@ -32,7 +32,8 @@ const FIELDS: &[Field] = &[
     map("metrics", &Kind::Float).optional("other measured values, by the names that constraints use"),
 ];
 
-/// Reports are sent when an operation ends, so it began its length ago; never before 1970.
+/// Reports are sent when an operation ends, so it began its length ago; never before 1970. The unit is for the agent's settings to
+/// say, which a type does not know: whoever reads lengths in milliseconds takes a start that lies as many seconds back for this one.
 fn start_time(report: &Map<String, Value>, now: Timestamp) -> Option<Value> {
     let seconds = report.get("execution_length")?.as_f64()?.max(0.0);
     let length = (seconds * 1e9) as i128;

@@ -21,6 +21,7 @@ pub static SPEC: TypeSpec = TypeSpec::new(
 const FIELDS: &[Field] = &[
     link("agreement_id").required("the agreement"),
     any_text("guarantee").required("the promise, by name"),
+    link("instance").optional("the service instance that broke it; none where all do together"),
     one_of("state", &["open", "resolved"]).required("whether it goes on"),
     timestamp("first_seen").required("when it began"),
     timestamp("last_seen").required("when it was seen last"),
