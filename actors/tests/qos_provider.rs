@@ -163,7 +163,13 @@ fn provider(store: &Arc<Store>, writer: &Addr<ResourceStore>, world: &World, thr
         warmup: 0,
         seed: 1,
     };
-    let settings = QosSettings { policy, high: Leanings::default(), enforcement: false, unit: TimeUnit::Seconds };
+    let settings = QosSettings {
+        policy,
+        high: Leanings::default(),
+        enforcement: false,
+        shrink_after: Duration::from_secs(60),
+        unit: TimeUnit::Seconds,
+    };
     let workshop = Arc::new(OnTheSpot);
     let (store, writer, world) = (Arc::clone(store), writer.clone(), world.clone());
     let actor = QosProvider::new(settings, store, writer, workshop, world, None);

@@ -7,7 +7,7 @@ use actix::prelude::*;
 use mf2c_domain::id::ResourceId;
 use mf2c_domain::time::Timestamp;
 use mf2c_sla::expression::{Expression, Grammar, TimeUnit};
-use mf2c_sla::qos::{Enforcement, Limit, agents_wanted, governs, limit};
+use mf2c_sla::qos::{Crew, Limit, governs, limit};
 use mf2c_store::Store;
 use serde::Deserialize;
 
@@ -107,10 +107,12 @@ impl QosProvider {
         let instance = self.index.get(&report.instance).filter(|_| self.settings.enforcement)?;
         let (now, agents) = (self.world.clock.now(), instance.agents.len());
         let limit = self.agreements.limit(&self.store, &instance.agreement, &report.operation, now)?;
-        let found = agents_wanted(report.expected, &limit, agents);
-        let said = instance.num_agents.map_or(agents, |said| usize::try_from(said).unwrap_or(usize::MAX));
-        let wanted = found.agents(agents);
-        if found == Enforcement::Enough && instance.num_agents.is_none() || wanted == said {
+        let said = instance.num_agents;
+        let said = said.map(|said| usize::try_from(said).unwrap_or(usize::MAX));
+        let steadiness = self.index.steadiness(&report.instance);
+        let crew = Crew { has: agents, said };
+        let wanted = steadiness.wanted(report.expected, &limit, crew, self.settings.shrink_after, now);
+        if wanted == said.unwrap_or(agents) {
             return None;
         }
         tracing::debug!(

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use mf2c_sla::qos::Steadiness;
+
 use super::facts::Instance;
 
 /// See the module.
@@ -9,6 +11,8 @@ use super::facts::Instance;
 pub(super) struct Index {
     instances: HashMap<String, Instance>,
     by_agreement: HashMap<String, BTreeSet<String>>,
+    /// Of those instances about which there were reports.
+    steadiness: HashMap<String, Steadiness>,
 }
 
 impl Index {
@@ -22,6 +26,9 @@ impl Index {
                 self.by_agreement.remove(&old.agreement);
             }
         }
+        if instance.is_none() {
+            self.steadiness.remove(&id);
+        }
         if let Some(instance) = instance {
             self.by_agreement.entry(instance.agreement.clone()).or_default().insert(id.clone());
             self.instances.insert(id, instance);
@@ -30,6 +37,11 @@ impl Index {
 
     pub(super) fn get(&self, id: &str) -> Option<&Instance> {
         self.instances.get(id)
+    }
+
+    /// How the operations of an instance that there is have kept their limits so far.
+    pub(super) fn steadiness(&mut self, id: &str) -> &mut Steadiness {
+        self.steadiness.entry(id.to_owned()).or_default()
     }
 
     pub(super) fn get_mut(&mut self, id: &str) -> Option<&mut Instance> {

@@ -16,6 +16,7 @@ mod saving;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::prelude::*;
 use mf2c_domain::id::ResourceId;
@@ -42,6 +43,8 @@ pub struct QosSettings {
     pub high: Leanings,
     /// Whether it says how many agents an instance should have.
     pub enforcement: bool,
+    /// For how long half as many agents must have done before they are said to be enough.
+    pub shrink_after: Duration,
     /// The unit of `execution_time` in constraints.
     pub unit: TimeUnit,
 }

@@ -38,6 +38,8 @@ pub struct ReplicatorSettings {
     pub proposal_deadline: Duration,
     /// How long a proposal waits for an agent that is away before it is given up.
     pub proposal_life: Duration,
+    /// What proposed edits of agreements must hold.
+    pub agreements: mf2c_sla::Rules,
     /// The most proposals that wait.
     pub proposals: usize,
     /// The most proposals that wait for one document, and the most conflicts that are kept of one.
@@ -53,6 +55,7 @@ impl Default for ReplicatorSettings {
             bounds: Bounds::default(),
             proposal_deadline: Duration::from_secs(10),
             proposal_life: Duration::from_secs(7 * 86_400),
+            agreements: mf2c_sla::Rules::default(),
             proposals: 1024,
             a_document: 16,
             give_up: end_the_process,

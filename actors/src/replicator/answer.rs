@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json};
 
 use super::AnswerProposal;
 use super::actor::Replicator;
+use super::agreements;
 use super::counters::add;
 use super::merge::{Late, Settled, Since, settle, since};
 use super::propose::{away, node_name};
@@ -145,19 +146,24 @@ impl Replicator {
             }
         }
         let (writer, key, made) = (self.writer.clone(), proposed.key, proposed.made);
+        let (store, rules) = (Arc::clone(&self.store), self.settings.agreements);
         let written = async move {
             let Asked { id, changes, removed, by, if_match } = asked;
-            let written = match changes {
-                Some(changes) => writer.send(EditResource { id, changes, removed, if_match, by }).await,
-                None => writer.send(DeleteResource { id, if_match, by }).await,
-            };
-            written.unwrap_or(Err(StoreError::Stopping))
+            match changes {
+                Some(changes) => {
+                    agreements::edit(store, writer, rules, EditResource { id, changes, removed, if_match, by }).await
+                }
+                None => {
+                    let written = writer.send(DeleteResource { id, if_match, by }).await;
+                    written.unwrap_or(Err(StoreError::Stopping)).map_err(|error| refusal(&error))
+                }
+            }
         };
         Box::pin(written.into_actor(self).map(move |written, replicator, _| replicator.written(key, made, written)))
     }
 
-    fn written(&mut self, key: String, made: Option<(u64, u64)>, written: Result<Written, StoreError>) -> Answered {
-        let written = written.map_err(|error| refusal(&error))?;
+    fn written(&mut self, key: String, made: Option<(u64, u64)>, written: Result<Written, WireError>) -> Answered {
+        let written = written?;
         add(&self.counters.proposals, 1);
         let sequence = match &written.document {
             Some(document) => document.sequence(),

@@ -6,6 +6,7 @@
 //! after a restart all goes on from there.
 
 mod actor;
+mod agreements;
 mod answer;
 mod bindings;
 mod counters;

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use actix::prelude::*;
 
-use super::{SlaAssessor, Wake};
+use super::writing::STORE_PAUSE;
+use super::{Scope, SlaAssessor, Wake};
 
 /// The wall clock may be set: it is looked at again after so long at the latest.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
@@ -18,6 +19,7 @@ impl SlaAssessor {
         }
         self.let_time_pass(ctx);
         self.plan_refresh(ctx);
+        self.answer();
         self.measure();
         let now = self.world.clock.elapsed();
         let wall = self.world.clock.now().nanos();
@@ -55,11 +57,15 @@ impl SlaAssessor {
     }
 
     fn measure(&self) {
-        let lag = self.feed.borrow().saturating_sub(self.read);
-        let behind: usize = self.backlogs.iter().map(|backlog| backlog.documents.len()).sum();
-        self.counters.lag.store(lag + behind as u64, Ordering::Relaxed);
+        self.counters.lag.store(self.behind(), Ordering::Relaxed);
         self.counters.position.store(self.pages.settled, Ordering::Relaxed);
         self.counters.queue.store(self.pages.waiting as u64, Ordering::Relaxed);
+    }
+
+    /// How much it has not read yet.
+    pub(super) fn behind(&self) -> u64 {
+        let backlogs: usize = self.backlogs.iter().map(|backlog| backlog.documents.len()).sum();
+        self.feed.borrow().saturating_sub(self.read) + backlogs as u64
     }
 
     fn await_feed(&self, ctx: &mut Context<Self>) {
@@ -88,11 +94,36 @@ impl SlaAssessor {
         }));
     }
 
+    /// Reads what is stored, again and again until it can be read.
+    fn begin(&mut self, ctx: &mut Context<Self>) {
+        if let Err(error) = self.load() {
+            tracing::warn!(%error, "what agreements there are cannot be read; it is tried again");
+            ctx.run_later(STORE_PAUSE, Self::begin);
+            return;
+        }
+        self.loaded = true;
+        self.look_around();
+        self.await_feed(ctx);
+        self.await_standing(ctx);
+        self.go_on(ctx);
+    }
+
     fn look_around(&mut self) {
         let standing = self.standings.borrow_and_update().clone();
         let before = std::mem::replace(&mut self.standing, standing);
+        self.counters.scope.store(self.scope() as u8, Ordering::Relaxed);
         if self.standing.leads() && !before.leads() {
             self.take_over(before);
+        }
+    }
+}
+
+impl SlaAssessor {
+    fn scope(&self) -> Scope {
+        match self.standing.area() {
+            _ if self.standing.leads() => Scope::Area,
+            None => Scope::Everything,
+            Some(_) => Scope::Own,
         }
     }
 }
@@ -102,11 +133,7 @@ impl Actor for SlaAssessor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         self.feed.mark_unchanged();
-        self.load();
-        self.look_around();
-        self.await_feed(ctx);
-        self.await_standing(ctx);
-        self.go_on(ctx);
+        self.begin(ctx);
     }
 }
 

@@ -24,19 +24,25 @@ impl SlaAssessor {
     /// Holds a report against the agreement of its instance, if that is for this agent to do.
     pub(super) fn report(&mut self, id: &ResourceId, body: &[u8], origin: NodeId, at: Timestamp, why: Option<&Why>) {
         let Some(report) = Report::read_in(id.as_str(), body, self.settings.unit) else { return };
-        let Some(agreement) = self.index.agreement_of(&report.instance) else { return };
+        let Some(agreement) = self.index.agreement_of(&report.instance) else {
+            if !matches!(why, Some(Why::Remember(_))) {
+                self.is_early(&report.instance);
+            }
+            return;
+        };
         let Some(entry) = self.index.agreements.get(&agreement) else { return };
         if !self.is_for_us(&entry.origin, &origin, &self.standing) {
             return;
         }
         let taken_over = match why {
             Some(Why::Remember(from)) if from.get(&agreement).is_none_or(|from| at.nanos() < *from) => return,
+            Some(Why::Early(since)) if since.get(&*report.instance).is_none_or(|since| at.nanos() < *since) => return,
             Some(Why::TakeOver(before)) => !self.is_for_us(&entry.origin, &origin, before),
             _ => true,
         };
         let Some(entry) = self.index.agreements.get_mut(&agreement).filter(|_| taken_over) else { return };
         let (terms, book) = entry.book();
-        book.report(terms, &report, at, &mut self.found);
+        book.report(terms, &report, self.world.clock.now(), &mut self.found);
         if matches!(why, Some(Why::Remember(_))) {
             self.found.clear();
         } else {
@@ -75,7 +81,7 @@ impl SlaAssessor {
         if self.found.is_empty() {
             return;
         }
-        let acl = self.store.get(agreement).map_or(const { Acl::of_admin(&[]) }, |document| (*document.acl).clone());
+        let acl = self.store.get(agreement).map_or(const { Acl::of_admin(&[]) }, |document| document.acl.for_readers());
         let node = self.node;
         let desk = Desk { node: &node, acl };
         let count = |counter: &std::sync::atomic::AtomicU64| {
@@ -106,15 +112,15 @@ impl SlaAssessor {
                 }
                 Finding::EpisodeOpened(episode) => desk.episode(&episode),
                 Finding::EpisodeChanged(episode) => {
-                    self.episodes.insert(episode.key.0, episode);
+                    self.episodes.changed(episode);
                     continue;
                 }
                 Finding::EpisodeEnded(episode) => {
-                    self.episodes.remove(&episode.key.0);
+                    self.episodes.ended(episode.key);
                     let Some(note) = episode_edit(&episode, &node) else { continue };
                     note
                 }
-                Finding::Burn(burn) => desk.burn(&burn, self.world.clock.now()),
+                Finding::Burn(burn) => desk.burn(&burn),
                 Finding::Expired => {
                     self.expired.insert(Arc::clone(agreement));
                     continue;
@@ -160,12 +166,13 @@ impl SlaAssessor {
             entry.planned = None;
             let is_ours = entry.origin == self.node;
             let (terms, book) = entry.book();
-            book.tick(terms, now, &mut self.found);
+            let looked = book.tick(terms, now, &mut self.found);
             // Another agent's agreement is looked at by that one; what time alone shows is for it to say.
             if !is_ours {
                 self.found.clear();
             }
-            if !self.found.is_empty() {
+            // How long something was available is another thing each time.
+            if looked || !self.found.is_empty() {
                 self.outdate(&agreement);
             }
             self.settle(&agreement);

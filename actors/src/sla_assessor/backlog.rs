@@ -6,9 +6,12 @@ use std::sync::Arc;
 
 use actix::prelude::*;
 use mf2c_domain::area::standing::Standing;
+use mf2c_sla::State;
 use mf2c_store::Document;
 
 use super::SlaAssessor;
+use super::feed::LOG_PAUSE;
+use super::turns::as_born;
 use super::writing::MOST_WAITING;
 
 /// Documents that are read at a time.
@@ -19,8 +22,10 @@ pub(super) enum Why {
     /// They were assessed before: only what is remembered of them is built anew, for these agreements from these times on, in
     /// nanoseconds.
     Remember(HashMap<Arc<str>, i128>),
-    /// They were not.
-    Assess,
+    /// They were not. These agreements were in another state when they were made.
+    Assess(HashMap<String, State>),
+    /// They came before the agreements of these instances were known, and count from these times on, in nanoseconds.
+    Early(HashMap<Arc<str>, i128>),
     /// They were not for this agent to assess, as it stood before.
     TakeOver(Box<Standing>),
 }
@@ -42,36 +47,59 @@ impl Backlog {
     }
 }
 
+impl Backlog {
+    /// A document at its place, if that is where it was made.
+    fn as_it_was(&self, place: u64, document: &Document, body: Vec<u8>) -> Vec<u8> {
+        let state = match &self.why {
+            Why::Assess(born) if place < document.revision => born.get(document.id.as_str()),
+            _ => None,
+        };
+        match state {
+            Some(state) => as_born(body, *state),
+            None => body,
+        }
+    }
+}
+
 impl SlaAssessor {
     /// How far the cursor may go.
     pub(super) fn mark(&self) -> u64 {
         let held = self.backlogs.iter().filter_map(|backlog| backlog.holds).min();
-        held.map_or(self.read, |held| held.min(self.read))
+        held.into_iter().chain(self.held).fold(self.read, u64::min)
     }
 
     /// Reads a page of the first backlog. False if there is none.
     pub(super) fn work_off(&mut self, ctx: &mut Context<Self>) -> bool {
         let Some(mut backlog) = self.backlogs.pop_front() else { return false };
+        self.held = backlog.holds;
         for _ in 0..PAGE {
             if self.notes.len() >= MOST_WAITING {
                 break;
             }
-            let Some((_, document)) = backlog.documents.next() else { break };
+            let Some((place, document)) = backlog.documents.as_slice().first().cloned() else { break };
+            self.place = place;
             let body = match self.store.body(&document) {
-                Ok(Some(body)) => body.into_owned(),
-                Ok(None) => continue,
+                Ok(body) => body.map(std::borrow::Cow::into_owned),
                 Err(error) => {
-                    tracing::warn!(id = %document.id, %error, "a document cannot be read; it is passed over");
-                    continue;
+                    tracing::warn!(id = %document.id, %error, "a document cannot be read; it is tried again");
+                    self.not_before = Some(self.world.clock.elapsed() + LOG_PAUSE);
+                    break;
                 }
             };
+            let _ = backlog.documents.next();
+            let Some(body) = body else { continue };
             let (origin, at) = (document.origin().unwrap_or(self.node), document.time().wall());
             match document.id.kind() {
-                "agreement" => self.take_agreement(&document.id, &body, origin, at),
+                "agreement" => {
+                    self.take_agreement(&document.id, &backlog.as_it_was(place, &document, body), origin, at)
+                }
+                "event" => self.turn(&document.id, &body),
                 "service-instance" => self.take_instance(&document.id, Some(&body), origin, at),
                 _ => self.report(&document.id, &body, origin, at, Some(&backlog.why)),
             }
+            self.look_back();
         }
+        self.held = None;
         if !backlog.documents.as_slice().is_empty() {
             self.backlogs.push_front(backlog);
         }

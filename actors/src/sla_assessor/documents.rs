@@ -4,7 +4,6 @@ use mf2c_domain::acl::Acl;
 use mf2c_domain::id::ResourceId;
 use mf2c_domain::resource::TypeSpec;
 use mf2c_domain::resource::types::{event, sla_episode, sla_penalty, sla_violation, sla_warning};
-use mf2c_domain::time::Timestamp;
 use mf2c_sla::{Burn, Episode, Key, PenaltyDue, Severity, Violation, Warning};
 use mf2c_store::record::NodeId;
 use serde_json::{Map, Value, json};
@@ -15,7 +14,7 @@ use super::notes::Note;
 /// Who writes, and who may see it.
 pub(super) struct Desk<'a> {
     pub(super) node: &'a NodeId,
-    /// The agreement's own list: whoever may see the agreement may see what became of it.
+    /// Whoever may see the agreement may see what became of it, and only administrators may change that.
     pub(super) acl: Acl,
 }
 
@@ -96,10 +95,13 @@ impl Desk<'_> {
         body.insert("guarantee".to_owned(), json!(&*episode.guarantee));
         body.insert("first_seen".to_owned(), json!(episode.first_seen.to_string()));
         body.insert("constraint".to_owned(), json!(&*episode.constraint));
+        if let Some(instance) = &episode.instance {
+            body.insert("instance".to_owned(), link(instance));
+        }
         self.add(&sla_episode::SPEC, episode.key, Value::Object(body))
     }
 
-    pub(super) fn burn(&self, burn: &Burn, now: Timestamp) -> Note {
+    pub(super) fn burn(&self, burn: &Burn) -> Note {
         let severity = match burn.severity {
             Severity::Fast => "critical",
             Severity::Medium => "high",
@@ -111,12 +113,12 @@ impl Desk<'_> {
             format!("the error budget of `{}` burns no longer too fast", burn.guarantee)
         };
         let body = json!({
-            "timestamp": now.to_string(),
+            "timestamp": burn.datetime.to_string(),
             "type": "state",
             "severity": if burn.burning { severity } else { "low" },
             "content": {"resource": link(&burn.agreement), "state": state},
         });
-        Note::Add { spec: &event::SPEC, name: None, attributes: object(body), acl: self.acl.clone() }
+        self.add(&event::SPEC, burn.key, body)
     }
 }
 

@@ -3,19 +3,21 @@
 //! The store holds documents as they are now, and the log what has changed since the cursor. What was edited in between is taken from
 //! the first entry about it, so that edits take effect in the order of the log, between the reports before and after them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use mf2c_domain::id::ResourceId;
 use mf2c_domain::time::Timestamp;
 use mf2c_store::engine::EngineError;
 use mf2c_store::record::NodeId;
-use mf2c_store::{Change, ChangeKind, Changes, Document};
+use mf2c_store::{Change, ChangeKind, Changes, Document, StoreError};
 use serde_json::{Value, json};
 
 use super::SlaAssessor;
+use super::availability::Watch;
 use super::backlog::{Backlog, Why};
-use super::names::name_of;
+use super::early::{EARLY, Early};
+use super::index::Index;
 use super::writing::{CURSOR, Pages};
 
 /// Changes that are looked through at a time.
@@ -29,37 +31,43 @@ const LEFT: i128 = 600_000_000_000;
 
 impl SlaAssessor {
     /// Reads what is stored, as it was at the cursor.
-    pub(super) fn load(&mut self) {
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if a document cannot be read: without it reports would be passed over.
+    pub(super) fn load(&mut self) -> Result<(), StoreError> {
+        self.index = Index::default();
+        self.due.clear();
+        self.backlogs.clear();
+        self.watched = Watch::default();
+        // Each document once, as it is now; whatever happens to it from here on the log tells.
+        let stored: Vec<_> = KINDS.iter().flat_map(|kind| self.store.all(kind)).collect();
         let newest = *self.feed.borrow();
         let kept = self.store.cursors(CURSOR).unwrap_or_else(|error| {
             tracing::warn!(%error, "how far reports were assessed cannot be read; all are looked at again");
             Vec::new()
         });
         let cursor = kept.into_iter().find(|(name, _)| name == CURSOR).map_or(0, |(_, at)| at.min(newest));
+        self.early_is_kept = self.store.cursors(EARLY).is_ok_and(|kept| !kept.is_empty());
+        if self.early_is_kept {
+            self.early = Early::of_any();
+        }
         self.pages = Pages::from(cursor, cursor);
         self.read = cursor;
         self.meet_writers();
-        match self.changed_since(cursor) {
-            Ok(Some(since)) => {
-                self.fill(cursor, Some(&since));
-                self.remember(cursor);
-            }
-            Ok(None) => self.load_without_log(cursor),
-            Err(error) => {
-                tracing::warn!(%error, "the change log cannot be read for agreements; it begins with what is stored");
-                self.load_without_log(cursor);
-            }
+        let since = self.changed_since(cursor).unwrap_or_else(|error| {
+            tracing::warn!(%error, "the change log cannot be read for agreements; it begins with what is stored");
+            None
+        });
+        self.fill(cursor, since.as_ref(), &stored)?;
+        self.remember(cursor)?;
+        if since.is_none() {
+            self.start_over();
         }
-    }
-
-    fn load_without_log(&mut self, cursor: u64) {
-        self.fill(cursor, None);
-        self.remember(cursor);
-        self.start_over();
+        Ok(())
     }
 
     /// The log no longer goes back to where it was read. What has changed since is taken from the documents, each at its place: of
-    /// several edits of one the last is there.
+    /// several edits of one the last is there. When agreements were started and stopped is told by events.
     pub(super) fn start_over(&mut self) {
         let (cursor, mark) = (self.read, self.mark());
         self.read = *self.feed.borrow();
@@ -73,15 +81,18 @@ impl SlaAssessor {
                 places.push((document.revision, document));
             }
         }
+        let turns = self.turns(cursor);
+        let born = self.before(&turns);
+        places.extend(turns);
         places.extend(self.reports(|document| document.revision > cursor));
-        self.backlogs.extend(Backlog::of(places, Why::Assess, Some(mark)));
+        self.backlogs.extend(Backlog::of(places, Why::Assess(born), Some(mark)));
     }
 
     /// The first entry about each document that has changed since; none where the log does not go back that far.
     fn changed_since(&self, cursor: u64) -> Result<Option<BTreeMap<ResourceId, Arc<Change>>>, EngineError> {
-        let (mut at, newest) = (cursor, *self.feed.borrow());
+        let mut at = cursor;
         let mut first = BTreeMap::new();
-        while at < newest {
+        while at < *self.feed.borrow() {
             let changes = match self.store.changes_within(at, PAGE, PAGE_BYTES)? {
                 Changes::Next(changes) => changes,
                 Changes::Trimmed { .. } => return Ok(None),
@@ -96,21 +107,38 @@ impl SlaAssessor {
     }
 
     /// Takes in what was there at the cursor. What was edited since is as `since` tells, or else as its own assessment does.
-    fn fill(&mut self, cursor: u64, since: Option<&BTreeMap<ResourceId, Arc<Change>>>) {
+    fn fill(
+        &mut self,
+        cursor: u64,
+        since: Option<&BTreeMap<ResourceId, Arc<Change>>>,
+        stored: &[Arc<Document>],
+    ) -> Result<(), StoreError> {
+        let mut taken = HashSet::new();
         for kind in KINDS {
-            for document in self.store.all(kind).iter().filter(|document| document.born <= cursor) {
+            let of_kind = stored.iter().filter(|document| document.id.kind() == kind && document.born <= cursor);
+            for document in of_kind {
                 let is_older = document.revision <= cursor;
-                let body = self.store.body(document).ok().flatten().map(std::borrow::Cow::into_owned);
-                let Some(body) = body.filter(|_| is_older || since.is_none()) else { continue };
-                let body = if is_older { body } else { as_assessed(body) };
+                // What was edited before it was looked at is in the log, but for what the log tells of in a moment.
+                let is_told = !is_older && since.is_some_and(|since| since.contains_key(&document.id));
+                if is_told {
+                    continue;
+                }
+                let Some(body) = self.store.body(document)?.map(std::borrow::Cow::into_owned) else { continue };
+                let body = if is_older || since.is_some() { body } else { as_assessed(body) };
                 self.take_stored(&document.id, &body, document.origin().unwrap_or(self.node), document.time().wall());
+                taken.insert(&document.id);
             }
             let changes = since.into_iter().flat_map(BTreeMap::values);
-            for change in changes.filter(|change| change.id.kind() == kind && change.kind != ChangeKind::Created) {
-                self.take_stored(&change.id, &before(change), change.origin, Timestamp::default());
+            let changes = changes.filter(|change| change.id.kind() == kind && change.kind != ChangeKind::Created);
+            for change in changes {
+                if !taken.contains(&change.id) {
+                    self.take_stored(&change.id, &before(change), change.origin, Timestamp::default());
+                }
             }
         }
         self.found.clear();
+        self.attached.clear();
+        Ok(())
     }
 
     fn take_stored(&mut self, id: &ResourceId, body: &[u8], origin: NodeId, at: Timestamp) {
@@ -120,49 +148,36 @@ impl SlaAssessor {
         }
     }
 
-    /// Has the reports read again that windows and open episodes hold.
-    fn remember(&mut self, cursor: u64) {
-        let now = self.world.clock.now().nanos();
+    /// Has the reports read again that windows hold, and those since open episodes were seen last.
+    fn remember(&mut self, cursor: u64) -> Result<(), StoreError> {
+        let now = self.world.clock.now();
         let mut from: HashMap<Arc<str>, i128> = HashMap::new();
         for (id, entry) in &self.index.agreements {
             let back = i128::from(entry.agreement.looks_back()) * 1_000_000;
             if back > 0 {
-                from.insert(Arc::clone(id), now - back);
+                from.insert(Arc::clone(id), now.nanos() - back);
             }
         }
-        for (agreement, began) in self.open_episodes() {
-            let least = from.entry(agreement).or_insert(began);
-            *least = began.min(*least);
+        for (agreement, seen) in self.restore(now)? {
+            let least = from.entry(agreement).or_insert(seen);
+            *least = seen.min(*least);
         }
-        let Some(least) = from.values().min().copied() else { return };
+        let Some(least) = from.values().min().copied() else { return Ok(()) };
         let reports = self.reports(|document| document.revision <= cursor && document.time().wall().nanos() >= least);
         self.backlogs.extend(Backlog::of(reports, Why::Remember(from), Some(cursor)));
-    }
-
-    /// The agreements with episodes that go on by what is stored, and when those began.
-    fn open_episodes(&self) -> Vec<(Arc<str>, i128)> {
-        let own = name_of(mf2c_sla::Key(0), &self.node);
-        let writer = own.rsplit('-').next().unwrap_or_default();
-        let read = |document: &Arc<Document>| {
-            let body: Value = serde_json::from_slice(&self.store.body(document).ok()??).ok()?;
-            let is_open = body.get("state")?.as_str()? == "open";
-            let began = Timestamp::parse(body.get("first_seen")?.as_str()?)?;
-            let agreement = body.get("agreement_id")?.get("href")?.as_str()?;
-            is_open.then(|| (Arc::from(agreement), began.nanos() - 1_000_000_000))
-        };
-        let all = self.store.all("sla-episode");
-        all.iter().filter(|document| document.id.name().ends_with(writer)).filter_map(read).collect()
+        Ok(())
     }
 
     /// This agent leads now: what its predecessor may have left is assessed.
     pub(super) fn take_over(&mut self, before: mf2c_domain::area::standing::Standing) {
+        self.look_for_doubles();
         let least = self.world.clock.now().nanos() - LEFT;
         let read = self.read;
         let reports = self.reports(|document| document.revision <= read && document.time().wall().nanos() >= least);
         self.backlogs.extend(Backlog::of(reports, Why::TakeOver(Box::new(before)), None));
     }
 
-    fn reports(&self, wanted: impl Fn(&Document) -> bool) -> Vec<(u64, Arc<Document>)> {
+    pub(super) fn reports(&self, wanted: impl Fn(&Document) -> bool) -> Vec<(u64, Arc<Document>)> {
         let reports = self.store.all("service-operation-report").into_iter();
         reports.filter(|document| wanted(document)).map(|document| (document.revision, document)).collect()
     }

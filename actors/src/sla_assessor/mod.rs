@@ -5,39 +5,50 @@
 //! beside (windows, episodes, when an agreement was stopped) is read from the store at the start.
 
 mod actor;
+mod asking;
 mod assess;
 mod availability;
 mod backlog;
 mod documents;
 mod doubles;
+mod early;
+mod episodes;
 mod feed;
 mod index;
 mod load;
+mod moves;
 mod names;
 mod notes;
+mod turns;
 mod upkeep;
 mod writing;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use actix::prelude::*;
 use mf2c_domain::area::standing::Standing;
 use mf2c_sla::expression::{Grammar, TimeUnit};
-use mf2c_sla::{Episode, Expressions, Finding};
+use mf2c_sla::{Expressions, Finding, Tolerance};
 use mf2c_store::Store;
 use mf2c_store::record::NodeId;
 use tokio::sync::watch;
 
 use crate::leadership::Standings;
 use crate::ports::World;
+use crate::replicator::Propose;
 use crate::resource_store::ResourceStore;
 use crate::supervisor::DeathNotice;
+use asking::Questions;
+pub use asking::{AskSlo, SloError};
+use availability::Watch;
 use backlog::Backlog;
+use early::Early;
 use index::Index;
 use notes::Note;
+use upkeep::Changed;
 use writing::Pages;
 
 /// What the assessor is told at start.
@@ -45,6 +56,47 @@ use writing::Pages;
 pub struct SlaSettings {
     /// The unit of `execution_time` in reports and constraints.
     pub unit: TimeUnit,
+    /// How far the times of reports may be off.
+    pub tolerance: Tolerance,
+}
+
+/// Which reports an agent assesses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Scope {
+    /// None.
+    Off = 0,
+    /// All that it has: it belongs to no area.
+    Everything = 1,
+    /// Those of its area: it leads.
+    Area = 2,
+    /// Its own against its own agreements: the others are for its leader.
+    Own = 3,
+}
+
+impl Scope {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Off, Self::Everything, Self::Area, Self::Own];
+
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Everything => "alone",
+            Self::Area => "leader",
+            Self::Own => "not_leader",
+        }
+    }
+}
+
+impl SlaCounters {
+    /// Which reports the agent assesses now.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        let now = self.scope.load(Ordering::Relaxed);
+        Scope::ALL.into_iter().find(|scope| *scope as u8 == now).unwrap_or(Scope::Off)
+    }
 }
 
 /// What the assessor has done since the start of the agent, and how it stands.
@@ -54,6 +106,8 @@ pub struct SlaCounters {
     pub agreements: AtomicU64,
     /// Reports held against an agreement.
     pub reports: AtomicU64,
+    /// Reports about instances without a known agreement.
+    pub unattached: AtomicU64,
     /// Violations found.
     pub violations: AtomicU64,
     /// Warnings found.
@@ -64,6 +118,8 @@ pub struct SlaCounters {
     pub queue: AtomicU64,
     /// Everything up to this position of the log is assessed, and what follows from it is stored.
     pub position: AtomicU64,
+    /// A [`Scope`].
+    pub(crate) scope: AtomicU8,
     /// What it could not do: agreements that cannot be read, documents that the store refuses.
     pub errors: AtomicU64,
 }
@@ -83,15 +139,28 @@ pub struct SlaAssessor {
     standings: Standings,
     standing: Standing,
     node: NodeId,
+    /// The way to documents of other agents.
+    elsewhere: Option<Recipient<Propose>>,
     feed: watch::Receiver<u64>,
+    /// Whether what is stored is read.
+    loaded: bool,
     /// Everything up to here is read.
     read: u64,
+    /// What is being read stands here in the log.
+    place: u64,
+    /// The cursor stays here as long as a backlog is being read.
+    held: Option<u64>,
     /// Documents that are read before the log is.
     backlogs: VecDeque<Backlog>,
     /// Nothing is read before; the log could not be.
     not_before: Option<Duration>,
     expressions: Expressions,
     index: Index,
+    early: Early,
+    /// Whether a cursor tells that there were such reports.
+    early_is_kept: bool,
+    /// Instances that were held against no agreement and are now, and from when on their reports are about it, in nanoseconds.
+    attached: Vec<(Arc<str>, i128)>,
     /// When agreements are looked at by the clock, in nanoseconds since 1970.
     due: BTreeSet<(i128, Arc<str>)>,
     /// What was found and is not written down yet.
@@ -103,14 +172,17 @@ pub struct SlaAssessor {
     outdated: VecDeque<Arc<str>>,
     waiting: HashSet<Arc<str>>,
     /// Episodes that have changed.
-    episodes: BTreeMap<u128, Episode>,
+    episodes: Changed,
+    /// Agreements whose `assessment` the store does not take.
+    refused: HashSet<Arc<str>>,
     /// Agreements that have expired, and whose documents do not say so yet.
     expired: BTreeSet<Arc<str>>,
     refreshing: bool,
     /// Other nodes that have written findings.
     writers: BTreeSet<NodeId>,
-    /// Which instances a container runs for, where that matters.
-    containers: HashMap<Box<str>, BTreeSet<Box<str>>>,
+    /// Where instances run, where that matters.
+    watched: Watch,
+    questions: Questions,
     wake: Option<(Duration, SpawnHandle)>,
     /// Whether a turn is planned already.
     notified: bool,
@@ -139,25 +211,40 @@ impl SlaAssessor {
             counters,
             standings,
             standing: Standing::default(),
+            elsewhere: None,
+            loaded: false,
             read: 0,
+            place: 0,
+            held: None,
             backlogs: VecDeque::new(),
             not_before: None,
-            expressions: Expressions::new(Grammar::Extended, settings.unit),
+            expressions: Expressions::new(Grammar::Extended, settings.unit).tolerating(settings.tolerance),
             index: Index::default(),
+            early: Early::default(),
+            early_is_kept: false,
+            attached: Vec::new(),
             due: BTreeSet::new(),
             found: Vec::new(),
             notes: Vec::new(),
             pages: Pages::default(),
             outdated: VecDeque::new(),
             waiting: HashSet::new(),
-            episodes: BTreeMap::new(),
+            episodes: Changed::default(),
+            refused: HashSet::new(),
             expired: BTreeSet::new(),
             refreshing: false,
             writers: BTreeSet::new(),
-            containers: HashMap::new(),
+            watched: Watch::default(),
+            questions: Questions::default(),
             wake: None,
             notified: false,
             _notice: notice.into(),
         }
+    }
+
+    /// The same, which asks other agents to remove what they have found twice.
+    #[must_use]
+    pub fn asking(self, elsewhere: Recipient<Propose>) -> Self {
+        Self { elsewhere: Some(elsewhere), ..self }
     }
 }

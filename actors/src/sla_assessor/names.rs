@@ -22,6 +22,17 @@ fn writer(node: &NodeId) -> String {
     node.iter().take(WRITER / 2).map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// What is known of the key of a finding that `node` has written down: all that its name shows, which gives the same name again.
+pub(super) fn key_of(name: &str, node: &NodeId) -> Option<Key> {
+    if name.rsplit_once('-')?.1 != writer(node) {
+        return None;
+    }
+    let digits: String = finding(name)?.split('-').collect();
+    let whole = u128::from_str_radix(&digits, 16).ok()?;
+    let (high, middle, low) = (whole >> 32, whole >> 16 & 0xfff, whole & 0xfff);
+    Some(Key(high << 80 | middle << 68 | low << 56))
+}
+
 /// The name of the same finding by another writer; none if `name` is no such name.
 pub(super) fn twin(name: &str, node: &NodeId) -> Option<String> {
     let finding = finding(name)?;
@@ -29,7 +40,7 @@ pub(super) fn twin(name: &str, node: &NodeId) -> Option<String> {
 }
 
 /// The part of a name that tells what was found.
-fn finding(name: &str) -> Option<&str> {
+pub(super) fn finding(name: &str) -> Option<&str> {
     let (finding, writer) = name.rsplit_once('-')?;
     let groups: Vec<&str> = finding.split('-').collect();
     let is_one = groups.iter().map(|group| group.len()).eq([8, 4, 4, 4])
@@ -51,6 +62,8 @@ mod tests {
         let name = name_of(key, &one);
         assert_eq!(name, "01234567-89ab-8cde-8f00-111111111111");
         assert_eq!(twin(&name, &other), Some(name_of(key, &other)));
+        assert_eq!(key_of(&name, &one).map(|key| name_of(key, &one)), Some(name.clone()));
+        assert_eq!(key_of(&name, &other), None);
         assert_eq!(twin(&name, &one), Some(name));
     }
 

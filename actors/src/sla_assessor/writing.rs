@@ -8,6 +8,7 @@ use actix::prelude::*;
 use mf2c_store::StoreError;
 
 use super::SlaAssessor;
+use super::early::EARLY;
 use super::notes::Note;
 use crate::resource_store::{AddResource, DeleteResource, KeepCursors};
 
@@ -194,7 +195,11 @@ impl SlaAssessor {
     fn keep(&mut self, ctx: &mut Context<Self>) {
         self.pages.matters = false;
         let cursor = self.pages.settled;
-        let kept = self.writer.send(KeepCursors(vec![(CURSOR.to_owned(), Some(cursor))]));
+        // What was early for what is not settled yet may be looked for again.
+        let is_settled = cursor >= self.read;
+        self.early_is_kept = !self.early.is_empty() || self.early_is_kept && !is_settled;
+        let early = self.early_is_kept.then_some(cursor);
+        let kept = self.writer.send(KeepCursors(vec![(CURSOR.to_owned(), Some(cursor)), (EARLY.to_owned(), early)]));
         ctx.spawn(kept.into_actor(self).map(move |kept, assessor, ctx| {
             assessor.pages.keeping = false;
             if matches!(kept, Ok(Ok(()))) {

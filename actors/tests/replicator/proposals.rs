@@ -61,6 +61,35 @@ async fn a_refusal_of_the_origin_reaches_the_proposer_as_its_code() {
 }
 
 #[actix::test]
+async fn an_agreement_is_as_safe_from_the_edits_of_other_agents_as_from_those_of_clients() {
+    let wire = wire();
+    let area = Area::new(&wire).await;
+    let with = |constraint: &str| {
+        json!({"details": {
+            "type": "agreement", "name": "a", "creation": "2026-01-01T00:00:00Z",
+            "provider": {"id": "p", "name": "P"}, "client": {"id": "c", "name": "C"},
+            "guarantees": [{"name": "*", "constraint": constraint}],
+        }})
+    };
+    let made = area.child.add("agreement", with("execution_time < 10")).await;
+    eventually("all have it", SOON, || area.everywhere(&made)).await;
+    let edit = async |changes| ask(&area.cloud, propose(&area.child, &made, changes, false)).await;
+    let refused = edit(with("execution_time LT 10")).await.unwrap_err();
+    assert_eq!(refused.code, Code::Invalid);
+    assert!(refused.msg.contains("details.guarantees[0].constraint"), "{}", refused.msg);
+    assert_eq!(edit(with("execution_time < 20")).await, Ok(Proposal::Done));
+    assert_eq!(edit(json!({"state": "terminated"})).await, Ok(Proposal::Done));
+    let refused = edit(json!({"state": "started"})).await.unwrap_err();
+    assert_eq!(refused.code, Code::Invalid);
+    assert!(refused.msg.contains("from terminated to started"), "{}", refused.msg);
+    let removed = Propose { removed: vec!["state".into()], ..propose(&area.child, &made, json!({}), false) };
+    assert_eq!(ask(&area.cloud, removed).await.unwrap_err().code, Code::Invalid);
+    assert_eq!(area.child.body(&made).unwrap()["state"], "terminated");
+    // What leaves the state alone is as welcome as before.
+    assert_eq!(edit(json!({"name": "over"})).await, Ok(Proposal::Done));
+}
+
+#[actix::test]
 async fn r22_an_edit_based_on_an_old_revision_is_refused_wherever_it_is_found_out() {
     let wire = wire();
     let area = Area::new(&wire).await;

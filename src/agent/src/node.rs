@@ -49,7 +49,7 @@ use crate::legacy::LegacyDoors;
 use doors::BoundDoors;
 pub use error::StartError;
 pub(crate) use settings::front_settings;
-use settings::{api_settings, event_settings, monitor_settings, session_settings, webhook_options};
+use settings::{api_settings, event_settings, metrics_for, monitor_settings, session_settings, webhook_options};
 use workers::{start_assessor, start_inventory, start_qos, start_webhooks};
 
 /// A running agent.
@@ -108,7 +108,14 @@ impl Node {
         let rooms = Rooms { arbiter, store: &store, writer: &store_writer, sessions: &sessions, hasher, world: &world };
         let accounts = accounts::start(config, mail, rooms).await;
         let webhooks = start_webhooks(config, &arbiters[1], transport, &store, &store_writer, &world);
-        let assessed = start_assessor(config, &arbiters[2], &area.fog.standings, &store, &store_writer, &world);
+        let (assessed, assessor) = start_assessor(
+            config,
+            &arbiters[2],
+            (&area.fog.standings, &area.fog.replicator),
+            &store,
+            &store_writer,
+            &world,
+        );
         let qos = qos::shared(start_qos(config, &arbiters[1], &store, &store_writer, &world));
         let authorities = Some(area.authorities());
         let elsewhere = Some(area.fog.replicator.clone().recipient());
@@ -128,7 +135,7 @@ impl Node {
         let monitor = Monitor::new(monitor_settings(config, &area), connections.clone(), &world);
         let readiness = monitor.readiness();
         let settings = front::Settings { connections, ..front_settings(config) };
-        let sla_door = Data::new(SlaDoor::below());
+        let sla_door = Data::new(SlaDoor::below(assessor, metrics_for(config)));
         let doors = doors.open(config, &area, &api, &sla_door)?;
         let pages = Pages { monitor, stream, certauths, policies, qos, sla: sla_door, api };
         let handle = serve(listeners, &settings, pages)?;
@@ -266,6 +273,16 @@ fn start_writer(
         Bound { kind: "event", most: config.store.keep_events, life: Some(config.store.keep_events_for.get()) },
         Bound { kind: "conflict", most: config.store.keep_conflicts, life: None },
     ];
+    let reports = ["service-operation-report", "service-container-metric"].map(|kind| {
+        let life = Some(config.store.keep_reports_for.get());
+        Bound { kind, most: config.store.keep_reports, life }
+    });
+    let findings = ["sla-violation", "sla-warning", "sla-penalty", "sla-episode"].map(|kind| Bound {
+        kind,
+        most: config.store.keep_findings,
+        life: None,
+    });
+    let kept: Vec<Bound> = kept.into_iter().chain(reports).chain(findings).collect();
     let retention = Retention::new(&kept, store, Arc::clone(&world.clock));
     let actor = ResourceStore::new(writer, config.store.queue).keeping(retention);
     ResourceStore::start_in_arbiter(&arbiter.handle(), move |_| actor)

@@ -63,7 +63,7 @@ pub(super) fn start(config: &Config, rooms: &AreaRooms<'_>, near: &Neighbours<'_
     let own = own.map(|membership| membership.own.id.clone());
     let (told, standings) = watch::channel(Standing { own, ..Standing::default() });
     let counters = Arc::new(ReplicatorCounters::default());
-    let replicator = start_replicator(rooms, near, &standings, Arc::clone(&counters));
+    let replicator = start_replicator(config, rooms, near, (&standings, Arc::clone(&counters)));
     let categoriser = start_categoriser(config, rooms, near, &standings, &replicator);
     let clock = Arc::clone(&rooms.world.clock);
     let herald = Herald::new(Arc::clone(&categoriser), replicator.clone(), standings.clone(), clock);
@@ -130,10 +130,10 @@ fn settings(config: &Config) -> Settings {
 }
 
 fn start_replicator(
+    config: &Config,
     rooms: &AreaRooms<'_>,
     near: &Neighbours<'_>,
-    standings: &Standings,
-    counters: Arc<ReplicatorCounters>,
+    (standings, counters): (&Standings, Arc<ReplicatorCounters>),
 ) -> Addr<Replicator> {
     let mut boot = [0; 8];
     rooms.world.entropy.fill(&mut boot);
@@ -145,7 +145,7 @@ fn start_replicator(
         workshop: Arc::new(mf2c_actors::ports::BlockingThreads),
         standing: standings.clone(),
         boot: u64::from_le_bytes(boot).max(1),
-        settings: ReplicatorSettings::default(),
+        settings: ReplicatorSettings { agreements: config.sla.agreements(), ..ReplicatorSettings::default() },
         counters,
     };
     Replicator::start_in_arbiter(&near.thread, move |_| Replicator::new(parts))

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use mf2c_client::args::{ConnectionArgs, Format};
 use mf2c_domain::id::ResourceId;
+use mf2c_domain::time::Timestamp;
 
 use crate::config::ReportUnit;
 
@@ -26,8 +27,10 @@ Examples:
   mf2c sla export 8a31... -o json";
 
 const TEST_EXAMPLES: &str = "\
-Nothing is stored and no agent is asked. The agreement is taken as started, and the reports as they would have come, one
-JSON document a line. The exit code is 1 if a promise would have been broken, for scripts.
+Nothing is stored and no agent is asked. The agreement is taken as started; the reports, one JSON document a line, come
+when they were stored (`updated`, `created`), else when they ended. The time between them passes as it would for an agent:
+windows empty, silence is noticed, the agreement expires. It ends with the last report, or at --until. The exit code is 1
+if a promise would have been broken, for scripts.
 
 Examples:
   mf2c sla test agreement.json reports.ndjson
@@ -85,12 +88,20 @@ pub struct TestArgs {
     /// Reports in JSON, one a line; - is standard input
     #[arg(value_name = "REPORTS")]
     pub reports: PathBuf,
+    /// Let time pass until then, such as 2026-05-01T12:00:00Z [default: the last report]
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub until: Option<Timestamp>,
     /// The unit of execution times: s or ms [default: s]
     #[arg(long, value_name = "UNIT", default_value = "s", hide_default_value = true)]
     pub unit: ReportUnit,
     /// Write as table, json, yaml or csv
     #[arg(short, long, value_name = "FORMAT", default_value = "table", hide_possible_values = true)]
     pub output: Format,
+}
+
+fn time(text: &str) -> Result<Timestamp, String> {
+    let expected = "expected a time as RFC 3339 has it, such as 2026-05-01T12:00:00Z";
+    Timestamp::parse_partial(text).ok_or_else(|| expected.to_owned())
 }
 
 fn agreement(text: &str) -> Result<String, String> {

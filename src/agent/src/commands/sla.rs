@@ -9,7 +9,7 @@ use mf2c_client::Surroundings;
 use mf2c_client::args::Format;
 use mf2c_domain::time::Timestamp;
 use mf2c_sla::expression::{Grammar, TimeUnit};
-use mf2c_sla::{Agreement, Book, Expressions, Finding, Report, check, openslo};
+use mf2c_sla::{Agreement, Expressions, Finding, Rehearsal, Report, check, openslo};
 use serde_json::{Map, Value, json};
 
 use super::{Failure, area, misconfigured, say};
@@ -64,9 +64,10 @@ fn import(args: &ImportArgs, around: &Surroundings) -> Result<(), Failure> {
 
 fn export(args: &ExportArgs, around: &Surroundings) -> Result<(), Failure> {
     let agreement = mf2c_client::read(&args.connection, &args.agreement, around)?;
-    let documents = openslo::export(agreement.as_object().unwrap_or(&Map::new())).map_err(misconfigured)?;
+    let exported = openslo::export(agreement.as_object().unwrap_or(&Map::new())).map_err(misconfigured)?;
+    exported.notes.iter().for_each(|note| area::beside(note));
     let format = if args.output == Format::Json { Format::Json } else { Format::Yaml };
-    for (at, document) in documents.iter().enumerate() {
+    for (at, document) in exported.documents.iter().enumerate() {
         if at > 0 && format == Format::Yaml {
             say("---")?;
         }
@@ -83,7 +84,7 @@ fn test(args: &TestArgs, around: &Surroundings) -> Result<(), Failure> {
     let mut shared = Expressions::new(Grammar::Extended, unit);
     let agreement = agreement(&args.agreement, &mut shared)?;
     let reports = text_of(&args.reports)?;
-    let tried = tried(&agreement, &reports, unit, around.clock.now())?;
+    let tried = tried(&agreement, &reports, (unit, args.until), around.clock.now())?;
     let shown: Vec<Value> = tried.findings.iter().filter_map(shown).collect();
     let violated = tried.findings.iter().any(|finding| matches!(finding, Finding::Violation(_)));
     match args.output {
@@ -135,32 +136,47 @@ struct Tried {
     unfinished: usize,
 }
 
-fn tried(agreement: &Agreement, reports: &str, unit: TimeUnit, now: Timestamp) -> Result<Tried, Failure> {
-    let mut book = Book::open(agreement, agreement.creation());
-    let mut tried = Tried { findings: vec![], reports: 0, unfinished: 0 };
-    let mut end = agreement.creation();
+/// Lets the reports come as they came: in the order in which they were stored, with the time that lies between.
+fn tried(
+    agreement: &Agreement,
+    reports: &str,
+    (unit, until): (TimeUnit, Option<Timestamp>),
+    now: Timestamp,
+) -> Result<Tried, Failure> {
+    let mut bodies = vec![];
     for (line, number) in reports.lines().zip(1u64..).filter(|(line, _)| !line.trim().is_empty()) {
-        let read: Result<Map<String, Value>, _> = serde_json::from_str(line);
-        let mut body = read.with_context(|| format!("line {number} is no report in JSON")).map_err(misconfigured)?;
-        if !["serviceInstance", "requesting_application_id"].iter().any(|name| body.contains_key(*name)) {
-            body.insert("serviceInstance".to_owned(), "service-instance/test".into());
-        }
-        if !["created", "updated", "end_time", "start_time"].iter().any(|name| body.contains_key(*name)) {
-            body.insert("created".to_owned(), now.to_string().into());
-        }
-        let id = body.get("id").and_then(Value::as_str).map_or_else(|| format!("line {number}"), str::to_owned);
-        let text = Value::Object(body).to_string();
-        match Report::read_in(&id, text.as_bytes(), unit) {
-            None => tried.unfinished += 1,
-            Some(report) => {
-                tried.reports += 1;
-                end = end.max(report.finished);
-                book.report(agreement, &report, report.finished, &mut tried.findings);
-            }
-        }
+        bodies.push(report(line, number, now)?);
     }
-    book.tick(agreement, end, &mut tried.findings);
-    Ok(tried)
+    let read = bodies.iter().map(|(id, text)| Report::read_in(id, text.as_bytes(), unit));
+    let (finished, running): (Vec<_>, Vec<_>) = read.partition(Option::is_some);
+    let mut finished: Vec<Report<'_>> = finished.into_iter().flatten().collect();
+    finished.sort_by_key(Rehearsal::arrival);
+    let mut rehearsal = Rehearsal::new(agreement);
+    let mut end = agreement.creation();
+    for report in &finished {
+        end = end.max(Rehearsal::arrival(report));
+        if let Some(until) = until.filter(|until| *until < end) {
+            let error = anyhow!("`--until {until}` lies before the report that came at {end}: expected a later time");
+            return Err(misconfigured(error));
+        }
+        rehearsal.report(report).map_err(misconfigured)?;
+    }
+    let findings = rehearsal.until(until.unwrap_or(end)).map_err(misconfigured)?;
+    Ok(Tried { findings, reports: finished.len(), unfinished: running.len() })
+}
+
+/// A line of reports: its id and the document, with what a report must have to be read.
+fn report(line: &str, number: u64, now: Timestamp) -> Result<(String, String), Failure> {
+    let read: Result<Map<String, Value>, _> = serde_json::from_str(line);
+    let mut body = read.with_context(|| format!("line {number} is no report in JSON")).map_err(misconfigured)?;
+    if !["serviceInstance", "requesting_application_id"].iter().any(|name| body.contains_key(*name)) {
+        body.insert("serviceInstance".to_owned(), "service-instance/test".into());
+    }
+    if !["created", "updated", "end_time", "start_time"].iter().any(|name| body.contains_key(*name)) {
+        body.insert("created".to_owned(), now.to_string().into());
+    }
+    let id = body.get("id").and_then(Value::as_str).map_or_else(|| format!("line {number}"), str::to_owned);
+    Ok((id, Value::Object(body).to_string()))
 }
 
 /// A finding that tells something of a promise.
@@ -196,6 +212,20 @@ fn shown(finding: &Finding) -> Option<Value> {
         Finding::Undetermined { guarantee, reason } => {
             json!({ "finding": "undetermined", "guarantee": &**guarantee, "constraint": reason })
         }
+        Finding::EpisodeEnded(episode) => json!({
+            "finding": "recovery",
+            "datetime": episode.resolved_at.map(|at| at.to_string()),
+            "guarantee": &*episode.guarantee,
+            "constraint": &*episode.constraint,
+            "values": { "count": episode.count, "worst": episode.worst },
+        }),
+        Finding::Burn(burn) => json!({
+            "finding": if burn.burning { "burn" } else { "burn-end" },
+            "datetime": burn.datetime.to_string(),
+            "guarantee": &*burn.guarantee,
+            "values": { "long": burn.long, "short": burn.short, "remaining": burn.remaining },
+        }),
+        Finding::Expired => json!({ "finding": "expiry" }),
         _ => return None,
     })
 }

@@ -223,6 +223,9 @@ impl Check<'_> {
         self.range("store.keep_events", store.keep_events, 1, 1_000_000);
         self.time("store.keep_events_for", store.keep_events_for, 1000, 3650 * 24 * HOUR);
         self.range("store.keep_conflicts", store.keep_conflicts, 1, 1_000_000);
+        self.range("store.keep_reports", store.keep_reports, 1000, 100_000_000);
+        self.time("store.keep_reports_for", store.keep_reports_for, 60_000, 3650 * 24 * HOUR);
+        self.range("store.keep_findings", store.keep_findings, 1000, 100_000_000);
     }
 
     fn events(&mut self, config: &Config) {

@@ -19,6 +19,8 @@ pub struct Qos {
     /// Where the original's interface of the service manager listens besides at the API's address, if anywhere.
     #[serde(with = "empty_is_none")]
     pub listen: Option<ListenAddress>,
+    /// Whether programs on this machine need not say there who they are to ask for the quality of service.
+    pub anonymous: bool,
     /// The share of runs that must keep every promise.
     pub acceptance_ratio: f64,
     /// How sure it must be that a device reaches it.
@@ -39,6 +41,8 @@ pub struct Qos {
     pub seed: u64,
     /// Whether instances are told how many agents they should have.
     pub enforcement: bool,
+    /// For how long half as many must have done before fewer are said to be enough.
+    pub shrink_after: HumanDuration,
     /// From which recommended processor on a service leans on it.
     pub high_cpu: f64,
     /// The same for memory.
@@ -53,6 +57,7 @@ impl Default for Qos {
     fn default() -> Self {
         Self {
             listen: None,
+            anonymous: false,
             acceptance_ratio: 0.8,
             confidence: 0.9,
             min_runs: 20,
@@ -63,6 +68,7 @@ impl Default for Qos {
             warmup: 0,
             seed: 0,
             enforcement: true,
+            shrink_after: HumanDuration::from_secs(60),
             high_cpu: 0.7,
             high_memory: 0.7,
             high_disk: 0.7,
@@ -86,7 +92,8 @@ impl Qos {
             warmup: self.warmup,
             seed: if self.seed == 0 { chance } else { self.seed },
         };
-        QosSettings { policy, high: self.high(), enforcement: self.enforcement, unit }
+        let shrink_after = self.shrink_after.get();
+        QosSettings { policy, high: self.high(), enforcement: self.enforcement, shrink_after, unit }
     }
 
     /// From which numbers on a service leans on a resource.
@@ -104,6 +111,7 @@ impl Check<'_> {
         self.range("qos.window", qos.window, 1, 1000);
         self.range("qos.min_runs", qos.min_runs, 1, qos.window.max(1));
         self.time("qos.cooldown", qos.cooldown, 0, 30 * DAY);
+        self.time("qos.shrink_after", qos.shrink_after, 0, DAY);
         self.range("qos.exploration", qos.exploration, 0.0, 1.0);
         self.range("qos.recovery", qos.recovery, 1, qos.window.max(1));
         let high = [

@@ -193,6 +193,12 @@ pub struct Store {
     pub keep_events_for: HumanDuration,
     /// The most conflicts of this agent that are kept.
     pub keep_conflicts: usize,
+    /// The most reports of operations, and the most of containers, of this agent that are kept.
+    pub keep_reports: usize,
+    /// How long they are kept.
+    pub keep_reports_for: HumanDuration,
+    /// The most violations, warnings, penalties and episodes, each, of this agent that are kept.
+    pub keep_findings: usize,
 }
 
 /// `[events]`
@@ -352,6 +358,9 @@ impl Default for Store {
             keep_events: 10_000,
             keep_events_for: HumanDuration::from_secs(90 * 86_400),
             keep_conflicts: 1000,
+            keep_reports: 1_000_000,
+            keep_reports_for: HumanDuration::from_secs(90 * 86_400),
+            keep_findings: 1_000_000,
         }
     }
 }

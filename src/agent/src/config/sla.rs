@@ -2,11 +2,13 @@
 
 use mf2c_actors::sla_assessor::SlaSettings;
 use mf2c_facade::sla::SlaRules;
+use mf2c_sla::Tolerance;
 use mf2c_sla::expression::TimeUnit;
 use serde::{Deserialize, Serialize};
 
 use super::address::{ListenAddress, empty_is_none};
 use super::check::Check;
+use super::quantity::HumanDuration;
 use super::settings::Config;
 use super::words::ReportUnit;
 
@@ -18,6 +20,10 @@ pub struct Sla {
     pub enabled: bool,
     /// The unit of `execution_length` in reports, and so of `execution_time` in constraints.
     pub execution_time_unit: ReportUnit,
+    /// How late a report may be and still count in windows.
+    pub max_lateness: HumanDuration,
+    /// How far ahead of its arrival an operation may have ended.
+    pub max_future_skew: HumanDuration,
     /// Where the original's SLA endpoints answer besides at the API's address, if anywhere; the original's port is 46030.
     #[serde(with = "empty_is_none")]
     pub listen: Option<ListenAddress>,
@@ -30,7 +36,16 @@ pub struct Sla {
 impl Default for Sla {
     fn default() -> Self {
         let execution_time_unit = ReportUnit::default();
-        Self { enabled: true, execution_time_unit, listen: None, strict_expressions: true, external_ids: true }
+        let (max_lateness, max_future_skew) = (HumanDuration::from_secs(120), HumanDuration::from_secs(5));
+        Self {
+            enabled: true,
+            execution_time_unit,
+            max_lateness,
+            max_future_skew,
+            listen: None,
+            strict_expressions: true,
+            external_ids: true,
+        }
     }
 }
 
@@ -47,7 +62,14 @@ impl Sla {
     /// What the assessor is told.
     #[must_use]
     pub const fn settings(&self) -> SlaSettings {
-        SlaSettings { unit: self.unit() }
+        let tolerance = Tolerance { lateness: self.max_lateness.get(), skew: self.max_future_skew.get() };
+        SlaSettings { unit: self.unit(), tolerance }
+    }
+
+    /// What agreements must hold, whoever edits them.
+    #[must_use]
+    pub const fn agreements(&self) -> mf2c_sla::Rules {
+        mf2c_sla::Rules { strict: self.strict_expressions, unit: self.unit() }
     }
 
     /// What the facade is told.
@@ -60,5 +82,7 @@ impl Sla {
 impl Check<'_> {
     pub(super) fn sla(&mut self, config: &Config) {
         self.alone(config, "sla.listen");
+        self.time("sla.max_lateness", config.sla.max_lateness, 1000, 3600);
+        self.time("sla.max_future_skew", config.sla.max_future_skew, 0, 3600);
     }
 }

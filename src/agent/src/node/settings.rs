@@ -51,17 +51,21 @@ pub(super) fn monitor_settings(config: &Config, area: &Area) -> MonitorSettings 
             AccessLog::All => Access::All,
         },
         trusted_proxies: config.api.trusted_proxies.clone(),
-        metrics_for: match config.api.metrics {
-            MetricsReaders::Loopback => MetricsFor::Loopback,
-            MetricsReaders::Open => MetricsFor::Everybody,
-            MetricsReaders::Admin => MetricsFor::Administrators,
-        },
+        metrics_for: metrics_for(config),
         certificate_ends: Arc::new(move || credentials.api_certificate_ends()),
         area: area.figures(),
         has_mail: !config.mail.host.is_empty(),
         version: env!("CARGO_PKG_VERSION"),
         role: config.role.as_str(),
         process: Arc::new(move || process_figures::look(&data_dir)),
+    }
+}
+
+pub(super) fn metrics_for(config: &Config) -> MetricsFor {
+    match config.api.metrics {
+        MetricsReaders::Loopback => MetricsFor::Loopback,
+        MetricsReaders::Open => MetricsFor::Everybody,
+        MetricsReaders::Admin => MetricsFor::Administrators,
     }
 }
 

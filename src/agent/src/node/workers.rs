@@ -7,11 +7,13 @@ use mf2c_actors::inventory::{Inventory, InventorySettings};
 use mf2c_actors::leadership::Standings;
 use mf2c_actors::ports::{BlockingThreads, World};
 use mf2c_actors::qos_provider::QosProvider;
+use mf2c_actors::replicator::Replicator;
 use mf2c_actors::resource_store::ResourceStore;
 use mf2c_actors::sla_assessor::{SlaAssessor, SlaCounters};
 use mf2c_actors::supervisor::Supervisor;
 use mf2c_actors::webhook_dispatcher::{WebhookCounters, WebhookDispatcher, WebhookSettings};
 use mf2c_facade::qos::Qos;
+use mf2c_facade::sla::Assessor;
 use mf2c_machine::{Declared, DeclaredSensor, Publisher, Roots, SystemMachine};
 use mf2c_store::Store;
 use mf2c_transport::webhook::HttpWebhooks;
@@ -75,25 +77,30 @@ pub(super) fn start_webhooks(
 pub(super) fn start_assessor(
     config: &Config,
     arbiter: &Arbiter,
-    standings: &Standings,
+    (standings, replicator): (&Standings, &Addr<Replicator>),
     store: &Arc<Store>,
     writer: &Addr<ResourceStore>,
     world: &World,
-) -> Arc<SlaCounters> {
+) -> (Arc<SlaCounters>, Assessor) {
     let counters = Arc::new(SlaCounters::default());
+    let current: Arc<Mutex<Option<Addr<SlaAssessor>>>> = Arc::default();
+    let shown = Arc::clone(&current);
+    let assessor = Arc::new(move || current.lock().clone().map(Addr::recipient));
     if !config.sla.enabled {
-        return counters;
+        return (counters, assessor);
     }
-    let (settings, standings) = (config.sla.settings(), standings.clone());
+    let (settings, standings, replicator) = (config.sla.settings(), standings.clone(), replicator.clone());
     let (store, writer, world) = (Arc::clone(store), writer.clone(), world.clone());
     let (clock, shared) = (Arc::clone(&world.clock), Arc::clone(&counters));
     let build = move |notice| {
         let (store, writer, world) = (Arc::clone(&store), writer.clone(), world.clone());
-        SlaAssessor::new(settings, store, writer, standings.clone(), world, Arc::clone(&shared), notice)
+        let assessor = SlaAssessor::new(settings, store, writer, standings.clone(), world, Arc::clone(&shared), notice);
+        assessor.asking(replicator.clone().recipient())
     };
-    let supervisor = Supervisor::new("sla assessor", clock, Box::new(build));
+    let tell = move |worker| *shown.lock() = Some(worker);
+    let supervisor = Supervisor::new("sla assessor", clock, Box::new(build)).telling(Box::new(tell));
     Supervisor::start_in_arbiter(&arbiter.handle(), move |_| supervisor);
-    counters
+    (counters, assessor)
 }
 
 pub(super) fn start_qos(
@@ -118,7 +125,7 @@ pub(super) fn start_qos(
     let supervisor = Supervisor::new("quality of service", clock, Box::new(build)).telling(Box::new(tell));
     Supervisor::start_in_arbiter(&arbiter.handle(), move |_| supervisor);
     let provider = Arc::new(move || current.lock().clone().map(Addr::recipient));
-    Qos { provider, high: config.qos.high() }
+    Qos { provider, high: config.qos.high(), anonymous: config.qos.anonymous }
 }
 
 pub(super) fn declared(config: &Config) -> Declared {
