@@ -12,6 +12,7 @@ import machine
 import place
 import sessions
 import sizes
+import sla
 import table
 
 MEASURES = {
@@ -20,6 +21,7 @@ MEASURES = {
     "events": events.events, "links": links.links, "children": links.children,
     "replicate": fog.replicate, "forward": fog.forward, "takeover": fog.takeover,
     "sessions": sessions.sessions, "cookie": sessions.cookie,
+    "assess": sla.assess, "agreements": sla.agreements,
 }
 
 
