@@ -301,7 +301,7 @@ fn every_path_answers_with_the_true_status_and_says_it_too_and_only_to_who_may_s
 
 #[test]
 fn an_instance_is_told_how_many_agents_it_needs_and_the_catalogue_stays_as_it_is() {
-    let agent = Start::new().agent();
+    let agent = Start::new().environment("MF2C_QOS_SHRINK_AFTER", "0s").agent();
     let service = service(&agent, &json!({"num_agents": 2}));
     let before = agent.send("GET", &service, None).expect(200).json();
     let starts = |instance: &str, expected: &str| {
@@ -323,8 +323,10 @@ fn an_instance_is_told_how_many_agents_it_needs_and_the_catalogue_stays_as_it_is
         };
         starts(&id, "2026-01-01T00:01:00Z");
         has(4);
-        // F2.
+        // F2, but that half as many must do: 5 s were 10 s then.
         starts(&id, "2026-01-01T00:00:05Z");
+        has(if constraint.ends_with("10.0") { 1 } else { 2 });
+        starts(&id, "2026-01-01T00:00:02Z");
         has(1);
     }
     assert_eq!(agent.send("GET", &service, None).expect(200).json(), before);
@@ -380,6 +382,32 @@ fn the_service_manager_lists_categorises_registers_and_deletes() {
     let _ = ask(&agent, "GET", "/sm/api/else", None).expect(404);
     let stranger = |path: &str| curl(["-k", &format!("https://{}{path}", agent.https())]).status;
     assert_eq!(["/sm/api", &format!("/sm/api/{known}"), "/sm/api/gui/sla-template"].map(stranger), [403; 3]);
+}
+
+#[test]
+fn the_last_command_of_the_guide_says_not_who_asks_and_is_answered_where_the_operator_wants_that() {
+    let ask = |agent: &Agent, headers: &[&str], path: &str| {
+        let door = door_of(agent, "qos.listen");
+        let (port, at) = (door.rsplit_once(':').unwrap().1, format!("service-manager:80:{door}"));
+        assert!(!port.is_empty());
+        let url = format!("http://service-manager/api/{path}");
+        let mut arguments = vec!["--connect-to", &at, "-XGET", &url];
+        headers.iter().for_each(|header| arguments.extend(["-H", header]));
+        curl(arguments)
+    };
+    let start = || Start::new().environment("MF2C_QOS_LISTEN", "127.0.0.1:0");
+    for (anonymous, status) in [("false", 403), ("true", 200)] {
+        let agent = start().environment("MF2C_QOS_ANONYMOUS", anonymous).agent();
+        let (service, agreement) = (service(&agent, &json!({})), agreement(&agent, "main", "execution_time < 100"));
+        let id = instance(&agent, &service, &agreement, &["x"]);
+        let path = format!("service-management/qos/{id}");
+        assert_eq!(ask(&agent, &[], &path).status, status);
+        // Nobody is asked for this alone, here alone, and of this machine alone.
+        assert_eq!(ask(&agent, &["x-forwarded-for: 10.0.0.1"], &path).status, 403);
+        assert_eq!(ask(&agent, &["host: elsewhere.example"], &path).status, 403);
+        assert_eq!(ask(&agent, &[], &format!("service/{}", service.trim_start_matches("service/"))).status, 403);
+        assert_eq!(agent.send_as(None, "GET", &path, None).status, 403);
+    }
 }
 
 #[test]

@@ -36,6 +36,7 @@ fn an_agreement_comes_from_openslo_and_goes_back_to_it() {
         (&"hello".into(), &planned["details"]["guarantees"])
     );
     let exported = mf2c(&[&["sla", "export", &id][..], &as_jane].concat()).expect(0);
+    assert!(exported.err.contains("mf2c.eu/agreement"), "what has no place is told: {}", exported.err);
     fs::write(file, &exported.out).unwrap();
     let again = mf2c(&["sla", "import", "--print", file]).expect(0);
     let again: Value = serde_json::from_str(again.out.trim()).unwrap();
@@ -71,6 +72,16 @@ fn a_dry_run_tells_what_would_have_been_violated_and_fails_if_anything_was() {
     fs::write(&agreement, body("execution_time < 100")).unwrap();
     let fine = mf2c(&["sla", "test", &agreement, &reports]).expect(0);
     assert!(fine.out.contains("nothing would have been violated"), "{}", fine.out);
+    // Silence shows after ten minutes, if so much time passes.
+    fs::write(&agreement, body("count(execution_time, 10m) > 0")).unwrap();
+    let _ = mf2c(&["sla", "test", &agreement, &reports]).expect(0);
+    let silent = mf2c(&["sla", "test", &agreement, &reports, "--until", "2026-05-01T01:00:00Z", "-o", "csv"]).expect(1);
+    let expected = "finding,datetime,guarantee,constraint,values,report\r\n\
+        violation,2026-05-01T00:10:00.000Z,*,\"count(execution_time, 10m) > 0\",\
+        \"{\"\"count(execution_time, 600)\"\":0.0}\",\r\n";
+    assert_eq!(silent.out, expected);
+    mf2c(&["sla", "test", &agreement, &reports, "--until", "2026-04-01T01:00:00Z"]).expect(2).tells(&["--until"]);
+    mf2c(&["sla", "test", &agreement, &reports, "--until", "soon"]).expect(2).tells(&["RFC 3339"]);
     fs::write(&agreement, body("execution_time LT 100")).unwrap();
     mf2c(&["sla", "test", &agreement, &reports]).expect(2).tells(&["guarantees[0].constraint", "column 16"]);
     fs::write(&agreement, body("execution_time < 100")).unwrap();

@@ -1,6 +1,6 @@
 //! The original's SLA endpoints (`spec/sla.md` 7.3): its codes, bodies and texts, over the documents and rights of CIMI.
 
-use mf2c_tests::{Agent, Answer, Start, curl};
+use mf2c_tests::{Agent, Answer, Start, curl, eventually};
 use serde_json::{Value, json};
 
 use crate::discovery::door_of;
@@ -292,6 +292,49 @@ fn an_agreement_that_has_expired_is_taken_with_a_warning() {
     let cimi = json!({ "state": "started", "details": old["details"] }).to_string();
     let answer = agent.send("POST", "agreement", Some(&cimi)).expect(201).json();
     assert!(answer["warning"].as_str().unwrap().contains("expired"), "{answer}");
+    // Of many each is told of by itself; who repeats a request is told again.
+    let mut good: Value = serde_json::from_str(&cimi).unwrap();
+    good["details"]["expiration"] = "2199-01-17T17:09:45Z".into();
+    let many = agent.send("POST", "agreement", Some(&format!("[{cimi}, {good}]"))).expect(200).json();
+    let warned: Vec<bool> =
+        many["results"].as_array().unwrap().iter().map(|result| result.get("warning").is_some()).collect();
+    assert_eq!(warned, [true, false], "{many}");
+    for _ in 0..2 {
+        let url = format!("http://{}/api/agreement", agent.http());
+        let who = "slipstream-authn-info: super ADMIN";
+        let json = "content-type: application/json";
+        let once = curl(["-H", who, "-H", json, "-H", "idempotency-key: k1", "-d", &cimi, &url]).expect(201).json();
+        assert!(once["warning"].as_str().unwrap().contains("expired"), "{once}");
+    }
+}
+
+#[test]
+fn states_change_only_from_the_revision_that_the_caller_has_seen_if_he_says_which() {
+    let agent = agent();
+    ask(&agent, "POST", "/agreements", Some(&agreement("a1", "execution_time < 10"))).expect(201);
+    let tag = || ask(&agent, "GET", "/agreements/a1", None).expect(200).header("etag").unwrap().to_owned();
+    let change = |method: &str, path: &str, tag: &str, body: &str| {
+        let url = format!("https://{}/sla{path}", agent.https());
+        let (who, matches) = ("slipstream-authn-info: super ADMIN", format!("if-match: {tag}"));
+        let json = "content-type: application/json";
+        curl(["-k", "-X", method, "-H", who, "-H", &matches, "-H", json, "-d", body, &url])
+    };
+    let old = tag();
+    let _ = change("PUT", "/agreements/a1/start", &old, "").expect(204);
+    assert_ne!(tag(), old);
+    for (method, path, body) in [
+        ("PUT", "/agreements/a1/stop", ""),
+        ("PUT", "/agreements/a1/terminate", ""),
+        ("PUT", "/agreements/a1", r#"{"state": "stopped"}"#),
+        ("DELETE", "/agreements/a1", ""),
+    ] {
+        let refused = change(method, path, &old, body).expect(412).json();
+        assert_eq!(refused["code"], "412", "{refused}");
+    }
+    assert_eq!(ask(&agent, "GET", "/agreements/a1", None).json()["state"], "started");
+    let _ = change("PUT", "/agreements/a1", &tag(), r#"{"state": "stopped"}"#).expect(200);
+    let _ = change("PUT", "/agreements/a1/terminate", "*", "").expect(204);
+    let _ = change("DELETE", "/agreements/a1", &tag(), "").expect(204);
 }
 
 #[test]
@@ -308,6 +351,25 @@ fn expressions_are_judged_before_anybody_depends_on_them() {
     }
     let _ = judge(json!({ "expression": "a and b", "grammar": "original" })).expect(400);
     let _ = judge(json!({ "expression": 5 })).expect(400);
+    // What is refused here is refused when an agreement is created, and the other way round.
+    for (number, constraint) in [
+        "p95(availability, 60) > 9",
+        "count(x, 250ms) > 1",
+        "operation < 5",
+        "avg(result, 60) < 1",
+        "m",
+        "false",
+        "m < {{.N}}",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let fault = judge(json!({ "expression": constraint })).expect(400).json()["fault"].clone();
+        assert!(fault["hint"].is_string(), "{constraint}: {fault}");
+        let made = agreement(&format!("refused-{number}"), constraint);
+        let refused = ask(&agent, "POST", "/agreements", Some(&made)).expect(400).message();
+        assert!(refused.contains("details.guarantees[0].constraint"), "{constraint}: {refused}");
+    }
     let _ = judge(json!({ "expression": "(".repeat(10_000) })).expect(400);
 }
 
@@ -331,6 +393,10 @@ fn violations_and_penalties_are_listed_by_agreement_promise_and_time() {
         add(kind, "agreement/a1", "*", 1);
         add(kind, "agreement/a2", "*", 2);
     }
+    assert_eq!(ask(&agent, "GET", "/healthz", None).expect(200).json()["status"], "ok");
+    let figures = ask(&agent, "GET", "/metrics", None).expect(200).text();
+    assert!(figures.contains("mf2c_sla_violations_total 0\n") && !figures.contains("mf2c_store"), "{figures}");
+    let _ = ask_as(&agent, None, "GET", "/sla/metrics", None).expect(200);
     for path in ["/violations", "/penalties"] {
         let days = |query: &str| {
             let found = ask(&agent, "GET", &format!("{path}{query}"), None).expect(200).json();
@@ -349,32 +415,58 @@ fn violations_and_penalties_are_listed_by_agreement_promise_and_time() {
         ] {
             assert_eq!(days(query), expected, "{path}{query}");
         }
-        let _ = ask(&agent, "GET", &format!("{path}?from=yesterday"), None).expect(400);
-        let _ = ask(&agent, "GET", &format!("{path}?colour=red"), None).expect(400);
+        for (query, told) in [
+            ("?from=yesterday", "`from` is `yesterday`: expected a time"),
+            ("?to=5%2F5", "`to` is `5/5`: expected a time"),
+            ("?from=2026-05-02T00:00:00Z&to=2026-05-02T00:00:00Z", "does not lie before `to`"),
+            ("?agreement=a/b/c", "`agreement` is `a/b/c`: expected the id"),
+            ("?first=one", "`first` is `one`: expected the number"),
+            ("?last=-1", "`last` is `-1`: expected the number"),
+            ("?guarantee=a&guarantee=b", "several `guarantee`"),
+            ("?colour=red", "unknown parameter `colour`: there are agreement"),
+        ] {
+            let message = ask(&agent, "GET", &format!("{path}{query}"), None).expect(400).json()["message"].clone();
+            assert!(message.as_str().unwrap().contains(told), "{query}: {message}");
+        }
         assert_eq!(ask_as(&agent, Some("joe USER"), "GET", &format!("/sla{path}"), None).expect(200).text(), "[]");
     }
 }
 
 #[test]
-fn budgets_are_counted_from_the_reports_of_the_agreements_instances() {
+fn budgets_are_counted_from_the_reports_of_the_agreements_instances_however_these_are_attached() {
     let agent = agent();
     let mut promised = agreement("a1", "execution_time < 10");
     promised["state"] = "started".into();
     promised["details"]["guarantees"][0]["slo"] = json!({ "objective": 0.5, "window": "28d" });
     ask(&agent, "POST", "/agreements", Some(&promised)).expect(201);
-    let instance = json!({ "agreement": "agreement/a1", "service": "service/s", "user": "jane", "status": "started", "agents": [] });
-    let instance =
-        agent.send_as(Some("jane USER"), "POST", "service-instance", Some(&instance.to_string())).expect(201).id();
-    for length in [50.0, 5.0, 5.0, 5.0] {
-        let report = json!({ "serviceInstance": { "href": instance }, "operation": "op", "execution_time": length });
-        let _ =
-            agent.send_as(Some("jane USER"), "POST", "service-operation-report", Some(&report.to_string())).expect(201);
+    let add = |kind: &str, body: &Value| {
+        agent.send_as(Some("jane USER"), "POST", kind, Some(&body.to_string())).expect(201).id()
+    };
+    let run = |agreement: &str, service: &str| {
+        add(
+            "service-instance",
+            &json!({ "agreement": agreement, "service": service, "user": "jane", "status": "started", "agents": [] }),
+        )
+    };
+    let counted = |id: &str, instance: &str| {
+        for length in [50.0, 5.0, 5.0, 5.0] {
+            let report =
+                json!({ "serviceInstance": { "href": instance }, "operation": "op", "execution_time": length });
+            add("service-operation-report", &report);
+        }
+        let slo = ask(&agent, "GET", &format!("/agreements/{id}/slo"), None).expect(200).json();
+        (slo[0]["total"].clone(), slo[0]["bad"].clone(), slo[0]["budget_remaining"].clone())
+    };
+    let expected = (4.0.into(), 1.0.into(), 0.5.into());
+    assert_eq!(counted("a1", &run("agreement/a1", "service/s")), expected);
+    // The same of what the instance does not name: the agreement called like its service, and the one for all.
+    let service = add("service", &json!({ "name": "foo", "exec": "x", "exec_type": "docker", "agent_type": "normal" }));
+    for (id, name) in [("foo", "foo"), ("star", "*")] {
+        (promised["id"], promised["name"], promised["details"]["name"]) = (id.into(), name.into(), name.into());
+        ask(&agent, "POST", "/agreements", Some(&promised)).expect(201);
     }
-    let slo = ask(&agent, "GET", "/agreements/a1/slo", None).expect(200).json();
-    assert_eq!(
-        (&slo[0]["total"], &slo[0]["bad"], &slo[0]["budget_remaining"]),
-        (&4.0.into(), &1.0.into(), &0.5.into())
-    );
+    assert_eq!(counted("foo", &run("", &service)), expected);
+    assert_eq!(counted("star", &run("", "service/other")), expected);
     ask(&agent, "POST", "/agreements", Some(&agreement("a2", "execution_time < 10"))).expect(201);
     assert_eq!(ask(&agent, "GET", "/agreements/a2/slo", None).expect(200).text(), "[]");
 }
@@ -385,7 +477,9 @@ fn the_same_endpoints_answer_at_the_root_of_a_door_of_their_own_where_it_is_swit
     let at = door_of(&agent, "sla.listen");
     let url = |path: &str| format!("http://{at}{path}");
     assert_eq!(curl([&url("/")]).expect(200).json().as_object().unwrap().len(), 3);
-    assert_eq!(curl([&url("/healthz")]).expect(200).json()["status"], "ok");
+    eventually("that it assesses all", || {
+        curl([&url("/healthz")]).expect(200).json() == json!({ "status": "ok", "assessment": "alone" })
+    });
     let _ = curl([&url("/agreements")]).expect(403);
     let jane = "slipstream-authn-info: jane USER";
     assert_eq!(curl(["-H", jane, &url("/agreements")]).expect(200).text(), "[]");

@@ -41,7 +41,7 @@ fn failures(agent: &Agent, hook: &str, count: usize) -> Vec<Value> {
 }
 
 /// The signature, made by what the guide tells its readers to do.
-fn signature(secret: &str, delivery: &Delivery) -> String {
+pub(crate) fn signature(secret: &str, delivery: &Delivery) -> String {
     let guide = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/guide.md")).unwrap();
     let check =
         guide.split("\n```sh\n").find(|block| block.starts_with("KEY=")).unwrap().split("\n```").next().unwrap();
