@@ -280,9 +280,15 @@ fn slo() -> impl Strategy<Value = Value> {
     (1u32..1000, window, budgeting, prop::option::of(1u32..9000), prop::option::of(1u32..=100)).prop_map(
         |(share, window, budgeting, slice, target)| {
             let mut slo = json!({ "objective": f64::from(share) / 1000.0, "window": window });
-            budgeting.map(|budgeting| slo["budgeting"] = budgeting.into());
-            slice.map(|slice| slo["slice"] = slice.into());
-            target.map(|target| slo["slice_target"] = (f64::from(target) / 100.0).into());
+            if let Some(budgeting) = budgeting {
+                slo["budgeting"] = budgeting.into();
+            }
+            if let Some(slice) = slice {
+                slo["slice"] = slice.into();
+            }
+            if let Some(target) = target {
+                slo["slice_target"] = (f64::from(target) / 100.0).into();
+            }
             slo
         },
     )
@@ -315,8 +321,12 @@ fn guarantee() -> impl Strategy<Value = Value> {
     (word(), constraint, prop::option::of(word()), prop::option::of(slo()), extras).prop_map(
         |(name, constraint, scope, slo, extras)| {
             let mut made = json!({ "name": name, "constraint": constraint });
-            scope.map(|scope| made["scope"] = scope.into());
-            slo.map(|slo| made["slo"] = slo);
+            if let Some(scope) = scope {
+                made["scope"] = scope.into();
+            }
+            if let Some(slo) = slo {
+                made["slo"] = slo;
+            }
             extras.into_iter().for_each(|(name, value)| made[name] = value);
             made
         },
@@ -336,7 +346,9 @@ fn agreement() -> impl Strategy<Value = Map<String, Value>> {
                 "type": "agreement", "name": name, "creation": "2026-01-01T00:00:00Z", "provider": provider,
                 "client": client, "guarantees": guarantees,
             });
-            variables.map(|variables| details["variables"] = variables.into());
+            if let Some(variables) = variables {
+                details["variables"] = variables.into();
+            }
             if same {
                 (details["id"], details["expiration"]) = (name.as_str().into(), "2099-01-01T00:00:00Z".into());
             }
