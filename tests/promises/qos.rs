@@ -181,15 +181,23 @@ fn the_guides_check_of_the_quality_of_service_tells_of_its_violation() {
     assert_eq!(few, (&json!(instance), &json!("testuser"), &json!(7)));
 
     let report = id(shell.run(&fill(REPORT)));
-    let violation = json!({
+    let filter = format!("agreement_id/href=\"{agreement}\"");
+    let violations = format!("mf2c-curl-get 'https://localhost/api/sla-violation?$filter={filter}'");
+    let mut found = Value::Null;
+    eventually("that the agreement is assessed", || {
+        found = shell.run(&violations).1;
+        found["count"] == 1
+    });
+    let found = &found["slaViolations"][0];
+    let told = (&found["guarantee"], &found["values"]["execution_time"], &found["report"]["href"]);
+    assert_eq!(told, (&json!("TestGuarantee"), &json!(50.0), &json!(report)), "{found:#}");
+    // Twice the same breach, as where two guarantees are broken, is one bad run.
+    let again = json!({
         "agreement_id": {"href": agreement}, "guarantee": "TestGuarantee", "datetime": "2026-01-01T00:00:00Z",
         "constraint": "execution_time < 10.0", "values": {"execution_time": 50.0},
         "report": {"href": report}, "instance": {"href": instance},
     });
-    let post = format!("mf2c-curl-post https://localhost/api/sla-violation -d '{violation}'");
-    let _ = id(shell.run(&post));
-    // Twice the same breach, as where two guarantees are broken, is one bad run.
-    let _ = id(shell.run(&post));
+    let _ = id(shell.run(&format!("mf2c-curl-post https://localhost/api/sla-violation -d '{again}'")));
     let mut answer = Value::Null;
     eventually("that the violation counts", || {
         answer = shell.run(&fill(CHECK)).1;

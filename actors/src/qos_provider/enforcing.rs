@@ -14,14 +14,15 @@ use serde::Deserialize;
 use super::QosProvider;
 use super::facts::Report;
 
-/// So many agreements are kept at hand; beyond it all are read anew.
-const MOST_KEPT: usize = 4096;
+/// Twice as many agreements are kept at hand at the most; those that were not asked for are read anew.
+const MOST_RECENT: usize = 16_384;
 
-/// The limits of agreements, as far as they were asked for.
+/// The limits of agreements, as far as they were asked for: in two generations, of which the older one goes when the newer is full.
 #[derive(Debug)]
 pub(super) struct Agreements {
     unit: TimeUnit,
-    kept: HashMap<String, (u64, Terms)>,
+    recent: HashMap<String, (u64, Terms)>,
+    older: HashMap<String, (u64, Terms)>,
 }
 
 /// What matters of an agreement.
@@ -82,20 +83,27 @@ impl Terms {
 
 impl Agreements {
     pub(super) fn new(unit: TimeUnit) -> Self {
-        Self { unit, kept: HashMap::new() }
+        Self { unit, recent: HashMap::new(), older: HashMap::new() }
     }
 
     /// The tightest limit that an agreement sets to an operation now.
     fn limit(&mut self, store: &Store, agreement: &str, operation: &str, now: Timestamp) -> Option<Limit> {
         let document = store.get(agreement)?;
-        if self.kept.get(agreement).is_none_or(|(revision, _)| *revision != document.revision) {
-            if self.kept.len() >= MOST_KEPT {
-                self.kept.clear();
+        if self.recent.get(agreement).is_none_or(|(revision, _)| *revision != document.revision) {
+            let known = self.older.remove(agreement).filter(|(revision, _)| *revision == document.revision);
+            let known = match known {
+                Some(known) => known,
+                None => {
+                    let terms = Terms::read(&store.body(&document).ok()??, self.unit).unwrap_or_default();
+                    (document.revision, terms)
+                }
+            };
+            if self.recent.len() >= MOST_RECENT {
+                self.older = std::mem::take(&mut self.recent);
             }
-            let terms = Terms::read(&store.body(&document).ok()??, self.unit).unwrap_or_default();
-            self.kept.insert(agreement.to_owned(), (document.revision, terms));
+            self.recent.insert(agreement.to_owned(), known);
         }
-        let (_, terms) = self.kept.get(agreement).filter(|(_, terms)| terms.holds(now))?;
+        let (_, terms) = self.recent.get(agreement).filter(|(_, terms)| terms.holds(now))?;
         let governing = terms.limits.iter().filter(|(name, scope, _)| governs(name, scope.as_deref(), operation));
         governing.map(|(.., limit)| limit).min_by(|one, other| one.seconds.total_cmp(&other.seconds)).cloned()
     }

@@ -27,10 +27,10 @@ Examples:
   mf2c sla export 8a31... -o json";
 
 const TEST_EXAMPLES: &str = "\
-Nothing is stored and no agent is asked. The agreement is taken as started; the reports, one JSON document a line, come
-when they were stored (`updated`, `created`), else when they ended. The time between them passes as it would for an agent:
-windows empty, silence is noticed, the agreement expires. It ends with the last report, or at --until. The exit code is 1
-if a promise would have been broken, for scripts.
+Nothing is stored and no agent is asked. The agreement is taken as started; the reports, one JSON document a line,
+come when they were stored (`updated`, `created`), else when they ended. The time between them passes as it would
+for an agent: windows empty, silence is noticed, the agreement expires. It ends with the last report, or at --until.
+The exit code is 1 if a promise would have been broken, for scripts.
 
 Examples:
   mf2c sla test agreement.json reports.ndjson

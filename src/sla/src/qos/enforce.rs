@@ -67,8 +67,8 @@ pub struct Crew {
 pub struct Steadiness {
     /// When an operation was expected to take too long for the last time.
     strained: Option<Timestamp>,
-    /// Since when half as many agents would do.
-    easy: Option<Timestamp>,
+    /// Since when half as many agents would do, and half of how many: each halving is waited for anew.
+    easy: Option<(Timestamp, usize)>,
 }
 
 impl Steadiness {
@@ -88,11 +88,11 @@ impl Steadiness {
         let half = (has / 2).max(1);
         let would_do = half < has && expected * has as f64 <= limit.seconds * half as f64;
         // A clock that was set back must not make it wait for the old time.
-        let since = |known: Option<Timestamp>| known.map_or(now, |known| known.min(now));
-        self.easy = would_do.then(|| since(self.easy));
+        let easy = self.easy.filter(|(_, of)| *of == has).map_or(now, |(since, _)| since.min(now));
+        self.easy = would_do.then_some((easy, has));
         self.strained = self.strained.map(|strained| strained.min(now));
         let held = |since: Timestamp| now.nanos().saturating_sub(since.nanos()) >= hold.as_nanos().cast_signed();
-        let wanted = if self.easy.is_some_and(held) { half } else { has };
+        let wanted = if self.easy.is_some_and(|(since, _)| held(since)) { half } else { has };
         if wanted >= said || self.strained.is_none_or(held) { wanted } else { said }
     }
 }
@@ -165,6 +165,16 @@ mod tests {
         assert_eq!(say(4.0, 1, 161), 2, "more at once");
         assert_eq!(say(1.0, 2, 10), 2, "the clock was set back");
         assert_eq!(say(1.0, 2, 70), 1);
+    }
+
+    #[test]
+    fn each_halving_is_waited_for_anew() {
+        let limit = Limit { guarantee: "main".to_owned(), seconds: 5.0 };
+        let mut steadiness = Steadiness::default();
+        let mut say =
+            |has: usize, second: u64| steadiness.wanted(0.0, &limit, Crew { has, said: Some(has) }, HOLD, at(second));
+        assert_eq!([say(8, 0), say(8, 59), say(8, 60)], [8, 8, 4]);
+        assert_eq!([say(4, 61), say(4, 120), say(4, 121)], [4, 4, 2]);
     }
 
     proptest! {

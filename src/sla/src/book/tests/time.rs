@@ -209,20 +209,6 @@ fn the_beginning_of_a_compss_run_is_that_of_its_first_worker() {
 }
 
 #[test]
-fn an_exclusion_that_comes_too_often_to_be_counted_leaves_availability_unknown() {
-    let mut body = document(json!([guarantee("*", "availability > 90")]));
-    body["details"]["creation"] = json!(at(-86_400.0 * 10.0).to_string());
-    body["details"]["guarantees"][0]["exclusions"] = json!([{"start": at(-86_400.0 * 10.0).to_string(),
-        "end": at(-86_400.0 * 10.0 + 0.5).to_string(), "every": "1s"}]);
-    body["details"]["variables"] =
-        json!([{"name": "availability", "aggregation": {"type": "average", "window": 432_000}}]);
-    let mut desk = Desk::open(body);
-    desk.book.run(&desk.agreement, &instance("docker", &[("c", false)]), &[ran("c", -864_000.0, Some(0.0))], at(0.0));
-    assert!(desk.tick(60.7).is_empty());
-    assert_eq!(desk.state(), "undetermined");
-}
-
-#[test]
 fn an_idle_agreement_is_never_due() {
     assert_eq!(Desk::of("execution_time < 5").book.due(&Desk::of("execution_time < 5").agreement), None);
     let mut desk = Desk::of("p95(execution_time, 60) < 5");
