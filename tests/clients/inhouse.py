@@ -172,14 +172,14 @@ def service_manager(program):
 
 
 def service_levels(program):
-    """Reads agreements with a filter as it is typed, and writes assessments back."""
+    """Reads agreements with a filter as it is typed, and writes assessments back, which are the agent's own and passed over."""
     agreement = program.post("/agreement", AGREEMENT)
     found = program.get('/agreement?$filter=state="stopped"&$filter=details/guarantees!=null&$orderby=created')
     check("agreements", [each["id"] for each in found["agreements"]] == [agreement], found)
     moments = {"first_execution": MOMENT, "last_execution": "2019-06-14T18:07:24.203113008Z"}
     assessment = {**moments, "guarantees": {"G": {**moments, "last_values": {}}}}
     written = program.put(f"/{agreement}", {**found["agreements"][0], "state": "started", "assessment": assessment})
-    check("an assessment", written["assessment"] == assessment and written["state"] == "started", written)
+    check("an assessment", written.get("assessment") != assessment and written["state"] == "started", written)
     violation = {"guarantee": "G", "datetime": moments["last_execution"], "agreement_id": {"href": agreement}}
     violation = {**violation, "constraint": "execution_time < 10", "values": {"execution_time": 12}}
     program.post("/sla-violation", violation)

@@ -44,7 +44,7 @@ impl Bodies {
                 return value.clone();
             }
         }
-        if let Some(first) = schema["enum"].get(0) {
+        if let Some(first) = schema["examples"].get(0).or_else(|| schema["enum"].get(0)) {
             return first.clone();
         }
         if schema.get("allOf").is_none()

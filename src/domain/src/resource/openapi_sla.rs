@@ -95,7 +95,10 @@ impl Paths {
         let grammar = json!({ "type": "string", "enum": ["extended", "original"] });
         let expression = json!({ "application/json": { "schema": {
             "type": "object", "required": ["expression"],
-            "properties": { "expression": { "type": "string" }, "grammar": grammar },
+            "properties": {
+                "expression": { "type": "string", "examples": ["execution_time < 10"] },
+                "grammar": grammar,
+            },
         } } });
         self.add("/expressions/validate", json!({ "post": sent(judged, &expression) }));
     }
