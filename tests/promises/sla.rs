@@ -388,3 +388,39 @@ fn a_storm_of_bad_reports_that_outruns_the_log_loses_nothing() {
     assessed(&agent);
     assert_eq!(violations(&agent, &agreement).len(), 3000);
 }
+
+#[test]
+fn a_cap_and_the_last_values_are_known_after_a_crash_and_any_number_is_a_metric() {
+    let agent = Start::new().agent();
+    let mut capped = terms("capped", "started", &[("*", "execution_time < 10")]);
+    capped["details"]["guarantees"][0]["penalties"] =
+        json!([{"type": "discount", "value": 10, "unit": "%", "cap": 15}]);
+    let capped = post(&agent, "agreement", &capped);
+    let joined = terms("joined", "started", &[("*", "execution_time < 10 && temperature < 40")]);
+    let joined = post(&agent, "agreement", &joined);
+    let (first, second) = (instance(&agent, &capped), instance(&agent, &joined));
+    let measured = |agent: &Agent, more: Value| {
+        let mut body = json!({"serviceInstance": {"href": second}, "operation": "op", "execution_time": 1});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        post(agent, "service-operation-report", &body)
+    };
+    for seconds in [50.0, 50.0, 5.0] {
+        report(&agent, &first, "op", seconds);
+    }
+    let hot = measured(&agent, json!({"temperature": 60}));
+    assert_eq!(agent.send("GET", &hot, None).json()["metrics"]["temperature"], 60);
+    exactly(&agent, &joined, 1);
+    exactly(&agent, &capped, 2);
+    eventually("two penalties", || agent.send("GET", "sla-penalty", None).json()["count"] == 2);
+    let (directory, _held) = agent.kill();
+    let agent = Start::new().data_dir(&directory).agent();
+    measured(&agent, json!({}));
+    exactly(&agent, &joined, 2);
+    for _ in 0..2 {
+        report(&agent, &first, "op", 50.0);
+    }
+    exactly(&agent, &capped, 4);
+    let penalties = agent.send("GET", "sla-penalty", None).json();
+    let amounts = penalties["slaPenalties"].as_array().unwrap().iter().map(|due| due["amount"].as_f64().unwrap());
+    assert_eq!(amounts.sum::<f64>(), 15.0, "{penalties:#}");
+}

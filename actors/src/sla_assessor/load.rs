@@ -158,6 +158,7 @@ impl SlaAssessor {
                 from.insert(Arc::clone(id), now.nanos() - back);
             }
         }
+        self.restore_penalties()?;
         for (agreement, seen) in self.restore(now)? {
             let least = from.entry(agreement).or_insert(seen);
             *least = seen.min(*least);
@@ -171,6 +172,9 @@ impl SlaAssessor {
     /// This agent leads now: what its predecessor may have left is assessed.
     pub(super) fn take_over(&mut self, before: mf2c_domain::area::standing::Standing) {
         self.look_for_doubles();
+        if let Err(error) = self.restore_penalties() {
+            tracing::warn!(%error, "what was charged before cannot be read; caps count from now on");
+        }
         let least = self.world.clock.now().nanos() - LEFT;
         let read = self.read;
         let reports = self.reports(|document| document.revision <= read && document.time().wall().nanos() >= least);

@@ -19,6 +19,7 @@ mod load;
 mod moves;
 mod names;
 mod notes;
+mod penalties;
 mod turns;
 mod upkeep;
 mod writing;

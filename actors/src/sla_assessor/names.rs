@@ -24,9 +24,11 @@ fn writer(node: &NodeId) -> String {
 
 /// What is known of the key of a finding that `node` has written down: all that its name shows, which gives the same name again.
 pub(super) fn key_of(name: &str, node: &NodeId) -> Option<Key> {
-    if name.rsplit_once('-')?.1 != writer(node) {
-        return None;
-    }
+    if name.rsplit_once('-')?.1 == writer(node) { key_shown(name) } else { None }
+}
+
+/// The same, whoever wrote it.
+pub(super) fn key_shown(name: &str) -> Option<Key> {
     let digits: String = finding(name)?.split('-').collect();
     let whole = u128::from_str_radix(&digits, 16).ok()?;
     let (high, middle, low) = (whole >> 32, whole >> 16 & 0xfff, whole & 0xfff);

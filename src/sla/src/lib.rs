@@ -43,7 +43,7 @@ pub use agreement::{
     Agreement, AgreementError, Guarantee, Penalty, Problem, Slo, check, check_constraint, check_template,
 };
 pub use attach::{Candidate, attach};
-pub use book::{Book, BurnRate, EpisodeState, SloReport};
+pub use book::{Book, BurnRate, EpisodeState, PenaltyState, SloReport};
 pub use document::{ContainerMetric, Instance, InstanceAgent, Report};
 pub use edit::{Refusal, Rules};
 pub use expressions::{Expressions, Tolerance};

@@ -80,6 +80,11 @@ fn extras(shape: &GuaranteeShape<'_>, place: &str, binder: &mut Binder<'_>, filt
         let why = format!("{} is not an amount: a number of at least 0, such as \"10\"", shape.value);
         found.push(problem(format!("{place}.penalties[{at}].value"), why));
     }
+    for (at, shape) in shape.penalties.iter().enumerate().filter(|(_, shape)| shape.cap.is_some_and(|cap| cap <= 0.0)) {
+        let why =
+            format!("{} is not the most that a penalty comes to: a number above 0", shape.cap.unwrap_or_default());
+        found.push(problem(format!("{place}.penalties[{at}].cap"), why));
+    }
     for (at, _) in shape.exclusions.iter().enumerate().filter(|(_, shape)| exclusion(shape).is_none()) {
         found.push(problem(format!("{place}.exclusions[{at}]"), EXCLUSION));
     }

@@ -104,6 +104,13 @@ pub struct Penalty {
     pub period: Option<i64>,
 }
 
+impl Penalty {
+    /// Whether what was charged before decides what is charged next.
+    pub(crate) fn is_counted(&self) -> bool {
+        self.window.is_some() || self.cap.is_some()
+    }
+}
+
 /// A share of measurements that must hold.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Slo {
@@ -189,6 +196,17 @@ impl Guarantee {
     pub(crate) fn waits_for_absence(&self) -> bool {
         let timed = |rule: &Rule| matches!(rule.trigger, Trigger::Time | Trigger::Window);
         self.absent() != Absent::Undetermined && self.rules().any(timed)
+    }
+
+    /// Whether a verdict about one report depends on those before it: a metric of another report is among its values, or several bad
+    /// or good ones in a row count.
+    pub(crate) fn remembers(&self) -> bool {
+        let joins = |rule: &Rule| {
+            rule.trigger == Trigger::Report
+                && rule.variables.len() > 1
+                && rule.variables.iter().any(|source| matches!(source, Source::Metric(_)))
+        };
+        self.rules().any(joins) || self.extras.as_ref().is_some_and(|extras| extras.breach > 1 || extras.recover > 1)
     }
 
     pub(crate) fn exclusions(&self) -> &[Exclusion] {

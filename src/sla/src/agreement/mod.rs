@@ -157,17 +157,27 @@ impl Agreement {
         self.state == State::Started && self.guarantees.iter().any(Guarantee::waits_for_absence)
     }
 
-    /// How far back reports matter for what comes, in milliseconds: its longest window, budget or penalty period. 0 where each report
-    /// counts for itself.
+    /// Whether what was charged before decides what is charged next: a cap, or a charge once a window.
+    #[must_use]
+    pub fn counts_charges(&self) -> bool {
+        self.guarantees.iter().flat_map(Guarantee::penalties).any(Penalty::is_counted)
+    }
+
+    /// How far back reports matter for what comes, in milliseconds: its longest window, budget or penalty period, and a day where the
+    /// last value of a metric meets others, or several measurements in a row count. 0 where each report counts for itself.
     #[must_use]
     pub fn looks_back(&self) -> i64 {
         let windows = self.windows.iter().map(|window| window.length);
         let budgets = self.guarantees.iter().filter_map(Guarantee::slo).map(|slo| slo.window);
         let penalties = self.guarantees.iter().flat_map(Guarantee::penalties);
         let charged = penalties.filter_map(|penalty| penalty.window.max(penalty.period));
-        windows.chain(budgets).chain(charged).max().unwrap_or(0)
+        let rows = self.guarantees.iter().any(Guarantee::remembers).then_some(MEMORY);
+        windows.chain(budgets).chain(charged).chain(rows).max().unwrap_or(0)
     }
 }
+
+/// How far back last values and measurements in a row are looked for after a restart, in milliseconds: a day.
+const MEMORY: i64 = 86_400_000;
 
 /// What a document is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 
 use mf2c_domain::time::Timestamp;
 
+use super::penalty::Charged;
 use super::standing::Standing;
 use super::{Book, Seen};
 use crate::agreement::{Agreement, Guarantee};
@@ -76,21 +77,23 @@ impl Book {
         let same = |old: &Guarantee, new: &Guarantee| {
             old.name == new.name && old.namesake == new.namesake && old.constraint == new.constraint
         };
+        // What was charged stays charged, however the constraint is put now.
+        let charges: Vec<_> = after.guarantees.iter().map(|new| self.charged(before, new)).collect();
         let mut old: Vec<Option<Standing>> = std::mem::take(&mut self.standings).into_iter().map(Some).collect();
         let mut kept = |new: &Guarantee| {
             let place = before.guarantees.iter().position(|old| same(old, new))?;
             let mut standing = old.get_mut(place)?.take()?;
             let fresh = Standing::new(new);
-            let penalties = before.guarantees.get(place).map(Guarantee::penalties);
-            if penalties != Some(new.penalties()) {
-                standing.charged = fresh.charged;
-            }
+            standing.charged = fresh.charged;
             if before.guarantees.get(place).and_then(Guarantee::slo) != new.slo() {
                 standing.budget = fresh.budget;
             }
             Some(standing)
         };
         self.standings = after.guarantees.iter().map(|new| kept(new).unwrap_or_else(|| Standing::new(new))).collect();
+        for (standing, charged) in self.standings.iter_mut().zip(charges) {
+            standing.charged = charged.unwrap_or_else(|| std::mem::take(&mut standing.charged));
+        }
         // Nobody looks any more at the promises that the edit has taken away.
         for (guarantee, standing) in before.guarantees.iter().zip(old) {
             standing.into_iter().for_each(|mut standing| standing.end(before, guarantee, millis(now), out));
@@ -101,6 +104,15 @@ impl Book {
         self.begin(after, self.began);
         self.show_faults(after, now);
         self.plan(after, now);
+    }
+
+    /// What was charged so far of a guarantee with this name and these penalties.
+    fn charged(&self, before: &Agreement, new: &Guarantee) -> Option<Box<[Charged]>> {
+        let is_it = |old: &Guarantee| {
+            old.name == new.name && old.namesake == new.namesake && old.penalties() == new.penalties()
+        };
+        let place = before.guarantees.iter().position(is_it)?;
+        Some(self.standings.get(place)?.charged.clone())
     }
 
     fn turned(&mut self, agreement: &Agreement, state: State, now: Timestamp, out: &mut Vec<Finding>) {

@@ -77,6 +77,7 @@ impl Book {
             return;
         }
         let judgement = absence(judgement(&values), guarantee);
+        let is_silent = judgement.verdict == Verdict::Undetermined && moment.report.is_none() && is_empty(&values);
         let violation = (judgement.verdict == Verdict::Broken).then(|| violation(&values));
         let warning = match judgement.verdict {
             Verdict::Kept if judgement.absent => Some((Arc::clone(&guarantee.constraint), numbers(&values))),
@@ -103,6 +104,9 @@ impl Book {
         match violation {
             Some(violation) => case.broken(standing, subject, violation, worst, out),
             None => case.not_broken(standing, subject, judgement.verdict, why.filter(|_| undetermined), warning, out),
+        }
+        if is_silent && let Some(known) = standing.subjects.get_mut(subject) {
+            known.episode.end(agreement, guarantee, case.who(), moment.at, out);
         }
         standing.subjects.tidy(subject);
         standing.crowd(agreement, guarantee, moment.at, out);
@@ -303,6 +307,13 @@ impl Case<'_> {
         budget.add(slo, self.moment.at, verdict == Verdict::Broken);
         budget.alarm(self.agreement, self.guarantee, slo, self.moment.at, out);
     }
+}
+
+/// Whether it is about windows, and nothing is in any of them: nobody can tell whether the breach goes on.
+fn is_empty(values: &Values<'_>) -> bool {
+    let holds = |window: usize| values.windows.get(window).and_then(|window| window.read(Function::Count, 1));
+    values.rule.trigger == Trigger::Window
+        && reads_windows(values.rule).all(|window| holds(window).is_none_or(|count| count <= 0.0))
 }
 
 /// Whether a rule reads any window of the agreement.

@@ -37,7 +37,7 @@ use crate::state::State;
 use crate::window::{Window, millis};
 pub use budget::{BurnRate, SloReport};
 use judge::Moment;
-pub use restore::EpisodeState;
+pub use restore::{EpisodeState, PenaltyState};
 use seen::Seen;
 use standing::Standing;
 
@@ -76,9 +76,7 @@ impl Book {
         let datetime = if skewed { arrival } else { report.finished };
         let at = millis(datetime);
         let old = at < millis(arrival).saturating_sub(agreement.lateness);
-        // Clients may send any date for an old operation; then the time of the document decides whether it counts.
-        let counted = if old { report.created.map_or(at, millis).max(at) } else { at };
-        if !self.covers(agreement, counted) || !self.seen.insert(report, at.max(self.watermark)) {
+        if !self.covers(agreement, at) || !self.seen.insert(report, at.max(self.watermark)) {
             return;
         }
         let late = old || at < self.watermark.saturating_sub(agreement.lateness);

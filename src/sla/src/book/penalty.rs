@@ -34,9 +34,38 @@ impl Charged {
     /// The amount of a violation at this time; none if it or its window was charged, or the cap is reached.
     fn amount(&mut self, penalty: &Penalty, at: i64, violation: Key) -> Option<f64> {
         // Without cap or window each violation costs the same, and a second charge has the key of the first.
-        if penalty.window.is_none() && penalty.cap.is_none() {
+        if !penalty.is_counted() {
             return (penalty.value > 0.0).then_some(penalty.value);
         }
+        let (spent, subject) = self.spent(penalty, at, violation)?;
+        let left = penalty.cap.map_or(f64::INFINITY, |cap| cap - spent.total);
+        let amount = penalty.value.min(left);
+        if amount <= 0.0 {
+            return None;
+        }
+        self.charge(penalty, subject, at, amount);
+        Some(amount)
+    }
+
+    /// Notes what was charged before; false if it is known, or too old to matter.
+    pub(super) fn restore(&mut self, penalty: &Penalty, at: i64, violation: Key, amount: f64) -> bool {
+        let known = if penalty.is_counted() { self.spent(penalty, at, violation) } else { None };
+        let Some((_, subject)) = known.filter(|_| amount > 0.0 && amount.is_finite()) else { return false };
+        self.charge(penalty, subject, at, amount);
+        true
+    }
+
+    fn charge(&mut self, penalty: &Penalty, subject: i64, at: i64, amount: f64) {
+        let spent = self.periods.entry(penalty.period.map(|period| at.div_euclid(period))).or_default();
+        spent.total += amount;
+        spent.remember(subject, penalty.window.is_some());
+        if self.periods.len() > MOST_PERIODS {
+            self.periods.pop_first();
+        }
+    }
+
+    /// What was spent in the period of the cap, and what a violation is charged for; none if it was charged.
+    fn spent(&mut self, penalty: &Penalty, at: i64, violation: Key) -> Option<(&Spent, i64)> {
         let period = penalty.period.map(|period| at.div_euclid(period));
         let is_old =
             self.periods.len() >= MOST_PERIODS && self.periods.first_key_value().is_some_and(|(old, _)| period < *old);
@@ -48,17 +77,7 @@ impl Charged {
         if spent.known.contains(&subject) || penalty.window.is_some() && Some(subject) <= spent.floor {
             return None;
         }
-        let left = penalty.cap.map_or(f64::INFINITY, |cap| cap - spent.total);
-        let amount = penalty.value.min(left);
-        if amount <= 0.0 {
-            return None;
-        }
-        spent.total += amount;
-        spent.remember(subject, penalty.window.is_some());
-        if self.periods.len() > MOST_PERIODS {
-            self.periods.pop_first();
-        }
-        Some(amount)
+        Some((spent, subject))
     }
 }
 

@@ -35,7 +35,43 @@ pub struct EpisodeState {
     pub worst: Option<f64>,
 }
 
+/// A penalty that fell due, as its `sla-penalty` tells.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PenaltyState {
+    /// `definition/type`.
+    pub kind: String,
+    /// `definition/value`.
+    pub value: f64,
+    /// `definition/unit`.
+    pub unit: String,
+    /// Whether `definition/per` is `window`.
+    pub per_window: bool,
+    /// `datetime`.
+    pub datetime: Timestamp,
+    /// `amount`.
+    pub amount: f64,
+    /// The key of `violation`, as far as the name of its document shows it: at least the upper 64 bits.
+    pub violation: Key,
+}
+
 impl Book {
+    /// Takes in a penalty that is stored of the guarantee of this name: it counts towards the cap, and is not charged again. To be
+    /// called like [`Book::restore`]; a penalty that is known already changes nothing.
+    pub fn restore_penalty(&mut self, agreement: &Agreement, guarantee: &str, stored: &PenaltyState) {
+        let mut all = agreement.guarantees.iter().zip(&mut self.standings);
+        let Some((guarantee, standing)) = all.find(|(one, _)| *one.name == *guarantee) else { return };
+        for (penalty, charged) in guarantee.penalties().iter().zip(&mut standing.charged) {
+            let is_it = *penalty.kind == *stored.kind
+                && *penalty.unit == *stored.unit
+                && penalty.window.is_some() == stored.per_window
+                && (penalty.value - stored.value).abs() <= f64::EPSILON * penalty.value.abs();
+            // Of two penalties with one description each has its own.
+            if is_it && charged.restore(penalty, millis(stored.datetime), stored.violation, stored.amount) {
+                return;
+            }
+        }
+    }
+
     /// Takes in an episode that is stored as `open`, of the guarantee of this name. To be called after [`Book::open`] and before the
     /// reports are read again with [`Book::report`]; all of the book's first ones, in any order. Of two open episodes of one guarantee
     /// and instance the one that began first goes on.

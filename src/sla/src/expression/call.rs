@@ -61,7 +61,7 @@ fn window(parser: &mut Parser<'_>) -> Result<Duration, Fault> {
     // A window as short as it is written, to the millisecond.
     let whole = millis.round();
     if !(1.0..=LONGEST_WINDOW).contains(&whole) {
-        return Err(parser.fault(at, "the window is out of bounds", "1 ms to 367 days"));
+        return Err(parser.fault(at, "the window is out of bounds", "1 s to 366 days"));
     }
     parser.advance();
     Ok(Duration::from_millis(whole as u64))

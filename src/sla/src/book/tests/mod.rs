@@ -4,6 +4,7 @@ mod beyond;
 mod clocks;
 mod laws;
 mod memory;
+mod restart;
 mod time;
 mod vectors;
 
