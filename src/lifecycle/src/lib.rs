@@ -3,6 +3,7 @@
 
 mod health;
 mod restart;
+pub mod service;
 pub mod status;
 mod supervisor;
 
