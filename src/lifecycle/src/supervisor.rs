@@ -1,0 +1,448 @@
+//! One workload on one agent: what shall be, what is seen, and the one thing to do next.
+//!
+//! It works by state and not by history: whatever was missed, lost or done twice, the next look at the engine puts it right. One
+//! order is under way at a time; health is asked for beside it.
+
+use std::time::Duration;
+
+use crate::health::{Answers, Health, HealthCheck};
+use crate::restart::{RestartPolicy, RestartWhen, Restarts};
+use crate::status::AgentStatus;
+
+/// The first pause after an order that may be tried again. Each further one is twice as long.
+const RETRY_DELAY: Duration = Duration::from_millis(500);
+/// The longest of them.
+const MAX_RETRY_DELAY: Duration = Duration::from_secs(30);
+
+/// What a workload shall do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Desired {
+    /// Run.
+    Running,
+    /// Be there, and not run.
+    Stopped,
+    /// Not be there.
+    Deleted,
+}
+
+/// How it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Exit {
+    /// The exit code, if it is known. One of 128 and more is that of a signal.
+    pub code: Option<i64>,
+    /// Whether it wanted more memory than it may have.
+    pub oom: bool,
+    /// Whether it did not end by itself: its machine or its engine did.
+    pub interrupted: bool,
+}
+
+impl Exit {
+    fn is_failure(self) -> bool {
+        self.oom || self.code != Some(0)
+    }
+}
+
+/// What the engine says of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen {
+    /// There is no such workload.
+    Missing,
+    /// It was never started.
+    Created,
+    /// It runs.
+    Running,
+    /// It ended.
+    Exited(Exit),
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Look what there is.
+    Inspect,
+    /// Fetch what it needs: its image, its compose file.
+    Prepare,
+    /// Create it.
+    Create,
+    /// Start it.
+    Start,
+    /// Stop it within its grace time.
+    Stop,
+    /// Remove it and what belongs to it.
+    Remove,
+}
+
+/// Why an order was not carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// A sentence for the operator.
+    pub reason: String,
+    /// Whether it would end the same again: there is no such image, or a setting is refused.
+    pub lasting: bool,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// It shall do something else, or is looked after again.
+    Desire(Desired),
+    /// The engine told, or was asked.
+    Seen(Seen),
+    /// An order was carried out, or was not.
+    Done(Order, Result<(), Trouble>),
+    /// Its health was asked for.
+    Probed(bool),
+    /// The engine is away: nothing is known until it is back.
+    EngineLost,
+    /// The time that was asked for has come.
+    Tick,
+}
+
+/// What is worth telling people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Note {
+    /// It was created.
+    Created,
+    /// It was started.
+    Started,
+    /// It ended without being told to.
+    Exited(Exit),
+    /// It is started again after a pause.
+    Restarting(Duration),
+    /// It ended with success, and stays so.
+    Finished,
+    /// It answers as it should.
+    Healthy,
+    /// It does not.
+    Unhealthy,
+    /// It was stopped.
+    Stopped,
+    /// It was removed.
+    Removed,
+    /// An order failed; it is tried again, unless that is of no use.
+    Troubled(Order, Trouble),
+    /// It was started too often within its window.
+    GivenUp(u32),
+}
+
+/// What follows from an input.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Step {
+    /// The order to carry out; its outcome comes back as [`Input::Done`], and after [`Order::Inspect`] as [`Input::Seen`] before.
+    pub order: Option<Order>,
+    /// Whether its health is to be asked for; [`Input::Probed`] comes back.
+    pub probe: bool,
+    /// When to come again with [`Input::Tick`].
+    pub wake: Option<Duration>,
+    /// What to tell.
+    pub notes: Vec<Note>,
+}
+
+/// See the module.
+#[derive(Debug, Clone)]
+pub struct Supervisor {
+    policy: RestartPolicy,
+    check: Option<HealthCheck>,
+    desired: Desired,
+    seen: Option<Seen>,
+    is_prepared: bool,
+    busy: Option<Order>,
+    is_probing: bool,
+    /// Nothing is ordered before that.
+    not_before: Option<Duration>,
+    next_probe: Duration,
+    started: Duration,
+    answers: Answers,
+    restarts: Restarts,
+    /// Failures of orders in a row.
+    failures: u32,
+    trouble: Option<Trouble>,
+    /// It ended, and its policy leaves it so.
+    is_over: bool,
+    /// It is stopped because it was unhealthy.
+    is_recycled: bool,
+    is_gone: bool,
+}
+
+impl Supervisor {
+    /// Of a workload that nothing is known of yet. `restarts` is what was kept of it.
+    #[must_use]
+    pub fn new(policy: RestartPolicy, check: Option<HealthCheck>, desired: Desired, restarts: u64) -> Self {
+        Self {
+            policy,
+            check,
+            desired,
+            seen: None,
+            is_prepared: false,
+            busy: None,
+            is_probing: false,
+            not_before: None,
+            next_probe: Duration::ZERO,
+            started: Duration::ZERO,
+            answers: Answers::default(),
+            restarts: Restarts::kept(restarts),
+            failures: 0,
+            trouble: None,
+            is_over: false,
+            is_recycled: false,
+            is_gone: false,
+        }
+    }
+
+    /// Whether it was removed, as it should be.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.is_gone
+    }
+
+    /// How often it was started again.
+    #[must_use]
+    pub fn restarts(&self) -> u64 {
+        self.restarts.total()
+    }
+
+    /// Its health since the last start.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.answers.health()
+    }
+
+    /// What keeps it from what it should do.
+    #[must_use]
+    pub fn trouble(&self) -> Option<&Trouble> {
+        self.trouble.as_ref()
+    }
+
+    /// What it does, in the words of the original.
+    #[must_use]
+    pub fn status(&self) -> AgentStatus {
+        use AgentStatus as A;
+        let lasting = self.trouble.as_ref().is_some_and(|trouble| trouble.lasting);
+        match (self.desired, self.seen) {
+            _ if self.is_gone => A::Terminated,
+            (Desired::Deleted, _) => A::Terminating,
+            (Desired::Stopped, Some(Seen::Running)) if self.trouble.is_some() => A::ErrorStopping,
+            (Desired::Stopped, Some(Seen::Running)) => A::Stopping,
+            (_, None) => A::Unknown,
+            (Desired::Stopped, Some(_)) => A::Stopped,
+            (Desired::Running, Some(Seen::Running)) => match self.answers.health() {
+                Health::Starting => A::Starting,
+                Health::Unhealthy => A::Degraded,
+                Health::Unchecked | Health::Healthy => A::Started,
+            },
+            (Desired::Running, Some(_)) if lasting => A::Error,
+            (Desired::Running, Some(Seen::Exited(exit))) if self.is_over => {
+                if exit.is_failure() {
+                    A::Error
+                } else {
+                    A::Stopped
+                }
+            }
+            (Desired::Running, Some(Seen::Missing)) => A::Deploying,
+            (Desired::Running, Some(Seen::Created)) => A::Waiting,
+            (Desired::Running, Some(Seen::Exited(_))) => A::Starting,
+        }
+    }
+
+    /// Takes something in. `now` never goes back; `jitter` is 0 to 1, from chance.
+    pub fn step(&mut self, input: Input, now: Duration, jitter: f64) -> Step {
+        let mut step = Step::default();
+        match input {
+            Input::Desire(desired) => self.desire(desired),
+            Input::Seen(seen) => self.see(seen, now, jitter, &mut step),
+            Input::Done(order, outcome) => self.done(order, outcome, (now, jitter), &mut step),
+            Input::Probed(good) => self.probed(good, now, &mut step),
+            Input::EngineLost => (self.seen, self.busy, self.is_probing) = (None, None, false),
+            Input::Tick => {}
+        }
+        self.decide(now, &mut step);
+        step
+    }
+
+    fn desire(&mut self, desired: Desired) {
+        if self.desired == Desired::Deleted || self.desired == desired {
+            return;
+        }
+        self.desired = desired;
+        // Whoever wants something else wants it now.
+        (self.not_before, self.failures, self.trouble) = (None, 0, None);
+        (self.is_over, self.is_recycled) = (false, false);
+        self.restarts = Restarts::kept(self.restarts.total());
+    }
+
+    fn see(&mut self, seen: Seen, now: Duration, jitter: f64, step: &mut Step) {
+        let before = self.seen.replace(seen);
+        match seen {
+            Seen::Running if before != Some(Seen::Running) => {
+                self.started = now;
+                self.answers = Answers::at_start(self.check.as_ref());
+                self.next_probe = now;
+                (self.is_over, self.trouble, self.failures) = (false, None, 0);
+            }
+            // An exit is judged once, and so is one that was not watched.
+            Seen::Exited(exit) if !matches!(before, Some(Seen::Exited(_))) => self.ended(exit, now, jitter, step),
+            Seen::Missing => self.is_prepared &= before == Some(Seen::Missing),
+            _ => {}
+        }
+    }
+
+    fn ended(&mut self, exit: Exit, now: Duration, jitter: f64, step: &mut Step) {
+        self.answers = Answers::default();
+        if self.desired != Desired::Running {
+            return;
+        }
+        let recycled = std::mem::take(&mut self.is_recycled);
+        if !recycled {
+            step.notes.push(Note::Exited(exit));
+        }
+        let again = match self.policy.when {
+            _ if exit.interrupted => return,
+            RestartWhen::Never => recycled,
+            RestartWhen::OnFailure => recycled || exit.is_failure(),
+            RestartWhen::Always => true,
+        };
+        if again {
+            self.again(now, jitter, step);
+        } else {
+            self.is_over = true;
+            if !exit.is_failure() {
+                step.notes.push(Note::Finished);
+            }
+        }
+    }
+
+    /// One more start, if there were not too many.
+    fn again(&mut self, now: Duration, jitter: f64, step: &mut Step) {
+        if let Some(pause) = self.restarts.next(&self.policy, now, jitter) {
+            self.not_before = Some(now + pause);
+            step.notes.push(Note::Restarting(pause));
+            return;
+        }
+        let (attempts, window) = (self.policy.attempts, self.policy.window.as_secs());
+        self.is_over = true;
+        let reason = format!("it failed {attempts} times within {window} seconds, and is not started again");
+        self.trouble = Some(Trouble { reason, lasting: true });
+        step.notes.push(Note::GivenUp(attempts));
+    }
+
+    fn done(&mut self, order: Order, outcome: Result<(), Trouble>, (now, jitter): (Duration, f64), step: &mut Step) {
+        // The outcome of what was given up with the engine.
+        if self.busy != Some(order) {
+            return;
+        }
+        self.busy = None;
+        match outcome {
+            Ok(()) => {
+                if order != Order::Inspect {
+                    (self.failures, self.trouble) = (0, None);
+                }
+                self.carried_out(order, now, step);
+            }
+            Err(trouble) => {
+                // What was asked for may have happened all the same.
+                if !matches!(order, Order::Inspect | Order::Prepare) {
+                    self.seen = None;
+                }
+                step.notes.push(Note::Troubled(order, trouble.clone()));
+                let pause = RETRY_DELAY.saturating_mul(1 << self.failures.min(16)).min(MAX_RETRY_DELAY);
+                self.failures = self.failures.saturating_add(1);
+                let is_given_up = trouble.lasting && self.desired == Desired::Running;
+                self.trouble = Some(trouble);
+                if is_given_up {
+                    self.is_over = true;
+                }
+                self.not_before = Some(now + pause + pause.mul_f64(jitter.clamp(0.0, 1.0) / 4.0));
+            }
+        }
+    }
+
+    fn carried_out(&mut self, order: Order, now: Duration, step: &mut Step) {
+        match order {
+            Order::Inspect => {}
+            Order::Prepare => self.is_prepared = true,
+            Order::Create => {
+                step.notes.push(Note::Created);
+                self.seen = Some(Seen::Created);
+            }
+            Order::Start => {
+                step.notes.push(Note::Started);
+                self.see(Seen::Running, now, 0.0, step);
+            }
+            Order::Stop => {
+                if !self.is_recycled {
+                    step.notes.push(Note::Stopped);
+                }
+                // How it ended is looked at before anything else.
+                self.seen = None;
+            }
+            Order::Remove => {
+                step.notes.push(Note::Removed);
+                self.seen = Some(Seen::Missing);
+            }
+        }
+    }
+
+    fn probed(&mut self, good: bool, now: Duration, step: &mut Step) {
+        let was_asked = std::mem::take(&mut self.is_probing);
+        let Some(check) = self.check.as_ref().filter(|_| was_asked && self.seen == Some(Seen::Running)) else { return };
+        let before = self.answers.health();
+        let health = self.answers.take(check, good, now.saturating_sub(self.started));
+        self.next_probe = now + check.interval;
+        if before != health {
+            match health {
+                Health::Healthy => step.notes.push(Note::Healthy),
+                Health::Unhealthy => step.notes.push(Note::Unhealthy),
+                Health::Unchecked | Health::Starting => {}
+            }
+        }
+    }
+
+    fn decide(&mut self, now: Duration, step: &mut Step) {
+        if self.busy.is_some() || self.is_gone {
+            return;
+        }
+        if let Some(at) = self.not_before.filter(|at| *at > now) {
+            step.wake = Some(at);
+            return;
+        }
+        self.not_before = None;
+        let order = match (self.desired, self.seen) {
+            (_, None) => Some(Order::Inspect),
+            (Desired::Running, Some(Seen::Running)) => self.look_after(now, step),
+            (Desired::Running, _) if self.is_over => None,
+            (Desired::Running, Some(Seen::Missing)) if !self.is_prepared => Some(Order::Prepare),
+            (Desired::Running, Some(Seen::Missing)) => Some(Order::Create),
+            (Desired::Running, Some(Seen::Created | Seen::Exited(_))) => Some(Order::Start),
+            (Desired::Stopped | Desired::Deleted, Some(Seen::Running)) => Some(Order::Stop),
+            (Desired::Stopped, _) => None,
+            (Desired::Deleted, Some(Seen::Missing)) => {
+                self.is_gone = true;
+                None
+            }
+            (Desired::Deleted, Some(_)) => Some(Order::Remove),
+        };
+        self.busy = order;
+        step.order = order;
+    }
+
+    /// It runs as it should: whether it also works.
+    fn look_after(&mut self, now: Duration, step: &mut Step) -> Option<Order> {
+        let check = self.check.as_ref()?;
+        if check.restart && self.answers.health() == Health::Unhealthy {
+            self.is_recycled = true;
+            return Some(Order::Stop);
+        }
+        if !self.is_probing {
+            if self.next_probe <= now {
+                (self.is_probing, step.probe) = (true, true);
+            } else {
+                step.wake = Some(self.next_probe);
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+#[path = "supervisor_tests.rs"]
+mod tests;
