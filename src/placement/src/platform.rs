@@ -19,8 +19,8 @@ pub enum AgentType {
 }
 
 impl AgentType {
-    /// Reads `cloud`, `normal`, `micro`, or the original's numbers for them, 1 to 3; the original also wrote `Fog agent` for a
-    /// normal one. None for `empty` and anything else.
+    /// Reads `cloud`, `normal`, `micro`, or the original's numbers for them, 1 to 3; the original also wrote `Fog
+    /// agent` for a normal one. None for `empty` and anything else.
     #[must_use]
     pub fn read(text: &str) -> Option<Self> {
         match &*folded(text) {
@@ -100,8 +100,8 @@ fn is_arm64(arch: &str) -> bool {
     matches!(arch, "aarch64" | "arm64")
 }
 
-/// Whether an operating system's description, in small letters, is one of `wanted`: it begins with it, as `linux-4.15.0-...` with
-/// `linux`. A Mac calls itself Darwin, too.
+/// Whether an operating system's description, in small letters, is one of `wanted`: it begins with it, as
+/// `linux-4.15.0-...` with `linux`. A Mac calls itself Darwin, too.
 #[must_use]
 pub(crate) fn os_fits(wanted: &str, os: &str) -> bool {
     os.starts_with(wanted) || wanted == "mac" && os.starts_with("darwin")

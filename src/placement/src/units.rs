@@ -1,11 +1,12 @@
-//! Shares and amounts that are numbers for certain: kept as whole ones, so that sums are exact and in any order the same.
+//! Shares and amounts that are numbers for certain: kept as whole ones, so that sums are exact and in any order the
+//! same.
 
 use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-/// A share of a whole, in steps of a ten-thousandth of a percent. What is measured or lent lies between 0 and 100 %; what is asked for, and
-/// sums, may be more.
+/// A share of a whole, in steps of a ten-thousandth of a percent. What is measured or lent lies between 0 and 100 %;
+/// what is asked for, and sums, may be more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Percent(u32);
 
@@ -110,8 +111,8 @@ impl Mebibytes {
         Self(self.0.saturating_sub(other.0))
     }
 
-    /// Which share of `capacity` it is, rounded up; all of it where there is no capacity, and nothing where it is nothing. More than the
-    /// capacity is more than all of it.
+    /// Which share of `capacity` it is, rounded up; all of it where there is no capacity, and nothing where it is
+    /// nothing. More than the capacity is more than all of it.
     #[must_use]
     pub fn share_of(self, capacity: Self) -> Percent {
         if self.0 == 0 {

@@ -132,11 +132,12 @@ mod tests {
 
     #[test]
     fn figures_of_the_original_are_read() {
-        let body = br#"{"device":{"href":"device/f1"},"ramFree":3060.19140625,"ramFreePercent":38.9,"storageFree":"168181.26",
-            "storageFreePercent":90.5,"cpuFreePercent":179.5,"powerRemainingStatus":"39.7","powerPlugged":true,
-            "ethernetAddress":"Empty","wifiAddress":"172.18.0.14","actuatorInfo":"It has Ambulance, Sirene","status":"connected",
-            "updated":"2019-06-14T18:06:24.203Z",
-            "sensors":[{"sensorType":"[\"temperature\"]","sensorModel":"DHT22","sensorConnection":"{\"baudRate\": 5600}"}]}"#;
+        let body = br#"{"device":{"href":"device/f1"},"ramFree":3060.19140625,"ramFreePercent":38.9,
+            "storageFree":"168181.26","storageFreePercent":90.5,"cpuFreePercent":179.5,
+            "powerRemainingStatus":"39.7","powerPlugged":true,"ethernetAddress":"Empty","wifiAddress":"172.18.0.14",
+            "actuatorInfo":"It has Ambulance, Sirene","status":"connected","updated":"2019-06-14T18:06:24.203Z",
+            "sensors":[{"sensorType":"[\"temperature\"]",
+            "sensorModel":"DHT22","sensorConnection":"{\"baudRate\": 5600}"}]}"#;
         let read = Dynamic::read(body).unwrap();
         assert_eq!((&*read.device, &*read.status, read.plugged), ("device/f1", "connected", true));
         assert_eq!((read.memory_free, read.memory_free_share), (Mebibytes::new(3060.19140625), Percent::new(38.9)));

@@ -1,7 +1,8 @@
-//! What services, devices and their owners' policies say, read from their stored JSON in either generation of the guide.
+//! What services, devices and their owners' policies say, read from their stored JSON in either generation of the
+//! guide.
 //!
-//! Readers are tolerant: numbers may be texts, lists may be texts with a list in them, shares outside of 0 to 100 % are brought
-//! there, and what is missing or makes no sense is none. Only a body that is no JSON object is refused.
+//! Readers are tolerant: numbers may be texts, lists may be texts with a list in them, shares outside of 0 to 100 %
+//! are brought there, and what is missing or makes no sense is none. Only a body that is no JSON object is refused.
 
 mod device;
 mod dynamic;
@@ -12,6 +13,5 @@ mod service;
 
 pub use device::Device;
 pub use dynamic::Dynamic;
-pub(crate) use names::Names;
 pub use owner::{SharingModel, UserProfile};
 pub use service::Service;

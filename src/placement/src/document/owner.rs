@@ -7,8 +7,8 @@ use crate::units::Percent;
 
 /// How much of a device its owner lends.
 ///
-/// What is missing has the original's default (`spec/lifecycle.md` B.1: 50 % of everything), `max_apps` the store's (1), and the position
-/// is not given away.
+/// What is missing has the original's default (`spec/lifecycle.md` B.1: 50 % of everything), `max_apps` the store's
+/// (1), and the position is not given away.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SharingModel {
     /// Its id.

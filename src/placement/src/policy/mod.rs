@@ -1,4 +1,5 @@
-//! What the owner of a device allows: the sharing model and the user profile held against what runs there and what shall.
+//! What the owner of a device allows: the sharing model and the user profile held against what runs there and what
+//! shall.
 
 mod demand;
 mod running;
@@ -123,8 +124,9 @@ pub struct Question<'a> {
     pub sharing: Option<&'a SharingModel>,
     /// How the device is doing.
     pub dynamic: Option<&'a Dynamic>,
-    /// Whether a device without a profile or a sharing model is none to run services on, as for services of type `normal`. The
-    /// original asks no owner of a `cloud` or `micro` agent; here what they have said counts, and what they have not is no obstacle.
+    /// Whether a device without a profile or a sharing model is none to run services on, as for services of type
+    /// `normal`. The original asks no owner of a `cloud` or `micro` agent; here what they have said counts, and what
+    /// they have not is no obstacle.
     pub must_have_said: bool,
     /// How many applications run there for others, and how many will.
     pub apps: u32,
@@ -170,7 +172,8 @@ pub fn verdict(question: &Question<'_>) -> Verdict {
     Verdict { allowed: reasons.is_empty(), reasons }
 }
 
-/// Whether services may be asked for on a device: what is in the way, if anything. Without a profile nothing is, as in the original.
+/// Whether services may be asked for on a device: what is in the way, if anything. Without a profile nothing is, as
+/// in the original.
 #[must_use]
 pub fn may_consume(profile: Option<&UserProfile>) -> Option<PolicyReason> {
     let refuses = profile.is_some_and(|profile| !profile.service_consumer);

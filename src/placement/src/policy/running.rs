@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::{PolicyCode, PolicyReason, Question, apps, low_battery, not_a_contributor, overuse, position};
 
 /// Which limits of the owner's are broken by what runs (`spec/lifecycle.md` B.5). `apps` and `used` are of what runs;
-/// `wants_position` says whether any of it uses the position; what is requested does not count. Nothing is where nothing runs.
+/// `wants_position` says whether any of it uses the position; what is requested does not count. Nothing is where
+/// nothing runs.
 #[must_use]
 pub fn violations(question: &Question<'_>) -> Vec<PolicyReason> {
     if question.apps == 0 {
@@ -67,8 +68,9 @@ pub enum Response<'a> {
     Move(Running<'a>),
 }
 
-/// What is done about violations. It meets the youngest instance, by its start, then its id, then its index; where nothing but the use
-/// of the position is in the way, the youngest of those that use it. Where nobody is to be met, it is a warning.
+/// What is done about violations. It meets the youngest instance, by its start, then its id, then its index; where
+/// nothing but the use of the position is in the way, the youngest of those that use it. Where nobody is to be met,
+/// it is a warning.
 #[must_use]
 pub fn respond<'a>(measure: Measure, violations: &[PolicyReason], running: &[Running<'a>]) -> Response<'a> {
     if violations.is_empty() {

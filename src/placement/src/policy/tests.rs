@@ -179,11 +179,13 @@ fn measures_are_named_as_in_a_configuration() {
 proptest! {
     #[test]
     fn less_taken_and_more_lent_never_makes_a_yes_a_no(
-        used in 0..120u32, requested in 0..120u32, limit in 1..120u32, apps in 0..5u32, max in 1..5u32, more in 0..50u32,
+        used in 0..120u32, requested in 0..120u32, limit in 1..120u32,
+        apps in 0..5u32, max in 1..5u32, more in 0..50u32,
     ) {
         let model = |limit: u32, max: u32| sharing(&format!(r#"{{"max_cpu_usage":{limit},"max_apps":{max}}}"#));
         let (strict, generous) = (model(limit, max), model(limit + more, max + 1));
-        let tight = Question { sharing: Some(&strict), apps, used: cpu(used), requested: cpu(requested), ..Question::default() };
+        let (used_now, requested) = (cpu(used), cpu(requested));
+        let tight = Question { sharing: Some(&strict), apps, used: used_now, requested, ..Question::default() };
         if verdict(&tight).allowed {
             let more_lent = Question { sharing: Some(&generous), ..tight };
             let less_taken = Question { used: cpu(used.saturating_sub(more)), apps: apps.saturating_sub(1), ..tight };
