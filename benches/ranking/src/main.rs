@@ -51,7 +51,8 @@ fn bodies(at: u64) -> Bodies {
     let number = |salt, bound| drawn(at * 31 + salt, bound);
     let device = json!({"deviceID": format!("{at:0128x}"), "isLeader": false, "os": "Linux-6.1.0-x86_64-with-debian-12",
         "arch": if number(1, 4) == 0 { "aarch64" } else { "x86_64" }, "cpuManufacturer": "GenuineIntel",
-        "physicalCores": 4, "logicalCores": 8, "cpuClockSpeed": "1.8 GHz", "memory": 7873.77, "storage": 195_865.02, "agentType": "normal",
+        "physicalCores": 4, "logicalCores": 8, "cpuClockSpeed": "1.8 GHz", "memory": 7873.77, "storage": 195_865.02,
+        "agentType": "normal",
         "networkingStandards": "['eth0', 'lo']", "hwloc": "", "cpuinfo": "", "backends": ["docker", "compose"],
         "sensorTypes": ["temperature"], "actuators": ["siren"]});
     let dynamic = json!({"device": {"href": format!("device/{at}")}, "ramFree": number(2, 7873),
@@ -60,11 +61,13 @@ fn bodies(at: u64) -> Bodies {
         "cpuFreePercent": number(4, 1000) as f64 / 10.0,
         "powerRemainingStatus": "39.7", "powerRemainingStatusSeconds": "unlimited", "powerPlugged": true,
         "status": "connected", "ethernetAddress": "172.18.0.14", "wifiAddress": "Empty",
-        "ethernetThroughputInfo": ["1", "2", "3", "4", "0", "0", "0", "0"], "wifiThroughputInfo": ["0"], "actuatorInfo": "siren", "updated": "2026-09-21T14:13:10.000Z",
+        "ethernetThroughputInfo": ["1", "2", "3", "4", "0", "0", "0", "0"], "wifiThroughputInfo": ["0"],
+        "actuatorInfo": "siren", "updated": "2026-09-21T14:13:10.000Z",
         "sensors": [{"sensorType": "[\"temperature\"]", "sensorModel": "DHT22",
             "sensorConnection": "{\"baudRate\": 5600}"}]});
     let sharing = json!({"device_id": format!("device/{at}"), "gps_allowed": false, "max_cpu_usage": 50,
-        "max_memory_usage": 50, "max_storage_usage": 50, "max_bandwidth_usage": 50, "battery_limit": 20, "max_apps": 5});
+        "max_memory_usage": 50, "max_storage_usage": 50, "max_bandwidth_usage": 50,
+        "battery_limit": 20, "max_apps": 5});
     let profile = json!({"device_id": format!("device/{at}"), "service_consumer": true, "resource_contributor": true});
     let bytes = |value: Value| value.to_string().into_bytes();
     Bodies {

@@ -136,13 +136,13 @@ enum Step {
 fn steps() -> impl Strategy<Value = Step> {
     let agent = || 0..AGENTS.len();
     prop_oneof![
-        agent().prop_map(Step::Lose),
-        agent().prop_map(Step::Return),
-        (0..100i64).prop_map(Step::Wait),
+        1 => agent().prop_map(Step::Lose),
+        1 => agent().prop_map(Step::Return),
+        1 => (0..100i64).prop_map(Step::Wait),
         2 => Just(Step::Decide),
         4 => (any::<usize>(), agent()).prop_map(|(decision, target)| Step::Apply { decision, target }),
         2 => (0..3u32, agent()).prop_map(|(index, target)| Step::Place { index, target }),
-        (0..3u32).prop_map(Step::Remove),
+        1 => (0..3u32).prop_map(Step::Remove),
         5 => (agent(), 0..4usize).prop_map(|(agent, behind)| Step::Sync { agent, behind }),
     ]
 }
