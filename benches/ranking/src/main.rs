@@ -137,7 +137,7 @@ fn main() -> Result<(), Error> {
             "opt_resource": ["siren", "camera"], "cpu_recommended": 0.2}),
         ),
         (
-            "none fits, for eight reasons",
+            "none fits, for ten reasons",
             json!({"memory_min": 9000, "cpu_arch": "riscv64", "os": "mac", "storage_min": 900_000,
             "req_resource": ["lidar", "gps"], "exec_type": "kubernetes", "agent_type": "cloud"}),
         ),

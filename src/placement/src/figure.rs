@@ -29,7 +29,7 @@ pub enum Figure<'a> {
     /// A word.
     Text(Cow<'a, str>),
     /// Several words; 20 at most are kept.
-    Names(Vec<Cow<'a, str>>),
+    Names(Cow<'a, [Box<str>]>),
 }
 
 impl<'a> Figure<'a> {
@@ -49,7 +49,7 @@ impl<'a> Figure<'a> {
             Self::Amount(amount) => Figure::Amount(amount),
             Self::Seconds(seconds) => Figure::Seconds(seconds),
             Self::Text(word) => Figure::Text(Cow::Owned(word.into_owned())),
-            Self::Names(names) => Figure::Names(names.into_iter().map(|name| Cow::Owned(name.into_owned())).collect()),
+            Self::Names(names) => Figure::Names(Cow::Owned(names.into_owned())),
         }
     }
 }

@@ -154,6 +154,21 @@ impl Backends {
         self.0 & 1 << backend as u8 != 0
     }
 
+    /// As `docker, compose`; `none` where there is none.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match (self.has(Backend::Docker), self.has(Backend::Compose), self.has(Backend::Process)) {
+            (true, true, true) => "docker, compose, process",
+            (true, true, false) => "docker, compose",
+            (true, false, true) => "docker, process",
+            (true, false, false) => "docker",
+            (false, true, true) => "compose, process",
+            (false, true, false) => "compose",
+            (false, false, true) => "process",
+            (false, false, false) => "none",
+        }
+    }
+
     /// Reads one of their names and adds it; unknown names are passed over.
     #[must_use]
     pub fn and_named(self, name: &str) -> Self {
@@ -168,12 +183,10 @@ impl FromIterator<Backend> for Backends {
     }
 }
 
-/// As `docker, compose`; `none` where there is none.
+/// As [`Backends::as_str`].
 impl fmt::Display for Backends {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut offered = Backend::ALL.into_iter().filter(|backend| self.has(*backend)).map(Backend::as_str);
-        f.write_str(offered.next().unwrap_or("none"))?;
-        offered.try_for_each(|name| write!(f, ", {name}"))
+        f.write_str(self.as_str())
     }
 }
 

@@ -7,7 +7,7 @@ use mf2c_domain::time::Timestamp;
 use super::{Candidate, FRESH_PERIODS, Operator, Reason, ReasonCode, Request};
 use crate::document::{Device, Service};
 use crate::figure::{Figure, MOST_NAMES};
-use crate::platform::{AgentType, os_fits};
+use crate::platform::{AgentType, Backends, os_fits};
 use crate::policy::{Demand, PolicyReason, Question, Shares, may_consume, verdict};
 use crate::units::Mebibytes;
 
@@ -57,14 +57,19 @@ impl<'a> Filter<'a> {
         }
     }
 
-    /// All that is in the way of a candidate.
-    pub(super) fn reasons(&self, candidate: &Candidate<'a>, reserved: &Reserved, failed: bool) -> Vec<Reason<'a>> {
-        let mut reasons = Vec::new();
-        self.reach(candidate, &mut reasons);
-        self.kind(candidate.device, &mut reasons);
-        self.room(candidate, reserved, &mut reasons);
-        self.attached(candidate, &mut reasons);
-        self.backend(candidate, &mut reasons);
+    /// Adds all that is in the way of a candidate.
+    pub(super) fn check(
+        &self,
+        candidate: &Candidate<'a>,
+        reserved: &Reserved,
+        failed: bool,
+        reasons: &mut Vec<Reason<'a>>,
+    ) {
+        self.reach(candidate, reasons);
+        self.kind(candidate.device, reasons);
+        self.room(candidate, reserved, reasons);
+        self.attached(candidate, reasons);
+        self.backend(candidate, reasons);
         match candidate.operator {
             Operator::Open => {}
             Operator::Cordoned => reasons.push(closed(ReasonCode::Cordoned)),
@@ -76,8 +81,7 @@ impl<'a> Filter<'a> {
         if candidate.blocked {
             reasons.push(closed(ReasonCode::QualityOfService));
         }
-        self.policy(candidate, reserved, &mut reasons);
-        reasons
+        self.policy(candidate, reserved, reasons);
     }
 
     fn reach(&self, candidate: &Candidate<'a>, reasons: &mut Vec<Reason<'a>>) {
@@ -126,12 +130,13 @@ impl<'a> Filter<'a> {
     }
 
     fn attached(&self, candidate: &Candidate<'a>, reasons: &mut Vec<Reason<'a>>) {
-        let missing = self.service.req_resource.iter().filter(|need| !has(candidate, need));
-        let missing: Vec<_> = missing.take(MOST_NAMES).map(|need| Cow::Borrowed(&**need)).collect();
-        if !missing.is_empty() {
-            let wanted = self.service.req_resource.iter().take(MOST_NAMES).map(|need| Cow::Borrowed(&**need));
-            let wanted = Figure::Names(wanted.collect());
-            reasons.push(Reason::new(ReasonCode::ReqResource, wanted, Figure::Names(missing)));
+        let needs = self.service.req_resource.as_slice();
+        let missing: usize = needs.iter().filter(|need| !has(candidate, need)).count();
+        if missing > 0 {
+            let wanted = Figure::Names(Cow::Borrowed(needs.get(..MOST_NAMES).unwrap_or(needs)));
+            let lacks = || needs.iter().filter(|need| !has(candidate, need)).take(MOST_NAMES).cloned().collect();
+            let missing = if missing == needs.len() { wanted.clone() } else { Figure::Names(Cow::Owned(lacks())) };
+            reasons.push(Reason::new(ReasonCode::ReqResource, wanted, missing));
         }
     }
 
@@ -140,7 +145,7 @@ impl<'a> Filter<'a> {
         let needed = self.service.exec_type.backend();
         if !needed.is_some_and(|needed| offered.is_some_and(|offered| offered.has(needed))) {
             let needed = needed.map_or(self.service.exec_type.as_str(), |needed| needed.as_str());
-            let offered = offered.map_or(Figure::Unknown, |offered| Figure::Text(Cow::Owned(offered.to_string())));
+            let offered = Figure::text(offered.map(Backends::as_str));
             reasons.push(Reason::new(ReasonCode::Backend, Figure::text(Some(needed)), offered));
         }
     }

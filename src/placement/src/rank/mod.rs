@@ -195,16 +195,18 @@ pub fn rank<'a>(request: &Request<'a>, candidates: &[Candidate<'a>], now: Timest
     let failed: BTreeSet<&str> = request.failed.iter().copied().collect();
     let leaning = resources(request.service.category);
     let mut ranking = Ranking { ranked: Vec::with_capacity(candidates.len()), rejected: Vec::new() };
+    // One list for all, so that each device takes no more memory than its reasons need.
+    let mut reasons = Vec::new();
     for (index, candidate) in candidates.iter().enumerate() {
         let device = &*candidate.device.id;
         let reserved = filter::Reserved::on(candidate);
-        let reasons = filter.reasons(candidate, &reserved, failed.contains(device));
+        filter.check(candidate, &reserved, failed.contains(device), &mut reasons);
         if reasons.is_empty() {
             let terms = score::terms(request, leaning, candidate, &reserved, now);
             let sum = terms.iter().map(Term::millionths).fold(0, i64::saturating_add);
             ranking.ranked.push(Ranked { device, index, local: request.requester == Some(device), terms, sum });
         } else {
-            ranking.rejected.push(Rejected { device, index, reasons });
+            ranking.rejected.push(Rejected { device, index, reasons: reasons.drain(..).collect() });
         }
     }
     ranking.ranked.sort_unstable_by(|a, b| {
