@@ -15,3 +15,6 @@ pub use device::Device;
 pub use dynamic::Dynamic;
 pub use owner::{SharingModel, UserProfile};
 pub use service::Service;
+
+#[cfg(test)]
+mod tests;
