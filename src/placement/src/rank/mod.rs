@@ -206,7 +206,9 @@ pub fn rank<'a>(request: &Request<'a>, candidates: &[Candidate<'a>], now: Timest
             let sum = terms.iter().map(Term::millionths).fold(0, i64::saturating_add);
             ranking.ranked.push(Ranked { device, index, local: request.requester == Some(device), terms, sum });
         } else {
-            ranking.rejected.push(Rejected { device, index, reasons: reasons.drain(..).collect() });
+            let mut exact = Vec::with_capacity(reasons.len());
+            exact.append(&mut reasons);
+            ranking.rejected.push(Rejected { device, index, reasons: exact });
         }
     }
     ranking.ranked.sort_unstable_by(|a, b| {

@@ -16,11 +16,20 @@ use crate::select::{Rule, Wanted, select};
 use crate::units::{Mebibytes, Percent};
 
 fn services() -> impl Strategy<Value = Service> {
-    let exec = one_of(vec!["docker", "compss", "docker-compose", "process", "kubernetes"]);
-    let arch = one_of(vec!["", "arm", "x86-64"]);
+    let exec = one_of(vec![
+        "docker",
+        "docker",
+        "compss",
+        "compss",
+        "docker-compose",
+        "docker-compose",
+        "process",
+        "kubernetes",
+    ]);
+    let arch = one_of(vec!["", "", "", "arm", "x86-64"]);
     let resources = proptest::collection::vec(one_of(vec!["gps", "camera", "Temperature"]), 0..3);
     let optional = proptest::collection::vec(one_of(vec!["gps", "camera", "siren"]), 0..3);
-    (exec, arch, 0..17u32, 0..3000u32, resources, optional, 0..6u32, 0.0..0.6f64).prop_map(
+    (exec, arch, 0..17u32, 0..1500u32, resources, optional, 0..6u32, 0.0..0.6f64).prop_map(
         |(exec_type, cpu_arch, category, memory_min, req_resource, opt_resource, num_agents, cpu_recommended)| {
             let needs: &[&str] = if category % 3 == 0 { &req_resource } else { &[] };
             service(
@@ -33,12 +42,17 @@ fn services() -> impl Strategy<Value = Service> {
 }
 
 fn machines() -> impl Strategy<Value = Machine> {
-    let facts =
-        (one_of(vec!["x86_64", "aarch64", ""]), one_of(vec!["normal", "normal", "normal", "micro"]), any::<bool>());
+    let facts = (
+        one_of(vec!["x86_64", "aarch64", ""]),
+        one_of(vec!["normal", "normal", "normal", "normal", "normal", "normal", "micro"]),
+        any::<bool>(),
+    );
     // Numbers of all kinds: odd ones must not come through.
-    let odd = prop_oneof![8 => (0..101i32).prop_map(f64::from), 1 => any::<f64>()];
-    let figures = (odd.clone(), odd, 0..4000u32, -100..20i64);
-    let loads = (0..4u32, 0..7u32, 0..3usize, proptest::collection::vec(-4000..100i64, 0..4));
+    let odd = prop_oneof![8 => (0..5i32).prop_map(|it| f64::from(it * 25)),
+        8 => (0..101i32).prop_map(f64::from),
+        1 => any::<f64>()];
+    let figures = (odd.clone(), odd, 0..4000u32, -100..60i64);
+    let loads = (0..4u32, 0..5u32, 0..3usize, proptest::collection::vec(-4000..100i64, 0..2));
     let says = (0..10u32, 0..12u32, any::<bool>());
     (facts, figures, loads, says).prop_map(|(facts, figures, loads, says)| {
         let sensors = if facts.2 { json!(["Temperature"]) } else { json!("") };
