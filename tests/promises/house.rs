@@ -10,10 +10,11 @@ use mf2c_tests::run;
 use toml::{Table, Value};
 
 /// Each room and its floor: a room uses only rooms on floors below its own.
-const FLOORS: [(&str, u32); 14] = [
+const FLOORS: [(&str, u32); 15] = [
     ("mf2c-domain", 0),
     ("mf2c-sla", 1),
     ("mf2c-lifecycle", 1),
+    ("mf2c-placement", 1),
     ("mf2c-store", 1),
     ("mf2c-fabric", 1),
     ("mf2c-pki", 1),

@@ -1,0 +1,5 @@
+//! Each filter at its edges, each term of a score, and the laws of ranking.
+
+mod filters;
+mod laws;
+mod scores;
