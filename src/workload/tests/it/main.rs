@@ -1,0 +1,15 @@
+//! What backends promise, held against real processes and a real engine.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a test that cannot go on says so by panicking, and takes the machine's time"
+)]
+
+mod processes;
+mod processes_limits;
+mod processes_many;
+mod world;
