@@ -6,6 +6,7 @@
 mod backend;
 mod bounded;
 mod check;
+mod docker;
 mod error;
 mod observed;
 mod place;
@@ -14,6 +15,7 @@ mod secrets;
 mod spec;
 
 pub use backend::{Answer, ExecOutcome, ExecutionBackend, Progress, PullPolicy, RegistryLogin, Source};
+pub use docker::{DockerBackend, DockerConfig};
 pub use error::BackendError;
 pub use observed::{
     BackendKind, BoundPort, Capability, Change, Event, EventStream, Feature, Handle, Health, Inspection, Listed,
