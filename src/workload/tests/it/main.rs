@@ -9,7 +9,12 @@
     reason = "a test that cannot go on says so by panicking, and takes the machine's time"
 )]
 
+mod containers;
+mod containers_events;
+mod containers_room;
+mod images;
 mod processes;
 mod processes_limits;
 mod processes_many;
+mod registry;
 mod world;

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::StreamExt as _;
 use mf2c_domain::time::{Clock, Timestamp};
+use mf2c_tests::Engine;
 use mf2c_workload::{
-    Change, Event, EventStream, ExecutionBackend, Handle, LogLine, LogOptions, ProcessBackend, ProcessConfig, Program,
-    Spec, State,
+    BindRoots, Change, DockerBackend, DockerConfig, Event, EventStream, ExecutionBackend, Handle, LogLine, LogOptions,
+    ProcessBackend, ProcessConfig, Program, Spec, State,
 };
 use tempfile::TempDir;
 
@@ -123,6 +124,44 @@ pub(crate) fn process(place: &Place, words: &[&str]) -> Spec {
     spec
 }
 
+/// A Docker engine with a backend for it.
+pub(crate) struct Docker {
+    pub(crate) backend: DockerBackend,
+    pub(crate) engine: Engine,
+    pub(crate) secrets: TempDir,
+    pub(crate) folder: TempDir,
+}
+
+impl Docker {
+    /// None, and a word about it, where there cannot be one.
+    pub(crate) fn start() -> Option<Self> {
+        let engine = Engine::start()?;
+        let (secrets, folder) = (tempfile::tempdir_in("/dev/shm").unwrap(), tempfile::tempdir().unwrap());
+        let config = config(&engine, &secrets, &folder);
+        Some(Self { backend: DockerBackend::new(config, wall()), engine, secrets, folder })
+    }
+
+    /// How its backend was made.
+    pub(crate) fn backend_config(&self) -> DockerConfig {
+        config(&self.engine, &self.secrets, &self.folder)
+    }
+}
+
+fn config(engine: &Engine, secrets: &TempDir, folder: &TempDir) -> DockerConfig {
+    DockerConfig {
+        socket: engine.socket(),
+        secrets_dir: secrets.path().join("secrets"),
+        bind_roots: BindRoots::new(vec![folder.path().to_owned()]),
+    }
+}
+
+/// A spec for a container of the engine's image.
+pub(crate) fn container(words: &[&str]) -> Spec {
+    let mut spec = Spec::new(AGENT, &instance(), "service-1", Program::Image("test/web:1".to_owned()));
+    spec.command = words.iter().map(|word| (*word).to_owned()).collect();
+    spec
+}
+
 /// A name of an instance that nobody else has.
 pub(crate) fn instance() -> String {
     let mut bytes = [0; 16];
@@ -140,10 +179,15 @@ pub(crate) async fn run(backend: &dyn ExecutionBackend, spec: &Spec) -> Handle {
 
 /// The next change of this workload, lists left out.
 pub(crate) async fn change(events: &mut EventStream, wanted: &Handle) -> Change {
+    change_at(events, wanted).await.1
+}
+
+/// The same, with its time.
+pub(crate) async fn change_at(events: &mut EventStream, wanted: &Handle) -> (Timestamp, Change) {
     let search = async {
         loop {
             match events.next().await.expect("the stream of events does not end") {
-                Event::Changed { handle, change, .. } if handle == *wanted => break change,
+                Event::Changed { handle, at, change, .. } if handle == *wanted => break (at, change),
                 _ => {}
             }
         }

@@ -1,0 +1,110 @@
+//! News of containers, and an engine that goes, hangs and comes back.
+
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt as _;
+use mf2c_workload::{
+    BackendError, BindRoots, Change, DockerBackend, DockerConfig, Event, ExecutionBackend as _, State,
+};
+
+use crate::processes::{exited, killed};
+use crate::world::{AGENT, Docker, PATIENCE, change, change_at, container, run, wall};
+
+#[tokio::test]
+async fn a_killed_container_is_news_within_a_tenth_of_a_second_of_the_engine_s_word() {
+    let Some(docker) = Docker::start() else { return };
+    let backend = &docker.backend;
+    let mut events = backend.events(AGENT).await.unwrap();
+    assert_eq!(events.next().await, Some(Event::Listed(vec![])));
+    let mut times = vec![];
+    for _ in 0..7 {
+        let handle = run(backend, &container(&["sleep"])).await;
+        assert_eq!(change(&mut events, &handle).await, Change::Started);
+        let pid = backend.inspect(&handle).await.unwrap().unwrap().pid.unwrap();
+        let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+        let killed_at = wall().now();
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+        let (said_at, exited) = change_at(&mut events, &handle).await;
+        assert_eq!(exited, Change::Exited(killed(9)));
+        // The engine cleans up before it says anything; that is its own time.
+        let since = |from: Timestamp, to: Timestamp| {
+            Duration::from_nanos(u64::try_from((to.nanos() - from.nanos()).max(0)).unwrap())
+        };
+        let now = wall().now();
+        times.push((since(said_at, now), since(killed_at, said_at)));
+        backend.remove(&handle, true, true).await.unwrap();
+        assert_eq!(change(&mut events, &handle).await, Change::Removed);
+    }
+    times.sort();
+    println!("from what the engine says of a kill to the event, and from the kill to what the engine says: {times:?}");
+    // The median: the machine that runs the tests may be busy for a moment.
+    assert!(times[3].0 < Duration::from_millis(100), "{times:?}");
+
+    let mut hungry = container(&["eat", "256"]);
+    hungry.limits.memory = Some(32 << 20);
+    let handle = run(backend, &hungry).await;
+    let mut seen = vec![];
+    while !matches!(seen.last(), Some(Change::Exited(_))) {
+        seen.push(change(&mut events, &handle).await);
+    }
+    let end = State::Exited { code: Some(137), oom: true, signal: Some(9) };
+    assert!(seen.contains(&Change::OutOfMemory) && seen.contains(&Change::Exited(end)), "{seen:?}");
+}
+
+#[tokio::test]
+async fn an_engine_that_goes_and_comes_back_is_listed_anew() {
+    let Some(mut docker) = Docker::start() else { return };
+    let backend = docker.backend.clone();
+    let handle = run(&backend, &container(&["polite", "sleep"])).await;
+    let mut events = backend.events(AGENT).await.unwrap();
+    assert!(matches!(events.next().await, Some(Event::Listed(all)) if all.len() == 1));
+    docker.engine.stop();
+    let error = backend.inspect(&handle).await.unwrap_err();
+    assert!(matches!(error, BackendError::Unavailable { .. }) && error.is_passing(), "{error}");
+    assert!(!backend.probe().await.unwrap().available);
+    assert!(matches!(backend.create(&container(&[])).await, Err(BackendError::Unavailable { .. })));
+    docker.engine.start_again();
+    let search = async {
+        loop {
+            if let Some(Event::Listed(all)) = events.next().await {
+                break all;
+            }
+        }
+    };
+    let all = tokio::time::timeout(PATIENCE, search).await.unwrap();
+    // It went down with the engine, and does not come back by itself.
+    assert_eq!(all.len(), 1);
+    assert_ne!(all[0].inspection.state, State::Running);
+    assert_eq!(backend.start(&handle).await.unwrap().state, State::Running);
+    assert_eq!(change(&mut events, &handle).await, Change::Started);
+    let short = run(&backend, &container(&["exit", "7"])).await;
+    assert_eq!(change(&mut events, &short).await, Change::Started);
+    assert_eq!(change(&mut events, &short).await, Change::Exited(exited(7)));
+}
+
+#[tokio::test]
+async fn an_engine_that_hangs_or_is_not_there_is_no_reason_to_wait_for_ever() {
+    let absent = tempfile::tempdir().unwrap();
+    let config = DockerConfig {
+        socket: absent.path().join("docker.sock"),
+        secrets_dir: absent.path().to_owned(),
+        bind_roots: BindRoots::default(),
+    };
+    let backend = DockerBackend::new(config, wall());
+    let capability = backend.probe().await.unwrap();
+    assert!(!capability.available && capability.why_not.unwrap().contains("docker.sock"));
+    assert!(matches!(backend.list(AGENT).await, Err(BackendError::Unavailable { .. })));
+
+    let Some(docker) = Docker::start() else { return };
+    let handle = run(&docker.backend, &container(&["sleep"])).await;
+    docker.engine.hang(true);
+    let begun = Instant::now();
+    let fresh = DockerBackend::new(docker.backend_config(), wall());
+    let known = docker.backend.inspect(&handle);
+    let (known, unknown) = tokio::join!(known, fresh.inspect(&handle));
+    assert!(matches!(known, Err(BackendError::Timeout { .. })), "{known:?}");
+    assert!(matches!(unknown, Err(BackendError::Timeout { .. })), "{unknown:?}");
+    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+    docker.engine.hang(false);
+    assert_eq!(docker.backend.inspect(&handle).await.unwrap().unwrap().state, State::Running);
+}
