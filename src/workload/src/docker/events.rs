@@ -1,6 +1,6 @@
 //! News of containers: a list, then what happens, and a list again whenever the engine was away.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use super::create::LABEL_PART;
 use super::engine::Engine;
 use super::inspect;
 use crate::error::BackendError;
-use crate::observed::{Change, Event, EventStream, Health, Listed, State};
+use crate::observed::{Change, Event, EventStream, Health, Listed};
 use crate::spec::LABEL_AGENT;
 
 /// So many news wait for a slow reader; then the engine waits.
@@ -80,51 +80,49 @@ impl Listener {
         let nanos = since.nanos();
         let since = Some(format!("{}.{:09}", nanos / 1_000_000_000, nanos % 1_000_000_000));
         let mut events = Box::pin(client.events(Some(EventsOptions { since, until: None, filters: Some(filters) })));
+        let mut out_of_memory = HashSet::new();
         loop {
             let message = tokio::select! {
                 () = to.closed() => return None,
                 message = events.next() => message,
             };
             let Some(Ok(message)) = message else { return Some(()) };
-            if let Some(event) = self.event(message).await {
+            if let Some(event) = self.event(message, &mut out_of_memory) {
                 to.send(event).await.ok()?;
             }
         }
     }
 
-    async fn event(&self, message: EventMessage) -> Option<Event> {
+    /// What a message means. The engine does not say at the end of a container whether that was for want of memory, but before
+    /// it; asking would wait until it has cleaned up.
+    fn event(&self, message: EventMessage, out_of_memory: &mut HashSet<String>) -> Option<Event> {
         let actor = message.actor?;
         let labels = actor.attributes.unwrap_or_default();
         let part = labels.get(LABEL_PART).cloned();
         if part.is_some() != self.parts {
             return None;
         }
-        let handle = inspect::handle(&labels)?;
+        let (handle, id) = (inspect::handle(&labels)?, actor.id?);
         let at = message.time_nano.map_or_else(|| self.clock.now(), |nanos| Timestamp::from_nanos(i128::from(nanos)));
         let action = message.action?;
         let change = match action.split_once(':').map_or(action.as_str(), |(action, _)| action) {
-            "start" => Change::Started,
-            "oom" => Change::OutOfMemory,
+            "start" => {
+                out_of_memory.remove(&id);
+                Change::Started
+            }
+            "oom" => {
+                out_of_memory.insert(id);
+                Change::OutOfMemory
+            }
             "destroy" => Change::Removed,
             "die" => {
                 let code = labels.get("exitCode").and_then(|code| code.parse().ok());
-                Change::Exited(self.exit(&actor.id?, code).await)
+                Change::Exited(inspect::exited(code, out_of_memory.remove(&id)))
             }
             "health_status" if action.contains("unhealthy") => Change::Health(Health::Unhealthy),
             "health_status" if action.contains("healthy") => Change::Health(Health::Healthy),
             _ => return None,
         };
         Some(Event::Changed { handle, part, at, change })
-    }
-
-    /// How a container ended: the event does not say whether it was for want of memory.
-    async fn exit(&self, id: &str, code: Option<i64>) -> State {
-        match self.engine.inspect(id).await {
-            Ok(Some(container)) => match inspect::inspection(&container).state {
-                State::Exited { oom, .. } => inspect::exited(code, oom),
-                _ => inspect::exited(code, false),
-            },
-            _ => inspect::exited(code, false),
-        }
     }
 }

@@ -8,10 +8,10 @@ use mf2c_workload::{
 };
 
 use crate::processes::{exited, killed};
-use crate::world::{AGENT, Docker, PATIENCE, change, change_at, container, run, wall};
+use crate::world::{AGENT, Docker, PATIENCE, change, container, run, wall};
 
 #[tokio::test]
-async fn a_killed_container_is_news_within_a_tenth_of_a_second_of_the_engine_s_word() {
+async fn a_killed_container_is_news_within_a_tenth_of_a_second() {
     let Some(docker) = Docker::start() else { return };
     let backend = &docker.backend;
     let mut events = backend.events(AGENT).await.unwrap();
@@ -22,23 +22,17 @@ async fn a_killed_container_is_news_within_a_tenth_of_a_second_of_the_engine_s_w
         assert_eq!(change(&mut events, &handle).await, Change::Started);
         let pid = backend.inspect(&handle).await.unwrap().unwrap().pid.unwrap();
         let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
-        let killed_at = wall().now();
+        let killed_at = Instant::now();
         rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
-        let (said_at, exited) = change_at(&mut events, &handle).await;
-        assert_eq!(exited, Change::Exited(killed(9)));
-        // The engine cleans up before it says anything; that is its own time.
-        let since = |from: Timestamp, to: Timestamp| {
-            Duration::from_nanos(u64::try_from((to.nanos() - from.nanos()).max(0)).unwrap())
-        };
-        let now = wall().now();
-        times.push((since(said_at, now), since(killed_at, said_at)));
+        assert_eq!(change(&mut events, &handle).await, Change::Exited(killed(9)));
+        times.push(killed_at.elapsed());
         backend.remove(&handle, true, true).await.unwrap();
         assert_eq!(change(&mut events, &handle).await, Change::Removed);
     }
     times.sort();
-    println!("from what the engine says of a kill to the event, and from the kill to what the engine says: {times:?}");
+    println!("from the kill of a container to the event: {times:?}");
     // The median: the machine that runs the tests may be busy for a moment.
-    assert!(times[3].0 < Duration::from_millis(100), "{times:?}");
+    assert!(times[3] < Duration::from_millis(100), "{times:?}");
 
     let mut hungry = container(&["eat", "256"]);
     hungry.limits.memory = Some(32 << 20);

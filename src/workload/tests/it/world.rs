@@ -179,15 +179,10 @@ pub(crate) async fn run(backend: &dyn ExecutionBackend, spec: &Spec) -> Handle {
 
 /// The next change of this workload, lists left out.
 pub(crate) async fn change(events: &mut EventStream, wanted: &Handle) -> Change {
-    change_at(events, wanted).await.1
-}
-
-/// The same, with its time.
-pub(crate) async fn change_at(events: &mut EventStream, wanted: &Handle) -> (Timestamp, Change) {
     let search = async {
         loop {
             match events.next().await.expect("the stream of events does not end") {
-                Event::Changed { handle, at, change, .. } if handle == *wanted => break (at, change),
+                Event::Changed { handle, change, .. } if handle == *wanted => break change,
                 _ => {}
             }
         }
