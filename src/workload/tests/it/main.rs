@@ -9,6 +9,7 @@
     reason = "a test that cannot go on says so by panicking, and takes the machine's time"
 )]
 
+mod applications;
 mod containers;
 mod containers_events;
 mod containers_room;
