@@ -25,7 +25,8 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine with the image `test/web:1`, which is [`crate::guest`]; none, and a word about it, where there cannot be one.
+    /// An engine with the image `test/web:1`, which is [`crate::guest`]; none, and a word about it, where there
+    /// cannot be one.
     ///
     /// # Panics
     /// If there could be one, and it does not start.
@@ -91,7 +92,8 @@ impl Engine {
     fn start_containerd(&mut self) {
         // Not the machine's own, even where it has one: their containers would be in one list.
         let text = format!(
-            "version = 2\nroot = {:?}\nstate = {:?}\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n[grpc]\naddress = {:?}\n",
+            "version = 2\nroot = {:?}\nstate = {:?}\n\
+             disabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n[grpc]\naddress = {:?}\n",
             self.path("containerd"),
             self.path("containerd-state"),
             self.path("containerd.sock")

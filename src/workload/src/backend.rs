@@ -42,8 +42,8 @@ pub trait ExecutionBackend: Send + Sync {
     /// Ends it at once. One that does not run, or is not there, is ended.
     fn kill<'a>(&'a self, handle: &'a Handle) -> Answer<'a, ()>;
 
-    /// Removes it and its secrets; `force` ends it first, `volumes` removes its named volumes, too. One that is not there
-    /// is removed.
+    /// Removes it and its secrets; `force` ends it first, `volumes` removes its named volumes, too. One that is not
+    /// there is removed.
     fn remove<'a>(&'a self, handle: &'a Handle, force: bool, volumes: bool) -> Answer<'a, ()>;
 
     /// How it is, or nothing if it is not there.

@@ -162,7 +162,8 @@ fn check_words(what: &str, words: &[String]) -> Result<(), BackendError> {
     Ok(())
 }
 
-/// What the engine takes for a reference, roughly: it decides itself. Nothing that a URL or a shell would read otherwise.
+/// What the engine takes for a reference, roughly: it decides itself. Nothing that a URL or a shell would read
+/// otherwise.
 pub(crate) fn is_image_name(text: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"._-/:@+".contains(&b);
     text.len() <= 512

@@ -1,8 +1,8 @@
 //! What runs the parts of a service: one trait, [`ExecutionBackend`], and three bodies of it.
 //!
-//! [`DockerBackend`] makes containers, [`ComposeBackend`] makes applications of several containers from a compose file, and
-//! [`ProcessBackend`] starts plain processes. None of them decides what should run: they do what they are told, tell what
-//! there is, and tell at once when something ends. Every call has a time-out and can be repeated.
+//! [`DockerBackend`] makes containers, [`ComposeBackend`] makes applications of several containers from a compose
+//! file, and [`ProcessBackend`] starts plain processes. None of them decides what should run: they do what they are
+//! told, tell what there is, and tell at once when something ends. Every call has a time-out and can be repeated.
 
 mod backend;
 mod bounded;

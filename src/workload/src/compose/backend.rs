@@ -120,6 +120,16 @@ fn application(spec: &Spec) -> Result<Application, BackendError> {
     let Program::Compose(text) = &spec.program else {
         return Err(BackendError::refused("applications are made from a compose file"));
     };
+    let beside = spec.entrypoint.is_some()
+        || spec.health.is_some()
+        || spec.user.is_some()
+        || spec.working_dir.is_some()
+        || !(spec.command.is_empty() && spec.volumes.is_empty() && spec.devices.is_empty() && spec.ports.is_empty());
+    if beside {
+        return Err(BackendError::invalid(
+            "an application has commands, volumes, devices, ports, users and health checks in its compose file only",
+        ));
+    }
     let variables = spec.secrets.iter().filter(|secret| secret.place == SecretPlace::Environment);
     let secrets: Vec<String> = variables.map(|secret| secret.name.clone()).collect();
     read(text, &spec.environment, &secrets).map_err(|error| BackendError::invalid(error.to_string()))

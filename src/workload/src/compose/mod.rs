@@ -2,9 +2,9 @@
 //!
 //! Understood are `services` with `image`, `command`, `entrypoint`, `environment`, `ports`, `volumes`, `networks`,
 //! `depends_on` (`service_started`, `service_healthy`), `labels`, `devices`, `healthcheck`, `working_dir`, `user`,
-//! `restart` (as a hint), `deploy.resources.limits`, `mem_limit`, `cpus` and `pids_limit`; `networks`, also `external`
-//! ones; `volumes`; `version` and `name`, which say nothing here; and everything that begins with `x-`, unread. All else
-//! is refused by name. [`read`] is pure; [`ComposeBackend`] does what it says.
+//! `restart` (as a hint), `deploy.resources.limits`, `mem_limit`, `cpus` and `pids_limit`; `networks`, also
+//! `external` ones; `volumes`; `version` and `name`, which say nothing here; and everything that begins with `x-`,
+//! unread. All else is refused by name. [`read`] is pure; [`ComposeBackend`] does what it says.
 
 mod application;
 mod backend;

@@ -13,8 +13,8 @@ use crate::check::{check_id, is_image_name};
 /// An application has no more parts.
 const MOST_PARTS: usize = 64;
 
-/// Reads a compose file. Variables are taken from `environment` alone; `secrets` are the names that a part may list in its
-/// environment without a value.
+/// Reads a compose file. Variables are taken from `environment` alone; `secrets` are the names that a part may list
+/// in its environment without a value.
 ///
 /// # Errors
 /// [`ComposeError`] with everything that is wrong, each with its place: unknown keys, what cannot be had here, circles.

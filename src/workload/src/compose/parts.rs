@@ -10,7 +10,8 @@ use super::application::duration;
 use super::reader::{Reader, joined};
 use crate::spec::{Device, HealthCheck, Mount, Port, Protocol, Volume};
 
-/// Variables, and those that are secrets of the workload. A name without a value takes it from the service's environment.
+/// Variables, and those that are secrets of the workload. A name without a value takes it from the service's
+/// environment.
 pub(crate) fn environment(
     reader: &mut Reader<'_>,
     place: &str,

@@ -202,7 +202,9 @@ proptest! {
 
     /// Whatever the parts depend on, the order holds or a circle is named.
     #[test]
-    fn each_part_comes_after_what_it_needs(needs in prop::collection::vec(prop::collection::vec(0..8_usize, 0..3), 1..8)) {
+    fn each_part_comes_after_what_it_needs(
+        needs in prop::collection::vec(prop::collection::vec(0..8_usize, 0..3), 1..8)
+    ) {
         let names: Vec<String> = (0..8).map(|at| format!("p{at}")).collect();
         let graph: BTreeMap<&str, Vec<&str>> = needs.iter().enumerate()
             .map(|(at, needs)| (names[at].as_str(), needs.iter().map(|need| names[*need].as_str()).collect()))

@@ -71,7 +71,9 @@ pub(crate) fn filled(text: &str, variables: &BTreeMap<String, String>) -> Result
         let value = match default {
             Some(default) => known.filter(|value| !value.is_empty()).unwrap_or(default),
             None => known.ok_or_else(|| {
-                format!("the variable {name} is not in the service's environment: set it there, or write `${{{name}:-default}}`")
+                format!(
+                    "the variable {name} is not in the service's environment: set it, or write `${{{name}:-default}}`"
+                )
             })?,
         };
         result.push_str(value);

@@ -93,8 +93,8 @@ impl Listener {
         }
     }
 
-    /// What a message means. The engine does not say at the end of a container whether that was for want of memory, but before
-    /// it; asking would wait until it has cleaned up.
+    /// What a message means. The engine does not say at the end of a container whether that was for want of memory,
+    /// but before it; asking would wait until it has cleaned up.
     fn event(&self, message: EventMessage, out_of_memory: &mut HashSet<String>) -> Option<Event> {
         let actor = message.actor?;
         let labels = actor.attributes.unwrap_or_default();

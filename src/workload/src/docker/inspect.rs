@@ -93,8 +93,8 @@ pub(crate) fn handle(labels: &HashMap<String, String>) -> Option<Handle> {
     })
 }
 
-/// What a container uses. Page cache that is not in use can be had back at any time: it does not count, as `docker stats`
-/// does not count it.
+/// What a container uses. Page cache that is not in use can be had back at any time: it does not count, as `docker
+/// stats` does not count it.
 pub(crate) fn stats(answer: &ContainerStatsResponse) -> Stats {
     let memory = answer.memory_stats.clone().unwrap_or_default();
     let named = |name: &str| memory.stats.as_ref().and_then(|stats| stats.get(name)).copied();

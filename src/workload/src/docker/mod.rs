@@ -1,7 +1,7 @@
 //! `DockerBackend`: each workload a container of the engine of this machine.
 //!
-//! The engine is told what to do and never decides by itself: its own restart policy is always `no`. It may be away, come
-//! back, or be exchanged for another version at any time.
+//! The engine is told what to do and never decides by itself: its own restart policy is always `no`. It may be
+//! away, come back, or be exchanged for another version at any time.
 
 pub(crate) mod containers;
 pub(crate) mod create;

@@ -1,7 +1,7 @@
 //! What is on disk of a process: what to run, what runs, and how it ended. One folder each, named after the workload.
 //!
-//! `record.json` is written by the backend, `run.json` and `exit.json` by the shim, each under another name first and then
-//! renamed, so that a reader sees a whole one or none. `lock` is held by the shim for as long as it lives.
+//! `record.json` is written by the backend, `run.json` and `exit.json` by the shim, each under another name first
+//! and then renamed, so that a reader sees a whole one or none. `lock` is held by the shim for as long as it lives.
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions, TryLockError};

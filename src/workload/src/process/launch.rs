@@ -1,7 +1,7 @@
 //! The last steps before the program: in the process that becomes it, so that no limit is ever missing.
 //!
-//! Its standard input is one end of a pair of sockets. The shim says on it when its number is written down; an error goes
-//! back on it; when the program has begun, it is closed.
+//! Its standard input is one end of a pair of sockets. The shim says on it when its number is written down; an
+//! error goes back on it; when the program has begun, it is closed.
 
 use std::ffi::OsString;
 use std::io::{self, Read as _, Write as _};

@@ -1,7 +1,7 @@
 //! `ProcessBackend`: plain processes of this machine, without isolation, which outlive the agent.
 //!
-//! Each has a [shim] that keeps its log and writes down how it ended, and a folder with all that is known of it, so that
-//! an agent that comes back finds them all. Its end is told by the kernel, not looked for.
+//! Each has a [shim] that keeps its log and writes down how it ended, and a folder with all that is known of it, so
+//! that an agent that comes back finds them all. Its end is told by the kernel, not looked for.
 
 mod account;
 mod cgroups;
@@ -20,6 +20,7 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _};
 use mf2c_domain::time::{Clock, Timestamp};
@@ -28,7 +29,7 @@ use rustix::process::{Resource, Rlimit};
 use tokio::sync::broadcast;
 use tokio::task::JoinSet;
 
-use crate::bounded::aside;
+use crate::bounded::{aside, within};
 use crate::error::BackendError;
 use crate::observed::{BoundPort, Change, Event, EventStream, Handle, Inspection, Listed, State};
 use cgroups::Cgroups;
@@ -37,6 +38,8 @@ use folder::{Folder, Observed, Record, Run};
 
 /// So many news wait for a slow reader; then it gets a list.
 const EVENTS_AHEAD: usize = 1024;
+/// Changes of one workload wait for each other, and none takes so long.
+const TURN: Duration = Duration::from_secs(20);
 /// Each process that is watched takes one descriptor of the agent.
 const OPEN_FILES: u64 = 65_536;
 
@@ -130,7 +133,8 @@ impl ProcessBackend {
         Ok(found)
     }
 
-    async fn turn(&self, name: &str) -> tokio::sync::OwnedMutexGuard<()> {
+    /// Waits until no other change of this workload is under way.
+    async fn turn(&self, name: &str) -> Result<tokio::sync::OwnedMutexGuard<()>, BackendError> {
         let turn = {
             let mut turns = self.0.turns.lock();
             // Those that nobody waits for are not kept.
@@ -139,12 +143,12 @@ impl ProcessBackend {
             }
             Arc::clone(turns.entry(name.to_owned()).or_default())
         };
-        turn.lock_owned().await
+        within("waiting for another change of it", TURN, async { Ok(turn.lock_owned().await) }).await
     }
 
     /// Tells when this run is over.
     fn watch(&self, folder: &Folder, record: &Record, run: Run) {
-        let (folder, boot) = (folder.clone(), self.0.boot.clone());
+        let folder = folder.clone();
         let (agent, handle) = (record.agent.clone(), record.handle.clone());
         let (events, clock) = (self.0.events.clone(), Arc::clone(&self.0.clock));
         let mut watchers = self.0.watchers.lock();
@@ -156,7 +160,6 @@ impl ProcessBackend {
                 Ok(Some((at, observed))) => (Timestamp::from_nanos(at), observed.state()),
                 _ => (clock.now(), State::Exited { code: None, oom: false, signal: None }),
             };
-            drop(boot);
             let _ = events.send((agent, Event::Changed { handle, part: None, at, change: Change::Exited(observed) }));
         });
     }

@@ -27,10 +27,15 @@ const DRAIN: Duration = Duration::from_millis(200);
 const LOOK: Duration = Duration::from_secs(10);
 
 impl ProcessBackend {
-    /// Ends a process: at once, or after asking it and waiting for so long.
+    /// Ends a process: at once, or after asking it and waiting for so long. It can be killed while it is waited for.
     pub(super) async fn end(&self, handle: &Handle, grace: Option<Duration>) -> Result<(), BackendError> {
-        let _turn = self.turn(&handle.checked()?).await;
-        let Some((_, _, Observed::Running(run))) = self.look(handle).await? else { return Ok(()) };
+        let name = handle.checked()?;
+        let looked = {
+            // A start that is under way is over first.
+            let _turn = self.turn(&name).await?;
+            self.look(handle).await?
+        };
+        let Some((_, _, Observed::Running(run))) = looked else { return Ok(()) };
         if let Some(grace) = grace {
             watch::signal(run.process, Signal::TERM);
             if tokio::time::timeout(grace, watch::over(&run)).await.is_ok() {
@@ -96,21 +101,24 @@ async fn run_beside(record: &Record, argv: &[String], limit: Duration) -> Result
         let _ = std::fs::write(group.join("cgroup.procs"), pid.unwrap_or_default().to_string());
     }
     let mut reader = pipe::Receiver::from_owned_fd(reader.into()).map_err(|error| failed(&error))?;
-    let (mut output, mut is_cut) = (vec![], false);
+    let (mut output, mut is_cut, mut is_left) = (vec![], false, true);
     let ended = tokio::time::timeout(limit, async {
         let read = read_all(&mut reader, &mut output, &mut is_cut);
         tokio::pin!(read);
         tokio::select! {
             status = child.wait() => {
-                let _ = tokio::time::timeout(DRAIN, &mut read).await;
+                is_left = tokio::time::timeout(DRAIN, &mut read).await.is_err();
                 status
             }
-            () = &mut read => child.wait().await,
+            () = &mut read => {
+                is_left = false;
+                child.wait().await
+            }
         }
     })
     .await;
-    if let Some(group) = pid.and_then(Pid::from_raw) {
-        // Whatever it left behind, too.
+    // It did not end, or somebody of its group still has the pipe.
+    if let Some(group) = pid.and_then(Pid::from_raw).filter(|_| is_left) {
         let _ = rustix::process::kill_process_group(group, Signal::KILL);
     }
     let Ok(status) = ended else { return Err(BackendError::Timeout { what: "the program beside it", after: limit }) };

@@ -1,7 +1,7 @@
 //! The one who stays with a process when the agent goes: it keeps its log and writes down how it ended.
 //!
-//! A program of two words, each with a folder: `watch` starts the process of the folder and waits for it; `launch` is what
-//! `watch` starts, and becomes the program itself. It holds few pages of memory: there may be a thousand of it.
+//! A program of two words, each with a folder: `watch` starts the process of the folder and waits for it; `launch` is
+//! what `watch` starts, and becomes the program itself. It holds few pages of memory: there may be a thousand of it.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use mf2c_domain::time::Clock;
 use rustix::event::{PollFd, PollFlags};
-use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus, WaitOptions};
 use serde::{Deserialize, Serialize};
 
 use super::cgroups;
@@ -42,8 +42,8 @@ pub(crate) enum Word {
 /// The outputs of a process that has ended are read for so long yet.
 const DRAIN: Duration = Duration::from_millis(500);
 
-/// Does what the hidden subcommand is for. `arguments` are what follows it: `watch` or `launch`, the folder, and for `watch`
-/// the words before them, with which the same program is started again.
+/// Does what the hidden subcommand is for. `arguments` are what follows it: `watch` or `launch`, the folder, and for
+/// `watch` the words before them, with which the same program is started again.
 pub fn main(arguments: impl IntoIterator<Item = OsString>, clock: &'static dyn Clock) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     match arguments.as_slice() {
@@ -90,7 +90,7 @@ fn watch(path: &Path, prefix: &[OsString], clock: &'static dyn Clock) -> Result<
     end_rest(run.process.pid);
     // What cannot be killed or goes on elsewhere does not keep us.
     let _ = logged.recv_timeout(DRAIN);
-    let exit = exit(&run, status, &record, clock);
+    let exit = exit(&run, status.as_ref(), &record, clock);
     folder.write_exit(&exit).map_err(|error| format!("its exit: {error}"))
 }
 
@@ -167,18 +167,33 @@ fn move_some(sink: &mut Sink, stream: Stream, file: &mut File, buffer: &mut [u8]
     }
 }
 
-/// Waits until the process ends; others that came to us are looked after on the way.
-fn wait_for(pid: i32) -> Option<WaitStatus> {
+/// Waits until the process ends, and leaves it to be reaped: while it is there, nobody else has its number. Others that
+/// came to us are looked after on the way.
+fn wait_for(pid: i32) -> Option<WaitIdStatus> {
+    let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+    let main = Pid::from_raw(pid)?;
     loop {
-        match rustix::process::wait(WaitOptions::empty()) {
-            Ok(Some((ended, status))) if ended.as_raw_nonzero().get() == pid => return Some(status),
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+        match rustix::process::waitid(WaitId::All, ended) {
+            Err(rustix::io::Errno::INTR) => continue,
             Err(_) => return None,
+            Ok(_) => {}
+        }
+        if let Ok(Some(status)) = rustix::process::waitid(WaitId::Pid(main), ended | WaitIdOptions::NOHANG) {
+            return Some(status);
+        }
+        let own = rustix::process::getpid().as_raw_nonzero().get();
+        let others = children(own).into_iter().filter(|child| *child != pid).filter_map(Pid::from_raw);
+        let reaped = others.filter(|child| {
+            rustix::process::waitpid(Some(*child), WaitOptions::NOHANG).is_ok_and(|status| status.is_some())
+        });
+        if reaped.count() == 0 {
+            // This kernel does not show whose children there are: they stay until the end.
+            return rustix::process::waitid(WaitId::Pid(main), ended).ok().flatten();
         }
     }
 }
 
-/// Ends what the process has left behind: its group, and all that came to us because their parents are gone.
+/// Ends what the process has left behind: its group, and all that came to us because their parents are gone. Reaps all.
 fn end_rest(pid: i32) {
     if let Some(group) = Pid::from_raw(pid) {
         let _ = rustix::process::kill_process_group(group, Signal::KILL);
@@ -197,9 +212,9 @@ fn end_rest(pid: i32) {
     }
 }
 
-fn exit(run: &Run, status: Option<WaitStatus>, record: &Record, clock: &dyn Clock) -> Exit {
-    let signal = status.and_then(WaitStatus::terminating_signal);
-    let code = status.and_then(WaitStatus::exit_status).or_else(|| signal.map(|signal| 128 + signal));
+fn exit(run: &Run, status: Option<&WaitIdStatus>, record: &Record, clock: &dyn Clock) -> Exit {
+    let signal = status.and_then(WaitIdStatus::terminating_signal);
+    let code = status.and_then(WaitIdStatus::exit_status).or_else(|| signal.map(|signal| 128 + signal));
     Exit {
         process: run.process,
         code: i64::from(code.unwrap_or(-1)),

@@ -1,4 +1,5 @@
-//! The log of a process: lines with their time and stream in files of bounded size, `log` and before it `log.1`, `log.2`…
+//! The log of a process: lines with their time and stream in files of bounded size, `log` and before it `log.1`,
+//! `log.2`…
 //!
 //! A line is `<nanoseconds since 1970> <o or e> <text>`: the text is what the process wrote, byte by byte.
 

@@ -30,7 +30,7 @@ impl ProcessBackend {
         spec.check()?;
         let handle = Handle::of(spec);
         let name = handle.checked()?;
-        let _turn = self.turn(&name).await;
+        let _turn = self.turn(&name).await?;
         let (again, spec) = (self.clone(), spec.clone());
         aside(move || again.write(&name, &spec).map(|()| handle)).await
     }
@@ -64,7 +64,7 @@ impl ProcessBackend {
         }
         if !spec.volumes.is_empty() || spec.health.is_some() {
             return Err(BackendError::refused(
-                "a plain process sees the machine's disk as it is: it has no volumes, and no health checks of an engine",
+                "a plain process sees the machine's disk as it is: it has no volumes, nor health checks of an engine",
             ));
         }
         if let Some(port) = spec.ports.iter().find(|port| port.host != 0 && port.host != port.container) {
@@ -111,7 +111,7 @@ impl ProcessBackend {
 
     pub(super) async fn begin(&self, handle: &Handle) -> Result<(), BackendError> {
         let name = handle.checked()?;
-        let _turn = self.turn(&name).await;
+        let _turn = self.turn(&name).await?;
         let looked = self.look(handle).await?;
         let Some((folder, record, observed)) = looked else { return Err(BackendError::Missing { name }) };
         if matches!(observed, Observed::Running(_)) {
@@ -167,7 +167,7 @@ impl ProcessBackend {
         if force {
             self.end(handle, None).await?;
         }
-        let _turn = self.turn(&name).await;
+        let _turn = self.turn(&name).await?;
         let looked = self.look(handle).await?;
         if matches!(looked, Some((_, _, Observed::Running(_)))) {
             return Err(BackendError::conflict(&name, "it runs: stop it first, or force it"));

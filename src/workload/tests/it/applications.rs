@@ -139,7 +139,8 @@ async fn the_end_of_one_part_is_news_of_the_whole_and_it_alone_is_started_again(
     let mut events = backend.events(AGENT).await.unwrap();
     assert_eq!(events.next().await, Some(Event::Listed(vec![])));
     let spec = application(
-        "services: {a: {image: 'test/web:1', command: sleep}, b: {image: 'test/web:1', command: sleep, depends_on: [a]}}",
+        "services: {a: {image: 'test/web:1', command: sleep}, \
+         b: {image: 'test/web:1', command: sleep, depends_on: [a]}}",
     );
     let handle = run(&backend, &spec).await;
     let before = backend.inspect(&handle).await.unwrap().unwrap();
@@ -186,7 +187,8 @@ async fn what_cannot_be_is_refused_before_anything_is_made() {
     assert_eq!(docker.engine.docker(&["ps", "-aq"]), "");
 
     let sick = application(
-        "services: {a: {image: 'test/web:1', command: sleep, healthcheck: {test: [CMD, /guest, exit, '1'], interval: 100ms, retries: 1}}, \
+        "services: {a: {image: 'test/web:1', command: sleep, \
+         healthcheck: {test: [CMD, /guest, exit, '1'], interval: 100ms, retries: 1}}, \
          b: {image: 'test/web:1', depends_on: {a: {condition: service_healthy}}}}",
     );
     let handle = backend.create(&sick).await.unwrap();
@@ -202,7 +204,8 @@ async fn an_external_network_is_joined_and_stays() {
     let Some(docker) = Docker::start() else { return };
     let backend = backend(&docker);
     let spec = application(
-        "services: {a: {image: 'test/web:1', command: sleep, networks: [out, default]}}\nnetworks: {out: {external: true, name: shared}}",
+        "services: {a: {image: 'test/web:1', command: sleep, networks: [out, default]}}\n\
+         networks: {out: {external: true, name: shared}}",
     );
     let error = match backend.create(&spec).await {
         Ok(handle) => backend.start(&handle).await.unwrap_err(),
@@ -215,6 +218,9 @@ async fn an_external_network_is_joined_and_stays() {
     assert_eq!(told, "1");
     backend.remove(&handle, true, true).await.unwrap();
     assert!(docker.engine.docker(&["network", "ls"]).contains("shared"));
+    let mut twice = spec.clone();
+    twice.user = Some("1000".to_owned());
+    assert!(matches!(backend.create(&twice).await, Err(BackendError::Invalid { .. })));
     let named = Volume { mount: Mount::Named("x".to_owned()), target: "/x".to_owned(), read_only: false };
     let mut strange = spec;
     strange.volumes = vec![named];

@@ -23,7 +23,8 @@ async fn a_container_lives_from_creation_to_removal_and_everything_may_be_said_t
     let listed = backend.list(AGENT).await.unwrap();
     assert_eq!((listed.len(), &listed[0].handle, listed[0].service.as_str()), (1, &handle, "service-1"));
     assert_eq!(backend.list("another-agent").await.unwrap(), []);
-    let format = "{{.HostConfig.RestartPolicy.Name}} {{.Config.Tty}} {{.HostConfig.LogConfig.Type}} {{.HostConfig.LogConfig.Config}}";
+    let format = "{{.HostConfig.RestartPolicy.Name}} {{.Config.Tty}} \
+                  {{.HostConfig.LogConfig.Type}} {{.HostConfig.LogConfig.Config}}";
     let told = docker.engine.docker(&["inspect", "--format", format, &handle.name()]);
     assert_eq!(told, "no false json-file map[max-file:3 max-size:1048576]");
     mf2c_tests::eventually("it is polite", || docker.engine.docker(&["logs", &handle.name()]).contains("polite"));

@@ -77,6 +77,23 @@ async fn stopping_asks_first_and_kills_after_the_grace_time_and_everything_may_b
     assert_eq!(backend.list(AGENT).await.unwrap(), []);
 }
 
+#[tokio::test]
+async fn who_is_waited_for_can_be_killed() {
+    let Some(place) = Place::new() else { return };
+    let backend = place.open().await;
+    let handle = run(&backend, &process(&place, &["stubborn", "sleep"])).await;
+    said(&backend, &handle, "stubborn").await;
+    let begun = Instant::now();
+    let (stopped, killed_too) = tokio::join!(backend.stop(&handle, PATIENCE), async {
+        // The stop is under way when it has had its turn to ask.
+        tokio::task::yield_now().await;
+        backend.kill(&handle).await
+    });
+    assert_eq!((stopped, killed_too), (Ok(()), Ok(())));
+    assert!(begun.elapsed() < PATIENCE / 2);
+    assert_eq!(ended(&backend, &handle).await, killed(9));
+}
+
 /// Waits until a process has said something.
 async fn said(backend: &mf2c_workload::ProcessBackend, handle: &mf2c_workload::Handle, text: &str) {
     let follow = LogOptions { follow: true, ..LogOptions::default() };

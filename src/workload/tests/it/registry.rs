@@ -105,7 +105,8 @@ fn answer(stream: TcpStream, image: &Image, manners: &Manners) {
         ("404 Not Found", "application/json", error.as_bytes().to_vec())
     };
     let head = format!(
-        "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nDocker-Content-Digest: {}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\n\
+         Docker-Content-Digest: {}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
         digest(&body),
         body.len()
     );
