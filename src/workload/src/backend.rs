@@ -56,7 +56,8 @@ pub trait ExecutionBackend: Send + Sync {
     /// reader was too slow, another list follows. It does not end.
     fn events<'a>(&'a self, owner: &'a str) -> Answer<'a, EventStream>;
 
-    /// What it has said.
+    /// What it has said. Docker loses lines of those who follow while it changes files of the log, which are small
+    /// where [`LogLimit`](crate::LogLimit) says so.
     fn logs<'a>(&'a self, handle: &'a Handle, options: LogOptions) -> Answer<'a, LogStream>;
 
     /// What it uses.

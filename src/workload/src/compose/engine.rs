@@ -129,7 +129,7 @@ impl DockerBackend {
                     within("waiting for a healthy part", HEALTHY, self.wait_for_health(&name, &other)).await?;
                 }
             }
-            self.engine.start(&made.id).await?;
+            self.begin(&made.id).await?;
         }
         Ok(())
     }

@@ -107,7 +107,7 @@ mod tests {
         }
         assert!(values(&bomb).is_err());
         assert!(values(&"[".repeat(1000)).is_err());
-        assert!(values(&format!("{}1", "a: \n ".repeat(1))).is_ok());
+        assert!(values("a:\n 1").is_ok());
         assert!(values(&"#".repeat(MOST_BYTES + 1)).is_err());
         assert!(values("a: 1\n---\nb: 2\n").is_err());
         assert!(values("a: 1\na: 2\n").is_err());

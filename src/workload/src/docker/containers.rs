@@ -32,6 +32,8 @@ impl Engine {
             match client.create_container(Some(options), body).await {
                 Ok(_) => Ok(()),
                 Err(error) if is_conflict(&error) => self.adopt(name, &wanted).await,
+                // One that is there needs no image any more.
+                Err(error) if is_missing(&error) && self.adopt(name, &wanted).await.is_ok() => Ok(()),
                 Err(error) => Err(self.fault("creating the container", image, &error)),
             }
         })

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use bollard::models::{
     ContainerBlkioStats, ContainerInspectResponse, ContainerState, ContainerStateStatusEnum, ContainerStatsResponse,
-    HealthStatusEnum, PortMap,
+    HealthStatusEnum, MountType, PortMap,
 };
 use mf2c_domain::time::Timestamp;
 
@@ -82,6 +82,12 @@ fn bound_ports(ports: &PortMap) -> Vec<BoundPort> {
     bound.sort_by_key(|port| (port.container, port.protocol, port.host));
     bound.dedup();
     bound
+}
+
+/// What of the machine's disk is bound into a container, as it was told when it was made.
+pub(crate) fn bound_paths(container: &ContainerInspectResponse) -> Vec<String> {
+    let mounts = container.host_config.as_ref().and_then(|host| host.mounts.as_ref()).into_iter().flatten();
+    mounts.filter(|mount| mount.typ == Some(MountType::BIND)).filter_map(|mount| mount.source.clone()).collect()
 }
 
 /// Whose a container is, by its labels.

@@ -87,6 +87,23 @@ impl DockerBackend {
         self.engine.create(name, image, body).await
     }
 
+    /// Starts a container, unless what it would see of the machine's disk has become something else since it was made.
+    pub(crate) async fn begin(&self, name: &str) -> Result<(), BackendError> {
+        let container = self.engine.inspect(name).await?;
+        let container = container.ok_or_else(|| BackendError::Missing { name: name.to_owned() })?;
+        let bound: Vec<PathBuf> = inspect::bound_paths(&container).into_iter().map(PathBuf::from).collect();
+        let (roots, own) = (self.config.bind_roots.clone(), self.config.secrets_dir.clone());
+        aside(move || {
+            bound.iter().filter(|path| !path.starts_with(&own)).try_for_each(|path| {
+                let same = roots.resolve(path)? == *path;
+                let why = || format!("`{}` leads elsewhere since the container was made", path.display());
+                if same { Ok(()) } else { Err(BackendError::refused(why())) }
+            })
+        })
+        .await?;
+        self.engine.start(name).await
+    }
+
     /// Removes a container of this name and its secrets.
     pub(crate) async fn unmake(&self, name: &str, force: bool) -> Result<(), BackendError> {
         self.engine.remove(name, force).await?;
@@ -183,7 +200,7 @@ impl ExecutionBackend for DockerBackend {
     fn start<'a>(&'a self, handle: &'a Handle) -> Answer<'a, Inspection> {
         Box::pin(async move {
             let name = handle.checked()?;
-            self.engine.start(&name).await?;
+            self.begin(&name).await?;
             let container = self.engine.inspect(&name).await?;
             container.map(|it| inspect::inspection(&it)).ok_or(BackendError::Missing { name })
         })

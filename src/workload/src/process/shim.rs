@@ -11,6 +11,7 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
@@ -44,7 +45,7 @@ const DRAIN: Duration = Duration::from_millis(500);
 
 /// Does what the hidden subcommand is for. `arguments` are what follows it: `watch` or `launch`, the folder, and for
 /// `watch` the words before them, with which the same program is started again.
-pub fn main(arguments: impl IntoIterator<Item = OsString>, clock: &'static dyn Clock) -> ExitCode {
+pub fn main(arguments: impl IntoIterator<Item = OsString>, clock: &Arc<dyn Clock>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     match arguments.as_slice() {
         [word, folder, prefix @ ..] if word == "watch" => {
@@ -69,7 +70,7 @@ fn tell(word: &Word) {
     let _ = io::stdout().write_all(&line);
 }
 
-fn watch(path: &Path, prefix: &[OsString], clock: &'static dyn Clock) -> Result<(), String> {
+fn watch(path: &Path, prefix: &[OsString], clock: &Arc<dyn Clock>) -> Result<(), String> {
     // Neither a terminal nor the end of the agent's session ends it.
     let _ = rustix::process::setsid();
     // What the process leaves behind comes to us.
@@ -83,14 +84,15 @@ fn watch(path: &Path, prefix: &[OsString], clock: &'static dyn Clock) -> Result<
     }
     let record = folder.record().ok_or("its record is gone")?;
     let sink = Sink::open(path, record.limits.log).map_err(|error| format!("its log: {error}"))?;
-    let (run, outputs) = start(&folder, prefix, clock)?;
-    let logged = keep_log(sink, outputs, clock).map_err(|error| format!("a thread for its log: {error}"))?;
+    let (run, outputs) = start(&folder, prefix, clock.as_ref())?;
+    let logged =
+        keep_log(sink, outputs, Arc::clone(clock)).map_err(|error| format!("a thread for its log: {error}"))?;
     tell(&Word::Started(run.clone()));
     let status = wait_for(run.process.pid);
     end_rest(run.process.pid);
     // What cannot be killed or goes on elsewhere does not keep us.
     let _ = logged.recv_timeout(DRAIN);
-    let exit = exit(&run, status.as_ref(), &record, clock);
+    let exit = exit(&run, status.as_ref(), &record, clock.as_ref());
     folder.write_exit(&exit).map_err(|error| format!("its exit: {error}"))
 }
 
@@ -131,7 +133,7 @@ fn start(folder: &Folder, prefix: &[OsString], clock: &dyn Clock) -> Result<(Run
 }
 
 /// Writes both outputs to the log until nobody holds their other ends; tells when.
-fn keep_log(mut sink: Sink, outputs: [OwnedFd; 2], clock: &'static dyn Clock) -> io::Result<Receiver<()>> {
+fn keep_log(mut sink: Sink, outputs: [OwnedFd; 2], clock: Arc<dyn Clock>) -> io::Result<Receiver<()>> {
     let (done, logged) = channel();
     let work = move || {
         let [out, err] = outputs;
@@ -145,7 +147,7 @@ fn keep_log(mut sink: Sink, outputs: [OwnedFd; 2], clock: &'static dyn Clock) ->
             let ready: Vec<bool> = polled.iter().map(|poll| !poll.revents().is_empty()).collect();
             let mut ready = ready.into_iter();
             open.retain_mut(|(stream, file)| {
-                !ready.next().unwrap_or(false) || move_some(&mut sink, *stream, file, &mut buffer, clock)
+                !ready.next().unwrap_or(false) || move_some(&mut sink, *stream, file, &mut buffer, clock.as_ref())
             });
         }
         let _ = sink.finish(clock.now().nanos());

@@ -76,7 +76,7 @@ async fn an_application_starts_in_order_is_one_workload_and_leaves_nothing_behin
     assert_eq!(backend.start(&handle).await.unwrap().state, State::Running);
     // Each backend sees its own.
     let listed = |all: Vec<mf2c_workload::Listed>| all.into_iter().map(|it| it.handle).collect::<Vec<_>>();
-    assert_eq!(listed(backend.list(AGENT).await.unwrap()), [handle.clone()]);
+    assert_eq!(listed(backend.list(AGENT).await.unwrap()), std::slice::from_ref(&handle));
     assert_eq!(listed(docker.backend.list(AGENT).await.unwrap()), [alone]);
     let web = format!("{}-web", handle.name());
     let networks = docker.engine.docker(&[
@@ -96,26 +96,7 @@ async fn an_application_starts_in_order_is_one_workload_and_leaves_nothing_behin
     let config = docker.engine.docker(&["inspect", "--format", "{{json .Config}}", &web]);
     assert!(!config.contains("hunter2"), "only the part that asks for a secret gets it");
 
-    let lines = log(&backend, &handle, LogOptions::default()).await;
-    assert!(lines.windows(2).all(|pair| pair[0].time <= pair[1].time));
-    let of = |part: &str| {
-        lines
-            .iter()
-            .filter(|line| line.part.as_deref() == Some(part))
-            .map(|line| line.text.as_str())
-            .collect::<Vec<_>>()
-    };
-    assert!(of("web").contains(&"$(hello)") && of("db").contains(&"PASSWORD=hunter2"), "{lines:?}");
-    assert_eq!(
-        log(&backend, &handle, LogOptions { tail: Some(2), ..LogOptions::default() }).await,
-        lines[lines.len() - 2..]
-    );
-    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-    assert_eq!(backend.exec(&handle, &words(&["@db", "/guest", "exit", "3"]), PATIENCE).await.unwrap().code, 3);
-    let error = backend.exec(&handle, &words(&["/guest", "exit", "3"]), PATIENCE).await.unwrap_err();
-    assert!(error.to_string().contains("@cache, @db, @web"), "{error}");
-    assert!(backend.stats(&handle).await.unwrap().processes >= 3);
-
+    speak(&backend, &handle).await;
     for _ in 0..2 {
         backend.stop(&handle, Duration::from_secs(10)).await.unwrap();
     }
@@ -130,6 +111,29 @@ async fn an_application_starts_in_order_is_one_workload_and_leaves_nothing_behin
     let left = [&["network", "ls", "-q", "--filter", "label=mf2c.agent"][..], &["volume", "ls", "-q"]];
     assert!(left.iter().all(|words| docker.engine.docker(words).is_empty()));
     assert!(matches!(backend.start(&handle).await, Err(BackendError::Missing { .. })));
+}
+
+/// What the parts say, and programs beside them.
+async fn speak(backend: &ComposeBackend, handle: &Handle) {
+    let lines = log(backend, handle, LogOptions::default()).await;
+    assert!(lines.windows(2).all(|pair| pair[0].time <= pair[1].time));
+    let of = |part: &str| {
+        lines
+            .iter()
+            .filter(|line| line.part.as_deref() == Some(part))
+            .map(|line| line.text.as_str())
+            .collect::<Vec<_>>()
+    };
+    assert!(of("web").contains(&"$(hello)") && of("db").contains(&"PASSWORD=hunter2"), "{lines:?}");
+    assert_eq!(
+        log(backend, handle, LogOptions { tail: Some(2), ..LogOptions::default() }).await,
+        lines[lines.len() - 2..]
+    );
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    assert_eq!(backend.exec(handle, &words(&["@db", "/guest", "exit", "3"]), PATIENCE).await.unwrap().code, 3);
+    let error = backend.exec(handle, &words(&["/guest", "exit", "3"]), PATIENCE).await.unwrap_err();
+    assert!(error.to_string().contains("@cache, @db, @web"), "{error}");
+    assert!(backend.stats(handle).await.unwrap().processes >= 3);
 }
 
 #[tokio::test]
@@ -147,9 +151,9 @@ async fn the_end_of_one_part_is_news_of_the_whole_and_it_alone_is_started_again(
     let _ = docker.engine.docker(&["kill", &format!("{}-a", handle.name())]);
     let search = async {
         loop {
-            match events.next().await.unwrap() {
-                Event::Changed { handle: of, part, change: Change::Exited(state), .. } => break (of, part, state),
-                _ => {}
+            let event = events.next().await.unwrap();
+            if let Event::Changed { handle: of, part, change: Change::Exited(state), .. } = event {
+                break (of, part, state);
             }
         }
     };

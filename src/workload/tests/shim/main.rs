@@ -1,6 +1,7 @@
 //! What `mf2c` does under a hidden subcommand: stays with one process. For the tests of this crate.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use mf2c_domain::time::{Clock, Timestamp};
@@ -21,5 +22,6 @@ impl Clock for Wall {
 
 fn main() -> ExitCode {
     // The first word stands for the subcommand.
-    mf2c_workload::shim::main(std::env::args_os().skip(2), &Wall)
+    let clock: Arc<dyn Clock> = Arc::new(Wall);
+    mf2c_workload::shim::main(std::env::args_os().skip(2), &clock)
 }
