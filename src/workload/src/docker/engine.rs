@@ -52,6 +52,14 @@ impl Engine {
                 ),
             });
         }
+        // The library agrees on a version and then names none, which means the engine's newest, whatever that changes.
+        let prefix = format!("/v{}.{}", version.major_version, version.minor_version);
+        let agreed = agreed.with_request_modifier(move |mut request| {
+            if let Ok(uri) = versioned(&request.uri().to_string(), &prefix).parse() {
+                *request.uri_mut() = uri;
+            }
+            request
+        });
         *self.client.lock() = Some(agreed.clone());
         Ok(agreed)
     }
@@ -65,8 +73,10 @@ impl Engine {
     pub(crate) fn fault(&self, what: &'static str, name: &str, error: &Error) -> BackendError {
         if let Error::DockerResponseServerError { status_code, message } = error {
             if *status_code == 400 && message.contains("client version") {
-                // It was exchanged for an older one: agree again.
+                // Agree again at the next call.
                 *self.client.lock() = None;
+                let why = format!("it was exchanged for an older one ({message}); ask again");
+                return BackendError::Unavailable { engine: ENGINE, why };
             }
             return refused(what, name, *status_code, message);
         }
@@ -118,6 +128,13 @@ fn port(message: &str) -> u16 {
     numbers.filter(|digits| digits.len() > 1).find_map(|digits| digits.parse().ok()).unwrap_or(0)
 }
 
+/// An address with the version of the API before its path.
+fn versioned(uri: &str, prefix: &str) -> String {
+    let host = uri.find("://").map_or(0, |at| at + 3);
+    let path = uri[host..].find('/').map_or(uri.len(), |at| host + at);
+    format!("{}{prefix}{}", &uri[..path], &uri[path..])
+}
+
 /// Whether the engine says by this that there is nothing to do: it is done, or the thing is gone.
 pub(crate) fn is_done(error: &Error) -> bool {
     matches!(error, Error::DockerResponseServerError { status_code: 304 | 404, .. })
@@ -131,6 +148,12 @@ pub(crate) fn is_conflict(error: &Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_version_stands_before_the_path() {
+        assert_eq!(versioned("unix://2f61/images/a/json?x=/y", "/v1.41"), "unix://2f61/v1.41/images/a/json?x=/y");
+        assert_eq!(versioned("/info", "/v1.41"), "/v1.41/info");
+    }
 
     #[test]
     fn a_taken_port_is_read_from_the_words_of_the_engine() {

@@ -45,6 +45,8 @@ fn begin(folder: &Folder) -> Result<Never, String> {
     }
     rustix::process::setsid().map_err(|error| format!("a session of its own: {error}"))?;
     limit(&record).map_err(|error| format!("limits: {error}"))?;
+    // As most programs expect it: the agent's own keeps everybody out.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     let mut command = command(&record)?;
     let error = command.exec();
     let program = record.argv.first().map_or("", String::as_str);
