@@ -22,7 +22,8 @@ Usage: scripts/test.sh [--no-fuzz]
 
 What is missing for that is installed (a C and C++ compiler, make, curl, rustfmt, clippy, cargo-fuzz, a validator of OpenAPI
 in target/), but for cargo-deny and cargo-nextest, which are used where they are.
-Some tests need root, networks of their own (unshare, nsenter, ip, tc) or systemd-analyze. Where all of that is there, a
+Some tests need root, networks of their own (unshare, nsenter, ip, tc), systemd-analyze or a Docker engine (dockerd,
+containerd, docker; each test starts one of its own). Where all of that is there, a
 test that is left out is an error (MF2C_TEST_NO_SKIP=1); otherwise the last lines say which were left out, and why.
 MF2C_TEST_CRASH_ROUNDS says how often agents are killed in the test of that; 100 where it does not.
 END
@@ -125,7 +126,7 @@ fuzz_targets() {
 
 # What is lacking for tests that need more than others; nothing if all can run.
 lacking_for_tests() {
-    local place
+    local place program
     ((EUID == 0)) || say "root"
     # shellcheck disable=SC2016 # The inner shell expands it.
     unshare --net sh -c 'ip link add name bridge0 type bridge && tc qdisc replace dev lo root tbf rate 1mbit burst 32kb latency 50ms &&
@@ -140,6 +141,10 @@ lacking_for_tests() {
     compiles c cc stdio.h || say "a C compiler named cc"
     [[ $(id -gn nobody 2>/dev/null) == nogroup ]] || say "a user nobody in the group nogroup"
     command -v systemd-analyze >/dev/null || say "systemd-analyze"
+    for program in dockerd containerd docker ip; do
+        command -v "$program" >/dev/null || say "$program (Debian: docker.io, iproute2)"
+    done
+    [[ $(stat -f -c %T /dev/shm 2>/dev/null) == tmpfs ]] || say "a tmpfs at /dev/shm"
 }
 
 # Says that no test may be left out, or has those written down that are.
