@@ -141,15 +141,15 @@ proptest! {
     fn a_device_that_gets_better_never_ranks_lower(
         asks in services(), fleet in fleets(), which in any::<Index>(), respect in any::<u32>(),
     ) {
-        let which = which.index(fleet.len());
+        let before = ranked(&asks, &fleet);
+        prop_assume!(!before.ranked.is_empty());
+        let old = which.get(&before.ranked);
         let mut improved = fleet.clone();
-        improved[which] = better(&fleet[which], respect);
-        let device = &*fleet[which].device.id;
-        let (before, now) = (ranked(&asks, &fleet), ranked(&asks, &improved));
-        if let Some(before) = place(&before, device) {
-            let now = place(&now, device);
-            prop_assert!(now.is_some_and(|now| now <= before), "{before} {now:?}");
-        }
+        improved[old.index] = better(&fleet[old.index], respect);
+        let now = ranked(&asks, &improved);
+        let new = now.ranked.iter().find(|it| it.device == old.device);
+        prop_assert!(new.is_some_and(|new| new.sum >= old.sum), "{old:?} {new:?}");
+        prop_assert!(place(&now, old.device) <= place(&before, old.device));
     }
 
     #[test]
