@@ -64,6 +64,17 @@ fn a_move_counts_once_and_only_for_the_generation_that_it_was_decided_on() {
 }
 
 #[test]
+fn an_old_move_does_not_move_a_part_that_was_placed_anew_even_if_its_generation_is_free() {
+    let mut placements = Placements::new(0, [placed(0, 1, "a"), placed(1, 2, "a")]);
+    let old = placements.moves(&[0, 1]);
+    let new = placements.moves(&[1]);
+    assert_eq!((old[1].next, new[0].next), (4, 3));
+    assert_eq!(placements.apply(&new[0], "b"), Ok(&placed(1, 3, "b")));
+    let late = placements.apply(&old[1], "c");
+    assert_eq!(late, Err(PlaceError::Outdated { index: 1, decided: 2, found: 3 }));
+}
+
+#[test]
 fn a_part_that_was_removed_comes_back_with_a_new_generation() {
     let mut placements = Placements::default();
     assert_eq!(placements.place(0, "a"), Ok(&placed(0, 1, "a")));
