@@ -87,4 +87,17 @@ fn a_dry_run_tells_what_would_have_been_violated_and_fails_if_anything_was() {
     fs::write(&agreement, body("execution_time < 100")).unwrap();
     fs::write(&reports, "{bad").unwrap();
     mf2c(&["sla", "test", &agreement, &reports]).expect(2).tells(&["line 1"]);
+    // What is misspelt must not pass for what breaks nothing.
+    for (wrong, told) in [
+        (json!({ "operation": "op", "execution_tme": 50 }), "`execution_length` is missing"),
+        (json!({ "operation": "op", "execution_time": "x" }), "`execution_time` is \"x\""),
+        (json!({ "operation": "op", "execution_time": 5, "created": "yesterday" }), "`created` is \"yesterday\""),
+    ] {
+        fs::write(&reports, format!("{}\n{wrong}", report("r1", 5.0))).unwrap();
+        mf2c(&["sla", "test", &agreement, &reports]).expect(2).tells(&["line 2", told]);
+    }
+    let of =
+        |instance: &str| json!({ "serviceInstance": { "href": instance }, "operation": "op", "execution_time": 5 });
+    fs::write(&reports, format!("{}\n{}", of("service-instance/1"), of("service-instance/2"))).unwrap();
+    mf2c(&["sla", "test", &agreement, &reports]).expect(0).tells(&["of 2 instances"]);
 }

@@ -34,7 +34,8 @@ The exit code is 1 if a promise would have been broken, for scripts.
 
 Examples:
   mf2c sla test agreement.json reports.ndjson
-  mf2c query service-operation-report -o json | jq -c '.[]' | mf2c sla test agreement.json -
+  mf2c query service-operation-report --filter \"requesting_application_id/href='service-instance/8a31...'\" \\
+    -o json | jq -c '.[]' | mf2c sla test agreement.json -
   mf2c sla test agreement.json reports.ndjson -o json";
 
 /// What to do with agreements.

@@ -1,5 +1,6 @@
 //! `mf2c sla`: translates agreements, and tries them on reports.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
@@ -95,6 +96,10 @@ fn test(args: &TestArgs, around: &Surroundings) -> Result<(), Failure> {
     area::beside(&format!(
         "{reports} reports were held against the agreement, {others} of operations that still run were not"
     ));
+    if tried.instances > 1 {
+        let count = tried.instances;
+        area::beside(&format!("they are of {count} instances: all were held against this one agreement"));
+    }
     if violated {
         return Err(Failure {
             code: exit::FAILED,
@@ -125,6 +130,7 @@ fn agreement(path: &Path, shared: &mut Expressions) -> Result<Agreement, Failure
     } else {
         body.remove("updated");
     }
+    readable(&body).map_err(|why| misconfigured(anyhow!("line {number}: {why}")))?;
     let id = body.get("id").and_then(Value::as_str).unwrap_or("agreement/test").to_owned();
     Agreement::read(&id, Value::Object(body).to_string().as_bytes(), shared).map_err(misconfigured)
 }
@@ -134,6 +140,7 @@ struct Tried {
     findings: Vec<Finding>,
     reports: usize,
     unfinished: usize,
+    instances: usize,
 }
 
 /// Lets the reports come as they came: in the order in which they were stored, with the time that lies between.
@@ -162,7 +169,8 @@ fn tried(
         rehearsal.report(report).map_err(misconfigured)?;
     }
     let findings = rehearsal.until(until.unwrap_or(end)).map_err(misconfigured)?;
-    Ok(Tried { findings, reports: finished.len(), unfinished: running.len() })
+    let instances: BTreeSet<&str> = finished.iter().map(|report| &*report.instance).collect();
+    Ok(Tried { findings, reports: finished.len(), unfinished: running.len(), instances: instances.len() })
 }
 
 /// A line of reports: its id and the document, with what a report must have to be read.
@@ -177,6 +185,27 @@ fn report(line: &str, number: u64, now: Timestamp) -> Result<(String, String), F
     }
     let id = body.get("id").and_then(Value::as_str).map_or_else(|| format!("line {number}"), str::to_owned);
     Ok((id, Value::Object(body).to_string()))
+}
+
+/// Whether a report can be read: what is misspelt must not pass for one that breaks nothing.
+fn readable(report: &Map<String, Value>) -> Result<(), String> {
+    let length = ["execution_length", "execution_time"].into_iter().find_map(|name| Some((name, report.get(name)?)));
+    match length {
+        Some((_, Value::Number(_))) => {}
+        Some((name, other)) => {
+            return Err(format!("`{name}` is {other}: expected how long the operation took, a number such as 0.8"));
+        }
+        None => {
+            return Err("`execution_length` is missing: expected how long the operation took, such as 0.8".to_owned());
+        }
+    }
+    for name in ["created", "updated", "end_time", "start_time"] {
+        let given = report.get(name).filter(|given| given.as_str().and_then(Timestamp::parse).is_none());
+        if let Some(given) = given {
+            return Err(format!("`{name}` is {given}: expected a time such as \"2026-05-01T12:00:00Z\""));
+        }
+    }
+    Ok(())
 }
 
 /// A finding that tells something of a promise.

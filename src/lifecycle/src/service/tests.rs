@@ -1,3 +1,5 @@
+//! What a service may say of how it runs, and what is refused.
+
 use std::time::Duration;
 
 use proptest::prelude::*;

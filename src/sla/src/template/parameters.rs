@@ -95,7 +95,8 @@ impl Declared {
             Type::Boolean => "true or false",
         };
         let least = self.minimum.map(|least| format!(" of at least {least}")).unwrap_or_default();
-        let most = self.maximum.map(|most| format!(" of at most {most}")).unwrap_or_default();
+        let joint = if self.minimum.is_some() { "and" } else { "of" };
+        let most = self.maximum.map(|most| format!(" {joint} at most {most}")).unwrap_or_default();
         let choices: Vec<String> = self.choices.iter().map(short).collect();
         let choices = if choices.is_empty() { String::new() } else { format!(" among {}", choices.join(", ")) };
         format!("{kind}{least}{most}{choices}")

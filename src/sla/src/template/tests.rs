@@ -143,7 +143,7 @@ fn declared_parameters_have_types_bounds_choices_and_defaults() {
     assert_eq!(limit(json!({"user": "ana"})).unwrap(), "execution_time < 10");
     assert_eq!(limit(json!({"user": "ben", "limit": "99.5"})).unwrap(), "execution_time < 99.5");
     let refused = limit(json!({"user": "ana", "limit": 101})).unwrap_err().to_string();
-    assert_eq!(refused, "parameter `limit` is 101, expected a number of at least 1 of at most 100");
+    assert_eq!(refused, "parameter `limit` is 101, expected a number of at least 1 and at most 100");
     assert!(limit(json!({"user": "eve"})).unwrap_err().to_string().ends_with("expected a text among \"ana\", \"ben\""));
     assert!(limit(json!({})).unwrap_err().to_string().starts_with("parameter `user` is missing"));
 }
