@@ -130,7 +130,6 @@ fn agreement(path: &Path, shared: &mut Expressions) -> Result<Agreement, Failure
     } else {
         body.remove("updated");
     }
-    readable(&body).map_err(|why| misconfigured(anyhow!("line {number}: {why}")))?;
     let id = body.get("id").and_then(Value::as_str).unwrap_or("agreement/test").to_owned();
     Agreement::read(&id, Value::Object(body).to_string().as_bytes(), shared).map_err(misconfigured)
 }
@@ -183,6 +182,7 @@ fn report(line: &str, number: u64, now: Timestamp) -> Result<(String, String), F
     if !["created", "updated", "end_time", "start_time"].iter().any(|name| body.contains_key(*name)) {
         body.insert("created".to_owned(), now.to_string().into());
     }
+    readable(&body).map_err(|why| misconfigured(anyhow!("line {number}: {why}")))?;
     let id = body.get("id").and_then(Value::as_str).map_or_else(|| format!("line {number}"), str::to_owned);
     Ok((id, Value::Object(body).to_string()))
 }
