@@ -9,6 +9,7 @@ pub mod discovery;
 pub mod hasher;
 pub mod inventory;
 pub mod leadership;
+pub mod lifecycle_manager;
 pub mod mailer;
 pub mod ports;
 pub mod post;

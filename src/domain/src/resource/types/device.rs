@@ -36,6 +36,9 @@ const FIELDS: &[Field] = &[
     list("interfaces", &Kind::Object(INTERFACE)).optional("the network interfaces, one by one"),
     list("sensorTypes", &Kind::NonBlank).optional("what the attached sensors measure"),
     list("actuators", &Kind::NonBlank).optional("what is attached that can act"),
+    list("backends", &Kind::NonBlank).optional("what its agent can run: docker, compose, process"),
+    one_of("scheduling", &["open", "cordoned", "draining"])
+        .optional("whether services are placed on it; draining moves away what runs there"),
 ];
 
 const INTERFACE: &[Field] = &[

@@ -11,6 +11,7 @@ pub mod entry_point;
 pub mod event;
 pub mod fog_area;
 pub mod people;
+pub mod placement;
 pub mod qos_model;
 pub mod resource_metadata;
 pub mod service;
@@ -28,6 +29,7 @@ pub mod user_param;
 pub mod user_profile;
 pub mod webhook;
 pub mod webhook_failure;
+pub mod workload;
 
 use super::spec::TypeSpec;
 
@@ -49,6 +51,7 @@ pub static ALL: &[&TypeSpec] = &[
     &event::SPEC,
     &fog_area::SPEC,
     &area::join_token::SPEC,
+    &placement::SPEC,
     &area::proposal::SPEC,
     &qos_model::SPEC,
     &resource_metadata::SPEC,
@@ -71,4 +74,5 @@ pub static ALL: &[&TypeSpec] = &[
     &people::user_template::SPEC,
     &webhook::SPEC,
     &webhook_failure::SPEC,
+    &workload::SPEC,
 ];

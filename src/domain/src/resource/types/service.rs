@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::resource::kind::{Field, Fill, Kind, float, list, nat, one_of, text};
+use crate::resource::kind::{Field, Fill, Kind, boolean, float, list, map, nat, object, one_of, port, pos, text};
 use crate::resource::spec::{Names, TypeSpec, USERS_MODIFY};
 
 /// The description of the type.
@@ -24,8 +24,7 @@ pub static SPEC: TypeSpec = TypeSpec::new(
 const FIELDS: &[Field] = &[
     text("name").required("the name under which people choose it"),
     text("exec").required("a container image, a URL, or a `data:application/x-yaml` URL with a compose file"),
-    one_of("exec_type", &["docker", "compss", "docker-compose", "docker-swarm", "kubernetes", "docker-compose-swarm"])
-        .required("what runs it"),
+    one_of("exec_type", EXEC_TYPES).required("what runs it"),
     one_of("agent_type", &["cloud", "normal", "micro"]).required("on which kind of agent it runs"),
     list("exec_ports", &Kind::Port).optional("the ports that it listens on"),
     list("sla_templates", &Kind::LooseLink).optional("the service levels that are offered for it"),
@@ -42,6 +41,76 @@ const FIELDS: &[Field] = &[
     float("network_recommended").optional("how much network it uses, from 0 to 1").or(Fill::Float(0.0)),
     list("req_resource", &Kind::Text).optional("what a device must have attached"),
     list("opt_resource", &Kind::Text).optional("what a device had better have attached"),
+    list("entrypoint", &Kind::Text).optional("replaces the entry point of the image"),
+    list("command", &Kind::Text).optional("its arguments: they replace those of the image; no shell reads them"),
+    map("environment", &Kind::Text).optional("variables of its environment"),
+    list("secrets", &Kind::Object(SECRET)).optional("what it gets from credentials, and nobody else sees"),
+    list("volumes", &Kind::NonBlank)
+        .optional("what it sees of the disk: `name:/path` or `/from:/path`, with `:ro` or not"),
+    list("devices", &Kind::NonBlank).optional("devices of the machine that it uses, such as /dev/video0"),
+    text("run_as").optional("whom it runs as: user, user:group, or numbers"),
+    text("working_dir").optional("the folder in which it starts"),
+    object("restart", RESTART).optional("when it is started again"),
+    object("health", HEALTH).optional("how it is told whether it is well"),
+    object("limits", LIMITS).optional("what it may use"),
+    one_of("pull", &["always", "if-not-present", "never"]).optional("when its image is fetched"),
+    Field { kind: Kind::LooseLink, ..text("registry") }.optional("the credential for the registry of its image"),
+    text("archive")
+        .optional("a file in the agent's folder of images that holds its image, for sites without a registry"),
+    float("stop_grace").optional("how long it may take to end, 10 unless said").unit("s"),
+    object("reschedule", RESCHEDULE).optional("what becomes of it when its agent is lost"),
+    object("update", UPDATE).optional("how a new version takes the place of the old one"),
+];
+
+/// What can run a service. `process` is an extension of the original's list.
+const EXEC_TYPES: &[&str] =
+    &["docker", "compss", "docker-compose", "docker-swarm", "kubernetes", "docker-compose-swarm", "process"];
+
+const SECRET: &[Field] = &[
+    Field { kind: Kind::LooseLink, ..text("credential") }.required("the credential"),
+    text("key").optional("which of its attributes; `secret` unless said"),
+    text("name").required("the variable, or the file"),
+    one_of("place", &["file", "environment"]).optional("how it is handed over: in a file unless said"),
+];
+
+const RESTART: &[Field] = &[
+    one_of("policy", &["never", "on-failure", "always", "no", "unless-stopped"])
+        .optional("when: on-failure unless said"),
+    nat("attempts").optional("so often within the window, 10 unless said"),
+    float("window").optional("the window, 600 unless said").unit("s"),
+    float("delay").optional("the first pause; it doubles from time to time; 0.5 unless said").unit("s"),
+    float("max_delay").optional("the longest pause, 30 unless said").unit("s"),
+];
+
+const HEALTH: &[Field] = &[
+    one_of("type", &["http", "tcp", "exec"]).required("how it is asked"),
+    port("port").optional("the port inside; the first of `exec_ports` unless said"),
+    text("path").optional("the path that answers with a status below 400; / unless said"),
+    list("command", &Kind::Text).optional("the program that ends with 0 where all is well"),
+    float("interval").optional("between two checks, 10 unless said").unit("s"),
+    float("timeout").optional("how long a check may take, 5 unless said").unit("s"),
+    nat("retries").optional("so many bad answers in a row are unhealthy, 3 unless said"),
+    float("start_period").optional("bad answers do not count for so long after the start, 0 unless said").unit("s"),
+    boolean("restart").optional("whether it is started anew when it is unhealthy; true unless said"),
+];
+
+const LIMITS: &[Field] = &[
+    pos("memory").optional("main memory").unit("MiB"),
+    float("cpus").optional("processors; half a one is 0.5"),
+    pos("pids").optional("processes and threads"),
+    pos("log").optional("what is kept of its output").unit("MiB"),
+];
+
+const RESCHEDULE: &[Field] = &[
+    one_of("policy", &["never", "after"]).required("whether it is started elsewhere"),
+    float("grace").optional("after the agent was away for so long, 60 unless said").unit("s"),
+];
+
+const UPDATE: &[Field] = &[
+    pos("parallel").optional("on so many agents at a time, 1 unless said"),
+    float("healthy_for").optional("it must be well for so long before the next one, 5 unless said").unit("s"),
+    float("within").optional("one that is not well after so long has failed, 120 unless said").unit("s"),
+    boolean("revert").optional("whether the last version that was well comes back then; true unless said"),
 ];
 
 /// Old descriptions hold an object in `category`, which no reader ever understood.

@@ -1,6 +1,6 @@
 //! `service-instance`: a service that runs, or shall run.
 
-use crate::resource::kind::{Field, Fill, Kind, any_text, boolean, link, list, nat, text};
+use crate::resource::kind::{Field, Fill, Kind, any_text, boolean, float, link, list, nat, object, one_of, text};
 use crate::resource::spec::{Names, TypeSpec, USERS_MODIFY};
 
 /// The description of the type.
@@ -34,6 +34,38 @@ const FIELDS: &[Field] = &[
     text("parent_device_ip").optional("the leader's address"),
     list("agents", &Kind::Object(AGENT)).unique().required("the agents that it runs on"),
     nat("num_agents").optional("how many agents it should run on, by what its agreement promises"),
+    one_of("desired", &["running", "stopped", "deleted"])
+        .optional("what it shall do; there where an agent looks after it, which keeps the other attributes then"),
+    any_text("detail").optional("why it does what it does"),
+    text("conductor").optional("the agent that decides where it runs: the name of its node"),
+    nat("version").optional("which version of the service it runs, counted from 1; an update makes the next one"),
+    object("update", UPDATE).optional("the update under way"),
+    any_text("sla_template").optional("the template that its agreement is made from"),
+];
+
+/// What the lifecycle manager alone writes, where it looks after an instance.
+pub const KEPT: [&str; 15] = [
+    "user",
+    "service",
+    "status",
+    "service_type",
+    "device_id",
+    "device_ip",
+    "parent_device_id",
+    "parent_device_ip",
+    "agents",
+    "detail",
+    "conductor",
+    "version",
+    "update",
+    "sla_template",
+    "agreement",
+];
+
+const UPDATE: &[Field] = &[
+    nat("to").required("the version that comes"),
+    nat("done").required("so many agents run it and are well"),
+    any_text("trouble").optional("why the last version has come back"),
 ];
 
 const AGENT: &[Field] = &[
@@ -49,4 +81,19 @@ const AGENT: &[Field] = &[
     any_text("compss_app_id").optional("the run's id in COMPSs"),
     any_text("agent_param").optional("what the agent is told besides"),
     nat("num_cpus").optional("processor cores for it"),
+    nat("index").optional("which part of the instance"),
+    nat("generation").optional("which placing of that part"),
+    any_text("detail").optional("why it does what it does there"),
+    one_of("health", &["unchecked", "starting", "healthy", "unhealthy"]).optional("what its health check says"),
+    nat("restarts").optional("how often it was started again there"),
+    float("exit_code").optional("how it ended last"),
+    boolean("oom").optional("whether it was ended last because it wanted too much memory"),
+    nat("version").optional("which version of the service runs there"),
+    list("bindings", &Kind::Object(BINDING)).optional("which port inside is reached at which port of the agent"),
+];
+
+const BINDING: &[Field] = &[
+    nat("container").required("the port inside"),
+    nat("host").required("the port of the agent"),
+    one_of("protocol", &["tcp", "udp"]).required("which transport"),
 ];
