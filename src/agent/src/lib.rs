@@ -18,5 +18,6 @@ pub mod logging;
 pub mod node;
 pub mod process_figures;
 pub mod service_manager;
+mod services_doors;
 mod sla_door;
 pub mod world;

@@ -12,6 +12,7 @@ use mf2c_actors::resource_store::ResourceStore;
 use mf2c_actors::sla_assessor::{SlaAssessor, SlaCounters};
 use mf2c_actors::supervisor::Supervisor;
 use mf2c_actors::webhook_dispatcher::{WebhookCounters, WebhookDispatcher, WebhookSettings};
+use mf2c_facade::lm::Manager;
 use mf2c_facade::qos::Qos;
 use mf2c_facade::sla::Assessor;
 use mf2c_machine::{Declared, DeclaredSensor, Publisher, Roots, SystemMachine};
@@ -105,6 +106,7 @@ pub(super) fn start_assessor(
 
 pub(super) fn start_qos(
     config: &Config,
+    manager: Manager,
     arbiter: &Arbiter,
     store: &Arc<Store>,
     writer: &Addr<ResourceStore>,
@@ -125,7 +127,7 @@ pub(super) fn start_qos(
     let supervisor = Supervisor::new("quality of service", clock, Box::new(build)).telling(Box::new(tell));
     Supervisor::start_in_arbiter(&arbiter.handle(), move |_| supervisor);
     let provider = Arc::new(move || current.lock().clone().map(Addr::recipient));
-    Qos { provider, high: config.qos.high(), anonymous: config.qos.anonymous }
+    Qos { provider, high: config.qos.high(), manager, anonymous: config.qos.anonymous }
 }
 
 pub(super) fn declared(config: &Config) -> Declared {
