@@ -94,7 +94,8 @@ async fn edit(
     let kind = exchange.content();
     let bytes = exchange.bytes(payload, exchange.api.settings.body).await?;
     let removed = query.select.iter().flatten().map(|path| path.top().to_owned());
-    let removed: Vec<String> = removed.filter(|name| !sla::is_ours(id.kind(), name)).collect();
+    let removed: Vec<String> =
+        removed.filter(|name| !sla::is_ours(id.kind(), name)).filter(|name| people::may_remove(spec, name)).collect();
     let mut changes = match kind {
         Kind::Json => object(&bytes)?,
         _ if bytes.is_empty() && !removed.is_empty() => Map::new(),
