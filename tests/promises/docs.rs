@@ -12,7 +12,7 @@ use mf2c_tests::{Agent, Start, agent_binary, eventually};
 use serde_json::json;
 
 /// The pages whose links are followed.
-const LINKED: [&str; 18] = [
+const LINKED: [&str; 19] = [
     "README.md",
     "CHANGELOG.md",
     "docs/ARCHITECTURE.md",
@@ -26,6 +26,7 @@ const LINKED: [&str; 18] = [
     "docs/qos.md",
     "docs/sla.md",
     "docs/sla-rest.md",
+    "docs/lifecycle-rest.md",
     "docs/area.md",
     "docs/flocker.md",
     "docs/simulation.md",

@@ -53,9 +53,12 @@ impl LmError {
         self.error.document().remove("message").unwrap_or_default()
     }
 
-    /// The refusal as CIMI says it; without an explanation.
+    /// The refusal as CIMI says it: without an explanation, and 400 for what is missing.
     pub(crate) fn into_api(self) -> ApiError {
-        self.error
+        if self.status() != StatusCode::NOT_ACCEPTABLE {
+            return self.error;
+        }
+        ApiError::bad_request(self.text().as_str().unwrap_or_default())
     }
 
     pub(crate) fn into_response(self) -> HttpResponse {
