@@ -84,5 +84,6 @@ mod sla_cli;
 mod sla_crash;
 mod sla_rest;
 mod sla_rights;
+mod stored_secrets;
 mod stranger;
 mod webhooks;

@@ -132,7 +132,7 @@ impl Call<'_> {
 }
 
 /// What the lifecycle manager finds, in the original's form.
-fn verdict(policy: &Value) -> Value {
+pub(crate) fn verdict(policy: &Value) -> Value {
     let allowed = policy["allowed"] == true;
     let reasons = policy["reasons"].as_array().map(Vec::as_slice).unwrap_or_default();
     let said: Vec<&str> = reasons.iter().filter_map(|reason| reason["sentence"].as_str().or(reason.as_str())).collect();

@@ -35,6 +35,7 @@ use crate::caller::{caller_of, explained};
 use crate::cimi::{Api, Exchange, body, parts};
 use crate::error::ApiError;
 use crate::monitor;
+pub(crate) use about::verdict;
 pub(crate) use launch::launch;
 pub(crate) use refusal::LmError;
 use route::{At, Route};
@@ -234,7 +235,7 @@ where
 }
 
 /// 200 in the original's form, with something to go with it.
-fn done(text: &str, with: &[(&str, Value)]) -> HttpResponse {
+pub(crate) fn done(text: &str, with: &[(&str, Value)]) -> HttpResponse {
     let mut answer = json!({ "error": false, "message": text });
     if let Value::Object(answer) = &mut answer {
         answer.extend(with.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
@@ -243,7 +244,7 @@ fn done(text: &str, with: &[(&str, Value)]) -> HttpResponse {
 }
 
 /// A member of a body that is a text, and not an empty one; where it is anything else it is refused.
-fn text<'b>(body: &'b Map<String, Value>, name: &str) -> Result<Option<&'b str>, LmError> {
+pub(crate) fn text<'b>(body: &'b Map<String, Value>, name: &str) -> Result<Option<&'b str>, LmError> {
     match body.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) if text.trim().is_empty() => Ok(None),
