@@ -12,7 +12,7 @@ use mf2c_tests::{Agent, Start, agent_binary, eventually};
 use serde_json::json;
 
 /// The pages whose links are followed.
-const LINKED: [&str; 18] = [
+const LINKED: [&str; 19] = [
     "README.md",
     "CHANGELOG.md",
     "docs/ARCHITECTURE.md",
@@ -24,6 +24,7 @@ const LINKED: [&str; 18] = [
     "docs/legacy-cau.md",
     "docs/policies.md",
     "docs/qos.md",
+    "docs/services.md",
     "docs/sla.md",
     "docs/sla-rest.md",
     "docs/area.md",

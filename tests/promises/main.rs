@@ -72,6 +72,7 @@ mod protocol;
 mod qos;
 mod queries;
 mod rights;
+mod services_cli;
 mod sign_in;
 mod simulation;
 mod sla;

@@ -99,7 +99,7 @@ pub struct ExecArgs {
     #[arg(long, value_name = "N")]
     pub index: Option<u32>,
     /// End the program after so many seconds
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = clap::value_parser!(u64).range(1..=300))]
     pub limit: u64,
     /// The program and its arguments
     #[arg(value_name = "PROGRAM", last = true, required = true)]

@@ -4,10 +4,10 @@ use mf2c_domain::time::Timestamp;
 use reqwest::{Method, Response, header};
 use serde_json::Value;
 
-use super::named::{self, name_of, text};
+use super::named::{self, name_of, text as text_in};
 use crate::ClientError;
 use crate::args::{Format, LogsArgs, Since};
-use crate::output::{cell, clean_lines, json_line, yaml};
+use crate::output::{cell, clean, clean_lines, json_line, yaml};
 use crate::remote::path_below;
 use crate::session::Session;
 use crate::terminal::print;
@@ -83,11 +83,11 @@ async fn copy(session: &Session<'_>, mut response: Response, form: &Form) -> Res
         {
             let line = serde_json::from_slice::<Value>(line);
             let line = line.map_err(|_| session.remote.no_agent("a line of the log is no JSON"))?;
-            // Nothing that comes later tells what went wrong on the way.
-            if line.get("error").is_some() && line.get("text").is_none() {
+            // The status was sent long before the log broke off.
+            if line.get("error").and_then(Value::as_bool) == Some(true) {
                 print(&text)?;
-                let message = [text_of(&line, "message"), text_of(&line, "error")].into_iter().flatten().next();
-                return Err(ClientError::Failed(message.unwrap_or_else(|| "the log ended with an error".to_owned())));
+                let message = clean(text_in(&line, "message"));
+                return Err(ClientError::Failed(format!("the log breaks off: {message}")));
             }
             text.push_str(&form.line(&line));
         }
@@ -99,10 +99,6 @@ async fn copy(session: &Session<'_>, mut response: Response, form: &Form) -> Res
             return Err(session.remote.no_agent("a line of the log has no end"));
         }
     }
-}
-
-fn text_of(line: &Value, name: &str) -> Option<String> {
-    line.get(name).and_then(Value::as_str).map(crate::output::clean)
 }
 
 /// How lines are written.
@@ -132,7 +128,7 @@ impl Form {
             (false, "") => {}
             (false, part) => out.push_str(&format!("[{part}] ")),
         }
-        out.push_str(clean_lines(text(line, "text")).trim_end_matches('\n'));
+        out.push_str(clean_lines(text_in(line, "text")).trim_end_matches('\n'));
         out.push('\n');
         out
     }
