@@ -113,18 +113,15 @@ impl Fate {
 /// Waits until an instance is up.
 async fn come_up(session: &Session<'_>, id: &str, args: &RunArgs) -> Result<Seen, ClientError> {
     let mut progress = Progress::begin();
-    let mut last = None;
     let fate = until(session, Of::Instance(id), args.wait, &mut progress, |seen, progress| {
         progress.show(&seen.lines());
         let fate = Fate::of(seen)?;
         Some((fate, Seen { instance: seen.instance.clone(), ..Seen::default() }))
     });
-    let fate = fate.await.inspect_err(|error| {
-        if matches!(error, ClientError::Interrupted) {
-            last = Some(format!("it goes on: `mf2c ps` shows it, `mf2c stop {}` stops it", name_of(id)));
-        }
-    });
-    last.iter().for_each(|last| note(last));
+    let fate = fate.await;
+    if matches!(fate, Err(ClientError::Interrupted)) {
+        note(&format!("it goes on: `mf2c ps` shows it, `mf2c stop {}` stops it", clean(name_of(id))));
+    }
     judged(id, fate?, args.wait)
 }
 
