@@ -27,6 +27,7 @@ const LINKED: [&str; 19] = [
     "docs/services.md",
     "docs/sla.md",
     "docs/sla-rest.md",
+    "docs/lifecycle-rest.md",
     "docs/area.md",
     "docs/flocker.md",
     "docs/simulation.md",

@@ -60,6 +60,7 @@ mod guide_people;
 mod house;
 mod idempotency;
 mod install;
+mod lm_rest;
 mod mail;
 mod metrics;
 mod openapi;

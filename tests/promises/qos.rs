@@ -385,7 +385,8 @@ fn the_service_manager_lists_categorises_registers_and_deletes() {
     let _ = ask(&agent, "DELETE", &format!("/sm/api/gui/{id}"), None).expect(200);
     let _ = ask(&agent, "DELETE", &format!("/sm/api/gui/{id}"), None).expect(404);
     assert_eq!(ask(&agent, "GET", "/sm/api/gui/sla-template", None).expect(200).json()["templates"], json!([]));
-    let _ = ask(&agent, "POST", "/sm/api/gui/service-instance", Some("{}")).expect(501);
+    let nothing = ask(&agent, "POST", "/sm/api/gui/service-instance", Some("{}")).expect(400);
+    assert_eq!(nothing.message(), "parameter not found: service /  service_id");
     let _ = ask(&agent, "PUT", "/sm/api", None).expect(405);
     let _ = ask(&agent, "GET", "/sm/api/else", None).expect(404);
     let stranger = |path: &str| curl(["-k", &format!("https://{}{path}", agent.https())]).status;

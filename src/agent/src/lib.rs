@@ -18,5 +18,7 @@ pub mod logging;
 pub mod node;
 pub mod process_figures;
 pub mod service_manager;
+mod services_doors;
+pub mod shim;
 mod sla_door;
 pub mod world;

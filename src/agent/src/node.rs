@@ -2,6 +2,7 @@
 
 mod doors;
 mod error;
+mod lifecycle;
 mod settings;
 mod workers;
 
@@ -30,6 +31,7 @@ use mf2c_facade::certificates::Authorities;
 use mf2c_facade::cimi::{self, Api, OpenApi, Repeats, Writes};
 use mf2c_facade::events::{self, Events};
 use mf2c_facade::front::{self, Connections, Listener};
+use mf2c_facade::lm::{self, LmDoor, Manager};
 use mf2c_facade::monitor::{self, Monitor, Readiness, Stage};
 use mf2c_facade::policies::{self, Policies};
 use mf2c_facade::qos::{self, Qos};
@@ -49,7 +51,9 @@ use crate::legacy::LegacyDoors;
 use doors::BoundDoors;
 pub use error::StartError;
 pub(crate) use settings::front_settings;
-use settings::{api_settings, event_settings, metrics_for, monitor_settings, session_settings, webhook_options};
+use settings::{
+    api_settings, event_settings, lm_facts, metrics_for, monitor_settings, session_settings, webhook_options,
+};
 use workers::{start_assessor, start_inventory, start_qos, start_webhooks};
 
 /// A running agent.
@@ -64,6 +68,7 @@ pub struct Node {
     doors: Vec<ServerHandle>,
     readiness: Arc<Readiness>,
     events: Arc<Events>,
+    lm: Data<LmDoor>,
     arbiters: Vec<Arbiter>,
     area: Area,
     legacy: LegacyDoors,
@@ -87,7 +92,7 @@ impl Node {
         let device = area::device_id(config, &store, &world);
         let mail = accounts::mail_transport(config, &world)?;
         let transport = HttpWebhooks::new(&webhook_options(config))?;
-        let arbiters = vec![Arbiter::new(), Arbiter::new(), Arbiter::new()];
+        let arbiters = vec![Arbiter::new(), Arbiter::new(), Arbiter::new(), Arbiter::new()];
         let store_writer = start_writer(config, &arbiters[0], (&store, writer), &world);
         if config.device.enabled {
             start_inventory(config, device.clone(), &arbiters[1], &store, &store_writer, &world);
@@ -116,7 +121,20 @@ impl Node {
             &store_writer,
             &world,
         );
-        let qos = qos::shared(start_qos(config, &arbiters[1], &store, &store_writer, &world));
+        let current = Arc::clone(&area.fog.lifecycle);
+        let manager: Manager = Arc::new(move || current.lock().clone());
+        let (qos, quality) = start_qos(config, Arc::clone(&manager), &arbiters[1], &store, &store_writer, &world);
+        let qos = qos::shared(qos);
+        let rooms = lifecycle::Rooms {
+            arbiter: &arbiters[3],
+            store: &store,
+            writer: &store_writer,
+            world: &world,
+            area: &area,
+            quality,
+            api: api_address,
+        };
+        lifecycle::start(config, rooms).await;
         let authorities = Some(area.authorities());
         let elsewhere = Some(area.fog.replicator.clone().recipient());
         let people = People { accounts, sessions: sessions.clone(), tokens: Recognizer::new(tokens) };
@@ -136,19 +154,34 @@ impl Node {
         let readiness = monitor.readiness();
         let settings = front::Settings { connections, ..front_settings(config) };
         let sla_door = Data::new(SlaDoor::below(assessor, metrics_for(config)));
-        let doors = doors.open(config, &area, &api, &sla_door)?;
-        let pages = Pages { monitor, stream, certauths, policies, qos, sla: sla_door, api };
+        let lm_door = Data::new(LmDoor::below(manager, lm_facts(config, api_address)));
+        let doors = doors.open(config, &area, &api, (&sla_door, &lm_door))?;
+        let pages = Pages { monitor, stream, certauths, policies, qos, sla: sla_door, lm: Data::clone(&lm_door), api };
         let handle = serve(listeners, &settings, pages)?;
         let control = Control::start(&config.data_dir, store, sessions, area.doors.clone());
         readiness.enter(Stage::Serving);
         let (api, server, _control) = (api_address, handle, control);
-        Ok(Self { api, http, first_admin, server, doors, readiness, events, arbiters, area, legacy, _control })
+        Ok(Self {
+            api,
+            http,
+            first_admin,
+            server,
+            doors,
+            readiness,
+            events,
+            lm: lm_door,
+            arbiters,
+            area,
+            legacy,
+            _control,
+        })
     }
 
     /// Stops taking requests and answers those in flight. What is left to do needs no runtime: see [`Stopping::finish`].
     pub async fn stop(self) -> Stopping {
         self.readiness.enter(Stage::Stopping);
         self.events.close();
+        self.lm.close();
         drop(self.legacy);
         let others: Vec<_> = self.doors.iter().map(|door| door.stop(true)).collect();
         self.server.stop(true).await;
@@ -221,6 +254,7 @@ struct Pages {
     policies: Data<Policies>,
     qos: Data<Qos>,
     sla: Data<SlaDoor>,
+    lm: Data<LmDoor>,
     api: Data<Api>,
 }
 
@@ -236,6 +270,7 @@ fn serve(listeners: Vec<Listener>, settings: &front::Settings, pages: Pages) -> 
             .configure(|services| policies::configure(services, Some(&pages.policies)))
             .configure(|services| qos::configure(services, &pages.qos))
             .configure(|services| sla::configure(services, &pages.sla))
+            .configure(|services| lm::configure(services, &pages.lm))
             .configure(|services| cimi::configure(services, &pages.api))
     });
     let server = server.map_err(|source| StartError::Start { what: "the server", source })?;

@@ -4,6 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::http::{StatusCode, header};
 use mf2c_actors::account_manager::AccountError;
 use mf2c_actors::hasher::HashError;
+use mf2c_actors::lifecycle_manager::{Trouble, WorkError};
 use mf2c_actors::session_manager::SignInError;
 use mf2c_auth::passwords::PasswordError;
 use mf2c_domain::filter::FilterError;
@@ -204,6 +205,22 @@ impl From<AccountError> for ApiError {
             // Nothing has failed, and trying again would not help: the agent is set up to send no mail.
             AccountError::NoMail => Self::new(StatusCode::CONFLICT, text),
             AccountError::Failed => Self::new(StatusCode::INTERNAL_SERVER_ERROR, text),
+        }
+    }
+}
+
+/// Without the details, which only some answers have room for.
+impl From<WorkError> for ApiError {
+    fn from(error: WorkError) -> Self {
+        let text = error.text;
+        match error.trouble {
+            Trouble::Invalid => Self::bad_request(text),
+            Trouble::Forbidden => Self::new(StatusCode::FORBIDDEN, text),
+            Trouble::NotFound => Self::new(StatusCode::NOT_FOUND, text),
+            Trouble::Conflict | Trouble::NoRoom => Self::new(StatusCode::CONFLICT, text),
+            Trouble::Unsupported => Self::new(StatusCode::NOT_IMPLEMENTED, text),
+            Trouble::Unavailable => Self::unavailable(text, 1),
+            Trouble::Failed => Self::new(StatusCode::INTERNAL_SERVER_ERROR, text),
         }
     }
 }

@@ -10,6 +10,7 @@ pub mod events;
 pub mod flocker;
 pub mod front;
 pub mod identification;
+pub mod lm;
 pub mod monitor;
 mod people;
 pub mod policies;

@@ -42,6 +42,7 @@ pub(super) fn problems(config: &Config, origins: &BTreeMap<String, Origin>) -> V
     check.flocker(config);
     check.legacy(config);
     check.qos(config);
+    check.services(config);
     if let Err(error) = crate::logging::filter(&config.log.level) {
         check.refuse("log.level", error.to_string());
     }
@@ -62,7 +63,8 @@ fn listeners(config: &Config) -> Vec<(&'static str, ListenAddress)> {
         ("sla.listen", config.sla.listen),
     ];
     let set = |(key, address): (&'static str, Option<ListenAddress>)| Some((key, address?));
-    first.into_iter().filter_map(set).chain(config.legacy.doors()).chain(last.into_iter().filter_map(set)).collect()
+    let last = last.into_iter().chain(config.services.doors());
+    first.into_iter().filter_map(set).chain(config.legacy.doors()).chain(last.filter_map(set)).collect()
 }
 
 pub(super) struct Check<'a> {

@@ -16,6 +16,7 @@ mod fog;
 mod keys;
 mod legacy;
 mod qos;
+mod services;
 mod settings;
 mod show;
 mod sla;
@@ -41,12 +42,13 @@ pub use keys::environment_name;
 pub use legacy::Legacy;
 pub use qos::Qos;
 pub use quantity::{HumanDuration, HumanSize, QuantityError};
+pub use services::Services;
 pub use settings::{Api, Auth, Config, Device, Limits, Log, Sensor, Store, Tls};
 pub use sla::Sla;
 pub use sources::Overrides;
 pub use words::{
     AccessLog, AgentType, AuthHeader, CauGeneration, Election, KeyLabel, LogFormat, MailSecurity, MetricsReaders,
-    Offer, Profile, ReportUnit, Role, UnknownWord, Urgency,
+    Offer, OnViolation, Profile, ReportUnit, Role, UnknownWord, Urgency,
 };
 
 use keys::Keys;

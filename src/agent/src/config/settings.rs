@@ -14,6 +14,7 @@ use super::fog::FogArea;
 use super::legacy::Legacy;
 use super::qos::Qos;
 use super::quantity::{HumanDuration, HumanSize};
+use super::services::Services;
 use super::sla::Sla;
 use super::words::{AccessLog, AgentType, AuthHeader, LogFormat, MailSecurity, MetricsReaders, Role};
 
@@ -55,6 +56,8 @@ pub struct Config {
     pub area: FogArea,
     /// Who may run a service next.
     pub qos: Qos,
+    /// How services are run.
+    pub services: Services,
     /// How agents nearby are found.
     pub discovery: Discovery,
     /// The control API of Flocker.

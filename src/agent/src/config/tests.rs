@@ -340,6 +340,8 @@ fn each_door_that_listens_has_a_port_of_its_own() {
     for (key, other) in [
         ("qos.listen", "legacy.policies"),
         ("sla.listen", "qos.listen"),
+        ("services.lm_listen", "sla.listen"),
+        ("services.optimal_listen", "services.lm_listen"),
         ("discovery.listen", "flocker.listen"),
         ("legacy.cau", "flocker.listen"),
     ] {

@@ -3,6 +3,7 @@
 use actix_web::dev::ServerHandle;
 use actix_web::web::Data;
 use mf2c_facade::cimi::Api;
+use mf2c_facade::lm::LmDoor;
 use mf2c_facade::sla::SlaDoor;
 
 use super::StartError;
@@ -10,6 +11,7 @@ use crate::area::Area;
 use crate::config::Config;
 use crate::discovery::BoundDoor;
 use crate::flocker_door::FlockerDoor;
+use crate::services_doors::BoundServicesDoors;
 use crate::sla_door::BoundSlaDoor;
 use mf2c_actors::ports::World;
 
@@ -18,6 +20,7 @@ pub(super) struct BoundDoors {
     flocker: Option<FlockerDoor>,
     discovery: Option<BoundDoor>,
     sla: Option<BoundSlaDoor>,
+    services: BoundServicesDoors,
 }
 
 impl BoundDoors {
@@ -28,7 +31,8 @@ impl BoundDoors {
     pub(super) fn prepare(config: &Config, area: &Area, world: &World) -> Result<Self, StartError> {
         let flocker = FlockerDoor::prepare(config, world)?;
         let discovery = BoundDoor::prepare(config, area)?;
-        Ok(Self { flocker, discovery, sla: BoundSlaDoor::prepare(config, area)? })
+        let services = BoundServicesDoors::prepare(config, area)?;
+        Ok(Self { flocker, discovery, sla: BoundSlaDoor::prepare(config, area)?, services })
     }
 
     /// Serves at all of them.
@@ -40,12 +44,13 @@ impl BoundDoors {
         config: &Config,
         area: &Area,
         api: &Data<Api>,
-        sla: &SlaDoor,
+        (sla, lm): (&SlaDoor, &LmDoor),
     ) -> Result<Vec<ServerHandle>, StartError> {
         let flocker = self.flocker.map(|door| door.open(config)).transpose()?;
         let discovery =
             self.discovery.map(|door| door.open(config, &area.fog.discovery, Data::clone(api))).transpose()?;
         let sla = self.sla.map(|door| door.open(config, sla, Data::clone(api))).transpose()?;
-        Ok(flocker.into_iter().chain(discovery).chain(sla).collect())
+        let services = self.services.open(config, lm, api)?;
+        Ok(flocker.into_iter().chain(discovery).chain(sla).chain(services).collect())
     }
 }

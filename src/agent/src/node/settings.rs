@@ -1,5 +1,6 @@
 //! What each room is told at start, from the configuration.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use mf2c_domain::people::throttle;
 use mf2c_facade::cimi::ApiSettings;
 use mf2c_facade::events::EventSettings;
 use mf2c_facade::front::{self, boundary::Limits};
+use mf2c_facade::lm::LmFacts;
 use mf2c_facade::monitor::{Access, MetricsFor, MonitorSettings};
 use mf2c_transport::webhook::WebhookOptions;
 
@@ -38,6 +40,21 @@ pub(super) fn api_settings(config: &Config) -> ApiSettings {
         private_webhooks: config.webhooks.allow_private,
         names: accounts::names(config),
         sla: config.sla.rules(),
+    }
+}
+
+/// What the lifecycle endpoints tell of the agent; `api` is where HTTPS is served.
+pub(super) fn lm_facts(config: &Config, api: SocketAddr) -> LmFacts {
+    let settings = api_settings(config);
+    let host = match api.ip() {
+        ip if ip.is_unspecified() => settings.names.into_iter().next().unwrap_or_else(|| "localhost".to_owned()),
+        ip => SocketAddr::new(ip, 0).to_string().trim_end_matches(":0").to_owned(),
+    };
+    let external = settings.external_url.map(|url| url.trim_end_matches('/').to_owned());
+    LmFacts {
+        version: env!("CARGO_PKG_VERSION"),
+        api: external.unwrap_or_else(|| format!("https://{host}:{}", api.port())),
+        user: Some(config.legacy.user.clone()).filter(|user| !user.is_empty()),
     }
 }
 

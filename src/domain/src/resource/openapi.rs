@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::all;
+use super::openapi_lifecycle;
 use super::openapi_operators;
 use super::openapi_parts::{common_schemas, json_content, parameters, reference, responses, status_name};
 use super::openapi_qos;
@@ -18,6 +19,8 @@ pub fn openapi(version: &str) -> Value {
     let mut schemas = common_schemas();
     paths.insert("/api/cloud-entry-point".to_owned(), entry_point());
     paths.extend(openapi_operators::paths());
+    paths.extend(openapi_lifecycle::paths());
+    schemas.extend(openapi_lifecycle::schemas());
     paths.extend(openapi_qos::paths());
     paths.extend(openapi_sla::paths());
     schemas.extend(openapi_sla::schemas());
@@ -211,6 +214,7 @@ fn tags() -> Vec<Value> {
     let types = all().iter().map(|spec| json!({ "name": spec.name, "description": spec.about }));
     let others = [
         ("events", "changes as they happen"),
+        ("lifecycle", "the original's lifecycle endpoints and its recommender"),
         ("sla", "the original's SLA endpoints"),
         ("service-manager", "the original's service manager"),
     ];

@@ -49,7 +49,7 @@ pub(super) fn paths() -> Map<String, Value> {
     paths
 }
 
-/// What else the original's service manager answers. Starting instances is not among it: this agent starts none.
+/// What else the original's service manager answers.
 fn service_manager() -> Map<String, Value> {
     let told = |about: &str, status: &str, more: &Value| {
         let schema = json!({
@@ -66,6 +66,15 @@ fn service_manager() -> Map<String, Value> {
     };
     let sent = |mut operation: Value| {
         let schema = json!({ "type": "object", "description": "a service" });
+        operation["requestBody"] = json!({ "required": true, "content": { "application/json": { "schema": schema } } });
+        operation
+    };
+    let launched = |mut operation: Value| {
+        let text = json!({ "type": "string" });
+        let schema = json!({
+            "type": "object", "required": ["service_id"],
+            "properties": { "service_id": { "type": "string", "examples": ["service/x"] }, "sla_template": text },
+        });
         operation["requestBody"] = json!({ "required": true, "content": { "application/json": { "schema": schema } } });
         operation
     };
@@ -90,6 +99,11 @@ fn service_manager() -> Map<String, Value> {
         },
         "/sm/api/gui": {
             "post": sent(asked("registerService", "stores a service", told("it is stored", "201", &json!({})), &body)),
+        },
+        "/sm/api/gui/service-instance": {
+            "post": launched(asked("launchServiceOfServiceManager", "starts a service",
+                told("the instance, which is being started", "200", &json!({ "service-instance": { "type": "object" } })),
+                &[bad, forbidden, missing, ("409", "Conflict"), ("413", "TooLarge"), busy])),
         },
         "/sm/api/gui/service/{name}": {
             "parameters": name,

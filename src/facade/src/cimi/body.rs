@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::Exchange;
 use super::strict::Strict;
 use crate::error::ApiError;
+use crate::identification::is_of_a_page;
 
 /// What a body claims to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +40,15 @@ impl Exchange<'_> {
             other if other.starts_with("application/") && other.ends_with("+json") => Kind::Json,
             _ => Kind::Other,
         }
+    }
+
+    /// The whole body as JSON from a program of the original, many of which do not say that it is JSON. A page in a browser must: it
+    /// may send anything else without being asked.
+    pub(crate) async fn said(&self, payload: Payload) -> Result<BytesMut, ApiError> {
+        if self.content() != Kind::Json && is_of_a_page(self.request, &self.api.settings.names) {
+            return Err(unsupported());
+        }
+        self.bytes(payload, self.api.settings.body).await
     }
 
     /// The whole body, at most `limit` bytes, in time.

@@ -47,6 +47,7 @@ pub use entry_point::ensure as ensure_entry_point;
 pub(crate) use member::if_match;
 pub use openapi::OpenApi;
 pub use repeat::Repeats;
+pub(crate) use repeat::{REPLAYED, key_text};
 use route::Route;
 pub(crate) use route::decoded;
 pub use writes::Writes;

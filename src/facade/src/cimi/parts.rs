@@ -1,6 +1,9 @@
 //! What other interfaces need of CIMI's: documents as GET shows them, with the same rights, and writes by the same rules.
 
+use std::sync::Arc;
+
 use actix_web::http::StatusCode;
+use actix_web::web;
 use mf2c_actors::resource_store::DeleteResource;
 use mf2c_domain::id::ResourceId;
 use mf2c_domain::query::Query;
@@ -38,6 +41,49 @@ pub(crate) fn listed(exchange: &Exchange<'_>, kind: &str) -> Result<Vec<Value>, 
     let found = exchange.api.store.find(spec, &query, &exchange.caller)?;
     let shown = found.documents.iter().filter_map(|document| whole(exchange, document).transpose());
     shown.map(|document| document.map(Value::Object)).collect()
+}
+
+/// The documents of a type that a filter leaves and that the caller may see, as GET shows them: so many at most, and no more than a
+/// page.
+pub(crate) async fn matching(
+    exchange: &Exchange<'_>,
+    kind: &str,
+    filter: Option<String>,
+    order: Option<&str>,
+    most: u64,
+) -> Result<Vec<Map<String, Value>>, ApiError> {
+    let (spec, store) = (spec(kind)?, Arc::clone(&exchange.api.store));
+    if !spec.collection_acl.can_view(&exchange.caller) {
+        return Err(ApiError::forbidden(kind));
+    }
+    let pairs = [("$filter", filter), ("$orderby", order.map(str::to_owned))];
+    let pairs = pairs.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    let mut query = Query::from_pairs(&pairs.collect::<Vec<_>>())?;
+    query.last = Some(most.min(exchange.api.settings.page as u64));
+    let caller = exchange.caller.clone();
+    let found = if store.is_prepared(spec, &query) {
+        store.find(spec, &query, &caller)?
+    } else {
+        web::block(move || store.find(spec, &query, &caller)).await.map_err(|_| StoreError::Stopping)??
+    };
+    found.documents.iter().filter_map(|document| whole(exchange, document).transpose()).collect()
+}
+
+/// A document that the caller may see.
+///
+/// # Errors
+/// 404 where there is none, 403 where he may not see it.
+pub(crate) fn viewable(exchange: &Exchange<'_>, id: &ResourceId) -> Result<Arc<Document>, ApiError> {
+    let document = exchange.api.store.get(id.as_str()).ok_or_else(|| ApiError::not_found(id.as_str()))?;
+    let may = document.acl.can_view(&exchange.caller);
+    if may { Ok(document) } else { Err(ApiError::forbidden(id.as_str())) }
+}
+
+/// A text of the filter language.
+pub(crate) fn quoted(text: &str) -> String {
+    let escaped: String =
+        text.chars().flat_map(|c| matches!(c, '\'' | '\\').then_some('\\').into_iter().chain([c])).collect();
+    format!("'{escaped}'")
 }
 
 /// Whether the caller may add documents of a type.

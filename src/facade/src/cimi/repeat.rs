@@ -25,7 +25,7 @@ use crate::error::ApiError;
 /// The header.
 const NAME: &str = "idempotency-key";
 /// Says that an answer was given before.
-const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+pub(crate) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// The longest key.
 const MAX_KEY: usize = 255;
 /// How long a key is remembered.
@@ -174,6 +174,14 @@ fn checked(value: &HeaderValue) -> Result<Key<'_>, ApiError> {
     let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
     let good = (1..=MAX_KEY).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
     if good { Ok(Key(text)) } else { Err(bad()) }
+}
+
+/// The text of a request's key, if it has one.
+///
+/// # Errors
+/// 400 for a bad key, and for a caller whom nobody knows.
+pub(crate) fn key_text(exchange: &Exchange<'_>) -> Result<Option<String>, ApiError> {
+    Ok(key(exchange)?.map(|key| key.0.to_owned()))
 }
 
 /// 400 for a key on a request that adds many.

@@ -21,6 +21,7 @@ use serde_json::{Map, Value};
 use crate::caller::{caller_of, explained};
 use crate::cimi::{Api, Exchange};
 use crate::error::{ApiError, message};
+use crate::lm::Manager;
 use crate::monitor;
 
 /// Where the quality of service is asked for since the first generation of the original.
@@ -32,6 +33,8 @@ pub struct Qos {
     pub provider: Arc<dyn Fn() -> Option<Recipient<CheckQos>> + Send + Sync>,
     /// From which numbers on a service leans on a resource.
     pub high: Leanings,
+    /// The way to who starts services.
+    pub manager: Manager,
     /// Whether programs on this machine need not say who they are to ask for the quality of service at the listener of its own.
     pub anonymous: bool,
 }
@@ -101,10 +104,7 @@ impl Call<'_> {
             (["gui"], &Method::POST) => self.register(payload).await,
             (["gui", "service", rest @ ..], &Method::DELETE) => self.delete(rest).await,
             (["gui", "sla-template"], &Method::GET) => self.templates(),
-            (["gui", "service-instance"], &Method::POST) => Err(ApiError::new(
-                StatusCode::NOT_IMPLEMENTED,
-                "this agent does not start instances yet: there is no lifecycle manager in it",
-            )),
+            (["gui", "service-instance"], &Method::POST) => self.launch(payload).await,
             ([], _) => Err(self.exchange.invalid_method("GET, HEAD, POST")),
             (["gui"] | ["gui", "service-instance"], _) => Err(self.exchange.invalid_method("POST")),
             (["gui", "service", ..], _) => Err(self.exchange.invalid_method("DELETE")),

@@ -10,6 +10,7 @@ use super::check::{id, missing};
 use super::{Call, told};
 use crate::cimi::{body, parts};
 use crate::error::ApiError;
+use crate::lm::{LmError, launch};
 
 /// What a service says of the resources that it leans on.
 const RECOMMENDED: [&str; 4] = ["cpu_recommended", "memory_recommended", "disk_recommended", "network_recommended"];
@@ -66,6 +67,16 @@ impl Call<'_> {
     pub(super) fn templates(&self) -> Result<HttpResponse, ApiError> {
         let templates = parts::listed(self.exchange, "sla-template")?;
         Ok(told(StatusCode::OK, "OK", None, &[("templates", templates.into())]))
+    }
+
+    /// 200 with the instance, which is being started, as the original's pages ask for it.
+    pub(super) async fn launch(&self, payload: Payload) -> Result<HttpResponse, ApiError> {
+        parts::may_add(self.exchange, "service-instance")?;
+        let wanted = self.read(payload).await?;
+        let launched = launch(self.exchange, &self.qos.manager, &wanted).await.map_err(LmError::into_api)?;
+        let id = launched.id.as_str();
+        let with = [("service-instance", launched.document.into())];
+        Ok(told(StatusCode::OK, &format!("{id} is being started"), Some(id), &with))
     }
 
     async fn read(&self, payload: Payload) -> Result<Map<String, Value>, ApiError> {

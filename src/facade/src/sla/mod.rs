@@ -31,9 +31,8 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
 use crate::caller::{caller_of, explained};
-use crate::cimi::body::{self, Kind};
+use crate::cimi::body;
 use crate::cimi::{Api, Exchange};
-use crate::identification::is_of_a_page;
 use crate::monitor::{self, MetricsFor};
 pub(crate) use guard::{check_new, check_stored, edit, warning};
 use refusal::SlaError;
@@ -194,11 +193,7 @@ impl Call<'_> {
 
     /// The body as a JSON object; without its content type if a program sends it, as the original takes it.
     async fn object(&self, payload: Payload) -> Result<Map<String, Value>, SlaError> {
-        let api = self.exchange.api;
-        if self.exchange.content() != Kind::Json && is_of_a_page(self.exchange.request, &api.settings.names) {
-            return Err(body::unsupported().into());
-        }
-        let bytes = self.exchange.bytes(payload, api.settings.body).await?;
+        let bytes = self.exchange.said(payload).await?;
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Err(SlaError::bad("EOF"));
         }

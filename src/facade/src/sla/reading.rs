@@ -13,6 +13,7 @@ use mf2c_store::{Document, StoreError};
 use serde_json::{Map, Value};
 
 use super::{Answered, Call, JSON, SlaError, whole_id};
+use crate::cimi::parts::quoted;
 use crate::error::ApiError;
 
 /// The largest list, in bytes.
@@ -136,13 +137,6 @@ impl Call<'_> {
         response.insert_header((header::CONTENT_TYPE, JSON));
         Ok(response.insert_header(("mf2c-count", found.count.to_string())).body(out))
     }
-}
-
-/// A text of the filter language.
-fn quoted(text: &str) -> String {
-    let escaped: String =
-        text.chars().flat_map(|c| matches!(c, '\'' | '\\').then_some('\\').into_iter().chain([c])).collect();
-    format!("'{escaped}'")
 }
 
 /// A time of a parameter, as the store compares it.

@@ -1,8 +1,6 @@
 //! `workload`: one part of a service instance, on the agent that runs it.
 
-use crate::resource::kind::{
-    Field, Kind, any_text, boolean, float, list, map, nat, object, one_of, text, timestamp,
-};
+use crate::resource::kind::{Field, Kind, any_text, boolean, float, list, map, nat, object, one_of, text, timestamp};
 use crate::resource::spec::{Names, TypeSpec, USERS_VIEW, Verbs};
 
 /// The description of the type. The agent alone adds members, before it calls what runs them: what a crash leaves behind is found
