@@ -74,6 +74,7 @@ mod qos;
 mod queries;
 mod rights;
 mod services_cli;
+mod services_cli_run;
 mod sign_in;
 mod simulation;
 mod sla;

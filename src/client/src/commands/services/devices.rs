@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::ask;
 use super::named::{self, name_of, short, text};
 use super::seen::Seen;
-use super::watching::{Of, until};
+use super::watching::{Look, Of, until};
 use crate::ClientError;
 use crate::args::{DeviceArgs, DrainArgs};
 use crate::output::{cell, clean};
@@ -40,7 +40,7 @@ pub(super) async fn drain(session: &Session<'_>, args: &DrainArgs) -> Result<(),
     let empty = until(session, Of::Device(&device), args.wait, &mut progress, |seen, progress| {
         let left = remaining(seen);
         progress.show(&left);
-        left.is_empty().then_some(())
+        if left.is_empty() { Look::Done(()) } else { Look::Wait }
     });
     match empty.await? {
         Ok(()) => say(&format!("{shown} drained: nothing runs there")),

@@ -31,10 +31,14 @@ pub(super) async fn explain(session: &Session<'_>, args: &ExplainArgs) -> Result
         format => print(&output::one(explanation, format, session.terminal))?,
     }
     if let Some(shortage) = explanation.get("shortage").and_then(Value::as_str) {
-        // By device it stands above.
-        note(&clean(shortage.split([';', ':', '\n']).next().unwrap_or(shortage)));
+        note(&without_devices(shortage));
     }
     Ok(())
+}
+
+/// How many devices are wanted and fit, without what the table says of each.
+pub(super) fn without_devices(shortage: &str) -> String {
+    clean(shortage.split_once(": ").map_or(shortage, |(counts, _)| counts))
 }
 
 /// The table of an explanation.

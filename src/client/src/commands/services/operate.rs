@@ -7,7 +7,7 @@ use super::ask;
 use super::named::{self, name_of, text};
 use super::run::{Fate, judged};
 use super::seen::{Seen, is_settled};
-use super::watching::{Of, until};
+use super::watching::{Lives, Look, Of, until};
 use crate::ClientError;
 use crate::args::InstanceArgs;
 use crate::output::{cell, clean};
@@ -43,7 +43,7 @@ pub(super) async fn stop(session: &Session<'_>, args: &InstanceArgs) -> Result<(
     let mut progress = Progress::begin();
     let done = until(session, Of::Instance(&id), args.wait, &mut progress, |seen, progress| {
         progress.show(&seen.lines());
-        (seen.gone || is_stopped(seen)).then_some(seen.gone)
+        if seen.gone || is_stopped(seen) { Look::Done(seen.gone) } else { Look::Wait }
     });
     match done.await? {
         Ok(gone) => say(&format!("{} {}", clean(&id), if gone { "is gone" } else { "stopped" })),
@@ -61,16 +61,18 @@ fn is_stopped(seen: &Seen) -> bool {
 pub(super) async fn start(session: &Session<'_>, args: &InstanceArgs) -> Result<(), ClientError> {
     let id = named::instance(session, &args.instance).await?;
     let before = Of::Instance(&id).read(session).await?;
-    let is_up = matches!(Fate::of(&before), Some(Fate::Up)) && seen_started(&before);
     let instance = operate(session, &id, "start").await?;
-    if args.detach || is_up {
-        return begun(&id, &instance, "starting");
+    let should_run = before.instance.as_ref().is_some_and(|instance| text(instance, "desired") == "running");
+    match Fate::of(&before) {
+        // It has what it is told again, and nothing more comes of that.
+        Some(Fate::Down) if should_run => {
+            note(&format!("it should run already; `mf2c restart {}` starts it anew", clean(name_of(&id))));
+            judged(&id, Ok((Fate::Down, before)), args.wait).map(drop)
+        }
+        Some(Fate::Up) if should_run => begun(&id, &instance, "started"),
+        _ if args.detach => begun(&id, &instance, "starting"),
+        _ => up_again(session, &id, args, &Lives::of(&before), false).await,
     }
-    up_again(session, &id, args, &Lives::of(&before), false).await
-}
-
-fn seen_started(seen: &Seen) -> bool {
-    seen.parts().iter().all(|part| part.status == "started")
 }
 
 pub(super) async fn restart(session: &Session<'_>, args: &InstanceArgs) -> Result<(), ClientError> {
@@ -81,35 +83,6 @@ pub(super) async fn restart(session: &Session<'_>, args: &InstanceArgs) -> Resul
         return begun(&id, &instance, "restarting");
     }
     up_again(session, &id, args, &Lives::of(&before), true).await
-}
-
-/// What tells that a part was started anew, or that something has happened to it.
-#[derive(Debug, PartialEq)]
-struct Lives(Vec<Life>);
-
-#[derive(Debug, PartialEq)]
-struct Life {
-    status: String,
-    /// When it was started last, and which placing and attempt that was; nothing where nobody tells.
-    began: Option<(String, Option<u64>)>,
-}
-
-impl Lives {
-    fn of(seen: &Seen) -> Self {
-        let life = |part: &super::seen::Part<'_>| Life {
-            status: part.status.to_owned(),
-            began: part
-                .workload
-                .map(|it| (text(it, "started").to_owned(), it.get("generation").and_then(Value::as_u64))),
-        };
-        Self(seen.parts().iter().map(life).collect())
-    }
-
-    /// Whether each part has begun anew since then, as far as anybody tells.
-    fn all_anew(&self, before: &Self) -> bool {
-        self.0.len() != before.0.len()
-            || self.0.iter().zip(&before.0).all(|(now, then)| now.began.is_none() || now.began != then.began)
-    }
 }
 
 /// Waits until an instance is up that was something else before, `anew` where all of it must have been started since.
@@ -123,15 +96,11 @@ async fn up_again(
     let mut progress = Progress::begin();
     let fate = until(session, Of::Instance(id), args.wait, &mut progress, |seen, progress| {
         progress.show(&seen.lines());
+        let Some(fate) = Fate::of(seen) else { return Look::Wait };
         let now = Lives::of(seen);
-        let counts = match Fate::of(seen)? {
-            Fate::Gone => true,
-            // What it was before it was asked for says nothing about what comes of it.
-            _ if anew => now.all_anew(before),
-            _ => now != *before,
-        };
-        counts
-            .then(|| Fate::of(seen).map(|fate| (fate, Seen { instance: seen.instance.clone(), ..Seen::default() })))?
+        // What it was before it was asked for says nothing about what comes of it.
+        let counts = seen.gone || if anew { now.all_anew(before) } else { now != *before };
+        if counts { fate.look(seen) } else { Look::Wait }
     });
     let seen = judged(id, fate.await?, args.wait)?;
     say(&format!("{} {}", clean(id), clean(seen.status())))?;
@@ -140,6 +109,7 @@ async fn up_again(
 
 pub(super) async fn update(session: &Session<'_>, args: &InstanceArgs) -> Result<(), ClientError> {
     let id = named::instance(session, &args.instance).await?;
+    let before = version(&session.remote.get(&id, &[]).await?);
     let instance = operate(session, &id, "update").await?;
     if args.detach {
         return begun(&id, &instance, "updating");
@@ -147,43 +117,56 @@ pub(super) async fn update(session: &Session<'_>, args: &InstanceArgs) -> Result
     let mut progress = Progress::begin();
     let end = until(session, Of::Instance(&id), args.wait, &mut progress, |seen, progress| {
         progress.show(&steps(seen));
-        End::of(seen)
+        End::of(seen, before).map_or(Look::Wait, Look::Done)
     });
     let shown = clean(&id);
     match end.await? {
-        Ok(End::Done(version)) => say(&format!("{shown} runs version {version}")),
+        Ok(End::Done) => say(&format!("{shown} updated")),
         Ok(End::Back(trouble)) => {
-            Err(ClientError::Failed(format!("the new version was not well, and the old one came back: {trouble}")))
+            Err(ClientError::Failed(format!("{trouble}; the version before it came back on {shown}")))
         }
+        Ok(End::Failed(trouble)) => Err(ClientError::Failed(format!("{trouble}; {shown} stays as it is"))),
         Ok(End::Gone) => Err(ClientError::Failed(format!("{shown} was removed while it was updated"))),
         Err(seen) => Err(too_late(&id, &seen, args.wait)),
     }
 }
 
+/// The version of its service that an instance runs.
+fn version(instance: &Value) -> u64 {
+    instance.get("version").and_then(Value::as_u64).unwrap_or(0)
+}
+
 /// How an update ended.
 #[derive(Debug, PartialEq)]
 enum End {
-    /// All agents run this version.
-    Done(String),
+    /// All agents run the new version.
+    Done,
     /// The last version that was well runs again, for this reason.
     Back(String),
+    /// It has failed for this reason, and nothing came back.
+    Failed(String),
     /// The instance was removed.
     Gone,
 }
 
 impl End {
-    fn of(seen: &Seen) -> Option<Self> {
+    /// Reads it; none while the update of what had this version before is under way.
+    fn of(seen: &Seen, before: u64) -> Option<Self> {
         if seen.gone {
             return Some(Self::Gone);
         }
         let instance = seen.instance.as_ref()?;
+        let is_begun = version(instance) > before;
+        let at_rest = seen.parts().iter().all(|part| is_settled(part.status));
         let update = instance.get("update").filter(|update| update.is_object());
         let trouble = update.map(|update| text(update, "trouble")).unwrap_or_default();
-        let at_rest = seen.parts().iter().all(|part| is_settled(part.status));
         match (trouble, update) {
-            ("", None) if at_rest => Some(Self::Done(cell(instance.get("version")))),
+            _ if !is_begun => None,
+            ("", None) => at_rest.then_some(Self::Done),
             ("", _) => None,
-            (trouble, _) => at_rest.then(|| Self::Back(clean(trouble))),
+            // What comes back is a version of its own.
+            (trouble, _) if version(instance) > before + 1 => at_rest.then(|| Self::Back(clean(trouble))),
+            (trouble, _) => Some(Self::Failed(clean(trouble))),
         }
     }
 }
@@ -223,7 +206,7 @@ pub(super) async fn rm(session: &Session<'_>, args: &InstanceArgs) -> Result<(),
         if !seen.gone {
             progress.show(&seen.lines());
         }
-        seen.gone.then_some(())
+        if seen.gone { Look::Done(()) } else { Look::Wait }
     });
     match gone.await? {
         Ok(()) => say(&format!("{shown} removed")),
@@ -256,32 +239,22 @@ mod tests {
     }
 
     #[test]
-    fn a_restart_is_over_when_each_part_was_started_since() {
-        let at = |status: &str, started: &str| {
-            let mut seen = seen(json!({"status": status, "agents": [{"status": status, "index": 0}]}));
-            let workload = json!({"index": 0, "generation": 1, "started": started});
-            seen.take("updated", "workload/1", &workload);
-            Lives::of(&seen)
-        };
-        let before = at("started", "10:00");
-        assert!(!at("started", "10:00").all_anew(&before) && !at("stopping", "10:00").all_anew(&before));
-        assert!(at("started", "10:01").all_anew(&before));
-        assert!(at("stopping", "10:00") != before);
-    }
-
-    #[test]
     fn an_update_ends_with_the_new_version_or_with_the_old_one_and_why() {
         let of = |version: u64, update: Value, status: &str| {
             let agents = json!([{"status": status, "index": 0, "url": "a", "version": version}]);
             seen(json!({"version": version, "update": update, "status": status, "agents": agents}))
         };
-        assert_eq!(End::of(&of(2, Value::Null, "started")), Some(End::Done("2".to_owned())));
-        let under_way = of(1, json!({"to": 2, "done": 0}), "started");
-        assert_eq!(End::of(&under_way), None);
+        assert_eq!(End::of(&of(1, Value::Null, "started"), 1), None);
+        assert_eq!(End::of(&of(2, Value::Null, "started"), 1), Some(End::Done));
+        let under_way = of(2, json!({"to": 2, "done": 0}), "started");
+        assert_eq!(End::of(&under_way, 1), None);
         let told: Vec<String> = steps(&under_way).into_iter().map(|line| line.text).collect();
-        assert_eq!(told, ["  version 2: 0 of 1 agents", "  [0] a  started, version 1"]);
-        let back = json!({"to": 2, "done": 0, "trouble": "unhealthy\u{1b}"});
-        assert_eq!(End::of(&of(1, back.clone(), "stopping")), None);
-        assert_eq!(End::of(&of(1, back, "started")), Some(End::Back("unhealthy\\u{1b}".to_owned())));
+        assert_eq!(told, ["  version 2: 0 of 1 agents", "  [0] a  started, version 2"]);
+        let back = json!({"to": 3, "done": 0, "trouble": "version 2 failed: unhealthy\u{1b}"});
+        assert_eq!(End::of(&of(3, back.clone(), "deploying"), 1), None);
+        let why = "version 2 failed: unhealthy\\u{1b}".to_owned();
+        assert_eq!(End::of(&of(3, back.clone(), "started"), 1), Some(End::Back(why.clone())));
+        assert_eq!(End::of(&of(2, back.clone(), "error"), 1), Some(End::Failed(why)));
+        assert_eq!(End::of(&of(3, back, "started"), 3), None);
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::explain;
 use super::named::{self, name_of, text};
 use super::seen::{Part, Seen, is_settled};
-use super::watching::{Of, until};
+use super::watching::{Look, Of, until};
 use crate::ClientError;
 use crate::args::{Format, RunArgs};
 use crate::commands::show;
@@ -70,13 +70,16 @@ async fn body(session: &Session<'_>, service: &str, args: &RunArgs) -> Result<Va
     Ok(Value::Object(body))
 }
 
-/// The answer to a launch. Where no device fits, why not is told by device.
+/// The answer to a launch. Where no device fits, a table tells why not, and the sentence need not do it again.
 fn launched(session: &Session<'_>, answer: Answer) -> Result<Value, ClientError> {
     if answer.status == 409
-        && let Ok(Value::Object(refusal)) = serde_json::from_slice(&answer.body)
+        && let Ok(refusal) = serde_json::from_slice::<Value>(&answer.body)
         && let Some(explanation) = refusal.get("explanation")
+        && explanation.get("devices").and_then(Value::as_array).is_some_and(|devices| !devices.is_empty())
     {
         explain::table(explanation, session.terminal).lines().for_each(beside);
+        let message = explain::without_devices(text(&refusal, "message"));
+        return Err(ClientError::Refused { status: 409, message, hint: String::new() });
     }
     Ok(session.remote.accepted(answer)?.0)
 }
@@ -110,13 +113,21 @@ impl Fate {
     }
 }
 
+impl Fate {
+    /// What it means to whoever looks: one that is up has to stay so.
+    pub(super) fn look(self, seen: &Seen) -> Look<(Self, Seen)> {
+        let is_up = matches!(self, Self::Up);
+        let found = (self, Seen { instance: seen.instance.clone(), ..Seen::default() });
+        if is_up { Look::Steady(found) } else { Look::Done(found) }
+    }
+}
+
 /// Waits until an instance is up.
 async fn come_up(session: &Session<'_>, id: &str, args: &RunArgs) -> Result<Seen, ClientError> {
     let mut progress = Progress::begin();
     let fate = until(session, Of::Instance(id), args.wait, &mut progress, |seen, progress| {
         progress.show(&seen.lines());
-        let fate = Fate::of(seen)?;
-        Some((fate, Seen { instance: seen.instance.clone(), ..Seen::default() }))
+        Fate::of(seen).map_or(Look::Wait, |fate| fate.look(seen))
     });
     let fate = fate.await;
     if matches!(fate, Err(ClientError::Interrupted)) {
