@@ -24,6 +24,7 @@ const LINKED: [&str; 19] = [
     "docs/legacy-cau.md",
     "docs/policies.md",
     "docs/qos.md",
+    "docs/services.md",
     "docs/sla.md",
     "docs/sla-rest.md",
     "docs/lifecycle-rest.md",

@@ -75,6 +75,8 @@ mod queries;
 mod rights;
 mod services;
 mod services_area;
+mod services_cli;
+mod services_cli_run;
 mod services_docker;
 mod sign_in;
 mod simulation;

@@ -89,7 +89,8 @@ impl LifecycleManager {
                 let spec: Result<Map<String, Value>, _> = serde_json::from_slice(&body);
                 let mut spec = spec.map_err(|error| WorkError::new(Trouble::Failed, error.to_string()))?;
                 // What it is, and not whose it is, or when it was stored.
-                ["id", "acl", "operations", "resourceURI", "created", "updated"].map(|gone| spec.remove(gone));
+                let others = ["id", "acl", "operations", "resourceURI", "created", "updated"];
+                spec.retain(|name, _| !others.contains(&name.as_str()));
                 Ok((id.as_str().to_owned(), spec))
             }
         }

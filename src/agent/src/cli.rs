@@ -48,6 +48,22 @@ Ask an agent:
   events         Follow changes as they happen
   user           Add, list and activate users, change passwords, handle API keys
 
+Run services:
+  service        Register a service that can be run, or list those that are
+  run            Run a service where it fits, and wait until it is up
+  ps             List what runs
+  logs           Show what an instance has written
+  exec           Run a program beside an instance
+  stop           Stop an instance; it can be started again
+  start          Start an instance that was stopped
+  restart        Stop and start an instance
+  update         Let an instance take over its service as it is registered now
+  rm             Stop an instance and remove it
+  explain        Tell for each device whether it would run a service, and why
+  drain          Move what runs on a device away, and place nothing there
+  cordon         Place nothing new on a device
+  uncordon       Place services on a device again
+
 Make an area of several agents:
   ca             Make the authority of an area, show it, revoke certificates, change the root
   token          Make, list and take back tokens, each of which lets one machine in
@@ -90,6 +106,7 @@ Examples:
   mf2c login --user admin && mf2c status      sign in to the agent on this machine, and see how it is doing
   mf2c query service --order created:desc     what there is, newest first
   mf2c user add jane --email j@example.org    let somebody else in
+  mf2c run hello && mf2c logs -f hello        run a service, and see what it writes
   mf2c ca init && mf2c token create           let other agents in
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not allowed, 4 not found, 5 conflict, 6 no agent reached,

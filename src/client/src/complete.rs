@@ -175,6 +175,8 @@ impl<'a> Line<'a> {
                 let actions = self.spec.into_iter().flat_map(|spec| spec.actions);
                 actions.map(|action| action.name.to_owned()).collect()
             }
+            Some("CHECK") => ["http:", "tcp:", "exec:"].map(str::to_owned).to_vec(),
+            Some("sla-template/ID") => vec!["sla-template/".to_owned()],
             Some("KEY=VALUE") => self.assignments(current),
             _ => vec![],
         }
@@ -218,7 +220,7 @@ mod tests {
     use crate::ClientCommand;
 
     fn exec_types() -> Vec<&'static str> {
-        vec!["compss", "docker", "docker-compose", "docker-compose-swarm", "docker-swarm", "kubernetes"]
+        vec!["compss", "docker", "docker-compose", "docker-compose-swarm", "docker-swarm", "kubernetes", "process"]
     }
 
     fn after(line: &str) -> Vec<String> {
@@ -236,7 +238,7 @@ mod tests {
             ("query device-", vec!["device-dynamic"]),
             ("get sla-", vec!["sla-episode/", "sla-penalty/", "sla-template/", "sla-violation/", "sla-warning/"]),
             ("query service --order exec_t", vec!["exec_type"]),
-            ("query service --order name,upd", vec!["name,updated"]),
+            ("query service --order name,upd", vec!["name,update", "name,updated"]),
             ("query service --select=num_a", vec!["--select=num_agents"]),
             ("query service --wat", vec!["--watch"]),
             ("query service -o y", vec!["yaml"]),
@@ -251,6 +253,13 @@ mod tests {
             ("completions f", vec!["fish"]),
             ("login --ca ", vec![]),
             ("compl", vec!["completions"]),
+            ("serv", vec!["service"]),
+            ("service reg", vec!["register"]),
+            ("service register --health t", vec!["tcp:"]),
+            ("service register --restart o", vec!["on-failure"]),
+            ("run hello --tem", vec!["--template"]),
+            ("run hello --template ", vec!["sla-template/"]),
+            ("logs --fo", vec!["--follow"]),
         ] {
             assert_eq!(after(line), expected, "{line}");
         }

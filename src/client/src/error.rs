@@ -44,6 +44,12 @@ pub enum ClientError {
         /// What to do, with what joins it to the message.
         hint: String,
     },
+    /// There is nothing of that name.
+    #[error("{0}")]
+    Unknown(String),
+    /// A program that was run for the caller has failed; it has said itself what went wrong.
+    #[error("the program ended with {0}")]
+    Ended(u8),
     /// Nobody is signed in.
     #[error("nobody is signed in to {url}: sign in with `mf2c login {url}`")]
     NotSignedIn {
@@ -175,12 +181,13 @@ impl ClientError {
     #[must_use]
     pub fn code(&self) -> u8 {
         match self {
-            Self::Usage(_) | Self::Refused { status: 400 | 413 | 415 | 422, .. } => exit::USAGE,
+            Self::Usage(_) | Self::Refused { status: 400 | 406 | 413 | 415 | 422, .. } => exit::USAGE,
             Self::Refused { status: 401 | 403, .. }
             | Self::NotSignedIn { .. }
             | Self::SessionOver { .. }
             | Self::NotBelieved { .. } => exit::FORBIDDEN,
-            Self::Refused { status: 404 | 410, .. } => exit::NOT_FOUND,
+            Self::Refused { status: 404 | 410, .. } | Self::Unknown(_) => exit::NOT_FOUND,
+            Self::Ended(code) => *code,
             Self::Refused { status: 409 | 412, .. } | Self::Changed(_) => exit::CONFLICT,
             Self::Unreachable { .. }
             | Self::Untrusted { .. }
@@ -202,7 +209,7 @@ impl ClientError {
     /// Whether there is anything to tell a person.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
-        matches!(self, Self::ReaderGone | Self::Interrupted)
+        matches!(self, Self::ReaderGone | Self::Interrupted | Self::Ended(_))
     }
 }
 

@@ -14,6 +14,7 @@ mod follow;
 mod live;
 mod output;
 mod profile;
+mod progress;
 mod prompt;
 mod remote;
 mod session;

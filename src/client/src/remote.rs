@@ -15,6 +15,8 @@ use crate::{ClientError, Surroundings};
 
 /// The largest answer; an agent sends at most 64 MiB.
 const LARGEST: usize = 80 << 20;
+/// What is said of a larger one.
+const TOO_LARGE: &str = "the answer is larger than 80 MiB";
 /// The longest time for making a connection.
 const CONNECT: Duration = Duration::from_secs(5);
 /// Who a request comes from, at an agent in development mode.
@@ -64,8 +66,13 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
 
 /// The path of a resource or collection below `/api/`.
 pub(crate) fn api_path(id: &str) -> String {
-    let segments = id.split('/').map(|segment| utf8_percent_encode(segment, SEGMENT).to_string());
-    format!("api/{}", segments.collect::<Vec<_>>().join("/"))
+    path_below("api", id)
+}
+
+/// A path below one of an agent's doors.
+pub(crate) fn path_below(door: &str, path: &str) -> String {
+    let segments = path.split('/').map(|segment| utf8_percent_encode(segment, SEGMENT).to_string());
+    format!("{door}/{}", segments.collect::<Vec<_>>().join("/"))
 }
 
 /// What an agent answered.
@@ -182,7 +189,7 @@ impl Remote {
     /// Sends a request and reads the whole answer within the time allowed, whatever its status.
     pub(crate) async fn send(&self, request: RequestBuilder) -> Result<Answer, ClientError> {
         let answer = self.exchange(request).await.map_err(|error| self.unreachable(&error))?;
-        answer.ok_or_else(|| self.no_agent("the answer is larger than 80 MiB"))
+        answer.ok_or_else(|| self.no_agent(TOO_LARGE))
     }
 
     /// The whole answer; none if it is too large.
@@ -199,22 +206,31 @@ impl Remote {
         Ok(Some(Answer { status, headers, body }))
     }
 
-    /// Adds a resource. With a key the agent adds it once, however often it is sent: so where the connection breaks before
-    /// the answer, it is sent once more.
+    /// Adds a resource; see [`Self::post`].
     pub(crate) async fn add(&self, kind: &str, body: &Value, key: Option<&str>) -> Result<Value, ClientError> {
+        let answer = self.post(&api_path(kind), body, key).await?;
+        Ok(self.accepted(answer)?.0)
+    }
+
+    /// Sends a body to a path below the agent's address. With a key the agent does what it asks for once, however often it is
+    /// sent: so where the connection breaks before the answer, it is sent once more.
+    pub(crate) async fn post(&self, path: &str, body: &Value, key: Option<&str>) -> Result<Answer, ClientError> {
         let request = || {
-            let request = self.request(Method::POST, &api_path(kind), &[]);
+            let request = self.request(Method::POST, path, &[]);
             let request = request.header(header::CONTENT_TYPE, "application/json").body(body.to_string());
             key.into_iter().fold(request, |request, key| request.header(IDEMPOTENCY_KEY, key))
         };
         match self.exchange(request()).await {
-            Err(error) if key.is_some() && !error.is_connect() && !error.is_timeout() => {
-                Ok(self.json(request()).await?.0)
-            }
+            Err(error) if key.is_some() && !error.is_connect() && !error.is_timeout() => self.send(request()).await,
             Err(error) => Err(self.unreachable(&error)),
-            Ok(None) => Err(self.no_agent("the answer is larger than 80 MiB")),
-            Ok(Some(answer)) => Ok(self.accepted(answer)?.0),
+            Ok(None) => Err(self.no_agent(TOO_LARGE)),
+            Ok(Some(answer)) => Ok(answer),
         }
+    }
+
+    /// Waits for answers at least as long as this work takes on the other side.
+    pub(crate) fn expect(&mut self, work: Duration) {
+        self.whole = self.whole.max(work + CONNECT);
     }
 
     /// Sends a request whose answer has no end.
@@ -229,7 +245,8 @@ impl Remote {
         self.accepted(answer)
     }
 
-    fn accepted(&self, answer: Answer) -> Result<(Value, HeaderMap), ClientError> {
+    /// The JSON of an answer that is no refusal.
+    pub(crate) fn accepted(&self, answer: Answer) -> Result<(Value, HeaderMap), ClientError> {
         if !(200..300).contains(&answer.status) {
             return Err(self.refused(answer.status, &answer.body));
         }

@@ -2,6 +2,7 @@
 
 mod people;
 mod resources;
+mod services;
 
 use std::path::PathBuf;
 
@@ -11,6 +12,10 @@ pub use people::{
     CertificateArgs, KeyCommand, NewKeyArgs, NewUserArgs, OwnKeysArgs, PasswordArgs, UserArgs, UserCommand,
 };
 pub use resources::{ActionArgs, CreateArgs, DeleteArgs, EditArgs, EventsArgs, GetArgs, QueryArgs};
+pub use services::{
+    DeviceArgs, DrainArgs, ExecArgs, ExplainArgs, HealthFlag, InstanceArgs, LogsArgs, PsArgs, RegisterArgs,
+    RestartFlag, RunArgs, ServiceCommand, Since, WorkCommand,
+};
 
 const LOGIN_EXAMPLES: &str = "\
 The session is kept in a profile, in $XDG_CONFIG_HOME/mf2c/profiles (~/.config/mf2c/profiles). The password never is.
@@ -76,6 +81,9 @@ pub enum ClientCommand {
     /// Add, list and activate users, change passwords, handle API keys
     #[command(subcommand)]
     User(UserCommand),
+    /// A command about services that run
+    #[command(flatten)]
+    Work(WorkCommand),
     /// Show on one screen who I am and how the agent is doing
     #[command(after_help = STATUS_EXAMPLES)]
     Status(ShownArgs),

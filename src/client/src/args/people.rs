@@ -89,8 +89,8 @@ fn key(text: &str) -> Result<String, String> {
     ResourceId::new("credential", name).map(|id| id.as_str().to_owned()).map_err(|error| error.to_string())
 }
 
-/// Reads how long a key holds, in seconds.
-fn ttl(text: &str) -> Result<u64, String> {
+/// Reads a span of time, in seconds.
+pub(super) fn ttl(text: &str) -> Result<u64, String> {
     let refused = || format!("`{text}` is no time such as 90d, 12h, 30m or 45s");
     let split = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(refused)?;
     let (digits, unit) = text.split_at(split);

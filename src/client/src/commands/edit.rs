@@ -68,7 +68,10 @@ async fn assigned(
 }
 
 /// A resource and its entity tag.
-async fn fetch(session: &Session<'_>, id: &str) -> Result<(Map<String, Value>, Option<String>), ClientError> {
+pub(super) async fn fetch(
+    session: &Session<'_>,
+    id: &str,
+) -> Result<(Map<String, Value>, Option<String>), ClientError> {
     let request = session.remote.request(Method::GET, &api_path(id), &[]);
     let (document, headers) = session.remote.json(request).await?;
     let tag = headers.get(header::ETAG).and_then(|tag| tag.to_str().ok()).map(str::to_owned);
@@ -79,7 +82,7 @@ async fn fetch(session: &Session<'_>, id: &str) -> Result<(Map<String, Value>, O
 }
 
 /// Sends changes, and the names of what goes.
-async fn send(
+pub(super) async fn send(
     session: &Session<'_>,
     id: &str,
     changes: Map<String, Value>,
@@ -97,13 +100,16 @@ async fn send(
 }
 
 /// Without what the server alone sets: that part cannot be edited.
-fn editable(mut document: Map<String, Value>) -> Map<String, Value> {
+pub(super) fn editable(mut document: Map<String, Value>) -> Map<String, Value> {
     document.retain(|name, _| !SERVER_OWNED.contains(&name.as_str()));
     document
 }
 
 /// What differs between two documents: new values, and what is gone.
-fn difference(before: &Map<String, Value>, mut after: Map<String, Value>) -> (Map<String, Value>, Vec<String>) {
+pub(super) fn difference(
+    before: &Map<String, Value>,
+    mut after: Map<String, Value>,
+) -> (Map<String, Value>, Vec<String>) {
     let removed = before.keys().filter(|name| !after.contains_key(*name)).cloned().collect();
     after.retain(|name, value| before.get(name) != Some(value));
     (after, removed)

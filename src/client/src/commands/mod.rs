@@ -10,6 +10,7 @@ mod events;
 mod keys;
 mod login;
 mod resources;
+mod services;
 mod status;
 mod streams;
 mod users;
@@ -34,7 +35,10 @@ pub(crate) async fn run(command: ClientCommand, around: &Surroundings) -> Result
         command => connection(command),
     };
     let Some(connection) = connection else { return Ok(()) };
-    let session = Session::open(connection, around).await?;
+    let mut session = Session::open(connection, around).await?;
+    if let ClientCommand::Work(command) = &command {
+        session.remote.expect(services::lasts(command));
+    }
     let outcome = match &command {
         // These have something to say about a session that is over.
         ClientCommand::Logout(_) | ClientCommand::Whoami(_) | ClientCommand::Status(_) => Ok(()),
@@ -65,6 +69,7 @@ fn connection(command: &ClientCommand) -> Option<&ConnectionArgs> {
         ClientCommand::Delete(args) => &args.connection,
         ClientCommand::Events(args) => &args.shown.connection,
         ClientCommand::User(command) => users::connection(command),
+        ClientCommand::Work(command) => services::connection(command),
         ClientCommand::Login(_) | ClientCommand::Completions(_) | ClientCommand::Complete(_) => return None,
     })
 }
@@ -81,6 +86,7 @@ async fn in_session(command: ClientCommand, session: &Session<'_>) -> Result<(),
         ClientCommand::Delete(args) => resources::delete(session, &args).await,
         ClientCommand::Events(args) => events::events(session, &args).await,
         ClientCommand::User(command) => users::run(session, &command).await,
+        ClientCommand::Work(command) => services::run(session, &command).await,
         ClientCommand::Status(args) => status::status(session, &args).await,
         ClientCommand::Login(_) | ClientCommand::Completions(_) | ClientCommand::Complete(_) => Ok(()),
     }

@@ -1,7 +1,7 @@
 //! `get`, `query`, `create` and `delete`.
 
 use mf2c_domain::entropy::uuid_v4;
-use mf2c_domain::resource::takes_idempotency_key;
+use mf2c_domain::resource::{TypeSpec, takes_idempotency_key};
 use reqwest::Method;
 use serde_json::{Map, Value};
 
@@ -76,15 +76,36 @@ pub(super) async fn find(
     ];
     let given: Vec<(&str, &str)> =
         parameters.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?))).collect();
-    let all = args.first.is_none() && last.is_none();
+    pages(session, args.kind, &given, args.first.is_none() && last.is_none()).await
+}
+
+/// All resources of a type for which a filter holds.
+pub(super) async fn all(
+    session: &Session<'_>,
+    kind: &TypeSpec,
+    filter: Option<&str>,
+    select: Option<&str>,
+) -> Result<Vec<Value>, ClientError> {
+    let given = [("$filter", filter), ("$select", select)];
+    let given: Vec<(&str, &str)> = given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+    Ok(pages(session, kind, &given, true).await?.documents)
+}
+
+/// The pages of an answer: the first, or all.
+async fn pages(
+    session: &Session<'_>,
+    kind: &TypeSpec,
+    given: &[(&str, &str)],
+    all: bool,
+) -> Result<Found, ClientError> {
     let mut found = Found { documents: vec![], count: 0 };
     let mut after: Option<String> = None;
     loop {
         let cursor = after.as_deref().map(|after| ("$after", after));
         let page: Vec<(&str, &str)> = given.iter().copied().chain(cursor).collect();
-        let mut answer = session.remote.get(args.kind.name, &page).await?;
+        let mut answer = session.remote.get(kind.name, &page).await?;
         let count = answer.get("count").and_then(Value::as_u64);
-        let documents = answer.get_mut(args.kind.tag).map(Value::take);
+        let documents = answer.get_mut(kind.tag).map(Value::take);
         let (Some(count), Some(Value::Array(documents))) = (count, documents) else {
             return Err(session.remote.no_agent("the answer is no collection"));
         };

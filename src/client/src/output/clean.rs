@@ -20,6 +20,19 @@ pub(crate) fn clean(text: &str) -> String {
     clean
 }
 
+/// What a program has written, in which nothing but the ends of lines and tabs is obeyed.
+pub(crate) fn clean_lines(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    for c in text.replace("\r\n", "\n").chars() {
+        if is_unsafe(c) && !matches!(c, '\n' | '\t') {
+            clean.extend(c.escape_debug());
+        } else {
+            clean.push(c);
+        }
+    }
+    clean
+}
+
 /// The same JSON with its unsafe characters escaped. All of them stand inside texts, except the line breaks of the layout.
 pub(super) fn json(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
@@ -50,6 +63,7 @@ mod tests {
         assert_eq!(clean("a\u{1b}]0;title\u{7}b\r\n"), "a\\u{1b}]0;title\\u{7}b\\r\\n");
         assert_eq!(clean("\u{9b}31m \u{202e}txt.exe"), "\\u{9b}31m \\u{202e}txt.exe");
         assert_eq!(clean("zwölf 日本"), "zwölf 日本");
+        assert_eq!(clean_lines("a\tb\r\nc\u{1b}[2J\rd\n"), "a\tb\nc\\u{1b}[2J\\rd\n");
     }
 
     proptest! {

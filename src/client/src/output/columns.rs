@@ -21,6 +21,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("event", &["timestamp", "type", "severity", "content/resource/href", "content/state"]),
     ("fog-area", &["id", "leaderDevice", "numDevices", "ramTotal", "storageTotal", "updated"]),
     ("join-token", &["id", "role", "state", "device", "expires"]),
+    ("placement", &["id", "instance", "desired", "version", "term", "updating", "updated"]),
     ("proposal", &["id", "resource", "operation", "by", "state", "expires"]),
     ("qos-model", &["id", "service", "num_service_instances", "num_service_failures", "updated"]),
     ("resource-metadata", &["id", "name", "description"]),
@@ -44,6 +45,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("user-profile", &["id", "user_id", "device_id", "service_consumer", "resource_contributor", "max_apps"]),
     ("webhook", &["id", "url", "state", "types", "reason", "updated"]),
     ("webhook-failure", &["id", "webhook", "state", "attempts", "reason", "lastAttempt"]),
+    ("workload", &["id", "status", "health", "restarts", "device_id", "detail", "updated"]),
 ];
 
 /// The columns for a type.

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::args::Format;
 use crate::terminal::Terminal;
 
-pub(crate) use clean::clean;
+pub(crate) use clean::{clean, clean_lines};
 pub(crate) use columns::{columns, own_columns};
 pub(crate) use table::{Width, cell, row};
 pub(crate) use yaml::write as yaml;
