@@ -268,3 +268,28 @@ pub trait LinkService: Send + Sync {
 
 /// An answer in the making.
 pub type LinkReply = Pin<Box<dyn Future<Output = Result<Answer, WireError>> + Send>>;
+
+/// Looks whether somebody answers at an address of this machine, for the health of services.
+pub trait Prober: Send + Sync {
+    /// Whether a connection can be opened.
+    fn tcp(&self, address: SocketAddr, within: Duration) -> Pin<Box<dyn Future<Output = bool> + Send>>;
+
+    /// Whether `GET path` is answered with a status below 400.
+    fn http(&self, address: SocketAddr, path: &str, within: Duration) -> Pin<Box<dyn Future<Output = bool> + Send>>;
+}
+
+/// Fetches what a service names by a URL, and speaks with the COMPSs agents in containers.
+pub trait Fetcher: Send + Sync {
+    /// The text behind `http` or `https`, at most `most` bytes. Addresses that are not public are refused unless the operator allows
+    /// them.
+    ///
+    /// # Errors
+    /// A sentence for whoever named it.
+    fn fetch(&self, url: &str, most: usize) -> Pin<Box<dyn Future<Output = Result<String, String>> + Send>>;
+
+    /// Sends XML by PUT to a container of this machine or of another agent, and returns what is answered, at most 64 KiB.
+    ///
+    /// # Errors
+    /// A sentence for people.
+    fn put_xml(&self, url: &str, body: String) -> Pin<Box<dyn Future<Output = Result<String, String>> + Send>>;
+}

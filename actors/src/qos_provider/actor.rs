@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 
 use super::facts::Service;
 use super::feed::{self, CURSOR, Loaded, News, PAGE, Read};
-use super::{CheckQos, Look, QosAnswer, QosError, QosProvider};
+use super::{CheckDevices, CheckQos, Look, QosAnswer, QosError, QosProvider};
 use crate::resource_store::{DeleteResource, EditResource, KeepCursors};
 
 /// Pause after the log could not be read.
@@ -194,5 +194,13 @@ impl Handler<CheckQos> for QosProvider {
         let answer = self.check(&instance);
         self.plan_save(ctx);
         answer
+    }
+}
+
+impl Handler<CheckDevices> for QosProvider {
+    type Result = MessageResult<CheckDevices>;
+
+    fn handle(&mut self, check: CheckDevices, _: &mut Context<Self>) -> Self::Result {
+        MessageResult(self.kept_away(&check.service, &check.devices, check.needed))
     }
 }

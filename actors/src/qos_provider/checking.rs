@@ -56,6 +56,17 @@ impl QosProvider {
         Ok(QosAnswer { service: instance.service, agents })
     }
 
+    /// Which devices are kept away from a service. It is no check that counts: nothing is remembered of it.
+    pub(super) fn kept_away(&self, service: &str, devices: &[String], needed: usize) -> Vec<String> {
+        let Some(model) = self.models.get(service).filter(|_| self.loaded) else { return Vec::new() };
+        let candidates: Vec<Candidate<'_>> =
+            devices.iter().map(|device| Candidate { device, history: model.history(device), allowed: true }).collect();
+        let (policy, now) = (&self.settings.policy, self.world.clock.now());
+        let decisions = decide(service, &candidates, needed, policy, model.checks, now);
+        let away = devices.iter().zip(decisions).filter(|(_, decision)| !decision.allow);
+        away.map(|(device, _)| device.clone()).collect()
+    }
+
     fn body(&self, id: &str) -> Result<Option<Vec<u8>>, QosError> {
         let Some(document) = self.store.get(id) else { return Ok(None) };
         Ok(self.store.body(&document)?.map(std::borrow::Cow::into_owned))

@@ -54,6 +54,18 @@ pub struct QosSettings {
 #[rtype(result = "Result<QosAnswer, QosError>")]
 pub struct CheckQos(pub ResourceId);
 
+/// Asks which of these devices are kept away from a service by what was learned of them. While what was learned is being read, none.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "Vec<String>")]
+pub struct CheckDevices {
+    /// The service.
+    pub service: String,
+    /// The devices.
+    pub devices: Vec<String>,
+    /// How many are needed.
+    pub needed: usize,
+}
+
 /// See [`CheckQos`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct QosAnswer {

@@ -12,6 +12,7 @@ mod bindings;
 mod counters;
 mod digests;
 mod drive;
+mod far;
 mod fence;
 mod forget;
 mod history;
@@ -38,6 +39,7 @@ pub use crate::leadership::{LinkClosed, LinkOpened};
 use crate::ports::OpenLink;
 pub use actor::{Replicator, ReplicatorParts, ReplicatorSettings};
 pub use counters::ReplicatorCounters;
+pub use far::{AskFar, Far};
 pub use forget::{Forget, Forgotten, KnownStore, KnownStores, Remember};
 pub use shed::AnswerHolds;
 

@@ -200,6 +200,8 @@ pub enum Ask {
         /// Whose: 16 bytes each.
         origins: Vec<Bytes>,
     },
+    /// To run services, and what is to be known of those that run. Answered by [`Answer::Work`].
+    Work(Work),
     /// A question of a later version; answered by [`Code::Version`](super::Code::Version). It is never sent.
     Unknown,
 }
@@ -248,11 +250,27 @@ pub enum Answer {
         /// In the order of the question.
         upto: Vec<(u64, u64)>,
     },
+    /// See [`Ask::Work`].
+    Work {
+        /// JSON, as the question says.
+        body: Bytes,
+    },
     /// It is done.
     Done {
         /// The term of leadership at which it was done.
         term: u64,
     },
+}
+
+/// See [`Ask::Work`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Work {
+    /// The store of the agent that it is for, 16 bytes; who is asked hands it on where that is below it. Empty for who is asked.
+    pub to: Bytes,
+    /// The term of leadership that the asker knows; a lower one than the asked agent knows is refused.
+    pub term: u64,
+    /// What: JSON, for the lifecycle manager. It may hold secrets.
+    pub body: Bytes,
 }
 
 /// See [`Ask::Propose`].

@@ -10,5 +10,5 @@ pub use codec::{Decoder, PREFIX, decode, encode, encode_notice};
 pub use error::{Code, WireError};
 pub use message::{
     Answer, Ask, AuthorityTrust, Bytes, Enrolled, Hello, Message, Notice, PROTOCOL_VERSION, Proof, Proposed,
-    RoleChange, Succession, TrustNews,
+    RoleChange, Succession, TrustNews, Work,
 };

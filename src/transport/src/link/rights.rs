@@ -25,6 +25,8 @@ pub(super) fn may_ask(peer: &Peer, ask: &Ask) -> Result<(), WireError> {
         (Scope::Certification | Scope::Founding, Ask::CertifyArea { .. } | Ask::Renew { .. }) => Ok(()),
         // From above: edits of what is below it.
         (Scope::Certification, Ask::Propose(_)) if leads && !peer.accepted => Ok(()),
+        // From above as well, and from below what finds no place there: the lifecycle manager tells them apart.
+        (Scope::Certification, Ask::Work(_)) if leads => Ok(()),
         (Scope::Certification, _) => forbidden("a leader of another area is served with certificates and trust alone"),
         (Scope::Founding, _) => forbidden("who is to found an area gets its authority here, and nothing else"),
         (Scope::Backup, _) => forbidden("a backup of another area speaks of leadership alone: its leader asks"),
