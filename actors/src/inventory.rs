@@ -147,7 +147,9 @@ impl Inventory {
                 writer.send(AddResource(new)).await.map_err(|_| StoreError::Stopping)?.map(drop)
             });
         };
-        let gone = |name: &String| whole && !attributes.contains_key(name) && is_own(kind, name);
+        let gone = |name: &String| {
+            whole && !attributes.contains_key(name) && is_own(kind, name) && !OTHERS.contains(&name.as_str())
+        };
         let mut removed: Vec<String> = current.keys().filter(|name| gone(name)).cloned().collect();
         removed.extend(attributes.iter().filter(|(_, value)| value.is_null()).map(|(name, _)| name.clone()));
         let changed = |name: &String, value: &Value| !value.is_null() && current.get(name) != Some(value);
@@ -172,6 +174,9 @@ impl Inventory {
         made.inspect_err(|error| tracing::error!(kind, error, "this machine cannot be described")).ok()
     }
 }
+
+/// What others write into the documents of this machine: what it runs, and whether services are placed on it.
+const OTHERS: [&str; 2] = ["backends", "scheduling"];
 
 /// Whether the attribute is one that the inventory writes, and not the server or an operator.
 fn is_own(kind: &str, name: &str) -> bool {

@@ -33,8 +33,13 @@ impl LifecycleManager {
                 tracing::error!(id = %document.id, "a placement cannot be read, and its instance is not looked after");
                 continue;
             };
-            let mut charge =
-                Charge::new(document.id.clone(), plan, (*document.acl).clone(), super::parcel::Handed::default(), false);
+            let mut charge = Charge::new(
+                document.id.clone(),
+                plan,
+                (*document.acl).clone(),
+                super::parcel::Handed::default(),
+                false,
+            );
             let kept = self.store.state(&plan_key(&charge.name)).ok().flatten();
             let kept: Kept = kept.and_then(|kept| serde_json::from_slice(&kept).ok()).unwrap_or_default();
             (charge.handed, charge.admin) = (kept.handed, kept.admin);
@@ -166,7 +171,7 @@ impl LifecycleManager {
         let known = record.map(|record| Goal { desired: record.desired, restarts: record.restart_asked });
         // What is not here yet was told when it was taken.
         let is_told = known.is_none_or(|known| known == goal);
-        (!is_told).then(|| Parcel::Desire(Wish { handle, goal, term: self.standing.term }))
+        (!is_told).then_some(Parcel::Desire(Wish { handle, goal, term: self.standing.term }))
     }
 
     fn ask_part(&mut self, name: &str, part: Part, parcel: Parcel, ctx: &mut Context<Self>) {
@@ -177,7 +182,7 @@ impl LifecycleManager {
             let now = manager.world.clock.elapsed();
             let Some(charge) = manager.charges.get_mut(&name) else { return };
             charge.asking.remove(&key);
-            match answer.and_then(|value| read::<Taken>(value)) {
+            match answer.and_then(read::<Taken>) {
                 Ok(taken) => {
                     charge.failures = 0;
                     manager.was_taken(&name, key, taken, ctx);
@@ -197,7 +202,7 @@ impl LifecycleManager {
         let Some(charge) = self.charges.get_mut(name) else { return };
         let is_it = |part: &Part| (part.index, part.generation) == key;
         if let Some(part) = charge.plan.parts.iter_mut().find(|part| is_it(part)) {
-            if part.taken != !taken.gone {
+            if part.taken == taken.gone {
                 part.taken = !taken.gone;
                 charge.unsaved = true;
             }

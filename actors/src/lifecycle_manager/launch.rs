@@ -401,7 +401,7 @@ impl LifecycleManager {
         }
         let prepared = self.prepare(launch.service.clone(), &launch.by);
         Box::pin(prepared.then(move |prepared, manager, _| -> Answered<Launched> {
-            let prepared = match prepared.and_then(|prepared| runnable(prepared)) {
+            let prepared = match prepared.and_then(runnable) {
                 Ok(prepared) => prepared,
                 Err(error) => return ready(Err(error)),
             };

@@ -174,8 +174,8 @@ pub struct LifecycleManager {
     planned: BTreeMap<String, Duration>,
     /// Backends that have told what there is.
     met: BTreeSet<BackendKind>,
-    /// Backends that do not answer.
-    away: BTreeSet<BackendKind>,
+    /// Backends that do not answer, and how often they did not.
+    away: BTreeMap<BackendKind, u32>,
     /// Whether the machine was started anew since what is stored was written.
     booted: bool,
     /// What was told of the owner's limits last.
@@ -209,7 +209,7 @@ impl LifecycleManager {
             failures: Failures::default(),
             planned: BTreeMap::new(),
             met: BTreeSet::new(),
-            away: BTreeSet::new(),
+            away: BTreeMap::new(),
             booted: false,
             warned: String::new(),
             _notice: notice.into(),

@@ -46,6 +46,9 @@ pub(super) struct Instance {
     agents: Vec<Agent>,
 }
 
+/// The document of an instance, read and as it is.
+type Whole = (std::sync::Arc<Document>, Instance, Map<String, Value>);
+
 #[derive(Deserialize, Clone)]
 struct Agent {
     #[serde(default)]
@@ -63,7 +66,7 @@ struct Agent {
 }
 
 impl LifecycleManager {
-    fn instance(&self, id: &ResourceId) -> Result<(std::sync::Arc<Document>, Instance, Map<String, Value>), WorkError> {
+    fn instance(&self, id: &ResourceId) -> Result<Whole, WorkError> {
         let found = self.store.get(id.as_str()).filter(|document| document.id.kind() == "service-instance");
         let document = found.ok_or_else(|| WorkError::not_found(id.as_str()))?;
         let body = self.store.body(&document).ok().flatten().ok_or_else(|| WorkError::not_found(id.as_str()))?;

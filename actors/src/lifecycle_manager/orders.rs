@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use mf2c_lifecycle::{Input, Order, Probe, Seen, Trouble};
-use mf2c_workload::{BackendError, ExecutionBackend, Handle, Inspection, Progress, Source, Spec};
+use mf2c_workload::{BackendError, ExecutionBackend, Handle, Inspection, Progress, SecretPlace, Source, Spec};
 use tokio::sync::mpsc;
 
 use super::runner::{fetches, seen};
@@ -160,7 +160,13 @@ async fn do_it(
         Order::Inspect => backend.inspect(&handle).await,
         Order::Prepare => backend.prepare(&spec, &source, progress).await.map(|()| None),
         Order::Create => backend.create(&spec).await.map(|_| None),
-        Order::Start => backend.start(&handle).await.map(Some),
+        Order::Start => {
+            // Those in memory are gone after a restart of the machine: what is there already is made no second time.
+            if spec.secrets.iter().any(|secret| secret.place == SecretPlace::File) {
+                backend.create(&spec).await?;
+            }
+            backend.start(&handle).await.map(Some)
+        }
         Order::Stop => backend.stop(&handle, spec.stop_grace).await.map(|()| None),
         Order::Remove => backend.remove(&handle, true, false).await.map(|()| None),
     }

@@ -77,15 +77,6 @@ pub(super) enum Desired {
 }
 
 impl Desired {
-    pub(super) fn read(word: &str) -> Option<Self> {
-        match word {
-            "running" => Some(Self::Running),
-            "stopped" => Some(Self::Stopped),
-            "deleted" => Some(Self::Deleted),
-            _ => None,
-        }
-    }
-
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Running => "running",

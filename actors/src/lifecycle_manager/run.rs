@@ -42,17 +42,9 @@ pub(super) struct Record {
     pub(super) device_id: String,
     pub(super) index: u32,
     pub(super) generation: u64,
-    #[serde(default)]
-    pub(super) version: u64,
     pub(super) desired: Desired,
     #[serde(default)]
     pub(super) restart_asked: u64,
-    #[serde(default)]
-    pub(super) exec_type: String,
-    #[serde(default)]
-    pub(super) conductor: String,
-    #[serde(default)]
-    pub(super) term: u64,
     #[serde(default)]
     pub(super) spec: Map<String, Value>,
     pub(super) status: String,
@@ -123,7 +115,6 @@ pub(super) struct Run {
     pub(super) service: Arc<Service>,
     pub(super) device: String,
     pub(super) acl: Acl,
-    pub(super) term: u64,
     pub(super) goal: Goal,
     /// Whether the owner's limits let it run.
     pub(super) held_back: Option<String>,
@@ -163,7 +154,6 @@ impl Run {
             handle,
             device: record.device_id,
             acl: record.acl.unwrap_or_else(|| Acl::of_admin(&[])),
-            term: record.term,
             goal: Goal { desired: record.desired, restarts: record.restart_asked },
             held_back: None,
             supervisor,

@@ -17,8 +17,8 @@ use crate::resource_store::{DeleteResource, EditResource, KeepState};
 
 /// Pause after the store has failed.
 pub(super) const STORE_PAUSE: Duration = Duration::from_secs(1);
-/// Pause before an engine that is away is asked again.
-const ENGINE_PAUSE: Duration = Duration::from_secs(2);
+/// Pauses before an engine that is away is asked again: the first, which doubles, and the longest.
+const ENGINE_PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 /// Pause before an image that could not be had is asked for again; it doubles, up to ten minutes.
 const IMAGE_PAUSE: Duration = Duration::from_secs(30);
 
@@ -203,13 +203,16 @@ impl LifecycleManager {
                 manager.probe_backend(kind, ctx);
             }
             Err(error) => {
-                if !manager.away.insert(kind) {
+                let tries = manager.away.entry(kind).or_default();
+                *tries += 1;
+                let pause = (ENGINE_PAUSES.0 * 2_u32.pow((*tries).min(8))).min(ENGINE_PAUSES.1);
+                if *tries > 1 {
                     tracing::debug!(?kind, %error, "what runs services is still away");
                 } else if manager.runs.values().any(|run| kind_of(run.service.backend) == Some(kind)) {
                     tracing::warn!(?kind, %error, "what runs services does not answer; it is asked again and again");
                 }
                 manager.probe_backend(kind, ctx);
-                ctx.run_later(ENGINE_PAUSE, move |manager, ctx| manager.listen(kind, ctx));
+                ctx.run_later(pause, move |manager, ctx| manager.listen(kind, ctx));
             }
         }));
     }
@@ -350,12 +353,6 @@ impl LifecycleManager {
                 None => tracing::error!(id = %document.id, "a workload makes no sense, and is not looked after"),
             }
         }
-    }
-
-    /// How many workloads run here, or shall, by what they are called in the documents of others.
-    pub(super) fn running(&self) -> u32 {
-        let running = self.runs.values().filter(|run| run.goal.desired == Desired::Running).count();
-        u32::try_from(running).unwrap_or(u32::MAX)
     }
 }
 

@@ -39,6 +39,7 @@ pub(crate) use contacts::{Contact, Contacts};
 pub(crate) use fog::Fog;
 use fog::Neighbours;
 use links::Links;
+pub(crate) use peers::Current;
 use peers::{OpenLinks, Peers};
 
 /// How long figures of streams are waited for.

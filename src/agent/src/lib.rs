@@ -19,5 +19,6 @@ pub mod node;
 pub mod process_figures;
 pub mod service_manager;
 mod services_doors;
+pub mod shim;
 mod sla_door;
 pub mod world;

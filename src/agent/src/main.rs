@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use mf2c_agent::cli::{Cli, exit};
-use mf2c_agent::{commands, config, flocker_ca, world};
+use mf2c_agent::{commands, config, flocker_ca, shim, world};
 
 /// It spends a fifth less of the processor than the system's under load, and gives more back after it. Elsewhere the size of a
 /// page differs between machines, and what was built on one would not run on another.
@@ -16,6 +16,9 @@ fn main() -> ExitCode {
     let words = config::command_line();
     if flocker_ca::is_called_so(words.first()) {
         return ExitCode::from(flocker_ca::run(words.get(1..).unwrap_or_default(), &world::real()));
+    }
+    if shim::is_called(words.get(1)) {
+        return shim::run(words);
     }
     match commands::run(Cli::parse().command) {
         Ok(()) => ExitCode::from(exit::DONE),

@@ -2,6 +2,7 @@
 
 mod doors;
 mod error;
+mod lifecycle;
 mod settings;
 mod workers;
 
@@ -91,7 +92,7 @@ impl Node {
         let device = area::device_id(config, &store, &world);
         let mail = accounts::mail_transport(config, &world)?;
         let transport = HttpWebhooks::new(&webhook_options(config))?;
-        let arbiters = vec![Arbiter::new(), Arbiter::new(), Arbiter::new()];
+        let arbiters = vec![Arbiter::new(), Arbiter::new(), Arbiter::new(), Arbiter::new()];
         let store_writer = start_writer(config, &arbiters[0], (&store, writer), &world);
         if config.device.enabled {
             start_inventory(config, device.clone(), &arbiters[1], &store, &store_writer, &world);
@@ -120,8 +121,20 @@ impl Node {
             &store_writer,
             &world,
         );
-        let manager: Manager = Arc::new(|| None);
-        let qos = qos::shared(start_qos(config, Arc::clone(&manager), &arbiters[1], &store, &store_writer, &world));
+        let current = Arc::clone(&area.fog.lifecycle);
+        let manager: Manager = Arc::new(move || current.lock().clone());
+        let (qos, quality) = start_qos(config, Arc::clone(&manager), &arbiters[1], &store, &store_writer, &world);
+        let qos = qos::shared(qos);
+        let rooms = lifecycle::Rooms {
+            arbiter: &arbiters[3],
+            store: &store,
+            writer: &store_writer,
+            world: &world,
+            area: &area,
+            quality,
+            api: api_address,
+        };
+        lifecycle::start(config, rooms).await;
         let authorities = Some(area.authorities());
         let elsewhere = Some(area.fog.replicator.clone().recipient());
         let people = People { accounts, sessions: sessions.clone(), tokens: Recognizer::new(tokens) };

@@ -3,5 +3,6 @@
 pub mod cau;
 pub mod discovery;
 pub mod link;
+pub mod services;
 pub mod smtp;
 pub mod webhook;

@@ -4,7 +4,7 @@
 //! trust it. So every address is looked at after its name was resolved, and the connection goes to that address. Unless
 //! the operator allows it, nothing goes to loopback, private or other special addresses; and plain HTTP goes nowhere else.
 
-mod guard;
+pub(crate) mod guard;
 
 use std::error::Error as _;
 use std::path::{Path, PathBuf};
@@ -219,7 +219,7 @@ fn failed(reason: String) -> Answer {
 }
 
 /// Where a URL leads, without its path and query, which may hold secrets of the receiver.
-fn shown(url: &Url) -> String {
+pub(crate) fn shown(url: &Url) -> String {
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
     format!("{}://{}{port}", url.scheme(), url.host_str().unwrap_or_default())
 }
@@ -256,7 +256,7 @@ fn explained(error: &reqwest::Error, url: &Url) -> Answer {
     failed(format!("there is {what}"))
 }
 
-fn tls(ca: Option<&Path>) -> Result<ClientConfig, TransportError> {
+pub(crate) fn tls(ca: Option<&Path>) -> Result<ClientConfig, TransportError> {
     let mut roots = RootCertStore::empty();
     let system = rustls_native_certs::load_native_certs();
     roots.add_parsable_certificates(system.certs);

@@ -22,6 +22,8 @@ use tokio::sync::watch;
 use super::AreaRooms;
 use super::herald::Herald;
 use super::links::Links;
+use mf2c_actors::lifecycle_manager::LifecycleManager;
+
 use super::peers::{Crew, Current, OpenLinks, publish};
 use super::steward::{Household, Steward};
 use crate::config::{Config, Role};
@@ -39,6 +41,8 @@ pub(crate) struct Fog {
     pub(crate) leadership: Addr<Leadership>,
     pub(crate) replicator: Addr<Replicator>,
     pub(crate) discovery: Arc<Discovered>,
+    /// Who runs services, as soon as it is there.
+    pub(crate) lifecycle: Current<LifecycleManager>,
     categoriser: Current<Categoriser>,
     counters: Arc<ReplicatorCounters>,
     leaders: Arc<AtomicU64>,
@@ -84,8 +88,15 @@ pub(super) fn start(config: &Config, rooms: &AreaRooms<'_>, near: &Neighbours<'_
     };
     let steward = Steward::start_in_arbiter(&rooms.arbiter.handle(), move |_| Steward::new(household));
     let told = Arc::clone(&categoriser);
-    let crew = Crew { leadership: leadership.clone(), replicator: replicator.clone(), categoriser: told, steward };
-    (Fog { standings, leadership, replicator, discovery, categoriser, counters, leaders }, crew)
+    let lifecycle = Current::default();
+    let crew = Crew {
+        leadership: leadership.clone(),
+        replicator: replicator.clone(),
+        categoriser: told,
+        steward,
+        lifecycle: Arc::clone(&lifecycle),
+    };
+    (Fog { standings, leadership, replicator, discovery, lifecycle, categoriser, counters, leaders }, crew)
 }
 
 fn start_leadership(

@@ -10,6 +10,7 @@ use mf2c_actors::ca_client::{CaClient, HearTrust};
 use mf2c_actors::categoriser::{Categoriser, Cloned};
 use mf2c_actors::certificate_authority::{AnswerPeer, CertificateAuthority};
 use mf2c_actors::leadership::{Heard, Leadership, LinkClosed, LinkOpened, PeerChangesRole, PeerProbes};
+use mf2c_actors::lifecycle_manager::{AnswerWork, LifecycleManager};
 use mf2c_actors::ports::{LinkReply, LinkService, OpenLink};
 use mf2c_actors::post::post;
 use mf2c_actors::replicator::{AnswerHolds, AnswerProposal, HeardStream, Replicator};
@@ -40,10 +41,12 @@ pub(super) struct Crew {
     pub(super) replicator: Addr<Replicator>,
     pub(super) categoriser: Current<Categoriser>,
     pub(super) steward: Addr<Steward>,
+    /// It hears of questions about services alone.
+    pub(super) lifecycle: Current<LifecycleManager>,
 }
 
 /// The address of a worker that is built anew when it fails.
-pub(super) type Current<W> = Arc<Mutex<Option<Addr<W>>>>;
+pub(crate) type Current<W> = Arc<Mutex<Option<Addr<W>>>>;
 
 impl Crew {
     /// Tells all of them. That a link is open or closed must not be lost, and links are bounded.
@@ -91,6 +94,14 @@ impl LinkService for Peers {
         match (ask, peer) {
             (Ask::Propose(proposed), Some(link_peer)) => {
                 Self::ask(&crew.replicator, AnswerProposal { link_peer, proposed })
+            }
+            (Ask::Work(work), Some(peer)) => {
+                let manager = crew.lifecycle.lock().clone();
+                let Some(manager) = manager else {
+                    let text = "this agent runs no services, or not yet";
+                    return Box::pin(std::future::ready(Err(WireError::new(Code::Busy, text))));
+                };
+                Self::ask(&manager, AnswerWork { peer: peer.id.clone(), work })
             }
             (Ask::Holds { origins }, Some(_)) => Self::ask(&crew.replicator, AnswerHolds(origins)),
             (Ask::Probe { of }, Some(_)) => Self::ask(&crew.leadership, PeerProbes { of }),

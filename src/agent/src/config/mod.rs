@@ -48,7 +48,7 @@ pub use sla::Sla;
 pub use sources::Overrides;
 pub use words::{
     AccessLog, AgentType, AuthHeader, CauGeneration, Election, KeyLabel, LogFormat, MailSecurity, MetricsReaders,
-    Offer, Profile, ReportUnit, Role, UnknownWord, Urgency,
+    Offer, OnViolation, Profile, ReportUnit, Role, UnknownWord, Urgency,
 };
 
 use keys::Keys;

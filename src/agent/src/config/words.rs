@@ -72,6 +72,19 @@ macro_rules! words {
 }
 
 words! {
+    /// What is done when what runs on a device is more than its owner lends.
+    OnViolation {
+        /// It is told in the log.
+        #[default]
+        Warn = "warn",
+        /// What came last is stopped, until there is room for it again.
+        StopYoungest = "stop-youngest",
+        /// What came last is moved to another device.
+        Move = "move",
+    }
+}
+
+words! {
     /// What an agent is in its area.
     Role {
         /// A child of a leader, or alone.

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use actix::{Actor as _, Addr, Arbiter};
+use actix::{Actor as _, Addr, Arbiter, Recipient};
 use mf2c_actors::inventory::{Inventory, InventorySettings};
 use mf2c_actors::leadership::Standings;
 use mf2c_actors::ports::{BlockingThreads, World};
-use mf2c_actors::qos_provider::QosProvider;
+use mf2c_actors::qos_provider::{CheckDevices, QosProvider};
 use mf2c_actors::replicator::Replicator;
 use mf2c_actors::resource_store::ResourceStore;
 use mf2c_actors::sla_assessor::{SlaAssessor, SlaCounters};
@@ -111,7 +111,7 @@ pub(super) fn start_qos(
     store: &Arc<Store>,
     writer: &Addr<ResourceStore>,
     world: &World,
-) -> Qos {
+) -> (Qos, Quality) {
     let mut chance = [0; 8];
     world.entropy.fill(&mut chance);
     let settings = config.qos.settings(config.sla.settings().unit, u64::from_le_bytes(chance));
@@ -126,9 +126,14 @@ pub(super) fn start_qos(
     let tell = move |worker| *shown.lock() = Some(worker);
     let supervisor = Supervisor::new("quality of service", clock, Box::new(build)).telling(Box::new(tell));
     Supervisor::start_in_arbiter(&arbiter.handle(), move |_| supervisor);
+    let asked = Arc::clone(&current);
+    let quality: Quality = Arc::new(move || asked.lock().clone().map(Addr::recipient));
     let provider = Arc::new(move || current.lock().clone().map(Addr::recipient));
-    Qos { provider, high: config.qos.high(), manager, anonymous: config.qos.anonymous }
+    (Qos { provider, high: config.qos.high(), manager, anonymous: config.qos.anonymous }, quality)
 }
+
+/// The way to who knows which devices keep the promises made for a service.
+pub(super) type Quality = Arc<dyn Fn() -> Option<Recipient<CheckDevices>> + Send + Sync>;
 
 pub(super) fn declared(config: &Config) -> Declared {
     let sensors = config.device.sensors.iter().map(|sensor| DeclaredSensor {

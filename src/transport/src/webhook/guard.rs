@@ -9,11 +9,11 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 /// The rule, where the HTTP client asks.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Guard(pub(super) Reach);
+pub(crate) struct Guard(pub(crate) Reach);
 
 impl Guard {
     /// Looks at a host that is an address already, which no resolver sees.
-    pub(super) fn url(self, url: &Url) -> Result<(), Refused> {
+    pub(crate) fn url(self, url: &Url) -> Result<(), Refused> {
         self.0.url(url)
     }
 
