@@ -61,6 +61,7 @@ mod house;
 mod idempotency;
 mod install;
 mod lm_rest;
+mod lm_services;
 mod mail;
 mod metrics;
 mod openapi;

@@ -43,6 +43,8 @@ use route::{At, Route};
 /// The way to the lifecycle manager; none while it is built anew.
 pub type Manager = Arc<dyn Fn() -> Option<Addr<LifecycleManager>> + Send + Sync>;
 
+/// What is said while there is no lifecycle manager.
+const ABSENT: &str = "there is no lifecycle manager: it starts or stops, or `services.enabled` is off; ask again later";
 /// So many logs are followed at a time.
 const MOST_FOLLOWERS: usize = 256;
 
@@ -229,7 +231,7 @@ where
     LifecycleManager: Handler<M>,
     <LifecycleManager as actix::Actor>::Context: ToEnvelope<LifecycleManager, M>,
 {
-    let absent = || ApiError::unavailable("the lifecycle manager is starting or stopping: ask again", 1);
+    let absent = || ApiError::unavailable(ABSENT, 1);
     let manager = manager().ok_or_else(absent)?;
     Ok(manager.send(message).await.map_err(|_| absent())??)
 }
