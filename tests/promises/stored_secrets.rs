@@ -65,7 +65,8 @@ fn what_is_stored_is_in_no_answer_no_list_no_log_and_no_news() {
     assert!(delivered.contains("registry.example.org:5000"), "{delivered}");
     let streamed: String = (0..6).map(|_| stream.event().data.to_string()).collect();
     assert!(streamed.contains("registry.example.org:5000"), "{streamed}");
-    for (place, text) in [("answers", &told), ("deliveries", &delivered), ("events", &streamed), ("log", &agent.log())] {
+    for (place, text) in [("answers", &told), ("deliveries", &delivered), ("events", &streamed), ("log", &agent.log())]
+    {
         assert!(!text.contains(MARK), "{place}: {text}");
     }
 }
@@ -90,7 +91,8 @@ fn a_stored_credential_is_its_owners_and_opens_no_session() {
             assert_eq!(agent.send_as(None, "POST", "session", Some(&form)).status, 403);
         }
         // Nor is it made to be nothing.
-        let _ = agent.send_as(JANE, "PUT", &format!("{id}?$select=secret,password,type,claims"), Some("{}")).expect(200);
+        let _ =
+            agent.send_as(JANE, "PUT", &format!("{id}?$select=secret,password,type,claims"), Some("{}")).expect(200);
         assert_eq!(agent.send_as(JANE, "GET", id, None).expect(200).json()["type"], key["type"]);
         let _ = agent.send_as(JANE, "DELETE", id, None).expect(200);
         assert_eq!(agent.send_as(JANE, "GET", id, None).status, 404);
