@@ -1,4 +1,4 @@
-//! `Inventory`: keeps the `agent`, `device` and `device-dynamic` documents of its own machine.
+//! `Inventory`: keeps the `agent`, `device` and `device-dynamic` documents of its own machine, and says once what it shares.
 //!
 //! Each has the node's own name, so there is one of each for ever, also after restarts. They are written once and then
 //! changed only where something changed.
@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json};
 
 use crate::ports::World;
 use crate::resource_store::{AddResource, EditResource, ResourceStore};
+use crate::sharing::{self, Sharing};
 use crate::supervisor::DeathNotice;
 
 /// What the inventory is told at start.
@@ -28,6 +29,8 @@ pub struct InventorySettings {
     pub declared: Declared,
     /// Makes the device's identity at the first start.
     pub device_id: Box<dyn Fn(&str) -> String + Send>,
+    /// What the device shares where nobody has said it yet; none to leave it unsaid.
+    pub sharing: Option<Sharing>,
 }
 
 /// See the module.
@@ -46,6 +49,9 @@ pub struct Inventory {
     failing: bool,
     /// Whether a publication is on its way; the next sample waits for it.
     publishing: bool,
+    /// Whether it was looked whether somebody has said what the device shares. Once is enough: what is deleted while the agent
+    /// runs stays so until the next start.
+    shared: bool,
     _notice: DeathNotice,
 }
 
@@ -81,6 +87,7 @@ impl Inventory {
             first: None,
             failing: false,
             publishing: false,
+            shared: false,
             _notice: notice,
         }
     }
@@ -164,6 +171,31 @@ impl Inventory {
         })
     }
 
+    /// Says what the device shares, where nobody has. The documents have the node's name: a crash makes no second ones.
+    fn share(&mut self, ctx: &mut Context<Self>) {
+        let Some(sharing) = self.settings.sharing.as_ref().filter(|_| !self.shared) else { return };
+        self.shared = true;
+        let unsaid = sharing.documents(&self.device_href());
+        let unsaid = unsaid.into_iter().filter(|(kind, _)| !sharing::is_said(&self.store, kind, &self.name));
+        let new: Vec<NewDocument> = unsaid.filter_map(|(kind, members)| self.new_document(kind, members)).collect();
+        let writer = self.writer.clone();
+        let said = async move {
+            for document in new {
+                match writer.send(AddResource(document)).await.map_err(|_| StoreError::Stopping)? {
+                    Ok(_) | Err(StoreError::Conflict { .. }) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(())
+        };
+        ctx.spawn(said.into_actor(self).map(|outcome, inventory, _| {
+            if let Err(error) = outcome {
+                inventory.failed(&error);
+                inventory.shared = false;
+            }
+        }));
+    }
+
     fn new_document(&self, kind: &'static str, attributes: Map<String, Value>) -> Option<NewDocument> {
         let spec = resource::find(kind)?;
         let (now, entropy) = (self.world.clock.now(), &*self.world.entropy);
@@ -225,6 +257,7 @@ impl Handler<Tick> for Inventory {
             ctx.notify(Describe);
             return;
         }
+        self.share(ctx);
         let sample = self.first.take().unwrap_or_else(|| self.machine.sample());
         let attributes = mf2c_machine::dynamic_attributes(&sample, &self.device_href(), &self.settings.declared);
         let count = attributes.len();

@@ -17,6 +17,7 @@ pub mod qos_provider;
 pub mod replicator;
 pub mod resource_store;
 pub mod session_manager;
+pub mod sharing;
 pub mod sla_assessor;
 pub mod supervisor;
 pub mod webhook_dispatcher;

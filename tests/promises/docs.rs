@@ -12,7 +12,7 @@ use mf2c_tests::{Agent, Start, agent_binary, eventually};
 use serde_json::json;
 
 /// The pages whose links are followed.
-const LINKED: [&str; 19] = [
+const LINKED: [&str; 20] = [
     "README.md",
     "CHANGELOG.md",
     "docs/ARCHITECTURE.md",

@@ -113,7 +113,7 @@ fn what_is_launched_runs_stops_starts_and_is_deleted_with_all_that_belongs_to_it
         started == 3 && instance(&agent, &id)["status"] == "started"
     });
     assert_eq!(lm(&agent, "DELETE", &path, None).0, 200);
-    eventually("it is gone", || agent.send("GET", &id, None).status() == 404);
+    eventually("it is gone", || agent.send("GET", &id, None).status == 404);
     for kind in ["workload", "placement"] {
         let left = agent.send("GET", kind, None).expect(200).json();
         assert_eq!(left["count"], 0, "{left}");

@@ -127,7 +127,7 @@ fn what_finds_no_place_on_a_child_is_placed_by_the_leader_under_one_id() {
     assert_eq!(asleep(&mark), 0);
     let path = format!("/service-instances/{}", id.strip_prefix("service-instance/").unwrap());
     assert_eq!(lm(fog.agent("anna"), "DELETE", &path, None).0, 200);
-    eventually("it is gone", || fog.agent("anna").send("GET", &id, None).status() == 404);
+    eventually("it is gone", || fog.agent("anna").send("GET", &id, None).status == 404);
     for name in ["anna", "ben", "lead"] {
         eventually("its workload is gone", || fog.agent(name).send("GET", "workload", None).json()["count"] == 0);
     }

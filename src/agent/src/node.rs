@@ -37,6 +37,7 @@ use mf2c_facade::policies::{self, Policies};
 use mf2c_facade::qos::{self, Qos};
 use mf2c_facade::recognizer::Recognizer;
 use mf2c_facade::sla::{self, SlaDoor};
+use mf2c_facade::um::{self, UmDoor};
 use mf2c_pki::{Origin, PkiError, ServerIdentity};
 use mf2c_store::engine::{EmbeddedEngine, EmbeddedOptions};
 use mf2c_store::{Store, StoreOptions, Writer};
@@ -154,9 +155,11 @@ impl Node {
         let readiness = monitor.readiness();
         let settings = front::Settings { connections, ..front_settings(config) };
         let sla_door = Data::new(SlaDoor::below(assessor, metrics_for(config)));
+        let um = Data::new(UmDoor::below(Arc::clone(&manager)));
         let lm_door = Data::new(LmDoor::below(manager, lm_facts(config, api_address)));
-        let doors = doors.open(config, &area, &api, (&sla_door, &lm_door))?;
-        let pages = Pages { monitor, stream, certauths, policies, qos, sla: sla_door, lm: Data::clone(&lm_door), api };
+        let doors = doors.open(config, &area, &api, (&sla_door, &lm_door, &um))?;
+        let pages =
+            Pages { monitor, stream, certauths, policies, qos, sla: sla_door, lm: Data::clone(&lm_door), um, api };
         let handle = serve(listeners, &settings, pages)?;
         let control = Control::start(&config.data_dir, store, sessions, area.doors.clone());
         readiness.enter(Stage::Serving);
@@ -255,6 +258,7 @@ struct Pages {
     qos: Data<Qos>,
     sla: Data<SlaDoor>,
     lm: Data<LmDoor>,
+    um: Data<UmDoor>,
     api: Data<Api>,
 }
 
@@ -271,6 +275,7 @@ fn serve(listeners: Vec<Listener>, settings: &front::Settings, pages: Pages) -> 
             .configure(|services| qos::configure(services, &pages.qos))
             .configure(|services| sla::configure(services, &pages.sla))
             .configure(|services| lm::configure(services, &pages.lm))
+            .configure(|services| um::configure(services, &pages.um))
             .configure(|services| cimi::configure(services, &pages.api))
     });
     let server = server.map_err(|source| StartError::Start { what: "the server", source })?;

@@ -8,6 +8,7 @@ use actix_web::web::{Data, ServiceConfig};
 use mf2c_facade::cimi::Api;
 use mf2c_facade::front::{self, Listener};
 use mf2c_facade::lm::{self, LmDoor};
+use mf2c_facade::um::{self, UmDoor};
 
 use crate::area::Area;
 use crate::config::{Config, ListenAddress};
@@ -16,6 +17,7 @@ use crate::node::{StartError, front_settings, listen};
 /// The doors, bound but not yet open.
 pub(crate) struct BoundServicesDoors {
     lm: Option<BoundDoor>,
+    um: Option<BoundDoor>,
     optimal: Option<BoundDoor>,
 }
 
@@ -34,6 +36,7 @@ impl BoundServicesDoors {
         let services = &config.services;
         Ok(Self {
             lm: BoundDoor::prepare(services.lm_listen, "services.lm_listen", area)?,
+            um: BoundDoor::prepare(services.um_listen, "services.um_listen", area)?,
             optimal: BoundDoor::prepare(services.optimal_listen, "services.optimal_listen", area)?,
         })
     }
@@ -42,13 +45,21 @@ impl BoundServicesDoors {
     ///
     /// # Errors
     /// [`StartError::Start`].
-    pub(crate) fn open(self, config: &Config, door: &LmDoor, api: &Data<Api>) -> Result<Vec<ServerHandle>, StartError> {
+    pub(crate) fn open(
+        self,
+        config: &Config,
+        (door, um): (&LmDoor, &UmDoor),
+        api: &Data<Api>,
+    ) -> Result<Vec<ServerHandle>, StartError> {
         let mut opened = vec![];
         for (bound, door) in [(self.lm, door.at_root()), (self.optimal, door.recommender())] {
             let (door, api) = (Data::new(door), Data::clone(api));
             let configure = move |services: &mut ServiceConfig| lm::configure_root(services, &door, &api);
             opened.extend(bound.map(|bound| bound.open(config, configure)).transpose()?);
         }
+        let (um, api) = (Data::new(um.at_root()), Data::clone(api));
+        let configure = move |services: &mut ServiceConfig| um::configure_root(services, &um, &api);
+        opened.extend(self.um.map(|bound| bound.open(config, configure)).transpose()?);
         Ok(opened)
     }
 }

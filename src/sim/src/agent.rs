@@ -328,6 +328,8 @@ fn inventory(own: &Belongings, store: &Arc<Store>, writer: &Addr<ResourceStore>)
             publisher: Publisher::new(load.publish.get(), mf2c_machine::DEFAULT_THRESHOLD_PERCENT),
             declared: Declared { is_leader: commons.fleet.first_leader_of(host) == host, ..Declared::default() },
             device_id: Box::new(move |_| device.clone()),
+            // Nothing is run there.
+            sharing: None,
         };
         let address: IpAddr = commons.fleet.address(host).ip();
         let machine = MadeUpMachine::new(host, address, Arc::clone(&world.clock), Arc::clone(&world.entropy));

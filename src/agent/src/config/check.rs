@@ -43,6 +43,7 @@ pub(super) fn problems(config: &Config, origins: &BTreeMap<String, Origin>) -> V
     check.legacy(config);
     check.qos(config);
     check.services(config);
+    check.sharing(config);
     if let Err(error) = crate::logging::filter(&config.log.level) {
         check.refuse("log.level", error.to_string());
     }

@@ -18,6 +18,7 @@ mod legacy;
 mod qos;
 mod services;
 mod settings;
+mod sharing;
 mod show;
 mod sla;
 mod sources;
@@ -44,6 +45,7 @@ pub use qos::Qos;
 pub use quantity::{HumanDuration, HumanSize, QuantityError};
 pub use services::Services;
 pub use settings::{Api, Auth, Config, Device, Limits, Log, Sensor, Store, Tls};
+pub use sharing::Sharing;
 pub use sla::Sla;
 pub use sources::Overrides;
 pub use words::{

@@ -15,6 +15,7 @@ use super::legacy::Legacy;
 use super::qos::Qos;
 use super::quantity::{HumanDuration, HumanSize};
 use super::services::Services;
+use super::sharing::Sharing;
 use super::sla::Sla;
 use super::words::{AccessLog, AgentType, AuthHeader, LogFormat, MailSecurity, MetricsReaders, Role};
 
@@ -58,6 +59,8 @@ pub struct Config {
     pub qos: Qos,
     /// How services are run.
     pub services: Services,
+    /// What this device lends to the area until its owner says something else.
+    pub sharing: Sharing,
     /// How agents nearby are found.
     pub discovery: Discovery,
     /// The control API of Flocker.

@@ -5,6 +5,7 @@ use actix_web::web::Data;
 use mf2c_facade::cimi::Api;
 use mf2c_facade::lm::LmDoor;
 use mf2c_facade::sla::SlaDoor;
+use mf2c_facade::um::UmDoor;
 
 use super::StartError;
 use crate::area::Area;
@@ -44,13 +45,13 @@ impl BoundDoors {
         config: &Config,
         area: &Area,
         api: &Data<Api>,
-        (sla, lm): (&SlaDoor, &LmDoor),
+        (sla, lm, um): (&SlaDoor, &LmDoor, &UmDoor),
     ) -> Result<Vec<ServerHandle>, StartError> {
         let flocker = self.flocker.map(|door| door.open(config)).transpose()?;
         let discovery =
             self.discovery.map(|door| door.open(config, &area.fog.discovery, Data::clone(api))).transpose()?;
         let sla = self.sla.map(|door| door.open(config, sla, Data::clone(api))).transpose()?;
-        let services = self.services.open(config, lm, api)?;
+        let services = self.services.open(config, (lm, um), api)?;
         Ok(flocker.into_iter().chain(discovery).chain(sla).chain(services).collect())
     }
 }

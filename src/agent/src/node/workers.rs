@@ -34,7 +34,7 @@ pub(super) fn start_inventory(
     let (sample_every, declared) = (device.sample_every.get(), declared(config));
     let publisher = Publisher::new(device.publish_every.get(), device.threshold_percent);
     let (store, writer, world) = (Arc::clone(store), writer.clone(), world.clone());
-    let data_dir = config.data_dir.clone();
+    let (data_dir, sharing) = (config.data_dir.clone(), config.sharing.settings());
     let clock = Arc::clone(&world.clock);
     let build = move |notice| {
         let device_id = device_id.clone();
@@ -43,6 +43,7 @@ pub(super) fn start_inventory(
             publisher: publisher.clone(),
             declared: declared.clone(),
             device_id: Box::new(move |_| device_id.clone()),
+            sharing: Some(sharing.clone()),
         };
         let machine = Box::new(SystemMachine::new(Roots::default(), &data_dir));
         Inventory::new(machine, settings, Arc::clone(&store), writer.clone(), world.clone(), notice)

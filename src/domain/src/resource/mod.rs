@@ -13,6 +13,7 @@ mod openapi_operators;
 mod openapi_parts;
 mod openapi_qos;
 mod openapi_sla;
+mod openapi_um;
 mod prepare;
 mod repeat;
 mod schema;

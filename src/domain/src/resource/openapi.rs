@@ -8,6 +8,7 @@ use super::openapi_operators;
 use super::openapi_parts::{common_schemas, json_content, parameters, reference, responses, status_name};
 use super::openapi_qos;
 use super::openapi_sla;
+use super::openapi_um;
 use super::repeat::takes_idempotency_key;
 use super::schema::{changes_schema, either_name, fields_schema, part_of_fields, required_in_store, required_to_add};
 use super::spec::{Action, COMMON, Form, TypeSpec};
@@ -23,6 +24,7 @@ pub fn openapi(version: &str) -> Value {
     schemas.extend(openapi_lifecycle::schemas());
     paths.extend(openapi_qos::paths());
     paths.extend(openapi_sla::paths());
+    paths.extend(openapi_um::paths());
     schemas.extend(openapi_sla::schemas());
     paths.insert("/events".to_owned(), events());
     for spec in all() {
@@ -216,6 +218,7 @@ fn tags() -> Vec<Value> {
         ("events", "changes as they happen"),
         ("lifecycle", "the original's lifecycle endpoints and its recommender"),
         ("sla", "the original's SLA endpoints"),
+        ("um", "the original's user management"),
         ("service-manager", "the original's service manager"),
     ];
     types.chain(others.map(|(name, about)| json!({ "name": name, "description": about }))).collect()

@@ -254,11 +254,11 @@ fn query(name: &str, schema: &Value, about: &str) -> Value {
 }
 
 /// A body that says what to do.
-fn operation(words: &[&str]) -> Value {
+pub(super) fn operation(words: &[&str]) -> Value {
     object(&["operation"], &json!({ "operation": { "type": "string", "enum": words } }))
 }
 
-fn object(required: &[&str], properties: &Value) -> Value {
+pub(super) fn object(required: &[&str], properties: &Value) -> Value {
     let mut object = json!({ "type": "object", "properties": properties });
     if !required.is_empty() {
         object["required"] = required.into();
@@ -266,7 +266,7 @@ fn object(required: &[&str], properties: &Value) -> Value {
     object
 }
 
-fn answer() -> Value {
+pub(super) fn answer() -> Value {
     json!({ "description": "done, or being done", "content": json_content("LifecycleAnswer") })
 }
 
@@ -275,7 +275,7 @@ fn facts() -> Value {
 }
 
 /// An operation with its answers.
-fn asked(id: &str, summary: &str, answer: Value, refused: &[&str]) -> Value {
+pub(super) fn asked(id: &str, summary: &str, answer: Value, refused: &[&str]) -> Value {
     let mut answers = Map::new();
     answers.insert("200".to_owned(), answer);
     for status in refused {
@@ -296,7 +296,7 @@ fn with_conflict(mut operation: Value) -> Value {
 }
 
 /// The same with a body.
-fn sent(mut operation: Value, schema: &Value) -> Value {
+pub(super) fn sent(mut operation: Value, schema: &Value) -> Value {
     operation["requestBody"] = json!({ "required": true, "content": { "application/json": { "schema": schema } } });
     operation
 }

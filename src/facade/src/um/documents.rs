@@ -49,7 +49,7 @@ impl Policy {
 }
 
 impl Call<'_> {
-    /// The document of this device, the oldest where there are several.
+    /// The document of this device; where there are several the newest, which is the one that counts.
     pub(super) async fn own(&self, policy: Policy) -> Answered {
         let own = self.of_device(policy).await?;
         Ok(done(policy.found(), &[(policy.keys()[0], own.into())]))
@@ -62,7 +62,7 @@ impl Call<'_> {
         let name = store.identity().name();
         let device = format!("device/{name}");
         let filter = format!("device_id={} or device_id={}", parts::quoted(&device), parts::quoted(&name));
-        let found = parts::matching(self.exchange, kind, Some(filter), Some("created:asc"), 1).await?;
+        let found = parts::matching(self.exchange, kind, Some(filter), Some("updated:desc"), 1).await?;
         let missing = || ApiError::not_found(&format!("the {kind} of {device}"));
         Ok(found.into_iter().next().ok_or_else(missing)?)
     }
