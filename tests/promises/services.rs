@@ -212,7 +212,7 @@ fn one_key_makes_one_instance_and_a_dry_run_none() {
     assert!(one.is_string() && one == two && one != first.as_str(), "{one} {two}");
     let (status, explained) = lm(&agent, "POST", "/service?dryRun=true", Some(&json!({ "service_id": service })));
     assert_eq!(status, 200, "{explained}");
-    assert_eq!(explained["devices"][0]["accepted"], true, "{explained}");
+    assert_eq!(explained["explanation"]["devices"][0]["accepted"], true, "{explained}");
     let all = agent.send("GET", "service-instance", None).expect(200).json();
     assert_eq!(all["count"], 2, "{all}");
     for instance in all["serviceInstances"].as_array().unwrap() {

@@ -38,7 +38,7 @@ fn offers(fog: &Fog, at: &str, service: &str, names: &[&str]) {
     let name = service.strip_prefix("service/").unwrap();
     eventually(&format!("{at} offers {names:?}"), || {
         said = lm(fog.agent(at), "GET", &format!("/explain/{name}"), None).1;
-        let devices = said["devices"].as_array().cloned().unwrap_or_default();
+        let devices = said["explanation"]["devices"].as_array().cloned().unwrap_or_default();
         let accepted = devices.iter().filter(|device| device["accepted"] == true);
         let mut found: Vec<String> = accepted.map(|device| device["device"].as_str().unwrap().to_owned()).collect();
         found.sort();

@@ -85,7 +85,7 @@ fn after_a_reboot_without_network_everything_that_should_run_runs() {
     // The machine goes down: the agent and all containers die at one blow.
     let _ = agent.kill();
     let running = containers(&engine, false);
-    assert_eq!(running.len(), 3);
+    assert_eq!(running.len(), 3, "{}", engine.docker(&["ps", "-a"]));
     let mut words = vec!["kill"];
     words.extend(running.iter().map(String::as_str));
     let _ = engine.docker(&words);

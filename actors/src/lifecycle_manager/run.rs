@@ -138,6 +138,10 @@ pub(super) struct Run {
     pub(super) restarting: bool,
     /// Whether its run is being measured: its end is to be written.
     pub(super) measured: bool,
+    /// Whether its last end has just been heard of.
+    pub(super) is_news: bool,
+    /// When it ended last, by the monotonic clock.
+    pub(super) ended: Option<Duration>,
 }
 
 impl Run {
@@ -176,6 +180,8 @@ impl Run {
             writing: false,
             dirty: false,
             restarting: false,
+            is_news: false,
+            ended: None,
             measured: AgentStatus::read(&record.status).is_alive(),
             service,
         };

@@ -19,6 +19,8 @@ use crate::resource_store::{DeleteResource, EditResource, KeepState};
 pub(super) const STORE_PAUSE: Duration = Duration::from_secs(1);
 /// Pauses before an engine that is away is asked again: the first, which doubles, and the longest.
 const ENGINE_PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+/// What ended so shortly before an engine was away was ended by the engine.
+const GOING_DOWN: Duration = Duration::from_secs(60);
 /// Pause before an image that could not be had is asked for again; it doubles, up to ten minutes.
 const IMAGE_PAUSE: Duration = Duration::from_secs(30);
 
@@ -76,6 +78,7 @@ impl LifecycleManager {
 
     /// What a note of a supervisor means for others.
     fn note(&mut self, handle: &Handle, note: Note, wall: Timestamp, ctx: &mut Context<Self>) {
+        let elapsed = self.world.clock.elapsed();
         let Some(run) = self.runs.get_mut(handle) else { return };
         match note {
             Note::Created => run.happened(wall, "created", ""),
@@ -84,14 +87,18 @@ impl LifecycleManager {
                 run.happened(wall, "started", "");
                 self.metric_begins(handle, wall, ctx);
             }
+            // What was over when the agent ended is no news.
+            Note::Exited(exit) if !run.measured => run.exit = Some(exit),
             Note::Exited(exit) => {
-                run.exit = Some(exit);
+                (run.exit, run.is_news) = (Some(exit), true);
+                run.ended = Some(elapsed);
                 run.happened(wall, if exit.oom { "out-of-memory" } else { "exited" }, how_it_ended(exit));
                 self.metric_ends(handle, wall, ctx);
             }
             Note::Restarting(pause) => {
                 run.happened(wall, "restarting", format!("in {} s", (pause.as_secs_f64() * 10.0).round() / 10.0));
             }
+            Note::Finished if !std::mem::take(&mut run.is_news) => {}
             Note::Finished => {
                 run.happened(wall, "finished", "");
                 self.report_run(handle, wall, ctx);
@@ -261,7 +268,7 @@ impl LifecycleManager {
                 Some(inspection) => {
                     let Some(seen) = seen(&inspection.state) else { continue };
                     self.take_in(&handle, &inspection);
-                    self.step(&handle, Input::Seen(interrupted(seen, gap)), ctx);
+                    self.resume(&handle, seen, gap, ctx);
                 }
                 None => self.step(&handle, Input::Seen(Seen::Missing), ctx),
             }
@@ -271,6 +278,26 @@ impl LifecycleManager {
         for handle in there.into_keys() {
             tracing::warn!(workload = %handle, "removing a workload that no document speaks of");
             self.remove_orphan(kind, handle, ctx);
+        }
+    }
+
+    /// Takes over what was found of a workload. What has ended while nobody watched may have been ended by what kept others from
+    /// watching; what had ended before was not.
+    fn resume(&mut self, handle: &Handle, seen: Seen, gap: bool, ctx: &mut Context<Self>) {
+        let now = self.world.clock.elapsed();
+        let Some(run) = self.runs.get_mut(handle) else { return };
+        if run.measured {
+            return self.step(handle, Input::Seen(interrupted(seen, gap)), ctx);
+        }
+        self.step(handle, Input::Seen(seen), ctx);
+        let Some(run) = self.runs.get_mut(handle) else { return };
+        // An engine that goes down ends all it runs first, and that was heard.
+        let lately = gap && run.ended.take().is_some_and(|ended| now.saturating_sub(ended) < GOING_DOWN);
+        let runs = run.goal.desired == Desired::Running && run.held_back.is_none();
+        let by_itself = matches!(seen, Seen::Exited(Exit { code: Some(0 | 137 | 143), oom: false, .. }));
+        if lately && runs && by_itself {
+            self.step(handle, Input::Desire(mf2c_lifecycle::Desired::Stopped), ctx);
+            self.step(handle, Input::Desire(mf2c_lifecycle::Desired::Running), ctx);
         }
     }
 

@@ -49,6 +49,10 @@ impl QosProvider {
     /// A run has ended.
     pub(super) fn learn(&mut self, report: &Report, position: u64) {
         let Some(instance) = self.index.get(&report.instance).filter(|_| report.seconds > 0.0).cloned() else { return };
+        // Where nothing is promised, nothing is kept.
+        if instance.agreement == "agreement/" {
+            return;
+        }
         let (window, now) = (self.settings.policy.window, self.world.clock.now());
         let is_early = self.early.holds(&report.id);
         let Some(model) = self.model(&instance.service, position) else { return };
