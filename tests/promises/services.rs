@@ -241,7 +241,7 @@ fn what_cannot_be_is_refused_with_the_reason_and_nothing_is_left() {
     let _ = refused(&swarm, 501, "docker-swarm");
     let mut container = process("container", &["x"]);
     container["exec_type"] = json!("docker");
-    let said = refused(&container, 409, "backend");
+    let said = refused(&container, 409, "docker");
     assert_eq!(said["explanation"]["devices"][0]["reasons"][0]["code"], "backend", "{said}");
     let mut arm = process("arm", &["/bin/sleep"]);
     arm["memory_min"] = json!(1_000_000_000);

@@ -342,7 +342,10 @@ impl LifecycleManager {
             if let Some(inspection) = &found {
                 manager.take_in(&handle, inspection);
             }
-            if let Some(seen) = seen {
+            // A look may be older than what is known of a start.
+            let runs = |run: &Run| matches!(run.supervisor.status(), AgentStatus::Started | AgentStatus::Starting);
+            let is_old = seen == Some(Seen::Created) && manager.runs.get(&handle).is_some_and(runs);
+            if let Some(seen) = seen.filter(|_| !is_old) {
                 manager.step(&handle, Input::Seen(seen), ctx);
             }
         }));

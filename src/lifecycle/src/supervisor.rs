@@ -223,6 +223,8 @@ impl Supervisor {
             (Desired::Deleted, _) => A::Terminating,
             (Desired::Stopped, Some(Seen::Running)) if self.trouble.is_some() => A::ErrorStopping,
             (Desired::Stopped, Some(Seen::Running)) => A::Stopping,
+            // What is being started will run for a moment.
+            (Desired::Stopped, Some(_)) if self.busy == Some(Order::Start) => A::Stopping,
             (_, None) => A::Unknown,
             (Desired::Stopped, Some(_)) => A::Stopped,
             (Desired::Running, Some(Seen::Running)) => match self.answers.health() {
