@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::discovery::door_of;
 
 pub(crate) const JANE: &str = "jane USER";
+pub(crate) const ADMIN: &str = "super ADMIN";
 
 fn url(agent: &Agent, path: &str) -> String {
     format!("{}{path}", agent.http().trim_end_matches("/api"))
@@ -274,22 +275,26 @@ fn instances_are_shown_with_their_newest_report_and_what_has_happened() {
 #[test]
 fn the_agent_tells_what_it_is_and_where_services_can_be_placed() {
     let agent = Start::new().environment("MF2C_DEVICE_ENABLED", "true").agent();
+    // What the agent says of its machine is for administrators.
+    let ask = |method: &str, path: &str, body: Option<&Value>| ask_as(&agent, ADMIN, method, path, body);
     eventually("the device", || {
-        let devices = ask(&agent, "GET", "/lm/devices", None).expect(200).json()["devices"].clone();
+        let devices = ask("GET", "/lm/devices", None).expect(200).json()["devices"].clone();
         devices[0]["status"] == "connected" && devices[0]["workloads"] == 0
     });
-    let device = ask(&agent, "GET", "/lm/devices", None).json()["devices"][0].clone();
+    let device = ask("GET", "/lm/devices", None).json()["devices"][0].clone();
     assert_eq!((&device["scheduling"], &device["agentType"]), (&"open".into(), &"normal".into()));
     assert!(device["id"].as_str().unwrap().starts_with("device/") && device["backends"].is_array());
-    let config = ask(&agent, "GET", "/lm/agent-config", None).expect(200).json();
+    let config = ask("GET", "/lm/agent-config", None).expect(200).json();
     let api = agent.http().trim_end_matches("/api").to_owned();
     assert_eq!((&config["mode"], &config["properties"]["cimi-url"]), (&"MF2C".into(), &format!("{api}/api").into()));
     assert_eq!(config["properties"]["mf2c"]["SLA MANAGER"], format!("{api}/sla"));
     assert_eq!(config["version"], env!("CARGO_PKG_VERSION"));
     let path = format!("/lm/devices/{}", device["id"].as_str().unwrap());
-    assert_eq!(refused(ask(&agent, "PUT", &path, Some(&json!({}))), 406), "parameter not found: operation");
-    assert!(refused(ask(&agent, "PUT", &path, Some(&json!({ "operation": "burn" }))), 501).contains("drain"));
-    let swarm = ask(&agent, "GET", "/lm/check-agent-swarm", None).expect(200).json();
+    assert_eq!(refused(ask("PUT", &path, Some(&json!({}))), 406), "parameter not found: operation");
+    assert!(refused(ask("PUT", &path, Some(&json!({ "operation": "burn" }))), 501).contains("drain"));
+    let seen = ask_as(&agent, JANE, "GET", "/lm/devices", None).expect(200).json();
+    assert_eq!(seen["devices"], json!([]));
+    let swarm = ask("GET", "/lm/check-agent-swarm", None).expect(200).json();
     assert_eq!(swarm["result"], false);
     assert!(swarm["message"].as_str().unwrap().contains("Swarm") && swarm["device-id"] != "not-defined");
 }

@@ -4,6 +4,7 @@ use actix_web::HttpResponse;
 use mf2c_actors::lifecycle_manager::{Backends, CheckPolicy};
 use serde_json::{Map, Value, json};
 
+use super::refusal::LmError;
 use super::route::At;
 use super::{ABSENT, Answered, Call};
 use crate::error::ApiError;
@@ -79,8 +80,7 @@ impl Call<'_> {
     /// Whether this device may run one more service for others.
     pub(super) async fn check_policy(&self) -> Answered {
         let _ = self.somebody()?;
-        let policy = self.ask(CheckPolicy).await?;
-        Ok(HttpResponse::Ok().json(verdict(&policy)))
+        Ok(HttpResponse::Ok().json(verdict(&self.policy().await?)))
     }
 
     pub(super) fn check_swarm(&self) -> Answered {
@@ -96,13 +96,25 @@ impl Call<'_> {
     /// The user profile and the sharing model of this device.
     pub(super) async fn sharing(&self) -> Answered {
         let _ = self.somebody()?;
-        let policy = self.ask(CheckPolicy).await?;
+        let policy = self.policy().await?;
         Ok(HttpResponse::Ok().json(json!({
             "device-id": self.device(),
             "user-id": self.user(),
             "user-profile": policy["user_profile"],
             "sharing-model": policy["sharing_model"],
         })))
+    }
+
+    /// What the owner of this device allows; his documents only as far as the caller may see them by CIMI.
+    async fn policy(&self) -> Result<Value, LmError> {
+        let mut policy = self.ask(CheckPolicy).await?;
+        for name in ["sharing_model", "user_profile"] {
+            let document = policy[name]["id"].as_str().and_then(|id| self.exchange.api.store.get(id));
+            if !document.is_some_and(|document| document.acl.can_view(&self.exchange.caller)) {
+                policy[name] = Value::Null;
+            }
+        }
+        Ok(policy)
     }
 
     /// For those who watch over the agent: nobody is asked who he is.
