@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 use crate::lm_rest::{JANE, add, ask, ask_as, ask_with, refused};
 
 /// An agent that runs plain processes, which outlive it: they are stopped when the test ends, however it ends.
-struct Runner(Agent);
+pub(crate) struct Runner(Agent);
 
 impl Runner {
-    fn start(data_dir: &Path) -> Self {
+    pub(crate) fn start(data_dir: &Path) -> Self {
         let start = Start::new().data_dir(data_dir).environment("MF2C_DEVICE_ENABLED", "true");
         Self(start.environment("MF2C_SERVICES_PROCESS", "true").agent())
     }
@@ -40,17 +40,17 @@ impl Drop for Runner {
     }
 }
 
-fn process(agent: &Agent, name: &str, exec: &str, command: &[&str]) -> String {
+pub(crate) fn process(agent: &Agent, name: &str, exec: &str, command: &[&str]) -> String {
     let body =
         json!({ "name": name, "exec": exec, "exec_type": "process", "command": command, "agent_type": "normal" });
     add(agent, "service", &body)
 }
 
-fn bare(document: &Value) -> String {
+pub(crate) fn bare(document: &Value) -> String {
     document["id"].as_str().unwrap().trim_start_matches("service-instance/").to_owned()
 }
 
-fn becomes(agent: &Agent, name: &str, status: &str) {
+pub(crate) fn becomes(agent: &Agent, name: &str, status: &str) {
     eventually(&format!("{name} is {status}"), || {
         let one = ask(agent, "GET", &format!("/lm/service-instances/{name}"), None).expect(200).json();
         one["service_instance"]["status"] == status
@@ -58,7 +58,7 @@ fn becomes(agent: &Agent, name: &str, status: &str) {
 }
 
 /// Starts a service once the device is known; the instance.
-fn launched(agent: &Agent, body: &Value) -> Value {
+pub(crate) fn launched(agent: &Agent, body: &Value) -> Value {
     let mut found = Value::Null;
     eventually("a device that fits", || {
         let answer = ask(agent, "POST", "/lm/service", Some(body));
