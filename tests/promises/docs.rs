@@ -12,7 +12,7 @@ use mf2c_tests::{Agent, Start, agent_binary, eventually};
 use serde_json::json;
 
 /// The pages whose links are followed.
-const LINKED: [&str; 20] = [
+const LINKED: [&str; 21] = [
     "README.md",
     "CHANGELOG.md",
     "docs/ARCHITECTURE.md",
@@ -28,6 +28,7 @@ const LINKED: [&str; 20] = [
     "docs/sla.md",
     "docs/sla-rest.md",
     "docs/lifecycle-rest.md",
+    "docs/user-management.md",
     "docs/area.md",
     "docs/flocker.md",
     "docs/simulation.md",

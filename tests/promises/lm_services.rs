@@ -10,13 +10,13 @@ use serde_json::{Value, json};
 use crate::lm_rest::{ADMIN, JANE, add, ask, ask_as, ask_with, refused};
 
 /// An agent that runs plain processes, which outlive it: they are stopped when the test ends, however it ends.
-struct Runner(Agent);
+pub(crate) struct Runner(Agent);
 
 impl Runner {
     /// An agent whose owner lends its device.
-    fn start(data_dir: &Path) -> Self {
+    pub(crate) fn start(data_dir: &Path) -> Self {
         let start = Start::new().data_dir(data_dir).environment("MF2C_DEVICE_ENABLED", "true");
-        let runner = Self(start.environment("MF2C_SERVICES_PROCESS", "true").agent());
+        let runner = Self(start.environment("MF2C_SERVICES_PROCESS", "true").environment("MF2C_SERVICES_DOCKER_SOCKET", "").agent());
         let mut device = Value::Null;
         eventually("a device that runs processes", || {
             device = ask_as(&runner, ADMIN, "GET", "/lm/devices", None).expect(200).json()["devices"][0].clone();
@@ -58,17 +58,17 @@ impl Drop for Runner {
     }
 }
 
-fn process(agent: &Agent, name: &str, exec: &str, command: &[&str]) -> String {
+pub(crate) fn process(agent: &Agent, name: &str, exec: &str, command: &[&str]) -> String {
     let body =
         json!({ "name": name, "exec": exec, "exec_type": "process", "command": command, "agent_type": "normal" });
     add(agent, "service", &body)
 }
 
-fn bare(document: &Value) -> String {
+pub(crate) fn bare(document: &Value) -> String {
     document["id"].as_str().unwrap().trim_start_matches("service-instance/").to_owned()
 }
 
-fn becomes(agent: &Agent, name: &str, status: &str) {
+pub(crate) fn becomes(agent: &Agent, name: &str, status: &str) {
     eventually(&format!("{name} is {status}"), || {
         let one = ask(agent, "GET", &format!("/lm/service-instances/{name}"), None).expect(200).json();
         one["service_instance"]["status"] == status
@@ -76,7 +76,7 @@ fn becomes(agent: &Agent, name: &str, status: &str) {
 }
 
 /// Starts a service; what is answered.
-fn launched(agent: &Agent, body: &Value) -> Value {
+pub(crate) fn launched(agent: &Agent, body: &Value) -> Value {
     ask(agent, "POST", "/lm/service", Some(body)).expect(200).json()
 }
 

@@ -90,6 +90,35 @@ async fn an_agreement_is_as_safe_from_the_edits_of_other_agents_as_from_those_of
 }
 
 #[actix::test]
+async fn what_an_agent_keeps_in_an_instance_is_kept_from_clients_of_other_agents_and_not_from_these_agents() {
+    let wire = wire();
+    let area = Area::new(&wire).await;
+    let instance =
+        json!({"user": "u", "service": "s", "status": "started", "agents": [], "desired": "running", "version": 1});
+    let made = area.child.add("service-instance", instance).await;
+    eventually("all have it", SOON, || area.everywhere(&made)).await;
+    let sent = json!({"status": "error", "conductor": "me", "version": 2, "desired": "stopped", "name": "n"});
+    let edit =
+        Propose { removed: vec!["desired".into(), "version".into()], ..propose(&area.child, &made, sent, false) };
+    assert_eq!(ask(&area.cloud, edit).await, Ok(Proposal::Done));
+    let body = area.child.body(&made).unwrap();
+    let found = ["status", "conductor", "version", "desired", "name"].map(|name| body[name].clone());
+    assert_eq!(found, [json!("started"), Value::Null, json!(1), json!("stopped"), json!("n")]);
+    let own = propose(&area.child, &made, json!({"status": "stopped", "version": 2}), false);
+    let own = Propose { by: ("internal".into(), true), ..own };
+    assert_eq!(ask(&area.cloud, own).await, Ok(Proposal::Done));
+    let body = area.child.body(&made).unwrap();
+    assert_eq!((&body["status"], &body["version"]), (&json!("stopped"), &json!(2)));
+    let free = json!({"user": "u", "service": "s", "status": "started", "agents": []});
+    let free = area.child.add("service-instance", free).await;
+    eventually("all have it", SOON, || area.everywhere(&free)).await;
+    let edit = propose(&area.child, &free, json!({"desired": "running", "status": "stopped"}), false);
+    assert_eq!(ask(&area.cloud, edit).await, Ok(Proposal::Done));
+    let body = area.child.body(&free).unwrap();
+    assert_eq!((body.get("desired"), &body["status"]), (None, &json!("stopped")));
+}
+
+#[actix::test]
 async fn r22_an_edit_based_on_an_old_revision_is_refused_wherever_it_is_found_out() {
     let wire = wire();
     let area = Area::new(&wire).await;
