@@ -10,7 +10,7 @@ use super::seen::{Seen, is_settled};
 use super::watching::{Lives, Look, Of, until};
 use crate::ClientError;
 use crate::args::InstanceArgs;
-use crate::output::{cell, clean};
+use crate::output::clean;
 use crate::progress::{Line, Progress};
 use crate::session::Session;
 use crate::terminal::{note, say};
