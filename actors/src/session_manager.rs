@@ -16,6 +16,7 @@ use mf2c_auth::token::TokenKey;
 use mf2c_domain::caller::Caller;
 use mf2c_domain::id::ResourceId;
 use mf2c_domain::people::session::Place;
+use mf2c_domain::people::stored::Stored;
 use mf2c_domain::people::throttle::{Limits, Throttle};
 use mf2c_domain::time::Timestamp;
 use mf2c_store::{Store, StoreError};
@@ -108,6 +109,20 @@ pub struct IssuedKey {
     pub secret: String,
 }
 
+/// Stores a secret, or the login for a registry, of the caller; its id.
+#[derive(Message)]
+#[rtype(result = "Result<ResourceId, SignInError>")]
+pub struct StoreCredential {
+    /// Who asks.
+    pub by: Caller,
+    /// What it is.
+    pub kind: Stored,
+    /// The filled-in form, checked by [`Stored::check_new`].
+    pub filled: Map<String, Value>,
+    /// `name`, `description` and `properties` of the credential.
+    pub about: Map<String, Value>,
+}
+
 /// Ends the sessions of a user, but for one; how many.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<usize, StoreError>")]
@@ -126,7 +141,7 @@ pub struct EndSessionsOfKey {
     pub key: ResourceId,
 }
 
-/// Deletes the keys of a user; how many.
+/// Deletes the keys of a user, and what he has stored for services; how many.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<usize, StoreError>")]
 pub struct EndKeys {
@@ -236,6 +251,15 @@ impl Handler<IssueKey> for SessionManager {
     fn handle(&mut self, issue: IssueKey, _: &mut Context<Self>) -> Self::Result {
         let desk = self.desk.clone();
         Box::pin(async move { desk.issue(issue).await })
+    }
+}
+
+impl Handler<StoreCredential> for SessionManager {
+    type Result = ResponseFuture<Result<ResourceId, SignInError>>;
+
+    fn handle(&mut self, store: StoreCredential, _: &mut Context<Self>) -> Self::Result {
+        let desk = self.desk.clone();
+        Box::pin(async move { desk.store_credential(store).await })
     }
 }
 

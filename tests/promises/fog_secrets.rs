@@ -46,6 +46,8 @@ fn secrets(fog: &Fog, name: &str) -> Vec<String> {
     let api_key =
         json!({"credentialTemplate": {"href": "credential-template/generate-api-key"}, "name": mark("apikey")});
     let api_key = add(fog, name, "credential", &api_key);
+    let stored = json!({"href": "credential-template/store-secret", "secret": mark("stored")});
+    let stored = add(fog, name, "credential", &json!({ "credentialTemplate": stored }));
     let _ = add(fog, name, "user-param", &json!({"paramsType": "execution", "sshPublicKey": mark("ssh")}));
     let _ =
         add(fog, name, "webhook", &json!({"url": format!("https://127.0.0.1:9/{}", mark("hook")), "types": ["event"]}));
@@ -58,6 +60,7 @@ fn secrets(fog: &Fog, name: &str) -> Vec<String> {
         sessions["sessions"][0]["id"].as_str().expect("the own session").rsplit('/').next().unwrap().to_owned();
     let mut marks =
         vec![person, mark("mail"), key(&api_key), mark("apikey"), mark("ssh"), mark("hook"), key(&callback), session];
+    marks.extend([key(&stored), mark("stored")]);
     if fog.role(name) == "leader" {
         let before = tokens(fog, name);
         let _ = fog.told(name, &["token", "create"]);

@@ -6,14 +6,21 @@ use serde_json::{Value, json};
 
 use crate::discovery::door_of;
 
-const JANE: &str = "jane USER";
+pub(crate) const JANE: &str = "jane USER";
 
 fn url(agent: &Agent, path: &str) -> String {
     format!("{}{path}", agent.http().trim_end_matches("/api"))
 }
 
 /// One request with more headers; of nobody where `who` is empty.
-fn ask_with(agent: &Agent, who: &str, method: &str, path: &str, headers: &[&str], body: Option<&str>) -> Answer {
+pub(crate) fn ask_with(
+    agent: &Agent,
+    who: &str,
+    method: &str,
+    path: &str,
+    headers: &[&str],
+    body: Option<&str>,
+) -> Answer {
     let (url, who) = (url(agent, path), format!("slipstream-authn-info: {who}"));
     let mut arguments = vec!["-g", "-X", method, &url];
     for header in headers.iter().copied().chain(Some(who.as_str()).filter(|who| !who.ends_with(": "))) {
@@ -25,23 +32,23 @@ fn ask_with(agent: &Agent, who: &str, method: &str, path: &str, headers: &[&str]
     curl(arguments)
 }
 
-fn ask_as(agent: &Agent, who: &str, method: &str, path: &str, body: Option<&Value>) -> Answer {
+pub(crate) fn ask_as(agent: &Agent, who: &str, method: &str, path: &str, body: Option<&Value>) -> Answer {
     ask_with(agent, who, method, path, &[], body.map(Value::to_string).as_deref())
 }
 
-fn ask(agent: &Agent, method: &str, path: &str, body: Option<&Value>) -> Answer {
+pub(crate) fn ask(agent: &Agent, method: &str, path: &str, body: Option<&Value>) -> Answer {
     ask_as(agent, JANE, method, path, body)
 }
 
 /// A refusal in the original's form; its sentence.
 #[track_caller]
-fn refused(answer: Answer, status: u16) -> String {
+pub(crate) fn refused(answer: Answer, status: u16) -> String {
     let found = answer.expect(status).json();
     assert_eq!(found["error"], true, "{found}");
     found["message"].as_str().expect("a sentence").to_owned()
 }
 
-fn add(agent: &Agent, kind: &str, body: &Value) -> String {
+pub(crate) fn add(agent: &Agent, kind: &str, body: &Value) -> String {
     agent.send_as(Some(JANE), "POST", kind, Some(&body.to_string())).expect(201).id()
 }
 

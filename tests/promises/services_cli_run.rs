@@ -100,9 +100,8 @@ fn a_log_that_is_followed_ends_when_the_instance_is_removed_and_removing_twice_i
     desk.register("beat", &[], &BEAT);
     let id = desk.run("beat");
     let url = desk.url.clone();
-    let followed = thread::spawn(move || {
-        mf2c(&["logs", "-f", "beat", "--url", &url, "--insecure", "--as", "internal ADMIN"])
-    });
+    let followed =
+        thread::spawn(move || mf2c(&["logs", "-f", "beat", "--url", &url, "--insecure", "--as", "internal ADMIN"]));
     let removed = desk.mf2c(&["rm", "beat"]).expect(0).out;
     assert_eq!(removed, format!("{id} removed\n"));
     assert!(followed.join().unwrap().out.contains("beat 1\n"));

@@ -86,8 +86,11 @@ impl LifecycleManager {
                 let document = document.ok_or_else(|| WorkError::not_found(id.as_str()))?;
                 let body =
                     self.store.body(&document).ok().flatten().ok_or_else(|| WorkError::not_found(id.as_str()))?;
-                let spec = serde_json::from_slice(&body)
-                    .map_err(|error| WorkError::new(Trouble::Failed, error.to_string()))?;
+                let spec: Result<Map<String, Value>, _> = serde_json::from_slice(&body);
+                let mut spec = spec.map_err(|error| WorkError::new(Trouble::Failed, error.to_string()))?;
+                // What it is, and not whose it is, or when it was stored.
+                let others = ["id", "acl", "operations", "resourceURI", "created", "updated"];
+                spec.retain(|name, _| !others.contains(&name.as_str()));
                 Ok((id.as_str().to_owned(), spec))
             }
         }

@@ -20,7 +20,7 @@ use super::conduct::ANSWER;
 use super::launch::{read_service, store_error};
 use super::messages::{Line, Trouble, WorkError};
 use super::parcel::{Assignment, Desired, ExecWish, LogsWish, Outcome, Page, Parcel, Reply, Taken};
-use super::run::{Record, Run, handed_key, name_of};
+use super::run::{Run, handed_key, name_of};
 use super::specs::kind_of;
 use super::{Kept, LifecycleManager};
 use crate::replicator::{AskFar, Far};
@@ -179,9 +179,8 @@ impl LifecycleManager {
         };
         Box::pin(both.into_actor(self).map(move |stored, manager, ctx| match stored {
             Ok(()) | Err(StoreError::Conflict { .. }) => {
-                let record = serde_json::from_value::<Record>(Value::Object(document)).ok();
                 let acl = assignment.acl.for_readers();
-                let run = record.and_then(|record| Run::recall(record, kept.handed, kept.admin));
+                let run = Run::recall(&document, kept.handed, kept.admin);
                 let Some(mut run) = run else {
                     return Err(WorkError::new(Trouble::Invalid, "the service makes no sense to this agent"));
                 };

@@ -142,14 +142,15 @@ pub(super) struct Run {
 
 impl Run {
     /// Takes over what a document says.
-    pub(super) fn recall(record: Record, handed: Handed, admin: bool) -> Option<Self> {
+    pub(super) fn recall(document: &Map<String, Value>, handed: Handed, admin: bool) -> Option<Self> {
+        let record: Record = serde_json::from_value(Value::Object(document.clone())).ok()?;
         let handle = record.handle();
         let id = ResourceId::parse(&id_of(&handle)).ok()?;
         let body = serde_json::to_vec(&record.spec).ok()?;
         let service = Arc::new(Service::read(&record.service, &body).ok()?);
         let desired = record.desired.into();
         let supervisor = Supervisor::new(service.restart, service.health.clone(), desired, record.restarts);
-        let mut run = Self {
+        let run = Self {
             id,
             handle,
             device: record.device_id,
@@ -171,17 +172,13 @@ impl Run {
             progress: None,
             wake: None,
             missed: 0,
-            shown: Map::new(),
+            shown: document.clone(),
             writing: false,
             dirty: false,
             restarting: false,
             measured: AgentStatus::read(&record.status).is_alive(),
             service,
         };
-        // What its document says is what was written last.
-        run.shown = run.state();
-        run.shown.insert("status".to_owned(), record.status.into());
-        run.shown.insert("detail".to_owned(), record.detail.into());
         Some(run)
     }
 

@@ -341,14 +341,16 @@ impl LifecycleManager {
     pub(super) fn recall(&mut self) {
         for document in self.store.all("workload").into_iter().filter(|document| document.origin().is_none()) {
             let body = self.store.body(&document).ok().flatten();
-            let Some(record) = body.as_deref().and_then(run::Record::read) else {
+            let read =
+                body.as_deref().and_then(|body| Some((run::Record::read(body)?, serde_json::from_slice(body).ok()?)));
+            let Some((record, whole)) = read else {
                 tracing::error!(id = %document.id, "a workload cannot be read, and is not looked after");
                 continue;
             };
             let handle = record.handle();
             let kept = self.store.state(&run::handed_key(&handle)).ok().flatten();
             let kept: super::Kept = kept.and_then(|kept| serde_json::from_slice(&kept).ok()).unwrap_or_default();
-            match Run::recall(record, kept.handed, kept.admin) {
+            match Run::recall(&whole, kept.handed, kept.admin) {
                 Some(run) => drop(self.runs.insert(handle, run)),
                 None => tracing::error!(id = %document.id, "a workload makes no sense, and is not looked after"),
             }

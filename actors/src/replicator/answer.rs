@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix::prelude::*;
 use mf2c_domain::caller::Caller;
 use mf2c_domain::id::ResourceId;
-use mf2c_domain::resource;
+use mf2c_domain::resource::{self, kept};
 use mf2c_domain::time::HybridTime;
 use mf2c_fabric::replication::Origin;
 use mf2c_fabric::wire::{Answer, Code, Proposed, WireError};
@@ -133,6 +133,7 @@ impl Replicator {
             Ok(asked) => asked,
             Err(why) => return refused(why),
         };
+        self.strip(&mut asked);
         if let Some((made, base)) = proposed.made {
             let writer = proposed.key.split('/').next().unwrap_or_default().to_owned();
             match self.settle_late(&mut asked, HybridTime::from_bits(made), base, &writer, ctx) {
@@ -197,6 +198,22 @@ impl Replicator {
             Some(tags) => Some(self.same_since(&id, tags)?),
         };
         Ok(Asked { id, changes, removed: proposed.removed.clone(), by, if_match })
+    }
+
+    /// Takes out of an edit what clients of this agent could not write either: the other one may have looked at an old copy. What
+    /// an agent itself proposes stays.
+    fn strip(&self, asked: &mut Asked) {
+        let kind = asked.id.kind();
+        let agent = Caller::agent();
+        if !kept::concerns(kind) || asked.by.is_admin() && asked.by.identity() == agent.identity() {
+            return;
+        }
+        let Some(changes) = &mut asked.changes else { return };
+        let document = self.store.get(asked.id.as_str());
+        let body = document.and_then(|document| Some(self.store.body(&document).ok()??.into_owned()));
+        let stored: Map<String, Value> = body.and_then(|body| serde_json::from_slice(&body).ok()).unwrap_or_default();
+        kept::strip(kept::in_stored(kind, &stored), changes);
+        asked.removed.retain(|name| kept::may_remove(kind, &stored, name));
     }
 
     /// Where nothing was done with the document since, its present tag, which must still be the one when it is written.

@@ -11,6 +11,7 @@ use mf2c_domain::id::ResourceId;
 use mf2c_domain::people::account::Account;
 use mf2c_domain::people::key::{ApiKey, KeyClaims, NewKey};
 use mf2c_domain::people::session::{NewSession, Proved};
+use mf2c_domain::people::stored::NewStored;
 use mf2c_domain::resource::{self, Draft};
 use mf2c_domain::time::Timestamp;
 use mf2c_store::{Document, NewDocument, Store, StoreError};
@@ -18,14 +19,14 @@ use serde::Deserialize;
 use serde_json::Map;
 
 use super::error::shown;
-use super::{IssueKey, IssuedKey, Proof, SessionSettings, SetPassword, SignIn, SignInError, SignedIn};
+use super::{IssueKey, IssuedKey, Proof, SessionSettings, SetPassword, SignIn, SignInError, SignedIn, StoreCredential};
 use crate::hasher::Hasher;
 use crate::ports::World;
 use crate::resource_store::{AddResource, DeleteResource, EditResource, ResourceStore};
 
-/// The most sessions, and the most keys, that are stored.
+/// The most sessions, and the most credentials, that are stored.
 const MOST: usize = 1_000_000;
-/// The most sessions, and the most keys, of one user: nobody takes the room of all others.
+/// The most sessions, and the most credentials, of one user: nobody takes the room of all others.
 const MOST_OF_ONE: usize = 1000;
 /// The shortest password.
 const MIN_PASSWORD: usize = 8;
@@ -121,6 +122,17 @@ impl Desk {
         let id = ResourceId::new("credential", &uuid_v4(entropy))?;
         self.add(&id, Draft { attributes, acl: Some(acl), name: Some(id.name().to_owned()) }).await?;
         Ok(IssuedKey { id, secret })
+    }
+
+    pub(super) async fn store_credential(&self, store: StoreCredential) -> Result<ResourceId, SignInError> {
+        let StoreCredential { by, kind, filled, about } = store;
+        let owner = by.identity().ok_or(SignInError::Nobody)?;
+        self.room_for("credential")?;
+        self.room_for_key_of(owner).await?;
+        let NewStored { attributes, acl } = kind.new_for(owner, filled, about);
+        let id = ResourceId::new("credential", &uuid_v4(&*self.world.entropy))?;
+        self.add(&id, Draft { attributes, acl: Some(acl), name: Some(id.name().to_owned()) }).await?;
+        Ok(id)
     }
 
     /// The end of the key or certificate by which the caller signed in; none where there is no such one, or it has no end.

@@ -33,8 +33,8 @@ pub enum SignInError {
         /// The most that are stored.
         limit: usize,
     },
-    /// The user has too many keys.
-    #[error("there are {limit} keys of this user already: delete some that are not used any more")]
+    /// The user has too many credentials.
+    #[error("there are {limit} credentials of this user already: delete some that are not used any more")]
     TooManyOwn {
         /// The most that one user has.
         limit: usize,

@@ -18,3 +18,4 @@ mod proxy;
 pub mod qos;
 pub mod recognizer;
 pub mod sla;
+pub mod um;

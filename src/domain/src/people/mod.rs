@@ -8,6 +8,7 @@ pub mod names;
 mod recent;
 pub mod registration;
 pub mod session;
+pub mod stored;
 pub mod throttle;
 
 /// The name of the administrator whom an agent makes at its first start.

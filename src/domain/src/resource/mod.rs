@@ -4,6 +4,7 @@
 //! (`prepare_add`, `prepare_edit`), and they are published as `resource-metadata` and as an OpenAPI document.
 
 mod form;
+pub mod kept;
 pub mod kind;
 mod metadata;
 mod openapi;

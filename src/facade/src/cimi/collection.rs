@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use super::body::{Kind, object, unsupported, unsupported_but};
 use super::member::JSON;
 use super::view::{View, internal};
-use super::{Exchange, bulk, repeat, webhook};
+use super::{Exchange, bulk, kept, repeat, runnable, webhook};
 use crate::error::{ApiError, message};
 use crate::people::templates;
 use crate::sla;
@@ -198,10 +198,11 @@ pub(super) async fn store_by(
     mut body: Map<String, Value>,
     entropy: &dyn Entropy,
 ) -> Result<String, ApiError> {
-    sla::strip(spec.name, &mut body);
+    kept::strip_new(spec, &mut body);
     templates::before_add(spec, &body)?;
     let draft = spec.prepare_add(body, exchange.api.world.clock.now(), entropy)?;
     sla::check_new(exchange, spec, &draft.attributes, draft.acl.as_ref())?;
+    runnable::check_new(spec, &draft.attributes)?;
     let new = NewDocument::new(spec, draft, &exchange.caller, entropy)?;
     let written = exchange.api.writer.send(AddResource(new)).await.map_err(|_| StoreError::Stopping)?;
     let written = written.map_err(|error| templates::refused(spec, error))?;

@@ -1,5 +1,7 @@
 //! `/api/<type>/<name>`: read, edit, delete.
 
+use std::sync::Arc;
+
 use actix_web::HttpResponse;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
@@ -9,12 +11,13 @@ use mf2c_domain::id::ResourceId;
 use mf2c_domain::query::Query;
 use mf2c_domain::resource::TypeSpec;
 use mf2c_store::{Document, IfMatch, StoreError};
-use serde_json::Map;
+use serde_json::{Map, Value};
 
 use super::body::{Kind, object, unsupported};
 use super::elsewhere::{self, Change};
+use super::kept::Kept;
 use super::view::View;
-use super::{Exchange, body, webhook};
+use super::{Exchange, body, runnable, webhook};
 use crate::error::{ApiError, message};
 use crate::{people, sla};
 
@@ -94,24 +97,49 @@ async fn edit(
     let kind = exchange.content();
     let bytes = exchange.bytes(payload, exchange.api.settings.body).await?;
     let removed = query.select.iter().flatten().map(|path| path.top().to_owned());
-    let removed: Vec<String> = removed.filter(|name| !sla::is_ours(id.kind(), name)).collect();
-    let mut changes = match kind {
+    let kept = Kept::of(exchange, spec, &document)?;
+    let removed: Vec<String> = removed.filter(|name| kept.may_remove(name)).collect();
+    let changes = match kind {
         Kind::Json => object(&bytes)?,
         _ if bytes.is_empty() && !removed.is_empty() => Map::new(),
         Kind::None if bytes.is_empty() => return Err(body::object(&bytes).err().unwrap_or_else(unsupported)),
         _ => return Err(unsupported()),
     };
-    sla::strip(id.kind(), &mut changes);
-    webhook::check_edit(exchange, &document, &changes)?;
-    sla::check_stored(exchange, &document, &changes, &removed)?;
+    match change(exchange, spec, &document, changes, removed).await? {
+        Changed::Now(document) => shown(exchange, spec, &document, &Query::everything()),
+        Changed::Waits(answer) => Ok(answer),
+    }
+}
+
+/// What has become of an edit.
+pub(crate) enum Changed {
+    /// It is done: the document as it is now.
+    Now(Arc<Document>),
+    /// It waits for another agent: the answer that says so.
+    Waits(HttpResponse),
+}
+
+/// Edits a document that the caller may change, here or where it belongs to, by all the rules of CIMI.
+pub(crate) async fn change(
+    exchange: &Exchange<'_>,
+    spec: &'static TypeSpec,
+    document: &Document,
+    mut changes: Map<String, Value>,
+    removed: Vec<String>,
+) -> Result<Changed, ApiError> {
+    let id = document.id.clone();
+    let there = || exchange.api.store.get(id.as_str()).ok_or_else(|| ApiError::not_found(id.as_str()));
+    Kept::of(exchange, spec, document)?.strip(&mut changes);
+    webhook::check_edit(exchange, document, &changes)?;
+    sla::check_stored(exchange, document, &changes, &removed)?;
+    runnable::check_edit(exchange, spec, document, &changes, &removed)?;
     let if_match = if_match(exchange);
     if let Some(origin) = exchange.api.store.origin_of(id.as_str()) {
         let change = Change { id: id.clone(), origin, changes: Some(changes), removed, if_match };
         if let Some(waits) = elsewhere::propose(exchange, change).await? {
-            return Ok(waits);
+            return Ok(Changed::Waits(waits));
         }
-        let document = exchange.api.store.get(id.as_str()).ok_or_else(|| ApiError::not_found(id.as_str()))?;
-        return shown(exchange, spec, &document, &Query::everything());
+        return there().map(Changed::Now);
     }
     let by = exchange.caller.clone();
     let held = people::before_edit(exchange, spec, &id, &mut changes).await?;
@@ -119,33 +147,45 @@ async fn edit(
     drop(held);
     let document = written.document.ok_or_else(|| ApiError::not_found(id.as_str()))?;
     people::after_edit(exchange, spec, &id).await?;
-    shown(exchange, spec, &document, &Query::everything())
+    Ok(Changed::Now(document))
 }
 
 async fn delete(exchange: &Exchange<'_>, id: ResourceId) -> Result<HttpResponse, ApiError> {
     if let Some(document) = exchange.api.store.get(id.as_str()).filter(|found| found.acl.can_modify(&exchange.caller)) {
         not_if_known(exchange, &exchange.api.store.tag(&document))?;
     }
-    let if_match = if_match(exchange);
+    if let Some(waits) = remove(exchange, &id, if_match(exchange)).await? {
+        return Ok(waits);
+    }
+    let mut response = deleted(&id);
+    if let Some(cookie) = people::farewell(exchange, &id).and_then(|cookie| HeaderValue::try_from(cookie).ok()) {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    Ok(response)
+}
+
+/// Deletes a document, here or where it belongs to, by all the rules of CIMI. None when it is gone; else the answer that says that
+/// the deletion waits for another agent.
+pub(crate) async fn remove(
+    exchange: &Exchange<'_>,
+    id: &ResourceId,
+    if_match: Option<IfMatch>,
+) -> Result<Option<HttpResponse>, ApiError> {
     if let Some(origin) = exchange.api.store.origin_of(id.as_str()) {
         let found = exchange.api.store.get(id.as_str()).ok_or_else(|| ApiError::not_found(id.as_str()))?;
         if !found.acl.can_modify(&exchange.caller) {
             return Err(ApiError::forbidden(id.as_str()));
         }
         let change = Change { id: id.clone(), origin, changes: None, removed: vec![], if_match };
-        return Ok(elsewhere::propose(exchange, change).await?.unwrap_or_else(|| deleted(&id)));
+        return elsewhere::propose(exchange, change).await;
     }
     let by = exchange.caller.clone();
-    let held = people::before_delete(exchange, &id).await?;
+    let held = people::before_delete(exchange, id).await?;
     let written = exchange.api.writer.send(DeleteResource { id: id.clone(), if_match, by }).await;
     written.map_err(|_| StoreError::Stopping)??;
     drop(held);
-    people::after_delete(exchange, &id).await?;
-    let mut response = deleted(&id);
-    if let Some(cookie) = people::farewell(exchange, &id).and_then(|cookie| HeaderValue::try_from(cookie).ok()) {
-        response.headers_mut().append(header::SET_COOKIE, cookie);
-    }
-    Ok(response)
+    people::after_delete(exchange, id).await?;
+    Ok(None)
 }
 
 /// 200 for what is gone.

@@ -5,7 +5,7 @@ use mf2c_actors::lifecycle_manager::{Backends, CheckPolicy};
 use serde_json::{Map, Value, json};
 
 use super::route::At;
-use super::{Answered, Call};
+use super::{ABSENT, Answered, Call};
 use crate::error::ApiError;
 
 const NAME: &str = "Lifecycle Management REST API";
@@ -108,7 +108,7 @@ impl Call<'_> {
     /// For those who watch over the agent: nobody is asked who he is.
     pub(super) fn alive(&self) -> Answered {
         if (self.door.manager)().is_none() {
-            return Err(ApiError::unavailable("the lifecycle manager is starting or stopping: ask again", 1).into());
+            return Err(ApiError::unavailable(ABSENT, 1).into());
         }
         Ok(HttpResponse::Ok().json(json!({ "res": "ok" })))
     }
@@ -132,7 +132,7 @@ impl Call<'_> {
 }
 
 /// What the lifecycle manager finds, in the original's form.
-fn verdict(policy: &Value) -> Value {
+pub(crate) fn verdict(policy: &Value) -> Value {
     let allowed = policy["allowed"] == true;
     let reasons = policy["reasons"].as_array().map(Vec::as_slice).unwrap_or_default();
     let said: Vec<&str> = reasons.iter().filter_map(|reason| reason["sentence"].as_str().or(reason.as_str())).collect();

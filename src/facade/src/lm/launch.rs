@@ -158,7 +158,7 @@ fn devices(body: &Map<String, Value>) -> Result<Option<Vec<String>>, LmError> {
     Ok(Some(devices).filter(|devices| !devices.is_empty()))
 }
 
-/// For whom it is: the caller; an administrator may start a service for somebody else, with his own rights.
+/// For whom it is: the caller; an administrator may start a service in somebody else's name, with an administrator's rights.
 fn acting(exchange: &Exchange<'_>, body: &Map<String, Value>) -> Result<Caller, LmError> {
     let caller = &exchange.caller;
     if !caller.is_admin() {

@@ -35,6 +35,7 @@ use crate::caller::{caller_of, explained};
 use crate::cimi::{Api, Exchange, body, parts};
 use crate::error::ApiError;
 use crate::monitor;
+pub(crate) use about::verdict;
 pub(crate) use launch::launch;
 pub(crate) use refusal::LmError;
 use route::{At, Route};
@@ -42,6 +43,8 @@ use route::{At, Route};
 /// The way to the lifecycle manager; none while it is built anew.
 pub type Manager = Arc<dyn Fn() -> Option<Addr<LifecycleManager>> + Send + Sync>;
 
+/// What is said while there is no lifecycle manager.
+const ABSENT: &str = "there is no lifecycle manager: it starts or stops, or `services.enabled` is off; ask again later";
 /// So many logs are followed at a time.
 const MOST_FOLLOWERS: usize = 256;
 
@@ -228,13 +231,13 @@ where
     LifecycleManager: Handler<M>,
     <LifecycleManager as actix::Actor>::Context: ToEnvelope<LifecycleManager, M>,
 {
-    let absent = || ApiError::unavailable("the lifecycle manager is starting or stopping: ask again", 1);
+    let absent = || ApiError::unavailable(ABSENT, 1);
     let manager = manager().ok_or_else(absent)?;
     Ok(manager.send(message).await.map_err(|_| absent())??)
 }
 
 /// 200 in the original's form, with something to go with it.
-fn done(text: &str, with: &[(&str, Value)]) -> HttpResponse {
+pub(crate) fn done(text: &str, with: &[(&str, Value)]) -> HttpResponse {
     let mut answer = json!({ "error": false, "message": text });
     if let Value::Object(answer) = &mut answer {
         answer.extend(with.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
@@ -243,7 +246,7 @@ fn done(text: &str, with: &[(&str, Value)]) -> HttpResponse {
 }
 
 /// A member of a body that is a text, and not an empty one; where it is anything else it is refused.
-fn text<'b>(body: &'b Map<String, Value>, name: &str) -> Result<Option<&'b str>, LmError> {
+pub(crate) fn text<'b>(body: &'b Map<String, Value>, name: &str) -> Result<Option<&'b str>, LmError> {
     match body.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) if text.trim().is_empty() => Ok(None),

@@ -19,37 +19,37 @@ pub(crate) struct LmError {
 }
 
 impl LmError {
-    pub(super) fn new(status: StatusCode, text: impl Into<String>) -> Self {
+    pub(crate) fn new(status: StatusCode, text: impl Into<String>) -> Self {
         ApiError::new(status, text).into()
     }
 
     /// 400 with a sentence.
-    pub(super) fn bad(text: impl Into<String>) -> Self {
+    pub(crate) fn bad(text: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, text)
     }
 
     /// 406: in the original's words and with its status, something that is needed is not there.
-    pub(super) fn lacking(names: &str) -> Self {
+    pub(crate) fn lacking(names: &str) -> Self {
         Self::new(StatusCode::NOT_ACCEPTABLE, format!("parameter not found: {names}"))
     }
 
     /// 501: no agent does that.
-    pub(super) fn unsupported(text: impl Into<String>) -> Self {
+    pub(crate) fn unsupported(text: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_IMPLEMENTED, text)
     }
 
     /// The same with what CIMI would answer changed.
-    pub(super) fn map(self, change: impl FnOnce(ApiError) -> ApiError) -> Self {
+    pub(crate) fn map(self, change: impl FnOnce(ApiError) -> ApiError) -> Self {
         Self { error: change(self.error), ..self }
     }
 
     /// The status.
-    pub(super) fn status(&self) -> StatusCode {
+    pub(crate) fn status(&self) -> StatusCode {
         self.error.status()
     }
 
     /// The sentence.
-    pub(super) fn text(&self) -> Value {
+    pub(crate) fn text(&self) -> Value {
         self.error.document().remove("message").unwrap_or_default()
     }
 
@@ -61,7 +61,7 @@ impl LmError {
         ApiError::bad_request(self.text().as_str().unwrap_or_default())
     }
 
-    pub(super) fn into_response(self) -> HttpResponse {
+    pub(crate) fn into_response(self) -> HttpResponse {
         let mut body = json!({ "error": true, "message": self.text() });
         if let Some(explanation) = self.explanation {
             body["explanation"] = *explanation;

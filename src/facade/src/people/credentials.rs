@@ -1,29 +1,36 @@
-//! `/api/credential`: keys for programs (`spec/cimi.md` 9.8).
+//! `/api/credential`: keys for programs (`spec/cimi.md` 9.8), and what services need and nobody else may see.
 
 use actix_web::HttpResponse;
 use actix_web::http::{StatusCode, header};
 use actix_web::web::Payload;
-use mf2c_actors::session_manager::{EndSessionsOfKey, IssueKey, IssuedKey};
+use mf2c_actors::session_manager::{EndSessionsOfKey, IssueKey, StoreCredential};
 use mf2c_domain::id::ResourceId;
-use mf2c_domain::resource::{Asked, Form, TypeSpec};
+use mf2c_domain::people::stored::{Stored, check_edit};
+use mf2c_domain::resource::{Asked, Form, SchemaError, TypeSpec};
 use mf2c_store::StoreError;
 use serde_json::{Map, Value};
 
-use super::sessions;
+use super::{sessions, users};
 use crate::cimi::Exchange;
 use crate::error::{ApiError, message};
 
 /// The type of the templates by which keys are made.
 const TEMPLATE: &str = "credential-template";
 
-/// Makes a key for the caller: 201 with the secret, which nobody will see again.
+/// The largest form, in bytes: a secret of 64 KiB with all its escapes.
+const LARGEST_FORM: usize = 512 << 10;
+
+/// Makes a key for the caller, 201 with the secret, which nobody will see again; or stores what he brings, 201 without it.
 pub(super) async fn ask(
     exchange: &Exchange<'_>,
     spec: &'static TypeSpec,
     form: &'static Form,
     payload: Payload,
 ) -> Result<HttpResponse, ApiError> {
-    let body = sessions::read(exchange, form, payload).await?;
+    // Strangers store nothing: what they send need not be long to be refused.
+    let may = spec.collection_acl.can_modify(&exchange.caller);
+    let largest = if may { LARGEST_FORM } else { sessions::LARGEST_FORM };
+    let body = sessions::read_within(exchange, form, payload, largest).await?;
     let Asked { href, filled, about } = spec.read_form(form, body)?;
     // In the original's order: what is wrong with the form comes before who asks.
     let template = exchange.api.store.get(&href).filter(|found| found.id.kind() == TEMPLATE);
@@ -32,29 +39,65 @@ pub(super) async fn ask(
     if !template.acl.can_view(&exchange.caller) {
         return Err(ApiError::bad_request(format!("requested href cannot be accessed: {href}")).about(href));
     }
-    if !spec.collection_acl.can_modify(&exchange.caller) {
+    if !may {
         return Err(ApiError::forbidden(spec.name));
     }
-    let ttl = filled.get("ttl").and_then(Value::as_u64).unwrap_or(0);
-    let issue = IssueKey { by: exchange.caller.clone(), ttl, about };
-    let IssuedKey { id, secret } = exchange.api.sessions.send(issue).await.map_err(|_| StoreError::Stopping)??;
+    // The templates come with the program, and are called as their methods.
+    let (answer, secret) = match Stored::by_method(template.id.name()) {
+        Some(kind) => {
+            kind.check_new(&filled)?;
+            let store = StoreCredential { by: exchange.caller.clone(), kind, filled, about };
+            (exchange.api.sessions.send(store).await.map_err(|_| StoreError::Stopping)??, None)
+        }
+        None => {
+            let ttl = ttl_alone(&filled)?;
+            let issue = IssueKey { by: exchange.caller.clone(), ttl, about };
+            let issued = exchange.api.sessions.send(issue).await.map_err(|_| StoreError::Stopping)??;
+            (issued.id, Some(issued.secret))
+        }
+    };
+    Ok(created(&answer, secret))
+}
+
+/// How long a key shall hold, in seconds; 0 where nothing is said.
+fn ttl_alone(filled: &Map<String, Value>) -> Result<u64, SchemaError> {
+    match filled.keys().find(|name| *name != "ttl") {
+        Some(other) => {
+            Err(SchemaError::new(format!("`credentialTemplate.{other}` is not an attribute of this template")))
+        }
+        None => Ok(filled.get("ttl").and_then(Value::as_u64).unwrap_or(0)),
+    }
+}
+
+/// 201 with the id, and with the secret of a new key.
+fn created(id: &ResourceId, secret: Option<String>) -> HttpResponse {
     let mut answer = message(StatusCode::CREATED, &format!("{id} created"), Some(id.as_str()));
-    answer.insert("secretKey".to_owned(), secret.into());
-    Ok(HttpResponse::Created()
+    answer.extend(secret.map(|secret| ("secretKey".to_owned(), secret.into())));
+    HttpResponse::Created()
         .insert_header((header::LOCATION, id.as_str()))
         .insert_header((header::CACHE_CONTROL, "no-store"))
-        .json(answer))
+        .json(answer)
 }
 
 /// No client says what a secret is checked against, not even an administrator. And nobody else says who sees a key:
 /// whoever made one with a stolen session could hide it from its user, who could not revoke it.
-pub(super) fn before_edit(changes: &mut Map<String, Value>, admin: bool) {
+///
+/// # Errors
+/// 400 for a secret that is too long.
+pub(super) fn before_edit(
+    exchange: &Exchange<'_>,
+    id: &ResourceId,
+    changes: &mut Map<String, Value>,
+) -> Result<(), ApiError> {
     for name in ["digest", "type", "method"] {
         changes.remove(name);
     }
-    if !admin {
+    if !exchange.caller.is_admin() {
         changes.remove("acl");
     }
+    let stored = users::stored(exchange, id);
+    let kind = stored.get("type").and_then(Value::as_str).unwrap_or_default();
+    Ok(check_edit(kind, changes)?)
 }
 
 /// Whoever signed in with a key that is gone is signed out.

@@ -66,12 +66,17 @@ pub(crate) async fn before_edit(
     changes: &mut Map<String, Value>,
 ) -> Result<Option<Resigning>, ApiError> {
     if spec.name == "credential" {
-        credentials::before_edit(changes, exchange.caller.is_admin());
+        credentials::before_edit(exchange, id, changes)?;
     }
     if spec.name == "user" {
         return users::before_edit(exchange, id, changes).await;
     }
     Ok(None)
+}
+
+/// Whether an attribute may be taken away from a member: without its parts a credential is none.
+pub(crate) fn may_remove(spec: &TypeSpec, name: &str) -> bool {
+    spec.name != "credential" || !mf2c_domain::people::stored::stays(name)
 }
 
 /// Refuses a deletion that would leave nobody who administers the agent.

@@ -28,7 +28,7 @@ use crate::proxy;
 const TEMPLATE: &str = "session-template";
 
 /// The largest form, in bytes: strangers fill them in, and what they say of themselves is stored.
-const LARGEST_FORM: usize = 64 << 10;
+pub(super) const LARGEST_FORM: usize = 64 << 10;
 
 /// Signs somebody in: 201 with the session's id and its cookie, or 303 to where the form says.
 pub(super) async fn ask(
@@ -53,8 +53,18 @@ pub(super) async fn read(
     form: &'static Form,
     payload: Payload,
 ) -> Result<Map<String, Value>, ApiError> {
+    read_within(exchange, form, payload, LARGEST_FORM).await
+}
+
+/// The same of a body of at most `largest` bytes.
+pub(super) async fn read_within(
+    exchange: &Exchange<'_>,
+    form: &'static Form,
+    payload: Payload,
+    largest: usize,
+) -> Result<Map<String, Value>, ApiError> {
     let kind = exchange.content();
-    let bytes = exchange.bytes(payload, exchange.api.settings.body.min(LARGEST_FORM)).await?;
+    let bytes = exchange.bytes(payload, exchange.api.settings.body.min(largest)).await?;
     match kind {
         Kind::Json => object(&bytes),
         Kind::Form => {

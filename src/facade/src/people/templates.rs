@@ -3,6 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use mf2c_domain::id::ResourceId;
+use mf2c_domain::people::stored::{self, Stored};
 use mf2c_domain::resource::kind::{Field, Kind};
 use mf2c_domain::resource::types::people::{session_template, user_template};
 use mf2c_domain::resource::{self, TypeSpec};
@@ -12,14 +13,21 @@ use serde_json::{Map, Value, json};
 use crate::cimi::Exchange;
 use crate::error::ApiError;
 
+/// Makes a key.
+const KEY_METHOD: &str = "generate-api-key";
 /// What the methods ask for. Methods that are not named ask for all that their form has.
-const ASKED: [(&str, &[&str]); 4] = [
+const ASKED: [(&str, &[&str]); 7] = [
     ("self-registration", &["username", "emailAddress", "password", "passwordRepeat", "redirectURI"]),
     ("internal", &["username", "password", "redirectURI"]),
     ("api-key", &["key", "secret", "redirectURI"]),
     ("jwt", &["token", "redirectURI"]),
+    (KEY_METHOD, &["ttl"]),
+    (stored::STORE_SECRET, Stored::Secret.attributes()),
+    (stored::STORE_REGISTRY, Stored::Registry.attributes()),
 ];
 
+/// What may always be left out.
+const NEVER_NEEDED: [&str; 2] = ["redirectURI", "ttl"];
 /// Attributes that forms must not show while they are filled in.
 const UNSHOWN: [&str; 4] = ["password", "passwordRepeat", "secret", "token"];
 
@@ -54,7 +62,7 @@ fn described(field: &Field, asked: Option<&[&str]>, order: u32) -> Value {
         "displayName": field.name,
         "description": field.about,
         "type": kind,
-        "mandatory": field.name != "redirectURI" && (field.required || asked.is_some()),
+        "mandatory": !NEVER_NEEDED.contains(&field.name) && (field.required || asked.is_some()),
         "readOnly": false,
         "sensitive": UNSHOWN.contains(&field.name),
         "order": order * 10,

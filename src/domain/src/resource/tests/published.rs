@@ -80,7 +80,7 @@ fn what_is_particular_about_a_type_is_said() {
     }
     let built_in: Vec<_> = all().iter().filter(|spec| spec.served == Served::BuiltIn).map(|spec| spec.name).collect();
     assert_eq!(built_in, ["configuration-template", "credential-template", "resource-metadata"]);
-    assert_eq!(find("credential").unwrap().secrets().collect::<Vec<_>>(), ["digest"]);
+    assert_eq!(find("credential").unwrap().secrets().collect::<Vec<_>>(), ["digest", "secret", "password"]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::resource::kind::{Field, Fill, Kind, boolean, float, list, map, nat, object, one_of, port, pos, text};
-use crate::resource::spec::{Names, TypeSpec, USERS_MODIFY};
+use crate::resource::spec::{COMMON, Names, TypeSpec, USERS_MODIFY};
 
 /// The description of the type.
 pub static SPEC: TypeSpec = TypeSpec::new(
@@ -18,7 +18,7 @@ pub static SPEC: TypeSpec = TypeSpec::new(
     FIELDS,
 )
 .numbers_as_text()
-.rework(drop_old_category)
+.rework(settle)
 .travels();
 
 const FIELDS: &[Field] = &[
@@ -113,9 +113,85 @@ const UPDATE: &[Field] = &[
     boolean("revert").optional("whether the last version that was well comes back then; true unless said"),
 ];
 
-/// Old descriptions hold an object in `category`, which no reader ever understood.
-fn drop_old_category(body: &mut Map<String, Value>) {
+/// Lists in which the forms of the original's pages leave empty texts.
+const LISTS_OF_NAMES: [&str; 4] = ["exec_ports", "sla_templates", "req_resource", "opt_resource"];
+
+/// Takes services as the original's service manager did: what is optional and empty is not said. And old descriptions hold an object
+/// in `category`, which no reader ever understood.
+fn settle(body: &mut Map<String, Value>) {
     if body.get("category").is_some_and(Value::is_object) {
         body.remove("category");
+    }
+    for name in LISTS_OF_NAMES {
+        if let Some(Value::Array(items)) = body.get_mut(name) {
+            items.retain(|item| !is_empty(item));
+        }
+    }
+    let fields = FIELDS.iter().chain(COMMON.iter().filter(|common| common.name != "name"));
+    for field in fields.filter(|field| !field.required) {
+        if body.get(field.name).is_some_and(is_empty) {
+            body.remove(field.name);
+        }
+    }
+}
+
+fn is_empty(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| text.trim().is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::entropy::Entropy;
+    use crate::time::Timestamp;
+
+    struct NoChance;
+
+    impl Entropy for NoChance {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(0);
+        }
+    }
+
+    fn taken(body: &Value) -> Result<Value, String> {
+        let draft = SPEC.prepare_add(body.as_object().unwrap().clone(), Timestamp::default(), &NoChance);
+        draft.map(|draft| Value::Object(draft.attributes)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_service_is_taken_as_the_scripts_of_the_original_send_it() {
+        // hello-world.sh without and with `--num-agents`; memory_min and disk stay, which the original lost.
+        let mut sent = json!({"name": "hello-world", "description": "Hello World Service", "exec": "mf2c/compss-test:it2.9",
+            "exec_type": "compss", "sla_templates": ["sla-template/x"], "agent_type": "normal", "num_agents": "",
+            "cpu_arch": "", "os": " ", "storage_min": "", "memory_min": "1000", "disk": "10", "req_resource": ["", "GPU"],
+            "opt_resource": [""], "exec_ports": ["8080", ""], "resourceURI": "x"});
+        let mut expected = json!({"name": "hello-world", "description": "Hello World Service",
+            "exec": "mf2c/compss-test:it2.9", "exec_type": "compss", "sla_templates": [{"href": "sla-template/x"}],
+            "agent_type": "normal", "memory_min": 1000, "disk": 10, "req_resource": ["GPU"], "opt_resource": [],
+            "exec_ports": [8080], "category": 0, "cpu_recommended": 0.0, "memory_recommended": 0.0,
+            "disk_recommended": 0.0, "network_recommended": 0.0});
+        assert_eq!(taken(&sent).unwrap(), expected);
+        sent["num_agents"] = "1".into();
+        expected["num_agents"] = 1.into();
+        assert_eq!(taken(&sent).unwrap(), expected);
+        sent["category"] = "".into();
+        assert_eq!(taken(&sent).unwrap(), expected);
+    }
+
+    #[test]
+    fn what_is_needed_may_not_be_empty_and_arguments_may() {
+        let sent = json!({"name": "", "exec": "", "exec_type": "", "agent_type": "normal"});
+        let told = taken(&sent).unwrap_err();
+        assert!(["`name`", "`exec`", "`exec_type`"].iter().all(|place| told.contains(place)), "{told}");
+        let sent = json!({"name": "n", "exec": "e", "exec_type": "docker", "agent_type": "normal", "description": "",
+            "command": ["", "a"], "environment": {"A": ""}, "num_agents": "many"});
+        assert!(taken(&sent).unwrap_err().contains("`num_agents`"));
+        let mut sent = sent;
+        sent["num_agents"] = "".into();
+        let stored = taken(&sent).unwrap();
+        assert_eq!((&stored["command"], &stored["environment"]), (&json!(["", "a"]), &json!({"A": ""})));
+        assert!(stored.get("description").is_none() && stored.get("num_agents").is_none());
     }
 }

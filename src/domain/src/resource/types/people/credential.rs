@@ -1,6 +1,7 @@
-//! `credential`: a key for programs.
+//! `credential`: a key for programs, or what a service needs and nobody else may see.
 
 use crate::acl::{Acl, Right, Rule};
+use crate::people::stored;
 use crate::resource::kind::{Field, Kind, list, nat, object, one_of, text, timestamp};
 use crate::resource::spec::{Form, Names, TypeSpec};
 
@@ -11,7 +12,7 @@ pub static SPEC: TypeSpec = TypeSpec::new(
         title: "Credential",
         tag: "credentials",
         uri: "http://sixsq.com/slipstream/1/Credential",
-        about: "a key with which programs sign in for a user",
+        about: "a key with which programs sign in for a user, or a secret that his services get",
     },
     COLLECTION,
     FIELDS,
@@ -23,17 +24,29 @@ const COLLECTION_RULES: &[Rule] = &[Rule::role("USER", Right::Modify), Rule::rol
 const COLLECTION: Acl = Acl::of_admin(COLLECTION_RULES);
 
 const FIELDS: &[Field] = &[
-    one_of("type", &["api-key"]).required("what it is").for_admins(),
-    one_of("method", &["generate-api-key"]).required("how it was made").for_admins(),
-    text("digest").required("what the secret is checked against").secret().for_admins(),
-    object("claims", CLAIMS).required("what it proves").for_admins(),
+    one_of("type", &["api-key", stored::SECRET, stored::REGISTRY]).required("what it is").for_admins(),
+    one_of("method", &["generate-api-key", stored::STORE_SECRET, stored::STORE_REGISTRY])
+        .required("how it was made")
+        .for_admins(),
+    text("digest").optional("what the secret of a key is checked against").secret().for_admins(),
+    object("claims", CLAIMS).optional("whose it is, and what a key proves").for_admins(),
     timestamp("expiry").optional("until when it holds; without end if absent").for_admins(),
+    text("secret").optional("what services get of a credential of the type secret").secret(),
+    text("server").optional("the registry of images, such as registry.example.org:5000"),
+    text("username").optional("the name by which the registry knows the user"),
+    text("password").optional("the user's password there, or a token").secret(),
 ];
 
-/// What somebody sends for a new key.
+/// What somebody sends for a new one. Each template takes its own part of it.
 static FORM: Form = Form { wrapper: "credentialTemplate", template: "credential-template", fields: ASKED };
 
-const ASKED: &[Field] = &[nat("ttl").optional("how long the key holds; 0 for without end").unit("s")];
+const ASKED: &[Field] = &[
+    nat("ttl").optional("how long the key holds; 0 for without end").unit("s"),
+    text("secret").optional("what is stored, 64 KiB at most; nobody reads it here again"),
+    text("server").optional("the registry of images, such as registry.example.org:5000"),
+    text("username").optional("the name by which the registry knows the user"),
+    text("password").optional("the user's password there, or a token; nobody reads it here again"),
+];
 
 const CLAIMS: &[Field] =
     &[text("identity").required("the user"), list("roles", &Kind::NonBlank).not_empty().optional("the user's roles")];

@@ -1,8 +1,9 @@
-//! `credential-template`: the ways to get a key.
+//! `credential-template`: the ways to get a key, and to store what services need.
 
 use serde_json::json;
 
 use super::DESCRIBE;
+use crate::people::stored;
 use crate::resource::kind::{Field, nat, word};
 use crate::resource::spec::{BuiltIn, EVERYBODY_VIEW, Names, TypeSpec, USERS_VIEW};
 
@@ -13,7 +14,7 @@ pub static SPEC: TypeSpec = TypeSpec::new(
         title: "CredentialTemplate",
         tag: "credentialTemplates",
         uri: "http://sixsq.com/slipstream/1/CredentialTemplate",
-        about: "a way to get a key for programs",
+        about: "a way to get a key for programs, or to store a secret for services",
     },
     EVERYBODY_VIEW,
     FIELDS,
@@ -35,5 +36,18 @@ fn documents() -> Vec<BuiltIn> {
         "description": "creates an API key, keeps only its digest",
         "ttl": 0,
     });
-    BuiltIn::document("generate-api-key", generate, USERS_VIEW).into_iter().collect()
+    let secret = json!({
+        "type": stored::SECRET,
+        "method": stored::STORE_SECRET,
+        "name": "Store a secret",
+        "description": "keeps a secret that services get, and shows it to nobody",
+    });
+    let registry = json!({
+        "type": stored::REGISTRY,
+        "method": stored::STORE_REGISTRY,
+        "name": "Store the login for a registry",
+        "description": "keeps the login for a registry of images, and shows its password to nobody",
+    });
+    let all = [("generate-api-key", generate), (stored::STORE_SECRET, secret), (stored::STORE_REGISTRY, registry)];
+    all.into_iter().filter_map(|(name, document)| BuiltIn::document(name, document, USERS_VIEW)).collect()
 }

@@ -1,0 +1,216 @@
+//! Services as containers of a real engine.
+//!
+//! Where no engine can be started, these say so and prove nothing.
+
+use mf2c_tests::{Agent, Engine, Start, eventually};
+use serde_json::{Value, json};
+
+use crate::services::{becomes, instance, launch, lm, register, workload};
+
+/// An agent that uses this engine.
+fn start(engine: &Engine, data_dir: &std::path::Path) -> Agent {
+    Start::new()
+        .data_dir(data_dir)
+        .environment("MF2C_DEVICE_ENABLED", "true")
+        .environment("MF2C_SERVICES_DOCKER_SOCKET", engine.socket().to_str().unwrap())
+        .agent()
+}
+
+/// A container of the tests' own image.
+fn container(name: &str, words: &[&str]) -> Value {
+    let words: Vec<&str> = words.to_vec();
+    json!({
+        "name": name, "exec": "test/web:1", "exec_type": "docker", "agent_type": "normal", "pull": "never",
+        "entrypoint": ["/guest"], "command": words,
+    })
+}
+
+fn containers(engine: &Engine, all: bool) -> Vec<String> {
+    let words: &[&str] = if all { &["ps", "-aq"] } else { &["ps", "-q"] };
+    engine.docker(words).lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_container_runs_is_reached_heard_and_entered_and_an_end_is_noticed() {
+    let Some(engine) = Engine::start() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let agent = start(&engine, folder.path());
+    let mut service = container("web", &["say", "hello", "env", "serve", "8080"]);
+    service["exec_ports"] = json!([8080]);
+    service["environment"] = json!({ "GREETING": "good day" });
+    service["health"] = json!({ "type": "tcp", "interval": 0.2 });
+    service["limits"] = json!({ "memory": 64, "cpus": 0.5, "pids": 64 });
+    service["restart"] = json!({ "delay": 0.01 });
+    let id = launch(&agent, &register(&agent, &service));
+    let running = becomes(&agent, &id, "started");
+    let part = &running["agents"][0];
+    assert_eq!(part["health"], "healthy", "{running}");
+    let port = part["ports"][0].as_u64().unwrap();
+    assert_ne!(port, 8080, "low ports are not taken from the machine");
+    assert!(std::net::TcpStream::connect(("127.0.0.1", u16::try_from(port).unwrap())).is_ok());
+    let path = format!("/service-instances/{}", id.strip_prefix("service-instance/").unwrap());
+    let (status, said) = lm(&agent, "GET", &format!("{path}/logs"), None);
+    let said = said.to_string();
+    assert!(status == 200 && said.contains("hello") && said.contains("GREETING=good day"), "{said}");
+    assert!(said.contains(&format!("MF2C_INSTANCE={id}")), "{said}");
+    let run = json!({ "command": ["/guest", "say", "inside", "exit", "3"] });
+    let (status, said) = lm(&agent, "POST", &format!("{path}/exec"), Some(&run));
+    assert_eq!((status, &said["code"]), (200, &json!(3)), "{said}");
+    assert!(said["output"].as_str().unwrap().contains("inside"), "{said}");
+    // It dies.
+    let _ = engine.docker(&["kill", part["container_id"].as_str().unwrap()]);
+    eventually("it is started again", || {
+        let now = instance(&agent, &id);
+        now["status"] == "started" && now["agents"][0]["restarts"] == 1
+    });
+    let metrics = agent.send("GET", "service-container-metric", None).expect(200).json();
+    assert_eq!(metrics["count"], 2, "{metrics}");
+    assert_eq!(lm(&agent, "DELETE", &path, None).0, 200);
+    eventually("it is gone", || containers(&engine, true).is_empty());
+}
+
+#[test]
+fn after_a_reboot_without_network_everything_that_should_run_runs() {
+    let Some(engine) = Engine::start() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let agent = start(&engine, folder.path());
+    let runs = register(&agent, &container("runs", &["polite", "say", "here", "sleep"]));
+    let ids: Vec<String> = (0..3).map(|_| launch(&agent, &runs)).collect();
+    let stopped = launch(&agent, &runs);
+    for id in ids.iter().chain([&stopped]) {
+        let _ = becomes(&agent, id, "started");
+    }
+    let _ = agent.send("PUT", &stopped, Some(r#"{"desired":"stopped"}"#)).expect(200);
+    let _ = becomes(&agent, &stopped, "stopped");
+    // The machine goes down: the agent and all containers die at one blow.
+    let _ = agent.kill();
+    let running = containers(&engine, false);
+    assert_eq!(running.len(), 3);
+    let mut words = vec!["kill"];
+    words.extend(running.iter().map(String::as_str));
+    let _ = engine.docker(&words);
+    let agent = start(&engine, folder.path());
+    for id in &ids {
+        let _ = becomes(&agent, id, "started");
+    }
+    eventually("three run", || containers(&engine, false).len() == 3);
+    assert_eq!(instance(&agent, &stopped)["status"], "stopped");
+    assert_eq!(containers(&engine, true).len(), 4, "nothing is made twice");
+}
+
+#[test]
+fn the_engine_may_go_and_come_back() {
+    let Some(mut engine) = Engine::start() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let agent = start(&engine, folder.path());
+    let id = launch(&agent, &register(&agent, &container("runs", &["polite", "sleep"])));
+    let _ = becomes(&agent, &id, "started");
+    engine.stop();
+    engine.start_again();
+    eventually("it runs again", || containers(&engine, false).len() == 1);
+    let _ = becomes(&agent, &id, "started");
+    assert_eq!(containers(&engine, true).len(), 1);
+}
+
+#[test]
+fn an_image_that_is_not_there_is_an_error_that_is_told_and_no_agreement_is_started() {
+    let Some(engine) = Engine::start() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let agent = start(&engine, folder.path());
+    let template = json!({
+        "name": "t", "state": "started",
+        "details": {
+            "type": "template", "name": "t", "provider": { "id": "mf2c", "name": "mF2C" },
+            "client": { "id": "c02", "name": "A client" }, "creation": "2018-01-16T17:09:45.01Z",
+            "guarantees": [{ "name": "TestGuarantee", "constraint": "execution_time < 10" }],
+        },
+    });
+    let template = agent.send("POST", "sla-template", Some(&template.to_string())).expect(201).json();
+    let template = template["resource-id"].as_str().unwrap().to_owned();
+    let mut missing = container("missing", &["sleep"]);
+    missing["exec"] = json!("test/missing:1");
+    let launched = |service: &str| {
+        let mut said = (0, Value::Null);
+        eventually("a launch", || {
+            said = lm(&agent, "POST", "/service", Some(&json!({ "service_id": service, "sla_template": template })));
+            said.0 == 200
+        });
+        said.1["service_instance"]["id"].as_str().unwrap().to_owned()
+    };
+    let id = launched(&register(&agent, &missing));
+    let failed = becomes(&agent, &id, "error");
+    assert!(failed["detail"].as_str().unwrap().contains("test/missing:1"), "{failed}");
+    assert!(workload(&agent, &id)["events"].to_string().contains("trouble"));
+    let agreement = failed["agreement"].as_str().unwrap();
+    assert_eq!(agent.send("GET", agreement, None).expect(200).json()["state"], "stopped");
+    // One that starts has its agreement watched, and it ends with the instance.
+    let id = launched(&register(&agent, &container("runs", &["polite", "sleep"])));
+    let running = becomes(&agent, &id, "started");
+    let agreement = running["agreement"].as_str().unwrap().to_owned();
+    let state = || agent.send("GET", &agreement, None).expect(200).json()["state"].clone();
+    eventually("the agreement is watched", || state() == "started");
+    let _ = agent.send("DELETE", &id, None).expect(200);
+    eventually("the agreement has ended", || state() == "terminated");
+}
+
+#[test]
+fn compose_files_run_beside_each_other() {
+    let Some(engine) = Engine::start() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let agent = start(&engine, folder.path());
+    let file = "services:\n  one:\n    image: test/web:1\n    entrypoint: [/guest]\n    command: [say, first, serve, '8080']\n    ports: ['8080']\n  \
+                two:\n    image: test/web:1\n    entrypoint: [/guest]\n    command: [say, second, sleep]\n    depends_on: [one]\n";
+    let service = json!({
+        "name": "both", "exec": file, "exec_type": "docker-compose", "agent_type": "normal", "pull": "never",
+    });
+    let service = register(&agent, &service);
+    let ids = [launch(&agent, &service), launch(&agent, &service)];
+    for id in &ids {
+        let running = becomes(&agent, id, "started");
+        assert!(running["agents"][0]["ports"][0].is_u64(), "{running}");
+    }
+    assert_eq!(containers(&engine, false).len(), 4);
+    let path = format!("/service-instances/{}", ids[0].strip_prefix("service-instance/").unwrap());
+    let (_, said) = lm(&agent, "GET", &format!("{path}/logs"), None);
+    let said = said.to_string();
+    assert!(said.contains("first") && said.contains("second"), "{said}");
+    let _ = agent.send("DELETE", &ids[0], None).expect(200);
+    eventually("one is left", || containers(&engine, true).len() == 2);
+    let _ = becomes(&agent, &ids[1], "started");
+}
+
+#[test]
+fn an_update_goes_agent_by_agent_and_what_fails_gives_way_to_what_was_well() {
+    let Some(engine) = Engine::start() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let agent = start(&engine, folder.path());
+    let mut service = container("web", &["say", "one", "polite", "sleep"]);
+    service["update"] = json!({ "healthy_for": 0.2, "within": 30 });
+    service["restart"] = json!({ "policy": "never" });
+    let name = register(&agent, &service);
+    let id = launch(&agent, &name);
+    let _ = becomes(&agent, &id, "started");
+    let path = format!("/service-instances/{}", id.strip_prefix("service-instance/").unwrap());
+    let update = |words: &[&str]| {
+        let _ = agent.send("PUT", &name, Some(&json!({ "command": words }).to_string())).expect(200);
+        let (status, said) = lm(&agent, "PUT", &path, Some(&json!({ "operation": "update" })));
+        assert_eq!(status, 200, "{said}");
+    };
+    let logs = || lm(&agent, "GET", &format!("{path}/logs"), None).1.to_string();
+    update(&["say", "two", "polite", "sleep"]);
+    eventually("the second runs", || {
+        let now = instance(&agent, &id);
+        now["status"] == "started" && now["version"] == 2 && now["agents"][0]["version"] == 2 && logs().contains("two")
+    });
+    eventually("the update has ended", || instance(&agent, &id)["update"]["done"] == 1);
+    eventually("and may be followed by another", || {
+        agent.send("GET", "placement", None).json()["placements"][0]["updating"] == false
+    });
+    update(&["say", "three", "exit", "1"]);
+    eventually("the second is back", || {
+        let now = instance(&agent, &id);
+        now["update"]["trouble"].as_str().is_some_and(|said| said.contains("failed")) && now["status"] == "started"
+    });
+    assert!(logs().contains("two"));
+    eventually("one container is left", || containers(&engine, true).len() == 1);
+}
