@@ -31,6 +31,7 @@ mod docs_area;
 mod docs_client;
 mod docs_discovery;
 mod docs_fog;
+mod docs_services;
 mod docs_sla;
 mod events;
 mod filters;

@@ -27,30 +27,40 @@ impl Drop for Desk {
     }
 }
 
+/// The owner of the agent's device lends all of it.
+pub fn lend(agent: &Agent) {
+    let device = device(agent);
+    let profile = json!({"device_id": device, "service_consumer": true, "resource_contributor": true});
+    let sharing = json!({
+        "device_id": device, "gps_allowed": false, "max_cpu_usage": 100, "max_memory_usage": 100, "max_storage_usage": 100,
+        "max_bandwidth_usage": 100, "battery_limit": 1, "max_apps": 100,
+    });
+    for (kind, document) in [("user-profile", profile), ("sharing-model", sharing)] {
+        let _ = agent.send("POST", kind, Some(&document.to_string())).expect(201);
+    }
+}
+
+fn device(agent: &Agent) -> String {
+    let devices = agent.send("GET", "device", None).expect(200).json();
+    devices["devices"][0]["id"].as_str().unwrap().to_owned()
+}
+
 impl Desk {
     fn new() -> Self {
         let start = Start::new().environment("MF2C_DEVICE_ENABLED", "true");
+        let start = start.environment("MF2C_SERVICES_DOCKER_SOCKET", "");
         let agent = start.environment("MF2C_SERVICES_PROCESS", "true").agent();
         let url = format!("https://{}", agent.https());
         let desk = Self { agent, url };
         eventually("the description of the machine", || {
             desk.agent.send("GET", "device-dynamic?$last=0", None).text().contains(r#""count":1"#)
         });
-        let device = desk.device();
-        let profile = json!({"device_id": device, "service_consumer": true, "resource_contributor": true});
-        let sharing = json!({
-            "device_id": device, "gps_allowed": false, "max_cpu_usage": 100, "max_memory_usage": 100,
-            "max_storage_usage": 100, "max_bandwidth_usage": 100, "battery_limit": 1, "max_apps": 100,
-        });
-        for (kind, document) in [("user-profile", profile), ("sharing-model", sharing)] {
-            let _ = desk.agent.send("POST", kind, Some(&document.to_string())).expect(201);
-        }
+        lend(&desk.agent);
         desk
     }
 
     fn device(&self) -> String {
-        let devices = self.agent.send("GET", "device", None).expect(200).json();
-        devices["devices"][0]["id"].as_str().unwrap().to_owned()
+        device(&self.agent)
     }
 
     fn mf2c(&self, words: &[&str]) -> Ran {
