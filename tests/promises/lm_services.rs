@@ -16,7 +16,9 @@ impl Runner {
     /// An agent whose owner lends its device.
     pub(crate) fn start(data_dir: &Path) -> Self {
         let start = Start::new().data_dir(data_dir).environment("MF2C_DEVICE_ENABLED", "true");
-        let runner = Self(start.environment("MF2C_SERVICES_PROCESS", "true").environment("MF2C_SERVICES_DOCKER_SOCKET", "").agent());
+        let runner = Self(
+            start.environment("MF2C_SERVICES_PROCESS", "true").environment("MF2C_SERVICES_DOCKER_SOCKET", "").agent(),
+        );
         let mut device = Value::Null;
         eventually("a device that runs processes", || {
             device = ask_as(&runner, ADMIN, "GET", "/lm/devices", None).expect(200).json()["devices"][0].clone();
