@@ -32,6 +32,7 @@ Usage: scripts/bench.sh [MEASURE...]
   takeover kill -9 of the leader: how long until another one leads and the others follow it
   assess   reports a second that are held against 10,000 agreements, and how soon a violation is told; beside Prometheus
   agreements  100,000 agreements: processor time when idle, memory, start; beside Prometheus
+  services launches, containers beside `docker run`, killed containers, 1,000 processes found again; needs root
   crash    kill -9 at a random moment under 32 writers, 1,000 times: nothing acknowledged may be lost; and 100 times under
            reports: no violation may be lost or told twice
 
@@ -149,6 +150,10 @@ prepare() {
         need prometheus prometheus "the peer for agreements"
         need prometheus-alertmanager prometheus-alertmanager "the peer for notices"
     fi
+    if [[ $named == *" services "* ]]; then
+        need dockerd docker.io "the peer for containers, and what runs ours"
+        need cc gcc "it makes the image"
+    fi
     need_agent
 }
 
@@ -181,7 +186,7 @@ main() {
             usage
             return
             ;;
-        all) measures=(get query post mixed memory start million idle events sessions cookie links children replicate forward takeover assess agreements) ;;
+        all) measures=(get query post mixed memory start million idle events sessions cookie links children replicate forward takeover assess agreements services) ;;
         quick)
             measures=(get query post memory start)
             export BENCH_SECS=${BENCH_SECS:-2} BENCH_REPS=${BENCH_REPS:-2}
@@ -193,7 +198,7 @@ main() {
         return
     fi
     for measure in "${measures[@]}"; do
-        [[ " get query post mixed memory start million idle events sessions cookie links children replicate forward takeover assess agreements " == *" $measure "* ]] ||
+        [[ " get query post mixed memory start million idle events sessions cookie links children replicate forward takeover assess agreements services " == *" $measure "* ]] ||
             fail "there is no measure \`$measure\`" "scripts/bench.sh --help lists them."
     done
     prepare "${measures[@]}"

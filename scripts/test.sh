@@ -20,7 +20,7 @@ Usage: scripts/test.sh [--no-fuzz]
   --no-fuzz   leave the fuzz targets out; MF2C_TEST_FUZZ=0 does the same
   --help      print this
 
-What is missing for that is installed (a C and C++ compiler, make, curl, rustfmt, clippy, cargo-fuzz, a validator of OpenAPI
+What is missing for that is installed (a C and C++ compiler, make, curl, openssl, docker.io, rustfmt, clippy, cargo-fuzz, a validator of OpenAPI
 in target/), but for cargo-deny and cargo-nextest, which are used where they are.
 Some tests need root, networks of their own (unshare, nsenter, ip, tc), systemd-analyze or a Docker engine (dockerd,
 containerd, docker; each test starts one of its own). Where all of that is there, a
@@ -66,6 +66,10 @@ need_packages() {
     # The judge of what certificates hold.
     command -v openssl >/dev/null || missing+=(openssl)
     ((${#missing[@]} == 0)) || install "${missing[@]}"
+    # The engine that tests of services start, each one of its own. Where it cannot be had, they are left out, and it is said.
+    if ((EUID == 0)) && ! { command -v dockerd && command -v docker; } >/dev/null; then
+        (install docker.io) || say "    docker.io could not be installed: tests that need an engine are left out"
+    fi
 }
 
 need_tools() {

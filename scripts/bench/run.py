@@ -10,6 +10,7 @@ import fog
 import links
 import machine
 import place
+import services
 import sessions
 import sizes
 import sla
@@ -21,7 +22,7 @@ MEASURES = {
     "events": events.events, "links": links.links, "children": links.children,
     "replicate": fog.replicate, "forward": fog.forward, "takeover": fog.takeover,
     "sessions": sessions.sessions, "cookie": sessions.cookie,
-    "assess": sla.assess, "agreements": sla.agreements,
+    "assess": sla.assess, "agreements": sla.agreements, "services": services.measure,
 }
 
 

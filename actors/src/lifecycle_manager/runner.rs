@@ -263,6 +263,7 @@ impl LifecycleManager {
             .collect();
         let mut there: std::collections::BTreeMap<Handle, Inspection> =
             all.into_iter().map(|listed| (listed.handle, listed.inspection)).collect();
+        let mine_count = mine.len();
         for handle in mine {
             match there.remove(&handle) {
                 Some(inspection) => {
@@ -273,6 +274,7 @@ impl LifecycleManager {
                 None => self.step(&handle, Input::Seen(Seen::Missing), ctx),
             }
         }
+        tracing::info!(backend = super::actor::name_of(kind), workloads = mine_count, "looked at all that runs here");
         // What nobody knows of is what a delete has left behind, or a store that was restored.
         there.retain(|handle, _| !self.runs.contains_key(handle));
         for handle in there.into_keys() {
