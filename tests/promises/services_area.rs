@@ -53,7 +53,7 @@ fn schedule(fog: &Fog, name: &str, operation: &str) {
 }
 
 /// How many processes sleep for so long.
-fn asleep(mark: &str) -> usize {
+fn sleepers(mark: &str) -> usize {
     let output =
         std::process::Command::new("pgrep").args(["-f", "-x", &format!("/bin/sleep {mark}")]).output().unwrap();
     String::from_utf8_lossy(&output.stdout).lines().count()
@@ -83,7 +83,7 @@ fn an_area_launches_on_two_children_and_moves_what_ran_on_the_one_that_is_lost()
     let mut children = vec![device(&fog, "anna"), device(&fog, "ben")];
     children.sort();
     assert_eq!(places(&running), children);
-    assert_eq!(asleep(&mark), 2);
+    assert_eq!(sleepers(&mark), 2);
 
     schedule(&fog, "lead", "uncordon");
     let (own, lost) = (device(&fog, "lead"), device(&fog, "ben"));
@@ -95,15 +95,15 @@ fn an_area_launches_on_two_children_and_moves_what_ran_on_the_one_that_is_lost()
         moved["status"] == "started" && !places(&moved).contains(&lost)
     });
     assert!(places(&moved).contains(&own), "{moved}");
-    assert_eq!(asleep(&mark), 3, "the one on the lost agent is out of reach");
+    assert_eq!(sleepers(&mark), 3, "the one on the lost agent is out of reach");
 
     fog.start("ben");
-    eventually("the old one is stopped", || asleep(&mark) == 2);
+    eventually("the old one is stopped", || sleepers(&mark) == 2);
     eventually("ben's workload is gone", || fog.agent("ben").send("GET", "workload", None).json()["count"] == 0);
     assert_eq!(places(&instance(fog.agent("lead"), &id)), places(&moved), "nothing has moved again");
 
     let _ = fog.agent("lead").send("DELETE", &id, None).expect(200);
-    eventually("all are gone", || asleep(&mark) == 0);
+    eventually("all are gone", || sleepers(&mark) == 0);
     eventually("the document is gone", || fog.agent("lead").send("GET", "placement", None).json()["count"] == 0);
 }
 
@@ -120,11 +120,11 @@ fn what_finds_no_place_on_a_child_is_placed_by_the_leader_under_one_id() {
     let running = becomes(fog.agent("anna"), &id, "started");
     assert_eq!(places(&running).len(), 3, "{running}");
     eventually("the leader knows it", || fog.agent("lead").send("GET", &id, None).json()["status"] == "started");
-    assert_eq!(asleep(&mark), 3);
+    assert_eq!(sleepers(&mark), 3);
     // Whoever has launched it says what becomes of it.
     let _ = fog.agent("anna").send("PUT", &id, Some(r#"{"desired":"stopped"}"#)).expect(200);
     let _ = becomes(fog.agent("anna"), &id, "stopped");
-    assert_eq!(asleep(&mark), 0);
+    assert_eq!(sleepers(&mark), 0);
     let path = format!("/service-instances/{}", id.strip_prefix("service-instance/").unwrap());
     assert_eq!(lm(fog.agent("anna"), "DELETE", &path, None).0, 200);
     eventually("it is gone", || fog.agent("anna").send("GET", &id, None).status == 404);

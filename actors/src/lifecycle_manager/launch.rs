@@ -5,7 +5,6 @@ use mf2c_domain::acl::{Acl, Principal};
 use mf2c_domain::caller::Caller;
 use mf2c_domain::entropy::uuid_v4;
 use mf2c_domain::id::ResourceId;
-use mf2c_domain::resource;
 use mf2c_domain::resource::types::{placement, service_instance};
 use mf2c_lifecycle::AgentStatus;
 use mf2c_lifecycle::service::Service;
@@ -18,18 +17,14 @@ use serde_json::{Map, Value, json};
 use super::charge::{Charge, Plan};
 use super::conduct::plan_key;
 use super::field::Field;
-use super::messages::{Explain, Launch, Launched, Source, Trouble, WorkError};
-use super::parcel::{Desired, Handed, MOST_HOPS, Parcel, Request};
+use super::messages::{Explain, Launch, Launched, Trouble, WorkError};
+use super::parcel::{Desired, Handed};
 use super::{Kept, LifecycleManager};
 use crate::qos_provider::CheckDevices;
-use crate::replicator::Far;
-use crate::resource_store::{AddResource, DeleteResource, KeepState};
+use crate::resource_store::{AddResource, KeepState};
 
 /// So many agents an instance runs on at most.
 pub(super) const MOST_AGENTS: usize = 1000;
-/// So long a launch may take at the agents above.
-const ABOVE: std::time::Duration = std::time::Duration::from_secs(20);
-
 /// A service that is ready to be placed.
 #[derive(Clone)]
 pub(super) struct Prepared {
@@ -40,133 +35,25 @@ pub(super) struct Prepared {
 }
 
 /// What a launch shall become.
-struct Draft {
-    prepared: Prepared,
-    by: Caller,
-    acl: Acl,
-    name: String,
-    document: Map<String, Value>,
-    devices: Option<Vec<String>>,
-    template: Option<String>,
+pub(super) struct Draft {
+    pub(super) prepared: Prepared,
+    pub(super) by: Caller,
+    pub(super) acl: Acl,
+    pub(super) name: String,
+    pub(super) document: Map<String, Value>,
+    pub(super) devices: Option<Vec<String>>,
+    pub(super) template: Option<String>,
 }
 
 /// Where parts go: device, node and address of each.
-type Places = Vec<(String, String, String)>;
-type Answered<T> = ResponseActFuture<LifecycleManager, Result<T, WorkError>>;
+pub(super) type Places = Vec<(String, String, String)>;
+pub(super) type Answered<T> = ResponseActFuture<LifecycleManager, Result<T, WorkError>>;
 
-fn ready<T: 'static>(result: Result<T, WorkError>) -> Answered<T> {
+pub(super) fn ready<T: 'static>(result: Result<T, WorkError>) -> Answered<T> {
     Box::pin(actix::fut::ready(result))
 }
 
 impl LifecycleManager {
-    /// The document of a service that the caller may see.
-    ///
-    /// # Errors
-    /// [`Trouble::NotFound`].
-    pub(super) fn service_of(&self, source: Source, by: &Caller) -> Result<(String, Map<String, Value>), WorkError> {
-        match source {
-            Source::Body(body) => {
-                let id = body.get("id").and_then(Value::as_str).map(str::to_owned);
-                if let Some(id) = id {
-                    let id =
-                        ResourceId::parse(&id).map_err(|error| WorkError::new(Trouble::Invalid, error.to_string()))?;
-                    return self.service_of(Source::Id(id), by);
-                }
-                // One that is stored nowhere.
-                let spec = resource::find("service").ok_or_else(|| WorkError::not_found("the type of services"))?;
-                let now = self.world.clock.now();
-                let draft = spec
-                    .prepare_add(body, now, &*self.world.entropy)
-                    .map_err(|error| WorkError::new(Trouble::Invalid, error.to_string()))?;
-                Ok((format!("service/{}", uuid_v4(&*self.world.entropy)), draft.attributes))
-            }
-            Source::Id(id) => {
-                let document = self.store.get(id.as_str()).filter(|document| document.acl.can_view(by));
-                let document = document.filter(|document| document.id.kind() == "service");
-                let document = document.ok_or_else(|| WorkError::not_found(id.as_str()))?;
-                let body =
-                    self.store.body(&document).ok().flatten().ok_or_else(|| WorkError::not_found(id.as_str()))?;
-                let spec: Result<Map<String, Value>, _> = serde_json::from_slice(&body);
-                let mut spec = spec.map_err(|error| WorkError::new(Trouble::Failed, error.to_string()))?;
-                // What it is, and not whose it is, or when it was stored.
-                let others = ["id", "acl", "operations", "resourceURI", "created", "updated"];
-                spec.retain(|name, _| !others.contains(&name.as_str()));
-                Ok((id.as_str().to_owned(), spec))
-            }
-        }
-    }
-
-    /// Makes a service ready to be placed: compose files are fetched and read, secrets are looked up.
-    pub(super) fn prepare(&mut self, source: Source, by: &Caller) -> Answered<Prepared> {
-        let (id, mut spec) = match self.service_of(source, by) {
-            Ok(found) => found,
-            Err(error) => return ready(Err(error)),
-        };
-        let service = match read_service(&id, &spec) {
-            Ok(service) => service,
-            Err(error) => return ready(Err(error)),
-        };
-        let handed = match self.handed(&service, by) {
-            Ok(handed) => handed,
-            Err(error) => return ready(Err(error)),
-        };
-        if service.backend != mf2c_lifecycle::service::Backend::Compose {
-            return ready(Ok(Prepared { id, spec, service, handed }));
-        }
-        let names: Vec<String> =
-            handed.secrets.iter().filter(|(_, _, variable)| *variable).map(|(name, ..)| name.clone()).collect();
-        let text = super::compose::text(service.exec.clone(), std::sync::Arc::clone(&self.fetcher));
-        Box::pin(text.into_actor(self).map(move |text, _, _| {
-            let text = text.map_err(|why| WorkError::new(Trouble::Invalid, format!("exec: {why}")))?;
-            mf2c_workload::compose::read(&text, &service.environment, &names)
-                .map_err(|error| WorkError::new(Trouble::Invalid, error.to_string()))?;
-            spec.insert("exec".to_owned(), text.into());
-            let service = read_service(&id, &spec)?;
-            Ok(Prepared { id, spec, service, handed })
-        }))
-    }
-
-    /// What a service gets from credentials of the caller's.
-    fn handed(&self, service: &Service, by: &Caller) -> Result<Handed, WorkError> {
-        let mut handed = Handed::default();
-        for secret in &service.secrets {
-            let credential = self.credential(&secret.credential, by)?;
-            let value = credential.get(&secret.key).and_then(Value::as_str).ok_or_else(|| {
-                let text = format!("{}: it has no text in `{}`", secret.credential, secret.key);
-                WorkError::new(Trouble::Invalid, text)
-            })?;
-            handed.secrets.push((secret.name.clone(), value.to_owned(), super::specs::is_variable(secret.place)));
-        }
-        if let Some(registry) = &service.registry {
-            let credential = self.credential(registry, by)?;
-            let text = |name: &str| credential.get(name).and_then(Value::as_str).map(str::to_owned);
-            let (Some(user), Some(password)) = (text("username"), text("password")) else {
-                let text = format!(
-                    "{registry}: it is no login of a registry: expected one made by credential-template/store-registry"
-                );
-                return Err(WorkError::new(Trouble::Invalid, text));
-            };
-            handed.login = Some((user, password, text("server")));
-        }
-        Ok(handed)
-    }
-
-    /// A credential that the caller may see. What makes sessions is none that a service gets.
-    fn credential(&self, id: &str, by: &Caller) -> Result<Map<String, Value>, WorkError> {
-        let document = self.store.get(id).filter(|document| document.acl.can_view(by));
-        let document = document.filter(|document| document.id.kind() == "credential");
-        let document = document.ok_or_else(|| WorkError::not_found(id))?;
-        let body = self.store.body(&document).ok().flatten().ok_or_else(|| WorkError::not_found(id))?;
-        let body: Map<String, Value> = serde_json::from_slice(&body).unwrap_or_default();
-        match body.get("type").and_then(Value::as_str) {
-            Some("secret" | "registry") => Ok(body),
-            _ => {
-                let text = format!("{id}: it signs users in, and is not given to services: expected a stored secret");
-                Err(WorkError::new(Trouble::Invalid, text))
-            }
-        }
-    }
-
     /// Who is kept away from a service by what it has learned of them.
     fn blocked(&self, service: &str, needed: usize) -> ResponseFuture<Vec<String>> {
         let provider = (self.quality)();
@@ -178,7 +65,7 @@ impl LifecycleManager {
         })
     }
 
-    fn places(
+    pub(super) fn places(
         &self,
         prepared: &Prepared,
         devices: Option<&[String]>,
@@ -228,7 +115,7 @@ impl LifecycleManager {
         }))
     }
 
-    fn charge(&self, draft: &Draft, places: &Places) -> Result<Charge, WorkError> {
+    pub(super) fn charge(&self, draft: &Draft, places: &Places) -> Result<Charge, WorkError> {
         let term = self.standing.term;
         let id = ResourceId::new("placement", &format!("{}-{term}", draft.name))
             .map_err(|error| WorkError::new(Trouble::Invalid, error.to_string()))?;
@@ -274,7 +161,7 @@ impl LifecycleManager {
     }
 
     /// Puts everything into the store's mailbox at once: it shares one sync.
-    fn store_launch(
+    pub(super) fn store_launch(
         &self,
         draft: &Draft,
         charge: &Charge,
@@ -316,7 +203,7 @@ impl LifecycleManager {
     }
 
     /// The answer to a launch.
-    fn launched(&self, name: &str, forwarded: bool) -> Result<Launched, WorkError> {
+    pub(super) fn launched(&self, name: &str, forwarded: bool) -> Result<Launched, WorkError> {
         let id = format!("service-instance/{name}");
         let document = self.store.get(&id).ok_or_else(|| WorkError::not_found(&id))?;
         let body = self.store.body(&document).ok().flatten().ok_or_else(|| WorkError::not_found(&id))?;
@@ -325,7 +212,7 @@ impl LifecycleManager {
     }
 
     /// The instance that a key was used for before.
-    fn found_again(&self, name: &str, by: &Caller) -> Result<Launched, WorkError> {
+    pub(super) fn found_again(&self, name: &str, by: &Caller) -> Result<Launched, WorkError> {
         let launched = self.launched(name, false)?;
         let may = self.store.get(launched.id.as_str()).is_some_and(|document| document.acl.can_view(by));
         if may {
@@ -457,138 +344,6 @@ impl LifecycleManager {
         }
     }
 
-    /// Whether somebody above can be asked.
-    fn has_above(&self) -> bool {
-        let led = !self.standing.leads() && self.standing.leader.is_some() && self.standing.own.is_some();
-        self.far.is_some() && (led || self.standing.leads() && self.standing.upper.is_some())
-    }
-
-    /// Asks above, with the instance on disk here: there is one under one id, whatever happens.
-    fn climb(&mut self, draft: Draft, shortage: WorkError, _: &mut Context<Self>) -> Answered<Launched> {
-        let mut document = draft.document.clone();
-        document.insert("detail".to_owned(), "too few devices fit here: the agents above are asked".into());
-        let name = Some(draft.name.clone());
-        let new = match self.new_document(&service_instance::SPEC, name, document, draft.acl.clone()) {
-            Ok(new) => new,
-            Err(error) => return ready(Err(WorkError::new(Trouble::Invalid, error))),
-        };
-        let stored = self.writer.send(AddResource(new));
-        Box::pin(stored.into_actor(self).then(move |stored, manager, _| -> Answered<Launched> {
-            match stored.unwrap_or(Err(StoreError::Stopping)) {
-                Ok(_) => {}
-                Err(StoreError::Conflict { .. }) => return ready(manager.found_again(&draft.name, &draft.by)),
-                Err(error) => return ready(Err(store_error(&error))),
-            }
-            let request = Request {
-                instance: draft.name.clone(),
-                document: draft.document.clone(),
-                service: draft.prepared.id.clone(),
-                spec: draft.prepared.spec.clone(),
-                handed: draft.prepared.handed.clone(),
-                acl: draft.acl.clone(),
-                by: (draft.by.identity().unwrap_or_default().to_owned(), draft.by.is_admin()),
-                requester: Some(format!("device/{}", manager.node_name)),
-                devices: draft.devices.clone(),
-                hops: 1,
-            };
-            let asked = manager.ask_far(Far::Above, Vec::new(), &Parcel::Launch(Box::new(request)), ABOVE);
-            Box::pin(asked.then(move |answer, manager, _| manager.came_back(draft, answer.map(drop), shortage)))
-        }))
-    }
-
-    fn came_back(&mut self, draft: Draft, answer: Result<(), WorkError>, shortage: WorkError) -> Answered<Launched> {
-        let error = match answer {
-            Ok(()) => return ready(self.launched(&draft.name, true)),
-            Err(error) => error,
-        };
-        // Whoever took it after all hears of the deletion.
-        let gone = ResourceId::new("service-instance", &draft.name)
-            .map(|id| self.writer.send(DeleteResource { id, if_match: None, by: Caller::agent() }));
-        let agreement = draft
-            .document
-            .get("agreement")
-            .and_then(Value::as_str)
-            .filter(|_| draft.document.contains_key("sla_template"));
-        let agreement = agreement
-            .and_then(|id| ResourceId::parse(id).ok())
-            .map(|id| self.writer.send(DeleteResource { id, if_match: None, by: Caller::agent() }));
-        let text = format!("{}; asked above: {}", shortage.text, error.text);
-        let details = error.details.or(shortage.details);
-        let trouble = if error.trouble == Trouble::Unavailable { Trouble::Unavailable } else { Trouble::NoRoom };
-        let cleared = async move {
-            if let Ok(gone) = gone {
-                let _ = gone.await;
-            }
-            if let Some(agreement) = agreement {
-                let _ = agreement.await;
-            }
-        };
-        Box::pin(cleared.into_actor(self).map(move |(), _, _| Err(WorkError { trouble, text, details })))
-    }
-
-    /// A launch from below.
-    pub(super) fn launch_for(&mut self, request: Request, ctx: &mut Context<Self>) -> Answered<Value> {
-        if self.charges.contains_key(&request.instance) {
-            return ready(Ok(Value::Null));
-        }
-        let prepared = read_service(&request.service, &request.spec).map(|service| Prepared {
-            id: request.service.clone(),
-            spec: request.spec.clone(),
-            service,
-            handed: request.handed.clone(),
-        });
-        let prepared = match prepared.and_then(runnable) {
-            Ok(prepared) => prepared,
-            Err(error) => return ready(Err(error)),
-        };
-        let places = self.places(&prepared, request.devices.as_deref(), request.requester.as_deref(), &[]);
-        let (name, admin) = &request.by;
-        let by = Caller::new(name, if *admin { ["ADMIN", "USER"].as_slice() } else { &["USER"] }.iter().copied());
-        let draft = Draft {
-            prepared,
-            by,
-            acl: request.acl.clone(),
-            name: request.instance.clone(),
-            document: request.document.clone(),
-            devices: request.devices.clone(),
-            template: None,
-        };
-        match places {
-            Ok(places) => self.take_over(draft, places, ctx),
-            Err(shortage) if shortage.trouble != Trouble::NoRoom || !self.has_above() || request.hops >= MOST_HOPS => {
-                ready(Err(shortage))
-            }
-            Err(shortage) => {
-                let request = Request { hops: request.hops + 1, ..request };
-                let asked = self.ask_far(Far::Above, Vec::new(), &Parcel::Launch(Box::new(request)), ABOVE);
-                Box::pin(asked.map(move |answer, _, _| {
-                    answer.map_err(|error| WorkError {
-                        text: format!("{}; asked above: {}", shortage.text, error.text),
-                        details: error.details.or(shortage.details),
-                        trouble: error.trouble,
-                    })
-                }))
-            }
-        }
-    }
-
-    fn take_over(&mut self, draft: Draft, places: Places, ctx: &mut Context<Self>) -> Answered<Value> {
-        let charge = match self.charge(&draft, &places) {
-            Ok(charge) => charge,
-            Err(error) => return ready(Err(error)),
-        };
-        let stored = self.store_launch(&draft, &charge, None, ctx);
-        Box::pin(stored.map(move |stored, manager, ctx| match stored {
-            Ok(()) | Err(StoreError::Conflict { .. }) => {
-                let name = charge.name.clone();
-                manager.charges.entry(name.clone()).or_insert(charge);
-                manager.reconcile(&name, ctx);
-                Ok(Value::Null)
-            }
-            Err(error) => Err(store_error(&error)),
-        }))
-    }
-
     pub(super) fn explain(&mut self, ask: Explain) -> Answered<Value> {
         let Explain { service, by, devices, as_optimal } = ask;
         let prepared = self.prepare(service, &by);
@@ -625,7 +380,7 @@ pub(super) fn read_service(id: &str, spec: &Map<String, Value>) -> Result<Servic
 }
 
 /// Refuses what no agent runs.
-fn runnable(prepared: Prepared) -> Result<Prepared, WorkError> {
+pub(super) fn runnable(prepared: Prepared) -> Result<Prepared, WorkError> {
     if prepared.service.backend.capability().is_some() {
         return Ok(prepared);
     }

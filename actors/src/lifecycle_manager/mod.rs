@@ -11,6 +11,7 @@
 mod actor;
 mod agreeing;
 mod charge;
+mod climbing;
 mod compose;
 mod conduct;
 mod feed;
@@ -25,6 +26,7 @@ mod operating;
 mod orders;
 mod owners;
 mod parcel;
+mod preparing;
 mod run;
 mod runner;
 mod specs;
