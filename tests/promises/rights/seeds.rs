@@ -15,7 +15,7 @@ use mf2c_store::{Command, NewDocument, Store, StoreOptions};
 use serde_json::{Value, json};
 
 /// The types of which there are seeds.
-pub(super) const SEEDED: [&str; 2] = ["conflict", "proposal"];
+pub(super) const SEEDED: [&str; 4] = ["conflict", "proposal", "placement", "workload"];
 /// Of each type: more than there are callers who may delete one.
 const EACH: usize = 40;
 
@@ -49,6 +49,16 @@ fn body(kind: &str) -> Value {
     match kind {
         "conflict" => json!({
             "resource": about, "lost": {"description": "another"}, "writer": "ff", "written": "2023-11-14T22:13:20.000Z",
+        }),
+        // Both say nothing that an agent could act on.
+        "placement" => json!({
+            "instance": "service-instance/elsewhere", "service": about, "user": "super", "term": 0, "desired": "stopped",
+            "last": 1, "version": 1, "spec": {}, "parts": [],
+        }),
+        "workload" => json!({
+            "instance": "service-instance/elsewhere", "service": about, "device_id": "device/elsewhere", "conductor": "ff",
+            "term": 0, "index": 0, "generation": 1, "version": 1, "desired": "stopped", "exec_type": "docker", "spec": {},
+            "status": "stopped",
         }),
         _ => json!({
             "resource": about, "origin": "ff", "operation": "edit", "changes": {"description": "another"},
