@@ -116,7 +116,7 @@ fn other_methods_and_paths_are_refused_in_the_originals_form() {
 
 #[test]
 fn what_lacks_a_parameter_is_406_as_in_the_original_and_what_makes_no_sense_400() {
-    let agent = Start::new().agent();
+    let agent = Start::new().environment("MF2C_LIMITS_BODY", "64 KiB").agent();
     let path = format!("/lm/service-instances/{}", instance(&agent));
     let put = |path: &str, body: Value| ask(&agent, "PUT", path, Some(&body));
     assert_eq!(refused(put(&path, json!({})), 406), "parameter not found: operation");
@@ -150,7 +150,7 @@ fn what_lacks_a_parameter_is_406_as_in_the_original_and_what_makes_no_sense_400(
     assert!(refused(raw("", &[], "{bad"), 400).contains("malformed JSON"));
     assert!(refused(raw("?dryRun=perhaps", &[], &id.to_string()), 400).contains("`dryRun`"));
     assert!(refused(raw("", &["idempotency-key: a b"], &id.to_string()), 400).contains("`Idempotency-Key`"));
-    assert!(refused(raw("", &[], &format!("\"{}\"", "x".repeat(2 << 20))), 413).contains("too large"));
+    assert!(refused(raw("", &[], &format!("\"{}\"", "x".repeat(100_000))), 413).contains("too large"));
 
     let exec = format!("{path}/exec");
     assert!(refused(ask(&agent, "POST", &exec, Some(&json!({ "command": "ls" }))), 400).contains("`command`"));
@@ -286,8 +286,8 @@ fn the_agent_tells_what_it_is_and_where_services_can_be_placed() {
     assert!(device["id"].as_str().unwrap().starts_with("device/") && device["backends"].is_array());
     let config = ask("GET", "/lm/agent-config", None).expect(200).json();
     let api = agent.http().trim_end_matches("/api").to_owned();
-    assert_eq!((&config["mode"], &config["properties"]["cimi-url"]), (&"MF2C".into(), &format!("{api}/api").into()));
-    assert_eq!(config["properties"]["mf2c"]["SLA MANAGER"], format!("{api}/sla"));
+    assert_eq!((&config["mode"], &config["properties"]["cimi-url"]), (&"MF2C".into(), &format!("http://{api}/api").into()));
+    assert_eq!(config["properties"]["mf2c"]["SLA MANAGER"], format!("http://{api}/sla"));
     assert_eq!(config["version"], env!("CARGO_PKG_VERSION"));
     let path = format!("/lm/devices/{}", device["id"].as_str().unwrap());
     assert_eq!(refused(ask("PUT", &path, Some(&json!({}))), 406), "parameter not found: operation");

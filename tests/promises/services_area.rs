@@ -150,3 +150,76 @@ fn a_launch_that_fits_nowhere_says_so_for_each_device_and_leaves_nothing() {
     });
     assert_eq!(fog.agent("lead").send("GET", "placement", None).json()["count"], 0);
 }
+
+#[test]
+fn a_delete_waits_for_an_agent_that_is_away_and_a_launch_does_not_wait_for_a_leader_that_is() {
+    let mut fog = area(&["anna"]);
+    let mark = format!("{}", 900_000 + std::process::id());
+    let mut service = process("sleeper", &["/bin/sleep", &mark]);
+    let at_lead = register(fog.agent("lead"), &service);
+    offers(&fog, "lead", &at_lead, &["anna", "lead"]);
+    schedule(&fog, "lead", "cordon");
+    offers(&fog, "lead", &at_lead, &["anna"]);
+    let id = launch(fog.agent("lead"), &at_lead);
+    let _ = becomes(fog.agent("lead"), &id, "started");
+    fog.kill("anna");
+    let _ = fog.agent("lead").send("PUT", &id, Some(r#"{"desired":"deleted"}"#)).expect(200);
+    let _ = becomes(fog.agent("lead"), &id, "terminating");
+    assert_eq!(sleepers(&mark), 1);
+    fog.start("anna");
+    eventually("it is removed there", || sleepers(&mark) == 0);
+    eventually("and its document here", || fog.agent("lead").send("GET", &id, None).status == 404);
+
+    service["num_agents"] = json!(2);
+    let at_anna = register(fog.agent("anna"), &service);
+    offers(&fog, "anna", &at_anna, &["anna"]);
+    fog.kill("lead");
+    let mut said = (0, Value::Null);
+    eventually("the refusal", || {
+        said = lm(fog.agent("anna"), "POST", "/service", Some(&json!({ "service_id": at_anna })));
+        said.0 == 503
+    });
+    assert!(said.1["message"].as_str().unwrap().contains("asked above"), "{said:?}");
+    assert_eq!(fog.agent("anna").send("GET", "service-instance", None).json()["count"], 0);
+}
+
+#[test]
+fn who_comes_to_lead_looks_after_what_the_leader_before_had_placed() {
+    let mut fog = Fog::new()
+        .with("MF2C_DEVICE_ENABLED", "true")
+        .with("MF2C_DEVICE_SAMPLE_EVERY", "1s")
+        .with("MF2C_SERVICES_PROCESS", "true")
+        .with("MF2C_SERVICES_DOCKER_SOCKET", "");
+    fog.set("kid", "MF2C_AREA_BACKUP", "false");
+    fog.found("lead", "dock");
+    fog.add("spare", "lead");
+    fog.add("kid", "lead");
+    fog.backed_up("lead", &["spare"]);
+    let mark = format!("{}", 1_000_000 + std::process::id());
+    let mut service = process("sleeper", &["/bin/sleep", &mark]);
+    service["reschedule"] = json!({ "policy": "after", "grace": 1 });
+    let service = register(fog.agent("lead"), &service);
+    offers(&fog, "lead", &service, &["kid", "lead", "spare"]);
+    for name in ["lead", "spare"] {
+        schedule(&fog, name, "cordon");
+    }
+    offers(&fog, "lead", &service, &["kid"]);
+    let id = launch(fog.agent("lead"), &service);
+    let _ = becomes(fog.agent("lead"), &id, "started");
+    eventually("the backup knows of it", || fog.agent("spare").send("GET", "placement", None).json()["count"] == 1);
+    fog.kill("lead");
+    eventually("the backup leads", || fog.role("spare") == "leader");
+    eventually("it has taken over", || {
+        let own = fog.agent("spare").send("GET", "placement", None).json();
+        own["placements"].as_array().unwrap().iter().filter(|plan| plan["term"].as_u64() > Some(1)).count() == 1
+    });
+    assert_eq!(sleepers(&mark), 1, "nothing is started twice");
+    let own = device(&fog, "spare").replacen("device/", "/devices/", 1);
+    let (status, said) = lm(fog.agent("spare"), "PUT", &own, Some(&json!({ "operation": "uncordon" })));
+    assert_eq!(status, 200, "{said}");
+    fog.kill("kid");
+    eventually("the part has moved", || sleepers(&mark) == 2);
+    fog.start("kid");
+    eventually("the old one is gone", || sleepers(&mark) == 1);
+    eventually("kid has none", || fog.agent("kid").send("GET", "workload", None).json()["count"] == 0);
+}

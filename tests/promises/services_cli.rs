@@ -163,7 +163,8 @@ fn what_is_called_by_a_name_is_found_or_it_is_said_which_there_are() {
     desk.mf2c(&["stop", "web"]).expect(4).tells(&["no instance of `web` is there", "mf2c run web"]);
     let others = Desk { who: "joe USER", ..desk };
     let other = others.register(&["--name", "web", "--image", "nginx"]);
-    others.mf2c(&["run", "web"]).expect(2).tells(&["several services are called `web`", &service, &other]);
+    let all = Desk { who: "internal ADMIN", ..others };
+    all.mf2c(&["run", "web"]).expect(2).tells(&["several services are called `web`", &service, &other]);
 }
 
 #[test]

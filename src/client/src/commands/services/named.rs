@@ -134,6 +134,9 @@ fn few(items: impl Iterator<Item = String>) -> String {
 /// The id of the instance that is meant.
 pub(super) async fn instance(session: &Session<'_>, said: &str) -> Result<String, ClientError> {
     let spec = &service_instance::SPEC;
+    // The beginning of an id may have its type before it.
+    let name = said.strip_prefix(spec.name).and_then(|rest| rest.strip_prefix('/'));
+    let said = name.filter(|name| is_beginning(name) && name.len() < 36).unwrap_or(said);
     if let Some(id) = whole(said, spec) {
         return Ok(id);
     }
