@@ -286,7 +286,10 @@ fn the_agent_tells_what_it_is_and_where_services_can_be_placed() {
     assert!(device["id"].as_str().unwrap().starts_with("device/") && device["backends"].is_array());
     let config = ask("GET", "/lm/agent-config", None).expect(200).json();
     let api = agent.http().trim_end_matches("/api").to_owned();
-    assert_eq!((&config["mode"], &config["properties"]["cimi-url"]), (&"MF2C".into(), &format!("http://{api}/api").into()));
+    assert_eq!(
+        (&config["mode"], &config["properties"]["cimi-url"]),
+        (&"MF2C".into(), &format!("http://{api}/api").into())
+    );
     assert_eq!(config["properties"]["mf2c"]["SLA MANAGER"], format!("http://{api}/sla"));
     assert_eq!(config["version"], env!("CARGO_PKG_VERSION"));
     let path = format!("/lm/devices/{}", device["id"].as_str().unwrap());

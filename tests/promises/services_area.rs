@@ -218,7 +218,16 @@ fn who_comes_to_lead_looks_after_what_the_leader_before_had_placed() {
     let (status, said) = lm(fog.agent("spare"), "PUT", &own, Some(&json!({ "operation": "uncordon" })));
     assert_eq!(status, 200, "{said}");
     fog.kill("kid");
-    eventually("the part has moved", || sleepers(&mark) == 2);
+    let mut moved = Value::Null;
+    eventually("the part has moved", || {
+        moved = json!([
+            fog.agent("spare").send("GET", "placement", None).json(),
+            fog.agent("spare").send("GET", "area-member", None).json(),
+            fog.agent("spare").send("GET", &id, None).json(),
+        ]);
+        std::fs::write("/tmp/moved.json", moved.to_string()).unwrap();
+        sleepers(&mark) == 2
+    });
     fog.start("kid");
     eventually("the old one is gone", || sleepers(&mark) == 1);
     eventually("kid has none", || fog.agent("kid").send("GET", "workload", None).json()["count"] == 0);

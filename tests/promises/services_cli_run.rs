@@ -109,12 +109,14 @@ fn a_log_that_is_followed_ends_when_the_instance_is_removed_and_removing_twice_i
     let desk = Desk::new();
     desk.register("beat", &[], &BEAT);
     let id = desk.run("beat");
+    eventually("it says something", || desk.mf2c(&["logs", "beat"]).out.contains("beat 1\n"));
     let url = desk.url.clone();
     let followed =
         thread::spawn(move || mf2c(&["logs", "-f", "beat", "--url", &url, "--insecure", "--as", "internal ADMIN"]));
     let removed = desk.mf2c(&["rm", "beat"]).expect(0).out;
     assert_eq!(removed, format!("{id} removed\n"));
-    assert!(followed.join().unwrap().out.contains("beat 1\n"));
+    // It may have come too late to follow anything, and then it has ended, too.
+    let _ = followed.join().unwrap();
     desk.mf2c(&["rm", &id]).expect(0).tells(&["is not there, or not any more"]);
     desk.mf2c(&["rm", "beat"]).expect(4).tells(&["no instance of `beat` is there"]);
 }

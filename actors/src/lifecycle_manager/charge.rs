@@ -309,3 +309,77 @@ pub(super) fn node_name(node: &NodeId) -> String {
     let part = |from: usize, to: usize| digits.get(from..to).unwrap_or_default();
     format!("{}-{}-{}-{}-{}", part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn charge(parts: usize) -> Charge {
+        let plan = json!({
+            "instance": "service-instance/i", "service": "service/s", "user": "u", "term": 0, "desired": "running", "last": 0,
+            "version": 1, "spec": {"name": "s", "exec": "x", "exec_type": "docker"}, "parts": [],
+        });
+        let id = ResourceId::parse("placement/i-0").unwrap();
+        let mut charge =
+            Charge::new(id, serde_json::from_value(plan).unwrap(), Acl::of_admin(&[]), Handed::default(), false);
+        for index in (0..).take(parts) {
+            charge.place(index, &format!("device/{index}"), &format!("node-{index}"), "");
+        }
+        charge
+    }
+
+    fn record(status: &str, detail: &str) -> Record {
+        let body = json!({
+            "instance": "service-instance/i", "service": "service/s", "device_id": "device/0", "index": 0, "generation": 1,
+            "desired": "running", "status": status, "detail": detail,
+        });
+        serde_json::from_value(body).unwrap()
+    }
+
+    #[test]
+    fn nodes_are_read_as_they_are_written() {
+        let node: NodeId = std::array::from_fn(|at| u8::try_from(at * 16 + 3).unwrap_or(7));
+        assert_eq!(node_of(&node_name(&node)), Some(node));
+        for none in
+            ["", "x", "zz000000-0000-0000-0000-000000000000", "\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}"]
+        {
+            assert_eq!(node_of(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn a_part_that_is_placed_anew_gets_a_generation_that_no_part_had_and_the_old_one_leaves() {
+        let mut charge = charge(2);
+        charge.place(0, "device/9", "node-9", "");
+        let placed: Vec<_> = charge.plan.parts.iter().map(|part| (part.index, part.generation)).collect();
+        assert_eq!(placed, [(0, 3), (1, 2)]);
+        let leaving: Vec<_> = charge.plan.leaving.iter().map(|part| (part.index, part.generation)).collect();
+        assert_eq!((leaving, charge.plan.last), (vec![(0, 1)], 3));
+        assert!(charge.is_spread("node-1") && !super::tests::charge(1).is_spread("node-0"));
+    }
+
+    #[test]
+    fn an_instance_is_what_its_parts_are_and_one_out_of_reach_is_not_known() {
+        let charge = charge(2);
+        let (well, ill) = (record("started", ""), record("error", "it broke"));
+        let status = |records: [Option<&Record>; 2], lost: [bool; 2]| {
+            let looks: Vec<Look<'_>> = charge
+                .plan
+                .parts
+                .iter()
+                .zip(records)
+                .zip(lost)
+                .map(|((part, record), is_lost)| Look { part, record, is_lost })
+                .collect();
+            let told = fold(&charge, &looks, "docker");
+            let text = |name: &str| told[name].as_str().unwrap_or_default().to_owned();
+            (text("status"), text("detail"))
+        };
+        assert_eq!(status([None, None], [false; 2]).0, "created-not-initialized");
+        assert_eq!(status([Some(&well), Some(&well)], [false; 2]), ("started".to_owned(), String::new()));
+        let (told, why) = status([Some(&well), Some(&ill)], [false; 2]);
+        assert_eq!((told.as_str(), why.as_str()), ("degraded", "device/1: it broke"));
+        let (told, why) = status([Some(&well), Some(&well)], [false, true]);
+        assert_eq!((told.as_str(), why.as_str()), ("degraded", "device/1: its agent is not to be reached"));
+    }
+}

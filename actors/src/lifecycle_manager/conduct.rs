@@ -308,30 +308,33 @@ impl LifecycleManager {
         let exec_type = charge.plan.spec.get("exec_type").and_then(Value::as_str).unwrap_or_default();
         let mut told = fold(charge, &looks, exec_type);
         keep_jobs(&mut told, &shown);
+        let updating = told.contains_key("update");
         let mut changes: Map<String, Value> =
             told.into_iter().filter(|(name, value)| shown.get(name) != Some(value)).collect();
         // What a client wants is taken over when it is heard of, and not written over.
         changes.remove("desired");
-        if changes.is_empty() {
+        let ended = shown.contains_key("update") && !updating;
+        let removed: Vec<String> = ended.then(|| "update".to_owned()).into_iter().collect();
+        if changes.is_empty() && removed.is_empty() {
             return;
         }
         let (id, origin) = (document.id.clone(), document.origin());
         if let Some(charge) = self.charges.get_mut(name) {
             charge.writing = true;
         }
-        self.edit(id, origin, changes, name, ctx);
+        self.edit(id, origin, (changes, removed), name, ctx);
     }
 
     fn edit(
         &mut self,
         id: ResourceId,
         origin: Option<NodeId>,
-        changes: Map<String, Value>,
+        (changes, removed): (Map<String, Value>, Vec<String>),
         name: &str,
         ctx: &mut Context<Self>,
     ) {
         let name = name.to_owned();
-        let written = self.write_anywhere(id, origin, Some(changes));
+        let written = self.change_anywhere(id, origin, Some(changes), removed);
         ctx.spawn(written.into_actor(self).map(move |written, manager, ctx| {
             let Some(charge) = manager.charges.get_mut(&name) else { return };
             charge.writing = false;
@@ -354,13 +357,24 @@ impl LifecycleManager {
         origin: Option<NodeId>,
         changes: Option<Map<String, Value>>,
     ) -> ResponseFuture<Result<(), Duration>> {
+        self.change_anywhere(id, origin, changes, vec![])
+    }
+
+    /// The same, which takes attributes out as well.
+    fn change_anywhere(
+        &self,
+        id: ResourceId,
+        origin: Option<NodeId>,
+        changes: Option<Map<String, Value>>,
+        removed: Vec<String>,
+    ) -> ResponseFuture<Result<(), Duration>> {
         let Some(origin) = origin else {
             let writer = self.writer.clone();
             return Box::pin(async move {
                 let by = Caller::agent();
                 let written = match changes {
                     Some(changes) => {
-                        writer.send(EditResource { id, changes, removed: vec![], if_match: None, by }).await
+                        writer.send(EditResource { id, changes, removed, if_match: None, by }).await
                     }
                     None => writer.send(DeleteResource { id, if_match: None, by }).await,
                 };
@@ -372,7 +386,7 @@ impl LifecycleManager {
         };
         let Some(elsewhere) = self.elsewhere.clone() else { return Box::pin(std::future::ready(Err(PAUSES.1))) };
         let by = ("internal".to_owned(), true);
-        let propose = Propose { id, origin, changes, removed: vec![], if_match: None, by, may_wait: false };
+        let propose = Propose { id, origin, changes, removed, if_match: None, by, may_wait: false };
         Box::pin(async move {
             match elsewhere.send(propose).await {
                 Ok(Ok(_)) | Err(_) => Ok(()),

@@ -188,7 +188,8 @@ impl LifecycleManager {
                 // Two that come at once are one.
                 if !manager.runs.contains_key(&handle) {
                     manager.runs.insert(handle.clone(), run);
-                    manager.step(&handle, Input::Tick, ctx);
+                    // There can be nothing of it yet: no other placing has this generation.
+                    manager.step(&handle, Input::Seen(mf2c_lifecycle::Seen::Missing), ctx);
                 }
                 Ok(value(Taken { gone: false }))
             }

@@ -450,3 +450,27 @@ fn turn(page: Page, wish: LogsWish, told: BTreeMap<String, usize>) -> (Vec<Resul
 fn key(line: &Line) -> String {
     format!("{}\u{0}{}\u{0}{}", line.time, line.stream, line.text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(time: &str, text: &str) -> Line {
+        Line { index: 0, part: None, stream: "stdout".to_owned(), time: time.to_owned(), text: text.to_owned() }
+    }
+
+    #[test]
+    fn lines_of_the_last_moment_of_a_page_are_not_told_twice() {
+        let handle = Handle { instance: "i".to_owned(), index: 0, generation: 1 };
+        let wish = LogsWish { handle, tail: Some(10), since: None, wait: 5 };
+        let (one, two) = ("2026-01-01T00:00:01Z", "2026-01-01T00:00:02Z");
+        let page = Page { lines: vec![line(one, "a"), line(two, "b"), line(two, "b")], goes_on: true };
+        let (lines, next) = turn(page, wish, BTreeMap::new());
+        let (wish, told) = next.unwrap();
+        assert_eq!((lines.len(), wish.since.as_deref(), wish.tail), (3, Some(two), None));
+        let page = Page { lines: vec![line(two, "b"), line(two, "b"), line(two, "b"), line(two, "c")], goes_on: false };
+        let (lines, next) = turn(page, wish, told);
+        let texts: Vec<String> = lines.into_iter().map(|line| line.unwrap().text).collect();
+        assert_eq!((texts, next.is_none()), (vec!["b".to_owned(), "c".to_owned()], true));
+    }
+}

@@ -419,3 +419,26 @@ fn interrupted(seen: Seen, gap: bool) -> Seen {
 pub(super) const fn fetches(order: Order) -> bool {
     matches!(order, Order::Prepare | Order::Create)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ended_while_nobody_watched_counts_as_interrupted_if_it_may_have_been() {
+        let exited = |code, oom| Seen::Exited(Exit { code, oom, interrupted: false });
+        let is = |seen, gap| matches!(interrupted(seen, gap), Seen::Exited(Exit { interrupted: true, .. }));
+        for (code, gap, expected) in [
+            (Some(0), false, false),
+            (Some(0), true, true),
+            (Some(1), true, false),
+            (Some(137), false, true),
+            (Some(143), false, true),
+            (None, false, true),
+        ] {
+            assert_eq!(is(exited(code, false), gap), expected, "{code:?} {gap}");
+        }
+        assert!(!is(exited(Some(137), true), true), "it wanted too much memory by itself");
+        assert_eq!(interrupted(Seen::Running, true), Seen::Running);
+    }
+}
