@@ -7,12 +7,12 @@ use mf2c_tests::{Agent, Start, eventually};
 use serde_json::{Value, json};
 
 /// An agent that describes its machine and runs processes.
-pub fn start(data_dir: &Path) -> Agent {
+pub(crate) fn start(data_dir: &Path) -> Agent {
     starting(data_dir).agent()
 }
 
 /// The same, before it is started.
-pub fn starting(data_dir: &Path) -> Start {
+pub(crate) fn starting(data_dir: &Path) -> Start {
     Start::new()
         .data_dir(data_dir)
         .environment("MF2C_DEVICE_ENABLED", "true")
@@ -21,18 +21,18 @@ pub fn starting(data_dir: &Path) -> Start {
 }
 
 /// Registers a service; its id.
-pub fn register(agent: &Agent, service: &Value) -> String {
+pub(crate) fn register(agent: &Agent, service: &Value) -> String {
     let made = agent.send("POST", "service", Some(&service.to_string())).expect(201).json();
     made["resource-id"].as_str().unwrap().to_owned()
 }
 
 /// A plain process.
-pub fn process(name: &str, words: &[&str]) -> Value {
+pub(crate) fn process(name: &str, words: &[&str]) -> Value {
     json!({ "name": name, "exec": words[0], "command": &words[1..], "exec_type": "process", "agent_type": "normal" })
 }
 
 /// Asks the lifecycle endpoints.
-pub fn lm(agent: &Agent, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
+pub(crate) fn lm(agent: &Agent, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
     let url = format!("{}/lm{path}", agent.http());
     let mut words = vec!["-sS", "-X", method, "-w", "\n%{http_code}", "-H", "slipstream-authn-info: super ADMIN"];
     let text = body.map(Value::to_string);
@@ -47,7 +47,7 @@ pub fn lm(agent: &Agent, method: &str, path: &str, body: Option<&Value>) -> (u16
 }
 
 /// Launches a service, as soon as there is a device for it; the instance's id.
-pub fn launch(agent: &Agent, service: &str) -> String {
+pub(crate) fn launch(agent: &Agent, service: &str) -> String {
     let mut said = (0, Value::Null);
     eventually("a launch", || {
         said = lm(agent, "POST", "/service", Some(&json!({ "service_id": service })));
@@ -57,12 +57,12 @@ pub fn launch(agent: &Agent, service: &str) -> String {
 }
 
 /// The document of an instance.
-pub fn instance(agent: &Agent, id: &str) -> Value {
+pub(crate) fn instance(agent: &Agent, id: &str) -> Value {
     agent.send("GET", id, None).expect(200).json()
 }
 
 /// Waits until an instance has a status; its document.
-pub fn becomes(agent: &Agent, id: &str, status: &str) -> Value {
+pub(crate) fn becomes(agent: &Agent, id: &str, status: &str) -> Value {
     let mut last = Value::Null;
     let mut seen = String::new();
     eventually_or(
@@ -81,7 +81,7 @@ fn eventually_or(holds: &mut dyn FnMut() -> bool, what: &dyn Fn() -> String) {
 }
 
 /// The only workload of an instance.
-pub fn workload(agent: &Agent, id: &str) -> Value {
+pub(crate) fn workload(agent: &Agent, id: &str) -> Value {
     let list = agent.send("GET", &format!("workload?$filter=instance=\"{id}\""), None).expect(200).json();
     assert_eq!(list["workloads"].as_array().map(Vec::len), Some(1), "{list}");
     list["workloads"][0].clone()

@@ -224,6 +224,7 @@ fn who_comes_to_lead_looks_after_what_the_leader_before_had_placed() {
             fog.agent("spare").send("GET", "placement", None).json(),
             fog.agent("spare").send("GET", "area-member", None).json(),
             fog.agent("spare").send("GET", &id, None).json(),
+            fog.agent("spare").log(),
         ]);
         std::fs::write("/tmp/moved.json", moved.to_string()).unwrap();
         sleepers(&mark) == 2

@@ -28,7 +28,7 @@ impl Drop for Desk {
 }
 
 /// The owner of the agent's device lends all of it.
-pub fn lend(agent: &Agent) {
+pub(crate) fn lend(agent: &Agent) {
     let device = device(agent);
     let profile = json!({"device_id": device, "service_consumer": true, "resource_contributor": true});
     let sharing = json!({

@@ -373,9 +373,7 @@ impl LifecycleManager {
             return Box::pin(async move {
                 let by = Caller::agent();
                 let written = match changes {
-                    Some(changes) => {
-                        writer.send(EditResource { id, changes, removed, if_match: None, by }).await
-                    }
+                    Some(changes) => writer.send(EditResource { id, changes, removed, if_match: None, by }).await,
                     None => writer.send(DeleteResource { id, if_match: None, by }).await,
                 };
                 match written.unwrap_or(Err(StoreError::Stopping)) {

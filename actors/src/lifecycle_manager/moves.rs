@@ -154,7 +154,8 @@ impl LifecycleManager {
                 true
             }
             Err(why) => {
-                if let Some(charge) = self.charges.get_mut(name) {
+                if let Some(charge) = self.charges.get_mut(name).filter(|charge| charge.shortage != why) {
+                    tracing::warn!(instance = name, index, why, "there is no other place for a part");
                     charge.shortage = why;
                 }
                 false

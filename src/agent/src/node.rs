@@ -36,7 +36,7 @@ use mf2c_facade::monitor::{self, Monitor, Readiness, Stage};
 use mf2c_facade::policies::{self, Policies};
 use mf2c_facade::qos::{self, Qos};
 use mf2c_facade::recognizer::Recognizer;
-use mf2c_facade::sla::{self, SlaDoor};
+use mf2c_facade::sla::{self, Assessor, SlaDoor};
 use mf2c_facade::um::{self, UmDoor};
 use mf2c_pki::{Origin, PkiError, ServerIdentity};
 use mf2c_store::engine::{EmbeddedEngine, EmbeddedOptions};
@@ -114,28 +114,9 @@ impl Node {
         let rooms = Rooms { arbiter, store: &store, writer: &store_writer, sessions: &sessions, hasher, world: &world };
         let accounts = accounts::start(config, mail, rooms).await;
         let webhooks = start_webhooks(config, &arbiters[1], transport, &store, &store_writer, &world);
-        let (assessed, assessor) = start_assessor(
-            config,
-            &arbiters[2],
-            (&area.fog.standings, &area.fog.replicator),
-            &store,
-            &store_writer,
-            &world,
-        );
-        let current = Arc::clone(&area.fog.lifecycle);
-        let manager: Manager = Arc::new(move || current.lock().clone());
-        let (qos, quality) = start_qos(config, Arc::clone(&manager), &arbiters[1], &store, &store_writer, &world);
-        let qos = qos::shared(qos);
-        let rooms = lifecycle::Rooms {
-            arbiter: &arbiters[3],
-            store: &store,
-            writer: &store_writer,
-            world: &world,
-            area: &area,
-            quality,
-            api: api_address,
-        };
-        lifecycle::start(config, rooms).await;
+        let documents = (&store, &store_writer);
+        let minders = start_minders(config, &arbiters, documents, &area, &world, api_address).await;
+        let Minders { assessed, assessor, qos, manager } = minders;
         let authorities = Some(area.authorities());
         let elsewhere = Some(area.fog.replicator.clone().recipient());
         let people = People { accounts, sessions: sessions.clone(), tokens: Recognizer::new(tokens) };
@@ -164,20 +145,8 @@ impl Node {
         let control = Control::start(&config.data_dir, store, sessions, area.doors.clone());
         readiness.enter(Stage::Serving);
         let (api, server, _control) = (api_address, handle, control);
-        Ok(Self {
-            api,
-            http,
-            first_admin,
-            server,
-            doors,
-            readiness,
-            events,
-            lm: lm_door,
-            arbiters,
-            area,
-            legacy,
-            _control,
-        })
+        let lm = lm_door;
+        Ok(Self { api, http, first_admin, server, doors, readiness, events, lm, arbiters, area, legacy, _control })
     }
 
     /// Stops taking requests and answers those in flight. What is left to do needs no runtime: see [`Stopping::finish`].
@@ -211,6 +180,32 @@ impl Stopping {
             }
         }
     }
+}
+
+/// Those who mind what runs: its promises, who keeps them, and that it runs at all.
+struct Minders {
+    assessed: Arc<SlaCounters>,
+    assessor: Assessor,
+    qos: Data<Qos>,
+    manager: Manager,
+}
+
+async fn start_minders(
+    config: &Config,
+    arbiters: &[Arbiter],
+    (store, writer): (&Arc<Store>, &Addr<ResourceStore>),
+    area: &Area,
+    world: &World,
+    api: SocketAddr,
+) -> Minders {
+    let near = (&area.fog.standings, &area.fog.replicator);
+    let (assessed, assessor) = start_assessor(config, &arbiters[2], near, store, writer, world);
+    let current = Arc::clone(&area.fog.lifecycle);
+    let manager: Manager = Arc::new(move || current.lock().clone());
+    let (qos, quality) = start_qos(config, Arc::clone(&manager), &arbiters[1], store, writer, world);
+    let rooms = lifecycle::Rooms { arbiter: &arbiters[3], store, writer, world, area, quality, api };
+    lifecycle::start(config, rooms).await;
+    Minders { assessed, assessor, qos: qos::shared(qos), manager }
 }
 
 /// The way of the API to people and programs.
