@@ -303,6 +303,11 @@ pub(super) fn node_of(name: &str) -> Option<NodeId> {
     Some(bytes)
 }
 
+/// The name of the placement of an instance: two agents never write the same one.
+pub(super) fn plan_name(instance: &str, term: u64, node: &str) -> String {
+    format!("{instance}-{term}-{}", node.get(..8).unwrap_or(node))
+}
+
 /// The name of a node, as it stands in ids.
 pub(super) fn node_name(node: &NodeId) -> String {
     let digits: String = node.iter().map(|byte| format!("{byte:02x}")).collect();

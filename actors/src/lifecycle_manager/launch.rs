@@ -117,7 +117,7 @@ impl LifecycleManager {
 
     pub(super) fn charge(&self, draft: &Draft, places: &Places) -> Result<Charge, WorkError> {
         let term = self.standing.term;
-        let id = ResourceId::new("placement", &format!("{}-{term}", draft.name))
+        let id = ResourceId::new("placement", &super::charge::plan_name(&draft.name, term, &self.node_name))
             .map_err(|error| WorkError::new(Trouble::Invalid, error.to_string()))?;
         let text = |name: &str| draft.document.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let plan = Plan {

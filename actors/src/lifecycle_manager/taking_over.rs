@@ -9,7 +9,7 @@ use mf2c_store::{Document, StoreError};
 use serde::Deserialize;
 
 use super::LifecycleManager;
-use super::charge::{Charge, Plan, node_name};
+use super::charge::{Charge, Plan, node_name, plan_name};
 use super::parcel::Handed;
 use crate::resource_store::{AddResource, DeleteResource};
 
@@ -74,7 +74,7 @@ impl LifecycleManager {
         plan.term = self.standing.term;
         let acl = self.store.get(&plan.instance).map(|document: std::sync::Arc<Document>| (*document.acl).clone());
         let acl = acl.unwrap_or_else(|| mf2c_domain::acl::Acl::of_admin(&[]));
-        let Ok(id) = ResourceId::new("placement", &format!("{name}-{}", plan.term)) else { return };
+        let Ok(id) = ResourceId::new("placement", &plan_name(&name, plan.term, &self.node_name)) else { return };
         let charge = Charge::new(id.clone(), plan, acl.clone(), Handed::default(), false);
         let readers = acl.for_readers();
         let new = match self.new_document(&placement::SPEC, Some(id.name().to_owned()), charge.document(), readers) {

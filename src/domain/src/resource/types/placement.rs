@@ -4,7 +4,7 @@ use crate::resource::kind::{Field, Kind, any_text, boolean, list, map, nat, one_
 use crate::resource::spec::{Names, TypeSpec, USERS_VIEW, Verbs};
 
 /// The description of the type. The agent alone adds members. The name of one is that of its instance, and the term of leadership
-/// in which it was made.
+/// in which it was made, and of the agent.
 pub static SPEC: TypeSpec = TypeSpec::new(
     Names {
         name: "placement",
