@@ -145,6 +145,15 @@ impl LifecycleManager {
     pub(super) fn move_part(&mut self, name: &str, index: u32) -> bool {
         let Some(charge) = self.charges.get(name) else { return false };
         let Some(service) = charge.service() else { return false };
+        let needs = !service.secrets.is_empty() || service.registry.is_some();
+        if needs && charge.handed.is_empty() {
+            // They are with the agent that led before, and nowhere else.
+            let why = "its credentials are on the agent that launched it: launch it again".to_owned();
+            if let Some(charge) = self.charges.get_mut(name) {
+                charge.shortage = why;
+            }
+            return false;
+        }
         let taken: Vec<String> = charge.plan.parts.iter().map(|part| part.device.clone()).collect();
         match self.another(&charge.plan.service.clone(), &charge.plan.spec.clone(), &service.name, &taken) {
             Ok((device, node, url)) => {

@@ -98,6 +98,9 @@ impl LifecycleManager {
             };
             return refuse(Code::Forbidden, text);
         }
+        if from_below && !self.standing.leads() {
+            return refuse(Code::NotLeader, "this agent leads nobody: launches are asked of who leads");
+        }
         let reply = self.open(parcel, ctx);
         Box::pin(
             reply.map(|reply, _, _| Ok(Answer::Work { body: serde_json::to_vec(&reply).unwrap_or_default().into() })),
