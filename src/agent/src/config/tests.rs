@@ -341,7 +341,7 @@ fn each_door_that_listens_has_a_port_of_its_own() {
         ("qos.listen", "legacy.policies"),
         ("sla.listen", "qos.listen"),
         ("services.lm_listen", "sla.listen"),
-        ("services.optimal_listen", "services.lm_listen"),
+        ("services.optimal_listen", "sla.listen"),
         ("discovery.listen", "flocker.listen"),
         ("legacy.cau", "flocker.listen"),
     ] {

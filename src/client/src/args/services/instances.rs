@@ -8,8 +8,9 @@ use crate::args::{ConnectionArgs, ShownArgs};
 use crate::output::clean;
 
 pub(super) const PS_EXAMPLES: &str = "\
-INSTANCE is the beginning of the id, as far as it is needed; the other commands take it. Without --all, what was stopped
-is not shown. --watch shows the same again and again: at a terminal until q is pressed, in a pipe a line for each change.
+INSTANCE is the beginning of the id, as far as it is needed; the other commands take it. Without --all, what was
+stopped is not shown. --watch shows the same again and again: at a terminal until q is pressed, in a pipe a line for
+each change.
 
 Examples:
   mf2c ps

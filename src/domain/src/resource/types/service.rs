@@ -136,7 +136,7 @@ fn settle(body: &mut Map<String, Value>) {
 }
 
 fn is_empty(value: &Value) -> bool {
-    value.as_str().is_some_and(|text| text.trim().is_empty())
+    value.as_str().is_some_and(|text| text.is_empty())
 }
 
 #[cfg(test)]
