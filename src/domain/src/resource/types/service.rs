@@ -165,7 +165,7 @@ mod tests {
         // hello-world.sh without and with `--num-agents`; memory_min and disk stay, which the original lost.
         let mut sent = json!({"name": "hello-world", "description": "Hello World Service", "exec": "mf2c/compss-test:it2.9",
             "exec_type": "compss", "sla_templates": ["sla-template/x"], "agent_type": "normal", "num_agents": "",
-            "cpu_arch": "", "os": " ", "storage_min": "", "memory_min": "1000", "disk": "10", "req_resource": ["", "GPU"],
+            "cpu_arch": "", "os": "", "storage_min": "", "memory_min": "1000", "disk": "10", "req_resource": ["", "GPU"],
             "opt_resource": [""], "exec_ports": ["8080", ""], "resourceURI": "x"});
         let mut expected = json!({"name": "hello-world", "description": "Hello World Service",
             "exec": "mf2c/compss-test:it2.9", "exec_type": "compss", "sla_templates": [{"href": "sla-template/x"}],
