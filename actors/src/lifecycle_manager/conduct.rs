@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use actix::prelude::*;
+use mf2c_domain::area::standing::Mandate;
 use mf2c_domain::caller::Caller;
 use mf2c_domain::id::ResourceId;
 use mf2c_fabric::wire::{Answer, Ask, Code, WireError, Work};
@@ -56,6 +57,12 @@ impl LifecycleManager {
     /// Whether this agent may decide for others now.
     pub(super) fn decides(&self, charge: &Charge) -> bool {
         self.standing.area().is_none() || self.standing.leads() || !charge.is_spread(&self.node_name)
+    }
+
+    /// Whether this agent may begin something on other agents: who leads without a majority does not, for somebody else may lead with
+    /// one, and both would give out the same generations.
+    pub(super) fn may_begin(&self) -> bool {
+        !self.standing.leads() || self.standing.mandate == Mandate::Full
     }
 
     /// Brings an instance nearer to what it shall be. It may be called at any time.

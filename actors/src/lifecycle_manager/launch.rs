@@ -72,6 +72,8 @@ impl LifecycleManager {
         requester: Option<&str>,
         blocked: &[String],
     ) -> Result<Places, WorkError> {
+        let own = [format!("device/{}", self.node_name)];
+        let devices = if self.may_begin() { devices } else { Some(own.as_slice()) };
         let field = self.field(&prepared.id, &prepared.spec, devices);
         let field = field.ok_or_else(|| WorkError::new(Trouble::Invalid, "the service makes no sense"))?;
         let wanted = wanted(&field);

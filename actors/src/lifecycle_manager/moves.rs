@@ -145,6 +145,9 @@ impl LifecycleManager {
     pub(super) fn move_part(&mut self, name: &str, index: u32) -> bool {
         let Some(charge) = self.charges.get(name) else { return false };
         let Some(service) = charge.service() else { return false };
+        if !self.may_begin() {
+            return false;
+        }
         let needs = !service.secrets.is_empty() || service.registry.is_some();
         if needs && charge.handed.is_empty() {
             // They are with the agent that led before, and nowhere else.
@@ -195,7 +198,7 @@ impl LifecycleManager {
         let Some(charge) = self.charges.get(name).filter(|charge| charge.plan.desired == Desired::Running) else {
             return;
         };
-        let Some(wanted) = self.agents_wanted(&charge.plan.instance) else { return };
+        let Some(wanted) = self.agents_wanted(&charge.plan.instance).filter(|_| self.may_begin()) else { return };
         let have = charge.plan.parts.len();
         let wanted = wanted.clamp(1, super::launch::MOST_AGENTS);
         if wanted == have {
