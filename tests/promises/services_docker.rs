@@ -186,7 +186,7 @@ fn an_update_goes_agent_by_agent_and_what_fails_gives_way_to_what_was_well() {
     let folder = tempfile::tempdir().unwrap();
     let agent = start(&engine, folder.path());
     let mut service = container("web", &["say", "one", "polite", "sleep"]);
-    service["update"] = json!({ "healthy_for": 0.2, "within": 30 });
+    service["update"] = json!({ "healthy_for": 2, "within": 30 });
     service["restart"] = json!({ "policy": "never" });
     let name = register(&agent, &service);
     let id = launch(&agent, &name);

@@ -70,8 +70,9 @@ fn what_the_owner_lends_bounds_what_runs_before_and_after_it_was_started() {
     let folder = tempfile::tempdir().unwrap();
     let agent = starting(folder.path()).environment("MF2C_SERVICES_ON_VIOLATION", "stop-youngest").agent();
     let service = register(&agent, &process("sleeper", &["/bin/sleep", "600"]));
-    let (first, second) = (launch(&agent, &service), launch(&agent, &service));
+    let first = launch(&agent, &service);
     let _ = becomes(&agent, &first, "started");
+    let second = launch(&agent, &service);
     let _ = becomes(&agent, &second, "started");
     let models = agent.send("GET", "sharing-model", None).expect(200).json();
     let model = models["sharingModels"][0]["id"].as_str().unwrap().to_owned();

@@ -40,7 +40,8 @@ fn user(agent: &Agent, name: &str) -> String {
 fn the_current_device_is_shown_with_what_it_shares() {
     let agent = start();
     for prefix in ["/um", "/um/api/v2/um"] {
-        let get = |tail: &str| ask(&agent, "GET", &format!("{prefix}{tail}"), None).expect(200).json();
+        // Users see what the device shares, and administrators the device.
+        let get = |tail: &str| ask_as(&agent, ADMIN, "GET", &format!("{prefix}{tail}"), None).expect(200).json();
         let user = get("/current/user");
         assert_eq!((&user["error"], &user["user_id"]), (&false.into(), &"ADMIN".into()));
         assert_eq!(user["user_profile"]["resource_contributor"], true);
@@ -243,7 +244,7 @@ fn what_is_shared_is_said_once_and_never_again_over_what_an_owner_says() {
     let own = add(&agent, "sharing-model", &own);
     drop(agent.kill());
     let agent = start("9");
-    eventually("the device", || ask(&agent, "GET", "/um/current/all", None).status == 200);
+    eventually("the device", || ask_as(&agent, ADMIN, "GET", "/um/current/all", None).status == 200);
     assert_eq!((shown(&agent)["id"].as_str(), shown(&agent)["max_apps"].as_u64()), (Some(own.as_str()), Some(3)));
     assert_eq!(agent.send("GET", "sharing-model", None).json()["count"], 1);
 }
