@@ -1,4 +1,5 @@
-//! `Inventory`: keeps the `agent`, `device` and `device-dynamic` documents of its own machine, and says once what it shares.
+//! `Inventory`: keeps the `agent`, `device` and `device-dynamic` documents of its own machine, and says once what it
+//! shares.
 //!
 //! Each has the node's own name, so there is one of each for ever, also after restarts. They are written once and then
 //! changed only where something changed.
@@ -49,8 +50,8 @@ pub struct Inventory {
     failing: bool,
     /// Whether a publication is on its way; the next sample waits for it.
     publishing: bool,
-    /// Whether it was looked whether somebody has said what the device shares. Once is enough: what is deleted while the agent
-    /// runs stays so until the next start.
+    /// Whether it was looked whether somebody has said what the device shares. Once is enough: what is deleted while
+    /// the agent runs stays so until the next start.
     shared: bool,
     _notice: DeathNotice,
 }

@@ -1,5 +1,6 @@
-//! What a device lends to the area until its owner says something else: one `user-profile` and one `sharing-model`, which the inventory
-//! writes where there are none. They are never written again: whoever edits them is the last to have said something.
+//! What a device lends to the area until its owner says something else: one `user-profile` and one `sharing-model`,
+//! which the inventory writes where there are none. They are never written again: whoever edits them is the last to
+//! have said something.
 
 use mf2c_domain::resource;
 use mf2c_store::Store;

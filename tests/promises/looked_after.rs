@@ -1,4 +1,5 @@
-//! What clients may say about services and instances: an instance that an agent looks after is told what to do, and not what it is.
+//! What clients may say about services and instances: an instance that an agent looks after is told what to do, and not
+//! what it is.
 
 use mf2c_tests::{Start, eventually};
 use serde_json::{Value, json};
@@ -9,7 +10,8 @@ use crate::lm_services::{Runner, bare, becomes, launched, process};
 #[test]
 fn a_client_makes_no_instance_that_an_agent_would_look_after() {
     let agent = Start::new().agent();
-    let kept = json!({ "desired": "running", "conductor": "me", "version": 4, "update": { "to": 5, "done": 0 }, "detail": "d" });
+    let kept = json!({ "desired": "running", "conductor": "me", "version": 4, "detail": "d",
+        "update": { "to": 5, "done": 0 } });
     let mut sent = json!({ "user": "jane", "service": "service/s", "status": "started", "agents": [] });
     sent.as_object_mut().unwrap().extend(kept.as_object().unwrap().clone());
     let id = add(&agent, "service-instance", &sent);
@@ -35,9 +37,9 @@ fn an_instance_that_is_looked_after_does_what_a_client_desires_and_is_what_the_a
     becomes(&agent, &name, "started");
     let path = format!("service-instance/{name}");
     let before = agent.send("GET", &path, None).expect(200).json();
-    let sent = json!({ "status": "error", "agents": [], "conductor": "me", "version": 9, "service": "service/x", "user": "eve",
-        "agreement": "agreement/x", "sla_template": "y", "detail": "d", "service_type": "docker", "device_ip": "10.0.0.1",
-        "description": "mine" });
+    let sent = json!({ "status": "error", "agents": [], "conductor": "me", "version": 9, "user": "eve",
+        "service": "service/x", "agreement": "agreement/x", "sla_template": "y", "detail": "d",
+        "service_type": "docker", "device_ip": "10.0.0.1", "description": "mine" });
     for who in [JANE, "super ADMIN"] {
         let after = agent.send_as(Some(who), "PUT", &path, Some(&sent.to_string())).expect(200).json();
         assert_eq!(after["description"], "mine");
@@ -66,8 +68,9 @@ fn an_instance_that_is_looked_after_does_what_a_client_desires_and_is_what_the_a
 fn a_service_is_taken_as_scripts_send_it_and_refused_where_nobody_could_run_it() {
     let agent = Start::new().agent();
     // hello-world.sh.
-    let sent = json!({ "name": "hello-world", "description": "Hello World Service", "exec": "hello-world", "exec_type": "docker",
-        "sla_templates": ["sla-template/x"], "agent_type": "micro", "num_agents": "", "memory_min": "1000", "disk": 5 });
+    let sent = json!({ "name": "hello-world", "description": "Hello World Service", "exec": "hello-world",
+        "exec_type": "docker", "sla_templates": ["sla-template/x"], "agent_type": "micro", "num_agents": "",
+        "memory_min": "1000", "disk": 5 });
     let id = add(&agent, "service", &sent);
     let stored = agent.send("GET", &id, None).expect(200).json();
     assert!(stored.get("num_agents").is_none(), "{stored}");

@@ -1,5 +1,5 @@
-//! The original's user management (`spec/lifecycle.md` B): paths, statuses, shapes and rights, at the address of the API and at a
-//! listener of its own.
+//! The original's user management (`spec/lifecycle.md` B): paths, statuses, shapes and rights, at the address of the
+//! API and at a listener of its own.
 
 use mf2c_tests::{Agent, Start, curl, eventually};
 use serde_json::{Value, json};
@@ -45,6 +45,9 @@ fn the_current_device_is_shown_with_what_it_shares() {
         let user = get("/current/user");
         assert_eq!((&user["error"], &user["user_id"]), (&false.into(), &"ADMIN".into()));
         assert_eq!(user["user_profile"]["resource_contributor"], true);
+        for path in ["/current/device", "/current/all"] {
+            let _ = refused(ask(&agent, "GET", &format!("{prefix}{path}"), None), 403);
+        }
         let device = get("/current/device");
         assert_eq!(device["user_profile"]["device_id"], device["device"]["id"]);
         let all = get("/current/all")["info"].clone();
@@ -238,13 +241,16 @@ fn what_is_shared_is_said_once_and_never_again_over_what_an_owner_says() {
         assert_eq!(agent.send("GET", kind, None).json()["count"], 1, "{kind}");
     }
     // Whoever has made one himself gets no second one.
-    let _ = agent.send("DELETE", &model, None).expect(200);
+    for id in [&model, &profile] {
+        let _ = agent.send("DELETE", id, None).expect(200);
+    }
     let mut own = now;
     own["max_apps"] = 3.into();
     let own = add(&agent, "sharing-model", &own);
     drop(agent.kill());
     let agent = start("9");
-    eventually("the device", || ask_as(&agent, ADMIN, "GET", "/um/current/all", None).status == 200);
+    // By then it was looked for both.
+    eventually("a profile once more", || agent.send("GET", &profile, None).status == 200);
     assert_eq!((shown(&agent)["id"].as_str(), shown(&agent)["max_apps"].as_u64()), (Some(own.as_str()), Some(3)));
     assert_eq!(agent.send("GET", "sharing-model", None).json()["count"], 1);
 }

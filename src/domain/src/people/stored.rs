@@ -1,5 +1,5 @@
-//! What a user stores for his services: secrets, and logins for registries of images. Nobody signs in with them, and no answer
-//! shows what is secret in them.
+//! What a user stores for his services: secrets, and logins for registries of images. Nobody signs in with them, and no
+//! answer shows what is secret in them.
 
 use serde_json::{Map, Value, json};
 

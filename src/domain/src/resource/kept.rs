@@ -1,5 +1,5 @@
-//! What an agent keeps in documents that it looks after: attributes that no client writes there, not even an administrator. What
-//! clients send for them is passed over, because they send whole documents back.
+//! What an agent keeps in documents that it looks after: attributes that no client writes there, not even an
+//! administrator. What clients send for them is passed over, because they send whole documents back.
 
 use serde_json::{Map, Value};
 

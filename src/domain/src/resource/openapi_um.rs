@@ -1,4 +1,5 @@
-//! The part of the OpenAPI document for the original's user management, below `/um`. Its refusals are those of the lifecycle endpoints.
+//! The part of the OpenAPI document for the original's user management, below `/um`. Its refusals are those of the
+//! lifecycle endpoints.
 
 use serde_json::{Map, Value, json};
 

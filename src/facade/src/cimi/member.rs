@@ -164,8 +164,8 @@ async fn delete(exchange: &Exchange<'_>, id: ResourceId) -> Result<HttpResponse,
     Ok(response)
 }
 
-/// Deletes a document, here or where it belongs to, by all the rules of CIMI. None when it is gone; else the answer that says that
-/// the deletion waits for another agent.
+/// Deletes a document, here or where it belongs to, by all the rules of CIMI. None when it is gone; else the answer
+/// that says that the deletion waits for another agent.
 pub(crate) async fn remove(
     exchange: &Exchange<'_>,
     id: &ResourceId,

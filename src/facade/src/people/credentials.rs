@@ -20,7 +20,8 @@ const TEMPLATE: &str = "credential-template";
 /// The largest form, in bytes: a secret of 64 KiB with all its escapes.
 const LARGEST_FORM: usize = 512 << 10;
 
-/// Makes a key for the caller, 201 with the secret, which nobody will see again; or stores what he brings, 201 without it.
+/// Makes a key for the caller, 201 with the secret, which nobody will see again; or stores what he brings, 201 without
+/// it.
 pub(super) async fn ask(
     exchange: &Exchange<'_>,
     spec: &'static TypeSpec,

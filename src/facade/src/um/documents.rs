@@ -106,8 +106,8 @@ impl Call<'_> {
         }
     }
 
-    /// `PUT /sharing-model`: in the original the lifecycle manager told how many applications began or ended. Here they are counted
-    /// when somebody asks, so nothing is kept of it; the answer is the original's.
+    /// `PUT /sharing-model`: in the original the lifecycle manager told how many applications began or ended. Here they
+    /// are counted when somebody asks, so nothing is kept of it; the answer is the original's.
     pub(super) async fn count(&self, payload: Payload) -> Answered {
         let _ = self.somebody()?;
         let body = self.object(payload).await?;

@@ -1,8 +1,8 @@
-//! The original's user management (`spec/lifecycle.md` B): below `/um` at the address of the API, and below `/api/v2/um` at a listener
-//! of its own.
+//! The original's user management (`spec/lifecycle.md` B): below `/um` at the address of the API, and below
+//! `/api/v2/um` at a listener of its own.
 //!
-//! It shows and changes the same documents as `/api/user-profile` and its neighbours do, for the same callers. In the original nobody
-//! was asked who he is, and what was not there had the status 500, or 200.
+//! It shows and changes the same documents as `/api/user-profile` and its neighbours do, for the same callers. In the
+//! original nobody was asked who he is, and what was not there had the status 500, or 200.
 
 mod assessment;
 mod current;

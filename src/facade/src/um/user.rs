@@ -29,8 +29,8 @@ impl Call<'_> {
         Ok(done("User found", &[("user_id", id.as_str().into()), ("user", whole.into())]))
     }
 
-    /// Deletes a user with all that he owns. His instances are really stopped; in the original their containers ran on. The user
-    /// himself goes last, so that whatever fails can be repeated.
+    /// Deletes a user with all that he owns. His instances are really stopped; in the original their containers ran on.
+    /// The user himself goes last, so that whatever fails can be repeated.
     pub(super) async fn delete_user(&self, payload: Payload) -> Answered {
         let body = self.object(payload).await?;
         let name = text(&body, "user_id")?.ok_or_else(|| LmError::lacking("user_id"))?;

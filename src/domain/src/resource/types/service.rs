@@ -116,8 +116,8 @@ const UPDATE: &[Field] = &[
 /// Lists in which the forms of the original's pages leave empty texts.
 const LISTS_OF_NAMES: [&str; 4] = ["exec_ports", "sla_templates", "req_resource", "opt_resource"];
 
-/// Takes services as the original's service manager did: what is optional and empty is not said. And old descriptions hold an object
-/// in `category`, which no reader ever understood.
+/// Takes services as the original's service manager did: what is optional and empty is not said. And old descriptions
+/// hold an object in `category`, which no reader ever understood.
 fn settle(body: &mut Map<String, Value>) {
     if body.get("category").is_some_and(Value::is_object) {
         body.remove("category");
@@ -163,10 +163,11 @@ mod tests {
     #[test]
     fn a_service_is_taken_as_the_scripts_of_the_original_send_it() {
         // hello-world.sh without and with `--num-agents`; memory_min and disk stay, which the original lost.
-        let mut sent = json!({"name": "hello-world", "description": "Hello World Service", "exec": "mf2c/compss-test:it2.9",
-            "exec_type": "compss", "sla_templates": ["sla-template/x"], "agent_type": "normal", "num_agents": "",
-            "cpu_arch": "", "os": "", "storage_min": "", "memory_min": "1000", "disk": "10", "req_resource": ["", "GPU"],
-            "opt_resource": [""], "exec_ports": ["8080", ""], "resourceURI": "x"});
+        let mut sent = json!({"name": "hello-world", "description": "Hello World Service",
+            "exec": "mf2c/compss-test:it2.9", "exec_type": "compss", "sla_templates": ["sla-template/x"],
+            "agent_type": "normal", "num_agents": "",
+            "cpu_arch": "", "os": "", "storage_min": "", "memory_min": "1000", "disk": "10",
+            "req_resource": ["", "GPU"], "opt_resource": [""], "exec_ports": ["8080", ""], "resourceURI": "x"});
         let mut expected = json!({"name": "hello-world", "description": "Hello World Service",
             "exec": "mf2c/compss-test:it2.9", "exec_type": "compss", "sla_templates": [{"href": "sla-template/x"}],
             "agent_type": "normal", "memory_min": 1000, "disk": 10, "req_resource": ["GPU"], "opt_resource": [],
