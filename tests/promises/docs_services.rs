@@ -9,7 +9,7 @@ use mf2c_domain::resource::kind::Kind;
 use mf2c_domain::resource::types::service;
 use mf2c_tests::{Agent, Start, agent_binary, eventually, run};
 
-use crate::services_cli_run::lend;
+use crate::services_cli_run::described;
 
 fn page() -> String {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("docs/services.md");
@@ -37,10 +37,7 @@ fn five_commands_of_the_page_lead_from_nothing_to_the_log_of_a_running_program()
     assert_eq!(commands.len(), 5);
     let start = Start::new().environment("MF2C_DEVICE_ENABLED", "true").environment("MF2C_SERVICES_PROCESS", "true");
     let agent = start.agent();
-    eventually("the description of the machine", || {
-        agent.send("GET", "device-dynamic?$last=0", None).text().contains(r#""count":1"#)
-    });
-    lend(&agent);
+    described(&agent);
     let folder = tempfile::tempdir().unwrap();
     for command in &commands[..4] {
         let _ = run(bash(command, &agent, folder.path())).expect(0);

@@ -82,9 +82,14 @@ impl ProcessBackend {
     ///
     /// # Errors
     /// [`BackendError::Failed`] if the folder cannot be made or read.
-    pub async fn open(config: ProcessConfig, clock: Arc<dyn Clock>) -> Result<Self, BackendError> {
+    pub async fn open(mut config: ProcessConfig, clock: Arc<dyn Clock>) -> Result<Self, BackendError> {
         let open_files = raise_open_files();
         let backend = aside(move || {
+            // Shims and processes start elsewhere: what is relative to the agent's folder is nowhere for them.
+            for place in [&mut config.state_dir, &mut config.secrets_dir] {
+                *place = std::path::absolute(&place)
+                    .map_err(|error| BackendError::failed("finding the agent's own folder", &error))?;
+            }
             folder::private_folder(&config.state_dir)
                 .map_err(|error| BackendError::failed("the folder of states", &error))?;
             let cgroups = Cgroups::detect(&config.cgroup_mount, &config.cgroup_name);

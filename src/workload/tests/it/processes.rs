@@ -1,15 +1,16 @@
 //! Plain processes: what they get, how they end, and who finds them again.
 
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use mf2c_workload::{
-    BackendError, Change, Event, ExecutionBackend as _, LogOptions, Port, Protocol, Secret, SecretPlace, SecretText,
-    State, Stream,
+    BackendError, Change, Event, ExecutionBackend as _, LogOptions, Port, ProcessBackend, Protocol, Secret,
+    SecretPlace, SecretText, State, Stream,
 };
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::world::{AGENT, PATIENCE, Place, change, ended, log, process, run, texts};
+use crate::world::{AGENT, PATIENCE, Place, change, ended, log, process, run, texts, wall};
 
 pub(crate) const fn exited(code: i64) -> State {
     State::Exited { code: Some(code), oom: false, signal: None }
@@ -40,6 +41,24 @@ async fn a_process_gets_its_words_as_they_are_its_environment_and_nothing_else()
     let mark = format!("MF2C_TEST={}", spec.environment["MF2C_TEST"]);
     assert_eq!(said, [nasty, &format!("GREETING={nasty}"), &mark, "PATH=/usr/bin:/bin", "/usr/share"]);
     assert!(!std::path::Path::new("/tmp/mf2c-was-here").exists());
+}
+
+#[tokio::test]
+async fn folders_may_be_said_from_where_the_agent_is() {
+    let Some(place) = Place::new() else { return };
+    // From here to the root, and on from there.
+    let up: PathBuf = std::env::current_dir().unwrap().components().skip(1).map(|_| "..").collect();
+    let from_here = |path: &Path| up.join(path.strip_prefix("/").unwrap());
+    let mut config = place.config();
+    (config.state_dir, config.secrets_dir) = (from_here(&config.state_dir), from_here(&config.secrets_dir));
+    assert!(config.state_dir.is_relative() && config.secrets_dir.is_relative());
+    let backend = ProcessBackend::open(config, wall()).await.unwrap();
+    let mut spec = process(&place, &["exit", "7"]);
+    let value = SecretText::new("hush".to_owned());
+    spec.secrets.push(Secret { name: "word".to_owned(), value, place: SecretPlace::File });
+    let handle = run(&backend, &spec).await;
+    assert_eq!(ended(&backend, &handle).await, exited(7));
+    backend.remove(&handle, true, true).await.unwrap();
 }
 
 #[tokio::test]

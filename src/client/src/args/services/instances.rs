@@ -9,8 +9,8 @@ use crate::output::clean;
 
 pub(super) const PS_EXAMPLES: &str = "\
 INSTANCE is the beginning of the id, as far as it is needed; the other commands take it. Without --all, what was
-stopped is not shown. --watch shows the same again and again: at a terminal until q is pressed, in a pipe a line for
-each change.
+stopped is not shown. --watch shows the same again and again: at a terminal until q is pressed, in a pipe a line
+for each change.
 
 Examples:
   mf2c ps
@@ -18,8 +18,8 @@ Examples:
   mf2c ps --watch";
 
 pub(super) const LOGS_EXAMPLES: &str = "\
-INSTANCE is an id, the beginning of one (4 digits at least), its name, or the name of a service with one instance. Where
-it has several parts, each line says which part it is of.
+INSTANCE is an id, the beginning of one (4 digits at least), its name, or the name of a service with one
+instance. Where it has several parts, each line says which part it is of.
 
 Examples:
   mf2c logs hello
@@ -35,8 +35,8 @@ Examples:
   mf2c exec 5f0c --index 1 -- /bin/sh -c 'ls /data | wc -l'";
 
 pub(super) const UPDATE_EXAMPLES: &str = "\
-Agent by agent, as the service's `update` says. If the new version is not well, the old one comes back, and the command
-fails.
+Agent by agent, as the service's `update` says. If the new version is not well, the old one comes back, and the
+command fails.
 
 Examples:
   mf2c service register --replace service.yaml && mf2c update hello";
@@ -100,7 +100,8 @@ pub struct ExecArgs {
     #[arg(long, value_name = "N")]
     pub index: Option<u32>,
     /// End the program after so many seconds
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = clap::value_parser!(u64).range(1..=300))]
+    #[arg(long, value_name = "SECONDS", default_value = "10",
+          value_parser = clap::value_parser!(u64).range(1..=300))]
     pub limit: u64,
     /// The program and its arguments
     #[arg(value_name = "PROGRAM", last = true, required = true)]
@@ -120,7 +121,8 @@ pub struct InstanceArgs {
     #[arg(long)]
     pub detach: bool,
     /// Wait at most so many seconds until it is done
-    #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    #[arg(long, value_name = "SECONDS", default_value = "300",
+          value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub wait: u64,
     /// Which agent.
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! The commands about services that run: registering, launching, watching and stopping them, and keeping them off devices.
+//! The commands about services that run: registering, launching, watching and stopping them; keeping them off devices.
 
 mod instances;
 mod register;
@@ -11,8 +11,9 @@ pub use instances::{ExecArgs, InstanceArgs, LogsArgs, PsArgs, Since};
 pub use register::{HealthFlag, RegisterArgs, RestartFlag};
 
 const RUN_EXAMPLES: &str = "\
-SERVICE is a name or an id; of several services of one name the newest is taken. The id of the instance goes to standard
-output, and how it comes up beside it. A run that is sent again because the connection broke starts nothing twice.
+SERVICE is a name or an id; of several services of one name the newest is taken. The id of the instance goes to
+standard output, and how it comes up beside it. A run that is sent again because the connection broke starts
+nothing twice.
 
 Examples:
   mf2c run hello
@@ -36,7 +37,8 @@ Examples:
   mf2c drain 5f0c --wait 0                        without waiting until it is empty";
 
 const INSTANCE_EXAMPLES: &str = "\
-INSTANCE is an id, the beginning of one (4 digits at least), its name, or the name of a service with one instance.";
+INSTANCE is an id, the beginning of one (4 digits at least), its name, or the name of a service with one
+instance.";
 
 /// A command about services that run.
 #[derive(Debug, Subcommand)]
@@ -102,7 +104,7 @@ pub struct RunArgs {
     /// Make its agreement from this template
     #[arg(long, value_name = "sla-template/ID")]
     pub template: Option<String>,
-    /// Only on this device: an id, the beginning of one, or an address; may be repeated
+    /// Only on this device: an id, its beginning, or an address; may be repeated
     #[arg(long, value_name = "DEVICE")]
     pub on: Vec<String>,
     /// A name to know the instance by
@@ -112,7 +114,8 @@ pub struct RunArgs {
     #[arg(long)]
     pub detach: bool,
     /// Wait at most so many seconds until it is up
-    #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    #[arg(long, value_name = "SECONDS", default_value = "300",
+          value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub wait: u64,
     /// How to show the instance.
     #[command(flatten)]
@@ -145,7 +148,8 @@ pub struct DeviceArgs {
 #[derive(Debug, Clone, Args)]
 pub struct DrainArgs {
     /// Wait at most so many seconds until nothing runs there
-    #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = clap::value_parser!(u64).range(0..=86_400))]
+    #[arg(long, value_name = "SECONDS", default_value = "300",
+          value_parser = clap::value_parser!(u64).range(0..=86_400))]
     pub wait: u64,
     /// Which device.
     #[command(flatten)]

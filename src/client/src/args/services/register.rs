@@ -8,9 +8,9 @@ use crate::args::{ConnectionArgs, Format};
 use crate::output::clean;
 
 pub(super) const EXAMPLES: &str = "\
-FILE is a service in JSON or YAML; - is standard input. Without one, flags say what is run; what stands on the line wins
-over the file. What stands behind -- are arguments of the program. No shell reads any of it. A compose file is sent as
-a whole. Everything else that a service can say goes into a FILE.
+FILE is a service in JSON or YAML; - is standard input. Without one, flags say what is run; what stands on the
+line wins over the file. What stands behind -- are arguments of the program. No shell reads any of it. A compose
+file is sent as a whole. Everything else that a service can say goes into a FILE.
 
 Examples:
   mf2c service register service.yaml

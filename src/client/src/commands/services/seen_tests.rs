@@ -21,12 +21,16 @@ fn each_part_has_a_line_with_its_place_its_status_and_the_image_that_comes() {
     let mut seen = seen(
         "deploying",
         json!([
-            {"url": "10.0.0.6", "device_id": "device/77fe0000-1", "status": "error", "index": 1, "detail": "no such image\u{1b}[2J"},
+            {"url": "10.0.0.6", "device_id": "device/77fe0000-1", "status": "error", "index": 1,
+             "detail": "no such image\u{1b}[2J"},
             {"url": "10.0.0.5", "status": "deploying", "index": 0},
         ]),
     );
     let progress = json!({"image": "nginx:1", "status": "pulling", "current": 34 << 20, "total": 120 << 20});
-    let workload = |generation: u64, progress: Value| json!({"index": 0, "term": 1, "generation": generation, "progress": progress, "detail": "fetching"});
+    let workload = |generation: u64, progress: Value| {
+        let term = 1;
+        json!({"index": 0, "term": term, "generation": generation, "progress": progress, "detail": "fetching"})
+    };
     seen.take("created", "workload/a", &workload(2, progress));
     seen.take("created", "workload/b", &workload(1, json!({})));
     let lines = seen.lines();
