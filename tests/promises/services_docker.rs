@@ -49,10 +49,12 @@ fn a_container_runs_is_reached_heard_and_entered_and_an_end_is_noticed() {
     assert_ne!(port, 8080, "low ports are not taken from the machine");
     assert!(std::net::TcpStream::connect(("127.0.0.1", u16::try_from(port).unwrap())).is_ok());
     let path = format!("/service-instances/{}", id.strip_prefix("service-instance/").unwrap());
-    let (status, said) = lm(&agent, "GET", &format!("{path}/logs"), None);
-    let said = said.to_string();
-    assert!(status == 200 && said.contains("hello") && said.contains("GREETING=good day"), "{said}");
-    assert!(said.contains(&format!("MF2C_INSTANCE={id}")), "{said}");
+    // What a container says reaches its log some time after it is well.
+    eventually("its words are in its log", || {
+        let (status, said) = lm(&agent, "GET", &format!("{path}/logs"), None);
+        let words = ["hello".to_owned(), "GREETING=good day".to_owned(), format!("MF2C_INSTANCE={id}")];
+        status == 200 && words.iter().all(|word| said.to_string().contains(word))
+    });
     let run = json!({ "command": ["/guest", "say", "inside", "exit", "3"] });
     let (status, said) = lm(&agent, "POST", &format!("{path}/exec"), Some(&run));
     assert_eq!((status, &said["code"]), (200, &json!(3)), "{said}");
@@ -63,8 +65,9 @@ fn a_container_runs_is_reached_heard_and_entered_and_an_end_is_noticed() {
         let now = instance(&agent, &id);
         now["status"] == "started" && now["agents"][0]["restarts"] == 1
     });
-    let metrics = agent.send("GET", "service-container-metric", None).expect(200).json();
-    assert_eq!(metrics["count"], 2, "{metrics}");
+    eventually("both of its containers are measured", || {
+        agent.send("GET", "service-container-metric", None).expect(200).json()["count"] == 2
+    });
     assert_eq!(lm(&agent, "DELETE", &path, None).0, 200);
     eventually("it is gone", || containers(&engine, true).is_empty());
 }
@@ -172,9 +175,10 @@ fn compose_files_run_beside_each_other() {
     }
     assert_eq!(containers(&engine, false).len(), 4);
     let path = format!("/service-instances/{}", ids[0].strip_prefix("service-instance/").unwrap());
-    let (_, said) = lm(&agent, "GET", &format!("{path}/logs"), None);
-    let said = said.to_string();
-    assert!(said.contains("first") && said.contains("second"), "{said}");
+    eventually("both parts' words are in the log", || {
+        let (_, said) = lm(&agent, "GET", &format!("{path}/logs"), None);
+        said.to_string().contains("first") && said.to_string().contains("second")
+    });
     let _ = agent.send("DELETE", &ids[0], None).expect(200);
     eventually("one is left", || containers(&engine, true).len() == 2);
     let _ = becomes(&agent, &ids[1], "started");
