@@ -162,7 +162,7 @@ def containers():
         ratio = Ratio(ours, theirs)
         yield Row("launch until the container runs", f"{statistics.median(ours):.0f} ms",
                   f"docker run -d: {statistics.median(theirs):.0f} ms", ratio.times(), "≤ 1.2 ×", ratio.value <= 1.2)
-        yield killed(runner, instances[0])
+        yield killed(runner, instances)
         for _ in range(CONTAINERS - STARTS - 1):
             runner.wait(runner.launch(service), "started")
         before = runner.agent.child.cpu_seconds()
@@ -175,35 +175,36 @@ def containers():
         engine.stop()
 
 
-def killed(runner, instance):
-    """From SIGKILL of the process inside until the document tells of it."""
+def killed(runner, instances):
+    """From SIGKILL of the process inside until the document tells of it. Each is killed a few times only: who fails too often is not
+    started again, and waits longer each time."""
     noticed, again = [], []
-    for _ in range(KILLS):
+    for number in range(KILLS):
+        instance = instances[number % len(instances)]
         runner.wait(instance, "started")
         workload = runner.ask("GET", f"/api/workload?$filter=instance='{instance}'")["workloads"][0]
         restarts = workload["restarts"]
-        state = subprocess.run(["pgrep", "-x", "sleep"], capture_output=True, text=True).stdout.split()
-        mine = [pid for pid in state if workload["container_id"] in cgroup(pid)]
-        pid = int(mine[0]) if mine else inside(runner, workload)
+        pid = inside(runner, workload)
         begun = time.monotonic()
         os.kill(pid, signal.SIGKILL)
         while True:
             now = runner.ask("GET", f"/api/{workload['id']}")
             if now["restarts"] > restarts or now["status"] != "started":
                 break
+            patient(begun, workload)
         noticed.append((time.monotonic() - begun) * 1000)
         while not (now["restarts"] > restarts and now["status"] == "started"):
             now = runner.ask("GET", f"/api/{workload['id']}")
+            patient(begun, now)
         again.append((time.monotonic() - begun) * 1000)
     return Row("a killed container is noticed", spread(noticed), f"runs again after {spread(again)}", goal="< 100 ms",
                met=statistics.median(noticed) < 100)
 
 
-def cgroup(pid):
-    try:
-        return pathlib.Path(f"/proc/{pid}/cgroup").read_text()
-    except OSError:
-        return ""
+def patient(begun, workload):
+    """Fails when something has taken too long."""
+    if time.monotonic() - begun > place.PATIENCE:
+        raise place.Failure(f"{workload['id']} did not start again: {workload.get('detail')}")
 
 
 def inside(runner, workload):
@@ -242,8 +243,9 @@ def processes():
             until(lambda: found(runner) >= PROCESSES and asleep(mark) == PROCESSES)
             took = time.monotonic() - begun
             what = "reconciled after a kill of the agent" if not all_die else "run again after a kill of the agent and of all of them"
-            yield Row(f"{PROCESSES} processes {what}", f"{took:.2f} s", f"started one by one: {started:.1f} s", goal="< 5 s",
-                      met=took < 5)
+            # The goal is about finding again; starting anew takes what starting takes.
+            goal = {} if all_die else {"goal": "< 5 s", "met": took < 5}
+            yield Row(f"{PROCESSES} processes {what}", f"{took:.2f} s", f"started one by one: {started:.1f} s", **goal)
         finish(runner)
     finally:
         runner.agent.stop()
