@@ -33,6 +33,7 @@ Usage: scripts/bench.sh [MEASURE...]
   assess   reports a second that are held against 10,000 agreements, and how soon a violation is told; beside Prometheus
   agreements  100,000 agreements: processor time when idle, memory, start; beside Prometheus
   services launches, containers beside `docker run`, killed containers, 1,000 processes found again; needs root
+  doors    resident memory of an idle agent with each of the doors of Flocker, Deltacloud and DETER, beside none
   crash    kill -9 at a random moment under 32 writers, 1,000 times: nothing acknowledged may be lost; and 100 times under
            reports: no violation may be lost or told twice
 
@@ -186,7 +187,7 @@ main() {
             usage
             return
             ;;
-        all) measures=(get query post mixed memory start million idle events sessions cookie links children replicate forward takeover assess agreements services) ;;
+        all) measures=(get query post mixed memory start million idle events sessions cookie links children replicate forward takeover assess agreements services doors) ;;
         quick)
             measures=(get query post memory start)
             export BENCH_SECS=${BENCH_SECS:-2} BENCH_REPS=${BENCH_REPS:-2}
@@ -198,7 +199,7 @@ main() {
         return
     fi
     for measure in "${measures[@]}"; do
-        [[ " get query post mixed memory start million idle events sessions cookie links children replicate forward takeover assess agreements services " == *" $measure "* ]] ||
+        [[ " get query post mixed memory start million idle events sessions cookie links children replicate forward takeover assess agreements services doors " == *" $measure "* ]] ||
             fail "there is no measure \`$measure\`" "scripts/bench.sh --help lists them."
     done
     prepare "${measures[@]}"

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import traceback
 
+import doors
 import events
 import exchange
 import fog
@@ -23,6 +24,7 @@ MEASURES = {
     "replicate": fog.replicate, "forward": fog.forward, "takeover": fog.takeover,
     "sessions": sessions.sessions, "cookie": sessions.cookie,
     "assess": sla.assess, "agreements": sla.agreements, "services": services.measure,
+    "doors": doors.measure,
 }
 
 
