@@ -6,6 +6,7 @@ pub mod ca_client;
 pub mod categoriser;
 pub mod certificate_authority;
 pub mod discovery;
+pub mod flocker;
 pub mod hasher;
 pub mod inventory;
 pub mod leadership;

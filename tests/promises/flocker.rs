@@ -1,77 +1,23 @@
 //! Flocker's certificates and the door behind which they count, with `openssl` and `curl` as the judges. The numbers are
 //! those of the vectors in the specification of Flocker's interface.
 
+mod containers;
+mod datasets;
+mod doors;
+mod engine;
+mod input;
+mod place;
+mod rights;
+
 use std::fs::{self, Permissions};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::process::Command;
 
-use mf2c_tests::{Agent, Ran, Start, agent_binary, eventually, run};
-use tempfile::TempDir;
+use mf2c_tests::{agent_binary, run};
 
-/// A directory where the authority of a cluster is kept, and a `flocker-ca` that is a link to `mf2c`.
-struct Place(TempDir);
-
-impl Place {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        symlink(agent_binary(), folder.path().join("flocker-ca")).unwrap();
-        fs::create_dir(folder.path().join("ca")).unwrap();
-        Self(folder)
-    }
-
-    fn with_cluster() -> Self {
-        let place = Self::new();
-        place.makes(&["initialize", "mycluster"]);
-        place
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().canonicalize().unwrap().join("ca").join(name)
-    }
-
-    fn text(&self, name: &str) -> String {
-        fs::read_to_string(self.path(name)).unwrap()
-    }
-
-    fn mode(&self, name: &str) -> u32 {
-        fs::metadata(self.path(name)).unwrap().mode() & 0o7777
-    }
-
-    fn names(&self) -> Vec<String> {
-        let entries = fs::read_dir(self.path("")).unwrap();
-        let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
-    }
-
-    fn command(&self, program: impl AsRef<Path>) -> Command {
-        let mut command = Command::new(program.as_ref());
-        command.current_dir(self.path("")).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        command
-    }
-
-    fn ca(&self, arguments: &[&str]) -> Ran {
-        let mut command = self.command(self.0.path().join("flocker-ca"));
-        command.args(arguments);
-        run(command)
-    }
-
-    /// The same, which has to succeed.
-    #[track_caller]
-    fn makes(&self, arguments: &[&str]) -> String {
-        self.ca(arguments).expect(0).out
-    }
-
-    /// What openssl says, if it is content.
-    #[track_caller]
-    fn openssl(&self, line: &str) -> String {
-        let mut command = self.command("openssl");
-        command.args(line.split_whitespace());
-        run(command).expect(0).out
-    }
-}
+use place::{Place, install, port, start, user};
 
 #[test]
 fn f01_to_f04_and_f11_an_authority_is_made_once_and_what_is_missing_or_unknown_is_named() {
@@ -208,7 +154,7 @@ fn names_that_lead_elsewhere_and_keys_that_others_may_read_are_refused_and_nothi
     ] {
         place.ca(&["create-api-certificate", "--", name]).expect(1).tells(&["Error: Invalid username: ", reason]);
     }
-    let mut command = place.command(place.0.path().join("flocker-ca"));
+    let mut command = place.command(place.tool());
     command.arg("create-api-certificate").arg(std::ffi::OsStr::from_bytes(b"all\xFFison"));
     run(command).expect(1).tells(&["Error: Invalid username: Could not be converted to UTF-8\n"]);
     place.ca(&["create-control-certificate", "two words"]).expect(1).tells(&["neither a DNS name nor an IP address"]);
@@ -227,35 +173,6 @@ fn names_that_lead_elsewhere_and_keys_that_others_may_read_are_refused_and_nothi
     fs::remove_file(place.path("cluster.key")).unwrap();
     let said = place.ca(&["create-api-certificate", "carol"]).expect(1);
     said.tells(&["Error: Private key file could not be opened. No such file or directory ", "/cluster.key\n"]);
-}
-
-/// Puts the files of a control service where an agent finds them.
-fn install(place: &Place, pair: &str) -> PathBuf {
-    let folder = place.0.path().join("etc");
-    fs::create_dir_all(&folder).unwrap();
-    for (from, to) in [
-        ("cluster.crt", "cluster.crt"),
-        (&format!("{pair}.crt"), "control-service.crt"),
-        (&format!("{pair}.key"), "control-service.key"),
-    ] {
-        fs::copy(place.path(from), folder.join(to)).unwrap();
-    }
-    folder
-}
-
-fn start(certificates: &Path) -> Start {
-    let start = Start::new().environment("MF2C_FLOCKER_LISTEN", "127.0.0.1:0");
-    start.environment("MF2C_FLOCKER_CERTIFICATES", certificates.to_str().unwrap())
-}
-
-/// The port of Flocker's API, from the log.
-fn port(agent: &Agent) -> String {
-    let mut found = None;
-    eventually("Flocker's API", || {
-        found = agent.log_lines().find_map(|line| Some(line.get("flocker")?.as_str()?.to_owned()));
-        found.is_some()
-    });
-    found.unwrap().rsplit_once(':').unwrap().1.to_owned()
 }
 
 #[test]
@@ -285,6 +202,9 @@ fn f34_and_the_rule_of_the_door_users_of_the_cluster_get_in_and_nobody_else_past
         place.openssl(line);
     }
     let mut agent = start(&install(&place, "control-127.0.0.1")).agent();
+    for name in ["user", "plain"] {
+        user(&agent, name);
+    }
     let port = port(&agent);
     let curl = |script: &str| {
         let mut command = place.command("bash");
@@ -294,7 +214,15 @@ fn f34_and_the_rule_of_the_door_users_of_the_cluster_get_in_and_nobody_else_past
     // The seed's words, with a status asked for.
     let seeds = "curl --cacert $PWD/cluster.crt --cert $PWD/user.crt --key $PWD/user.key \
                  https://172.16.255.250:4523/v1/configuration/containers -s -S -o /dev/null -w '%{http_code} %{content_type}'";
-    assert_eq!(curl(seeds).expect(0).out, "404 text/html; charset=utf-8");
+    assert_eq!(curl(seeds).expect(0).out, "200 application/json");
+    let node = "ad0a05dd-a1ed-449f-b44b-e1e2757bda00";
+    let makes = format!("{seeds} -d '{{\"node_uuid\":\"{node}\",\"name\":\"web\",\"image\":\"nginx\"}}'");
+    assert_eq!(curl(&makes).expect(0).out, "201 application/json");
+    // By a name, as a DNS name in the control certificate is meant: it leads here for this call only.
+    let by_name = "curl --cacert $PWD/cluster.crt --cert $PWD/user.crt --key $PWD/user.key -s -S \
+                   --resolve control-service:PORT:127.0.0.1 https://control-service:PORT/v1/configuration/containers";
+    let listed = curl(&by_name.replace("PORT", &port)).expect(0).out;
+    assert!(listed.contains("\"name\":\"web\""), "{listed}");
     let asked = |pair: &str, more: &str| {
         let pair = if pair.is_empty() { String::new() } else { format!("--cert {pair}.crt --key {pair}.key") };
         curl(&format!("curl -s -S --cacert cluster.crt {pair} {more} https://172.16.255.250:4523/v1/version"))

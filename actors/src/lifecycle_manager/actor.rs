@@ -17,7 +17,7 @@ use super::parcel::Reply;
 use super::specs::kind_of;
 use super::{
     Backends, CheckPolicy, Exec, Explain, Launch, Launched, LifecycleManager, Lines, News, NextPage, Operate,
-    Progressed, ReadLogs, Schedule, StartJob, Usage, WorkError,
+    Progressed, ReadLogs, Schedule, StartJob, Tend, Tended, Usage, WorkError,
 };
 use crate::resource_store::{EditResource, KeepState};
 
@@ -109,13 +109,16 @@ impl LifecycleManager {
             .map(Backend::as_str)
             .collect();
         let body = self.store.body(&document).ok().flatten();
-        let told = body.and_then(|body| serde_json::from_slice::<Map<String, Value>>(&body).ok()?.remove("backends"));
-        let offered = json!(offered);
-        if told.as_ref() == Some(&offered) {
+        let told = body.and_then(|body| serde_json::from_slice::<Map<String, Value>>(&body).ok()).unwrap_or_default();
+        let boot = self.settings.boot.clone();
+        let mut changes = Map::from_iter([("backends".to_owned(), json!(offered))]);
+        if !boot.is_empty() {
+            changes.insert("boot".to_owned(), boot.into());
+        }
+        if changes.iter().all(|(name, value)| told.get(name) == Some(value)) {
             return;
         }
         let Ok(id) = ResourceId::new("device", &self.node_name) else { return };
-        let changes = [("backends".to_owned(), offered)].into_iter().collect();
         let edit = EditResource { id, changes, removed: vec![], if_match: None, by: Caller::agent() };
         let written = self.writer.send(edit);
         ctx.spawn(written.into_actor(self).map(|written, _, ctx| {
@@ -213,6 +216,7 @@ answers! {
     Schedule => Map<String, Value>: |manager, ask, _ctx| manager.schedule(ask);
     CheckPolicy => Value: |manager, _ask, _ctx| Box::pin(actix::fut::ready(Ok(manager.check_policy())));
     Backends => Value: |manager, _ask, _ctx| Box::pin(actix::fut::ready(Ok(manager.told_backends())));
+    Tend => Tended: |manager, ask, ctx| manager.tend(ask, ctx);
     StartJob => String: |manager, ask, _ctx| manager.start_job(ask);
 }
 

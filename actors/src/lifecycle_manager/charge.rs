@@ -58,6 +58,9 @@ pub(super) struct Plan {
     pub(super) updating: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) updated_at: Option<String>,
+    /// The only devices that may run it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) devices: Option<Vec<String>>,
     pub(super) parts: Vec<Part>,
     #[serde(default)]
     pub(super) leaving: Vec<Part>,

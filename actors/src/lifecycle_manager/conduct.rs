@@ -90,7 +90,7 @@ impl LifecycleManager {
         let Some(charge) = self.charges.get_mut(name).filter(|charge| charge.unsaved && !charge.saving) else { return };
         (charge.unsaved, charge.saving) = (false, true);
         let mut changes = charge.document();
-        let optional = ["before", "updated_at"].into_iter().filter(|name| !changes.contains_key(*name));
+        let optional = ["before", "updated_at", "devices"].into_iter().filter(|name| !changes.contains_key(*name));
         let removed: Vec<String> = optional.map(str::to_owned).collect();
         changes.remove("instance");
         let edit = EditResource { id: charge.id.clone(), changes, removed, if_match: None, by: Caller::agent() };

@@ -136,6 +136,7 @@ impl LifecycleManager {
             trouble: String::new(),
             updating: false,
             updated_at: None,
+            devices: draft.devices.clone(),
             parts: Vec::new(),
             leaving: Vec::new(),
         };

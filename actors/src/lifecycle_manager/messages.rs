@@ -215,6 +215,28 @@ pub struct Usage {
     pub by: Caller,
 }
 
+/// Keeps the volume of a dataset on a device, or removes it. The agent alone asks that: whose dataset it is, is decided before.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Tended, WorkError>")]
+pub struct Tend {
+    /// The name of the node of the agent there.
+    pub node: String,
+    /// The dataset.
+    pub dataset: String,
+    /// Whether it shall be there.
+    pub wanted: bool,
+}
+
+/// See [`Tend`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tended {
+    /// Whether the volume is there.
+    pub there: bool,
+    /// Where it is on the disk of the device.
+    #[serde(default)]
+    pub path: String,
+}
+
 /// Whether services are placed on a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

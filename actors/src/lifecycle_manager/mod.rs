@@ -31,6 +31,7 @@ mod run;
 mod runner;
 mod specs;
 mod taking_over;
+mod tending;
 mod updating;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,7 +56,7 @@ use crate::supervisor::DeathNotice;
 use charge::Charge;
 pub use messages::{
     Backends, CheckPolicy, Exec, Explain, Launch, Launched, Line, Lines, Operate, Operation, PartIndex, ReadLogs,
-    Schedule, Scheduling, Source, StartJob, Trouble, Usage, WorkError,
+    Schedule, Scheduling, Source, StartJob, Tend, Tended, Trouble, Usage, WorkError,
 };
 use moves::Failures;
 pub use opening::AnswerWork;

@@ -12,7 +12,7 @@ use mf2c_placement::select::{Rule, Wanted, select};
 use serde::Deserialize;
 
 use super::LifecycleManager;
-use super::charge::{Charge, Part};
+use super::charge::{Charge, Part, Plan};
 use super::parcel::Desired;
 
 /// So many failures are remembered of each service and device.
@@ -158,7 +158,7 @@ impl LifecycleManager {
             return false;
         }
         let taken: Vec<String> = charge.plan.parts.iter().map(|part| part.device.clone()).collect();
-        match self.another(&charge.plan.service.clone(), &charge.plan.spec.clone(), &service.name, &taken) {
+        match self.another(charge, &taken) {
             Ok((device, node, url)) => {
                 let Some(charge) = self.charges.get_mut(name) else { return false };
                 charge.shortage.clear();
@@ -175,15 +175,12 @@ impl LifecycleManager {
         }
     }
 
-    /// The best device besides these.
-    fn another(
-        &self,
-        service: &str,
-        spec: &serde_json::Map<String, serde_json::Value>,
-        _name: &str,
-        without: &[String],
-    ) -> Result<(String, String, String), String> {
-        let field = self.field(service, spec, None).ok_or_else(|| "the service makes no sense any more".to_owned())?;
+    /// The best device besides these, of those that its launch has named, if it has.
+    fn another(&self, charge: &Charge, without: &[String]) -> Result<(String, String, String), String> {
+        let Plan { service, spec, devices, .. } = &charge.plan;
+        let field = self
+            .field(service, spec, devices.as_deref())
+            .ok_or_else(|| "the service makes no sense any more".to_owned())?;
         let without: Vec<&str> = without.iter().map(String::as_str).collect();
         field.rank(&without, None, &[], |ranking, candidates| {
             let chosen = select(ranking, Wanted::exactly(1), Rule::ByRank).map_err(|shortage| shortage.to_string())?;
@@ -213,7 +210,7 @@ impl LifecycleManager {
         }
         let taken: Vec<String> = charge.plan.parts.iter().map(|part| part.device.clone()).collect();
         let next = charge.plan.parts.iter().map(|part| part.index + 1).max().unwrap_or(0);
-        let found = self.another(&charge.plan.service.clone(), &charge.plan.spec.clone(), "", &taken);
+        let found = self.another(charge, &taken);
         let Some(charge) = self.charges.get_mut(name) else { return };
         match found {
             Ok((device, node, url)) => charge.place(next, &device, &node, &url),

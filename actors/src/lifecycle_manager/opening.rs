@@ -119,7 +119,7 @@ impl LifecycleManager {
             Parcel::Logs(wish) => &wish.handle,
             Parcel::Exec(wish) => &wish.handle,
             Parcel::Usage(handle) => handle,
-            Parcel::Assign(_) | Parcel::Desire(_) | Parcel::Launch(_) => return false,
+            Parcel::Assign(_) | Parcel::Desire(_) | Parcel::Launch(_) | Parcel::Tend(_) => return false,
         };
         let Some(document) = self.store.get(&format!("service-instance/{}", handle.instance)) else { return false };
         let Some(origin) = document.origin() else { return false };
@@ -146,6 +146,7 @@ impl LifecycleManager {
             Parcel::Logs(wish) => self.page(wish),
             Parcel::Exec(wish) => self.exec_here(wish),
             Parcel::Usage(handle) => self.usage_here(handle),
+            Parcel::Tend(wish) => self.tend_here(wish),
         }
     }
 

@@ -28,6 +28,8 @@ pub(super) enum Parcel {
     Exec(ExecWish),
     /// What a part uses. Answered by an object.
     Usage(Handle),
+    /// To keep the volume of a dataset, or to remove it. Answered by [`Tended`](super::messages::Tended).
+    Tend(TendWish),
 }
 
 /// A part of an instance for one agent.
@@ -170,6 +172,13 @@ pub(super) struct Page {
     pub(super) lines: Vec<super::messages::Line>,
     /// Whether more can come.
     pub(super) goes_on: bool,
+}
+
+/// What shall become of a dataset's volume.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct TendWish {
+    pub(super) dataset: String,
+    pub(super) wanted: bool,
 }
 
 /// Asks to run a program.

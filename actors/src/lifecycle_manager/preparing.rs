@@ -5,7 +5,7 @@ use mf2c_domain::caller::Caller;
 use mf2c_domain::entropy::uuid_v4;
 use mf2c_domain::id::ResourceId;
 use mf2c_domain::resource;
-use mf2c_lifecycle::service::Service;
+use mf2c_lifecycle::service::{Mount, Service};
 use serde_json::{Map, Value};
 
 use super::LifecycleManager;
@@ -61,6 +61,9 @@ impl LifecycleManager {
             Ok(service) => service,
             Err(error) => return ready(Err(error)),
         };
+        if let Err(error) = self.may_use_datasets(&service, by) {
+            return ready(Err(error));
+        }
         let handed = match self.handed(&service, by) {
             Ok(handed) => handed,
             Err(error) => return ready(Err(error)),
@@ -79,6 +82,22 @@ impl LifecycleManager {
             let service = read_service(&id, &spec)?;
             Ok(Prepared { id, spec, service, handed })
         }))
+    }
+
+    /// Whether the caller may let a service work with the datasets that it names.
+    fn may_use_datasets(&self, service: &Service, by: &Caller) -> Result<(), WorkError> {
+        for volume in &service.volumes {
+            let Mount::Dataset(name) = &volume.mount else { continue };
+            let id = format!("flocker-dataset/{name}");
+            let document = self.store.get(&id).ok_or_else(|| WorkError::not_found(&id))?;
+            super::opening::may_modify(&document, by)?;
+            let body = self.store.body(&document).ok().flatten();
+            let body: Map<String, Value> = body.and_then(|body| serde_json::from_slice(&body).ok()).unwrap_or_default();
+            if body.get("deleted").and_then(Value::as_bool) != Some(false) {
+                return Err(WorkError::new(Trouble::Conflict, format!("{id} has been deleted")));
+            }
+        }
+        Ok(())
     }
 
     /// What a service gets from credentials of the caller's.

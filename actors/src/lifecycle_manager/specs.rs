@@ -66,6 +66,11 @@ pub(super) fn spec(run: &Run, node: &str, settings: &LifecycleSettings) -> Resul
     spec.user = user(run, is_process, settings)?;
     spec.working_dir.clone_from(&service.working_dir);
     spec.ports = service.ports.iter().map(|port| self::port(*port, is_process)).collect();
+    if !is_process {
+        let fixed =
+            |(container, host): &(u16, u16)| Port { container: *container, host: *host, protocol: Protocol::Tcp };
+        spec.ports.extend(service.publish.iter().map(fixed));
+    }
     spec.limits = limits(service);
     spec.stop_grace = service.stop_grace;
     Ok(spec)
@@ -101,6 +106,7 @@ pub(super) fn is_variable(place: SecretPlace) -> bool {
 fn volume(volume: &mf2c_lifecycle::service::Volume, service: &str) -> Volume {
     let mount = match &volume.mount {
         Mount::Named(name) => mf2c_workload::Mount::Named(format!("mf2c-{service}-{name}")),
+        Mount::Dataset(name) => mf2c_workload::Mount::Dataset(name.clone()),
         Mount::Bind(path) => mf2c_workload::Mount::Bind(PathBuf::from(path)),
     };
     Volume { mount, target: volume.target.clone(), read_only: volume.read_only }
@@ -151,6 +157,7 @@ fn limits(service: &Service) -> Limits {
     Limits {
         memory: service.limits.memory,
         cpus: service.limits.cpus,
+        cpu_shares: service.limits.cpu_shares,
         pids: service.limits.pids,
         log: log.unwrap_or_default(),
     }

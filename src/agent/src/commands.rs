@@ -146,7 +146,7 @@ fn load_place(place: &PlaceArgs) -> Result<Loaded, Failure> {
 fn check_certificate(loaded: &Loaded) -> Result<(), Failure> {
     let flocker = &loaded.config.flocker;
     if flocker.listen.is_some() {
-        mf2c_pki::flocker::server_config(&flocker.certificates, world::real().clock.now())
+        mf2c_pki::flocker::server_config(&flocker.certificates, world::real().clock.now(), std::sync::Arc::new(|_| {}))
             .map_err(|error| misconfigured(anyhow::Error::new(error).context("`flocker.certificates`")))?;
     }
     let (Some(certificate), Some(key)) = (&loaded.config.tls.certificate, &loaded.config.tls.key) else {

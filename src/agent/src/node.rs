@@ -48,6 +48,7 @@ use crate::area::{self, Area, AreaRooms};
 use crate::config::{Config, ListenAddress, Role};
 use crate::control::{AreaDoors, Control};
 use crate::first_admin;
+use crate::flocker_door::FlockerRooms;
 use crate::legacy::LegacyDoors;
 use doors::BoundDoors;
 pub use error::StartError;
@@ -137,8 +138,10 @@ impl Node {
         let settings = front::Settings { connections, ..front_settings(config) };
         let sla_door = Data::new(SlaDoor::below(assessor, metrics_for(config)));
         let um = Data::new(UmDoor::below(Arc::clone(&manager)));
+        let services = Arc::clone(&manager);
         let lm_door = Data::new(LmDoor::below(manager, lm_facts(config, api_address)));
-        let doors = doors.open(config, &area, &api, (&sla_door, &lm_door, &um))?;
+        let flocker = FlockerRooms { api: &api, manager: &services, arbiter: arbiters[1].handle() };
+        let doors = doors.open(config, &area, &api, (&sla_door, &lm_door, &um), flocker)?;
         let pages =
             Pages { monitor, stream, certauths, policies, qos, sla: sla_door, lm: Data::clone(&lm_door), um, api };
         let handle = serve(listeners, &settings, pages)?;

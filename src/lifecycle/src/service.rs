@@ -71,6 +71,8 @@ pub struct Service {
     pub exec: String,
     /// The ports inside that are published.
     pub ports: Vec<u16>,
+    /// Ports inside with the ports of the machine where they are reached.
+    pub publish: Vec<(u16, u16)>,
     /// On how many agents; none: one, or all for COMPSs.
     pub num_agents: Option<u32>,
     /// Replaces the image's entry point.

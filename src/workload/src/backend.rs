@@ -63,6 +63,16 @@ pub trait ExecutionBackend: Send + Sync {
     /// What it uses.
     fn stats<'a>(&'a self, handle: &'a Handle) -> Answer<'a, Stats>;
 
+    /// Makes the volume of a dataset of this agent, unless it is there; where it is on the disk of the machine.
+    fn keep_dataset<'a>(&'a self, _owner: &'a str, _dataset: &'a str) -> Answer<'a, String> {
+        Box::pin(async { Err(BackendError::refused("what runs there has no volumes for datasets: Docker has")) })
+    }
+
+    /// Removes the volume of a dataset of this agent. Whether it is gone: it stays while a workload has it.
+    fn drop_dataset<'a>(&'a self, _owner: &'a str, _dataset: &'a str) -> Answer<'a, bool> {
+        Box::pin(async { Ok(true) })
+    }
+
     /// Runs a program beside it, in its surroundings, for at most `limit`. No shell reads `argv`.
     fn exec<'a>(&'a self, handle: &'a Handle, argv: &'a [String], limit: Duration) -> Answer<'a, ExecOutcome>;
 }

@@ -15,6 +15,8 @@ pub(crate) const LABEL_INSTANCE: &str = "mf2c.instance";
 pub(crate) const LABEL_SERVICE: &str = "mf2c.service";
 /// The label of the place among the instance's workloads.
 pub(crate) const LABEL_INDEX: &str = "mf2c.index";
+/// The label of a dataset's volume.
+pub(crate) const LABEL_DATASET: &str = "mf2c.dataset";
 /// The label of the attempt.
 pub(crate) const LABEL_GENERATION: &str = "mf2c.generation";
 
@@ -130,6 +132,8 @@ pub struct Volume {
 pub enum Mount {
     /// A volume of the engine, by its name; made where it is not there.
     Named(String),
+    /// A volume of the engine that outlives all instances, by the name of its dataset; made where it is not there.
+    Dataset(String),
     /// A folder or file of the machine, below one of the configured roots.
     Bind(PathBuf),
 }
@@ -182,6 +186,8 @@ pub struct Limits {
     pub memory: Option<u64>,
     /// Processors; half a one is 0.5.
     pub cpus: Option<f64>,
+    /// Its weight among others where processors are short.
+    pub cpu_shares: Option<u32>,
     /// Processes and threads.
     pub pids: Option<u32>,
     /// What is kept of its outputs.

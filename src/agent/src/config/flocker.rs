@@ -17,11 +17,13 @@ pub struct Flocker {
     pub listen: Option<ListenAddress>,
     /// The directory with `cluster.crt`, `control-service.crt` and `control-service.key`.
     pub certificates: PathBuf,
+    /// Whether users of the cluster who have no account here may do everything at this door, as with Flocker itself.
+    pub trust_any_user_cert: bool,
 }
 
 impl Default for Flocker {
     fn default() -> Self {
-        Self { listen: None, certificates: PathBuf::from("/etc/flocker") }
+        Self { listen: None, certificates: PathBuf::from("/etc/flocker"), trust_any_user_cert: false }
     }
 }
 

@@ -15,6 +15,7 @@ Examples:
   flocker-ca create-control-certificate 172.16.255.250
   flocker-ca create-node-certificate
   flocker-ca create-api-certificate allison
+  flocker-ca revoke allison.crt
 
 No file is ever overwritten. Keys are made here, have 4096 bits of RSA and mode 0600.
 The commands do the same below `mf2c flocker-ca`.";
@@ -84,6 +85,16 @@ pub(super) enum Command {
         /// The user's name
         #[arg(value_name = "name")]
         name: OsString,
+        /// Where files are.
+        #[command(flatten)]
+        places: Places,
+    },
+    /// Revoke a certificate: it is added to cluster.crl, which the control service reads again when it changes
+    #[command(override_usage = "flocker-ca revoke <certificate> [options]")]
+    Revoke {
+        /// The file of the certificate, or its serial number in hexadecimal digits
+        #[arg(value_name = "certificate")]
+        certificate: OsString,
         /// Where files are.
         #[command(flatten)]
         places: Places,

@@ -5,10 +5,13 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use mf2c_pki::flocker::{Cluster, Pair};
+use mf2c_pki::area::Serial;
+use mf2c_pki::flocker::{Cluster, LIST_FILE, Pair, serial_in};
 
 /// Certificates and keys hold a few kilobytes; more than this is something else.
 const LARGEST: u64 = 1 << 20;
+/// A list holds as many certificates as were revoked.
+const LARGEST_LIST: u64 = 8 << 20;
 const NO_AUTHORITY: &str = "Unable to load certificate authority file.";
 const NO_KEY: &str = "Private key file could not be opened.";
 const NO_CERTIFICATE_WRITTEN: &str = "Unable to write certificate file.";
@@ -33,6 +36,57 @@ pub(super) fn authority(directory: &Path) -> Result<Cluster, String> {
         return Err(format!("{NO_KEY} Others may use it: it has mode {mode:04o}; run `chmod 0600 {path}` {path}"));
     }
     Cluster::from_pem(&text, &secret).map_err(|error| format!("{NO_AUTHORITY} {error} {}", certificate.display()))
+}
+
+/// The serial number of a certificate, by its file or by itself.
+///
+/// # Errors
+/// What to tell.
+pub(super) fn serial(certificate: &Path) -> Result<Serial, String> {
+    match read(certificate) {
+        Ok((text, _)) => {
+            serial_in(&text).ok_or_else(|| format!("The file holds no certificate in PEM. {}", certificate.display()))
+        }
+        Err(error) => {
+            let digits = certificate.to_str().and_then(|text| text.parse().ok());
+            let is_none = error.kind() == io::ErrorKind::NotFound;
+            digits.filter(|_| is_none).ok_or_else(|| told("Unable to load certificate file.", &error, certificate))
+        }
+    }
+}
+
+/// The list of revoked certificates in a directory, if there is one.
+///
+/// # Errors
+/// What to tell.
+pub(super) fn list(directory: &Path) -> Result<Option<String>, String> {
+    let path = directory.join(LIST_FILE);
+    let read = File::open(&path).and_then(|file| {
+        let mut text = String::new();
+        file.take(LARGEST_LIST).read_to_string(&mut text).map(|_| text)
+    });
+    match read {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(told("Unable to load revocation list.", &error, &path)),
+    }
+}
+
+/// Puts a list in the place of the one before, whole or not at all.
+///
+/// # Errors
+/// What to tell.
+pub(super) fn replace(directory: &Path, list: &str) -> Result<(), String> {
+    let (path, draft) = (directory.join(LIST_FILE), directory.join(format!(".{LIST_FILE}.new")));
+    let failed = |error: io::Error| told("Unable to write revocation list.", &error, &path);
+    match std::fs::remove_file(&draft) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    let new = New::make(draft.clone()).and_then(|new| new.fill(list)).map_err(failed)?;
+    std::fs::rename(&draft, &path).map_err(failed)?;
+    new.keep();
+    File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed)
 }
 
 /// A text and the permissions of its file.

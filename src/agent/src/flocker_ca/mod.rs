@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use mf2c_actors::ports::World;
 use mf2c_domain::entropy::uuid_v4;
-use mf2c_pki::flocker::{Cluster, Owner, checked};
+use mf2c_pki::flocker::{Cluster, LIST_FILE, Owner, checked};
 
 use arguments::{Arguments, Asked, Command, Places};
 use journal::Journal;
@@ -100,7 +100,23 @@ fn work(command: Command, journal: &Journal, world: &World) -> Result<String, St
                  the control service."
             ))
         }
+        Command::Revoke { certificate, places } => revoke(&certificate, &places, journal, world),
     }
+}
+
+/// Adds a certificate to the list of those that count no more.
+fn revoke(certificate: &OsStr, places: &Places, journal: &Journal, world: &World) -> Result<String, String> {
+    let (from, into) = (absolute(places.inputpath.as_deref())?, absolute(places.outputpath.as_deref())?);
+    let serial = files::serial(Path::new(certificate))?;
+    let cluster = files::authority(&from)?;
+    let known = files::list(&into)?;
+    let list = cluster.revoke(&serial, known.as_deref(), world.clock.now()).map_err(|error| error.to_string())?;
+    let Some(list) = list else { return Ok(format!("{serial} was revoked before: {LIST_FILE} has it.")) };
+    files::replace(&into, &list)?;
+    journal.tell(&format!("revoked {serial} of the cluster {} in {}", cluster.id(), into.display()));
+    Ok(format!(
+        "Revoked {serial} in {LIST_FILE}. Copy it to the control service, beside its cluster.crt; it is read at once."
+    ))
 }
 
 /// Makes a pair with the authority in one directory, in another.

@@ -11,7 +11,7 @@ use super::StartError;
 use crate::area::Area;
 use crate::config::Config;
 use crate::discovery::BoundDoor;
-use crate::flocker_door::FlockerDoor;
+use crate::flocker_door::{FlockerDoor, FlockerRooms};
 use crate::services_doors::BoundServicesDoors;
 use crate::sla_door::BoundSlaDoor;
 use mf2c_actors::ports::World;
@@ -46,8 +46,9 @@ impl BoundDoors {
         area: &Area,
         api: &Data<Api>,
         (sla, lm, um): (&SlaDoor, &LmDoor, &UmDoor),
+        flocker: FlockerRooms<'_>,
     ) -> Result<Vec<ServerHandle>, StartError> {
-        let flocker = self.flocker.map(|door| door.open(config)).transpose()?;
+        let flocker = self.flocker.map(|door| door.open(config, flocker)).transpose()?;
         let discovery =
             self.discovery.map(|door| door.open(config, &area.fog.discovery, Data::clone(api))).transpose()?;
         let sla = self.sla.map(|door| door.open(config, sla, Data::clone(api))).transpose()?;

@@ -12,6 +12,19 @@ pub enum Certified {
     User(CertifiedUser),
     /// Another agent of the area, or this one.
     Agent(CertifiedAgent),
+    /// An API user of a cluster of Flocker's.
+    ClusterUser(CertifiedClusterUser),
+}
+
+/// An API user of a cluster of Flocker's, as his certificate names him.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertifiedClusterUser {
+    /// The user's name.
+    pub name: String,
+    /// The serial number, in lower-case hexadecimal.
+    pub serial: String,
+    /// Until when the certificate holds.
+    pub not_after: Timestamp,
 }
 
 /// An agent of the area, as its certificate names it.
@@ -46,6 +59,5 @@ pub struct CertifiedUser {
     pub not_after: Timestamp,
 }
 
-/// Reads a certificate in DER that a handshake has let pass; none where it names neither a user of this agent nor an agent of
-/// its area.
+/// Reads a certificate in DER that a handshake has let pass; none where it names nobody who counts at this listener.
 pub type ReadCertificate = Arc<dyn Fn(&[u8]) -> Option<Certified> + Send + Sync>;

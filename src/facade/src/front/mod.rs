@@ -17,7 +17,7 @@ mod served;
 pub mod server;
 pub mod stream;
 
-pub use certified::{Certified, CertifiedAgent, CertifiedUser, ReadCertificate};
+pub use certified::{Certified, CertifiedAgent, CertifiedClusterUser, CertifiedUser, ReadCertificate};
 pub use connections::Connections;
 pub use refusal::Refusal;
 pub use server::{Listener, Settings, TlsSettings, serve};

@@ -24,7 +24,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::{
     boundary::{Limits, RequestLines},
-    certified::{Certified, CertifiedAgent, ReadCertificate},
+    certified::{Certified, CertifiedAgent, CertifiedClusterUser, ReadCertificate},
     refusal::Refusal,
 };
 use crate::certificates::Bearer;
@@ -50,6 +50,8 @@ pub struct Peer {
     pub user: Option<Arc<Bearer>>,
     /// The agent of the area that the client's certificate names, where it showed such a one.
     pub agent: Option<CertifiedAgent>,
+    /// The API user of a cluster of Flocker's whom the client's certificate names, at the door for those.
+    pub cluster_user: Option<Arc<CertifiedClusterUser>>,
     /// Whether the client has left.
     pub departure: Departure,
 }
@@ -91,12 +93,16 @@ impl Transport {
             Self::Plain(_) => None,
             Self::Tls(tls) => tls.get_ref().1.peer_certificates().and_then(|chain| chain.first()),
         };
-        let (user, agent) = match certificate.zip(users).and_then(|(der, read)| read(der)) {
-            Some(Certified::User(user)) => (Some(Arc::new(Bearer::new(user))), None),
-            Some(Certified::Agent(agent)) => (None, Some(agent)),
-            None => (None, None),
-        };
-        Peer { address, secure: matches!(self, Self::Tls(_)), user, agent, departure: Departure::default() }
+        let secure = matches!(self, Self::Tls(_));
+        let mut peer =
+            Peer { address, secure, user: None, agent: None, cluster_user: None, departure: Departure::default() };
+        match certificate.zip(users).and_then(|(der, read)| read(der)) {
+            Some(Certified::User(user)) => peer.user = Some(Arc::new(Bearer::new(user))),
+            Some(Certified::Agent(agent)) => peer.agent = Some(agent),
+            Some(Certified::ClusterUser(user)) => peer.cluster_user = Some(Arc::new(user)),
+            None => {}
+        }
+        peer
     }
 }
 

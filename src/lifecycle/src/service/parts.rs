@@ -9,6 +9,8 @@ pub struct Limits {
     pub memory: Option<u64>,
     /// Processors; half a one is 0.5.
     pub cpus: Option<f64>,
+    /// Its weight among others where processors are short, from 2.
+    pub cpu_shares: Option<u32>,
     /// Processes and threads.
     pub pids: Option<u32>,
     /// Bytes that are kept of each of its logs.
@@ -68,6 +70,8 @@ pub enum Mount {
     Named(String),
     /// A folder or file of the machine: an absolute path.
     Bind(String),
+    /// A volume that belongs to no service and outlives them all: the name of a `flocker-dataset`.
+    Dataset(String),
 }
 
 /// What becomes of an instance on an agent that is lost.

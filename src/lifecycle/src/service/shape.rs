@@ -25,6 +25,8 @@ struct Shape {
     exec_type: String,
     #[serde(default)]
     exec_ports: Vec<u16>,
+    #[serde(default)]
+    publish: Vec<PublishShape>,
     num_agents: Option<u32>,
     entrypoint: Option<Vec<String>>,
     #[serde(default)]
@@ -48,6 +50,12 @@ struct Shape {
     stop_grace: Option<f64>,
     reschedule: Option<RescheduleShape>,
     update: Option<UpdateShape>,
+}
+
+#[derive(Deserialize)]
+struct PublishShape {
+    container: u16,
+    host: u16,
 }
 
 #[derive(Deserialize)]
@@ -89,6 +97,7 @@ struct HealthShape {
 struct LimitsShape {
     memory: Option<u64>,
     cpus: Option<f64>,
+    cpu_shares: Option<u32>,
     pids: Option<u32>,
     log: Option<u64>,
 }
@@ -160,6 +169,7 @@ impl Shape {
             name: self.name,
             exec: self.exec,
             ports: self.exec_ports,
+            publish: self.publish.iter().map(|port| (port.container, port.host)).collect(),
             num_agents: self.num_agents.filter(|agents| *agents > 0),
             entrypoint: self.entrypoint,
             command: self.command,
@@ -175,6 +185,7 @@ impl Shape {
     fn bounds(&self, faults: &mut Faults) {
         for (place, entries) in [
             ("exec_ports", self.exec_ports.len()),
+            ("publish", self.publish.len()),
             ("entrypoint", self.entrypoint.as_ref().map_or(0, Vec::len)),
             ("command", self.command.len()),
             ("environment", self.environment.len()),
@@ -309,6 +320,10 @@ fn limits(shape: Option<LimitsShape>, faults: &mut Faults) -> Limits {
     if shape.cpus.is_some_and(|cpus| !(0.01..=1024.0).contains(&cpus)) {
         faults.add("limits.cpus", "expected 0.01 to 1024 processors");
     }
+    // What Linux takes, in the words of the first control groups.
+    if shape.cpu_shares.is_some_and(|shares| !(2..=262_144).contains(&shares)) {
+        faults.add("limits.cpu_shares", "expected 2 to 262144");
+    }
     if shape.pids == Some(0) {
         faults.add("limits.pids", "expected at least 1");
     }
@@ -318,6 +333,7 @@ fn limits(shape: Option<LimitsShape>, faults: &mut Faults) -> Limits {
     Limits {
         memory: shape.memory.map(|memory| memory.saturating_mul(MIB)),
         cpus: shape.cpus,
+        cpu_shares: shape.cpu_shares,
         pids: shape.pids,
         log: shape.log.map(|log| log.saturating_mul(MIB)),
     }
@@ -383,13 +399,15 @@ fn secret(shape: SecretShape, faults: &mut Faults) -> Option<Secret> {
     Some(Secret { credential: shape.credential.href, key, name: shape.name, place })
 }
 
-/// `name:/target`, `/source:/target`, each with `:ro` behind it or not.
+/// `name:/target`, `/source:/target`, `dataset/id:/target`, each with `:ro` behind it or not.
 fn volume(text: &str, faults: &mut Faults) -> Option<Volume> {
     let mut parts = text.split(':');
     let found = match (parts.next(), parts.next(), parts.next(), parts.next()) {
         (Some(source), Some(target), mode @ (None | Some("ro" | "rw")), None) if is_path(target) && target != "/" => {
             let mount = if is_path(source) {
                 Some(Mount::Bind(source.to_owned()))
+            } else if let Some(dataset) = source.strip_prefix("dataset/") {
+                is_word(dataset).then(|| Mount::Dataset(dataset.to_owned()))
             } else {
                 is_word(source).then(|| Mount::Named(source.to_owned()))
             };
@@ -398,8 +416,12 @@ fn volume(text: &str, faults: &mut Faults) -> Option<Volume> {
         _ => None,
     };
     if found.is_none() {
-        faults
-            .add("volumes", format!("`{text}`: expected `name:/path` or `/from:/path`, perhaps with `:ro` behind it"));
+        faults.add(
+            "volumes",
+            format!(
+                "`{text}`: expected `name:/path`, `/from:/path` or `dataset/id:/path`, perhaps with `:ro` behind it"
+            ),
+        );
     }
     found
 }

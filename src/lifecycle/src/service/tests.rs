@@ -32,10 +32,11 @@ fn what_is_new_is_read() {
     let service = read(&json!({
         "exec_ports": [8080], "command": ["-v"], "environment": {"A": "1"}, "run_as": "1000:1000", "working_dir": "/srv",
         "secrets": [{"credential": {"href": "credential/1"}, "name": "token"}],
-        "volumes": ["data:/var/lib/camera", "/etc/localtime:/etc/localtime:ro"], "devices": ["/dev/video0"],
+        "volumes": ["data:/var/lib/camera", "/etc/localtime:/etc/localtime:ro", "dataset/d1:/data"], "devices": ["/dev/video0"],
         "restart": {"policy": "always", "attempts": 3, "window": 60, "delay": 0.1, "max_delay": 5},
         "health": {"type": "http", "path": "/ok", "interval": 1, "timeout": 0.5, "retries": 2, "start_period": 3},
-        "limits": {"memory": 64, "cpus": 0.5, "pids": 32, "log": 4},
+        "limits": {"memory": 64, "cpus": 0.5, "cpu_shares": 512, "pids": 32, "log": 4},
+        "publish": [{"container": 80, "host": 8080}],
         "pull": "never", "registry": {"href": "credential/2"}, "archive": "camera.tar", "stop_grace": 2,
         "reschedule": {"policy": "after", "grace": 30}, "update": {"parallel": 2, "revert": false},
     }))
@@ -45,6 +46,8 @@ fn what_is_new_is_read() {
         (&service.volumes[1].mount, service.volumes[1].read_only),
         (&Mount::Bind("/etc/localtime".to_owned()), true)
     );
+    assert_eq!(service.volumes[2].mount, Mount::Dataset("d1".to_owned()));
+    assert_eq!((service.limits.cpu_shares, &service.publish[..]), (Some(512), &[(80, 8080)][..]));
     let check = service.health.unwrap();
     assert_eq!(check.probe, Probe::Http { port: 8080, path: "/ok".to_owned() });
     assert_eq!((check.retries, check.timeout), (2, Duration::from_millis(500)));
@@ -62,6 +65,9 @@ fn each_fault_is_named_with_its_place() {
         (json!({"command": ["a\u{0}b"]}), "command"),
         (json!({"volumes": ["/a:/b/../c"]}), "volumes"),
         (json!({"volumes": ["/a"]}), "volumes"),
+        (json!({"volumes": ["dataset/../x:/a"]}), "volumes"),
+        (json!({"volumes": ["dataset/:/a"]}), "volumes"),
+        (json!({"limits": {"cpu_shares": 1}}), "limits.cpu_shares"),
         (json!({"volumes": ["../a:/b"]}), "volumes"),
         (json!({"volumes": ["a:/b:rx"]}), "volumes"),
         (json!({"devices": ["/etc/passwd"]}), "devices"),

@@ -71,7 +71,7 @@ impl<'a> PublicKey<'a> {
 
 /// What certificates, requests and revocation lists have in common: a body, an algorithm, and a signature.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Signed<'a> {
+pub(crate) struct Signed<'a> {
     /// What is signed.
     pub(super) body: Element<'a>,
     algorithm: &'a [u8],
@@ -80,7 +80,7 @@ pub(super) struct Signed<'a> {
 
 impl<'a> Signed<'a> {
     /// Cuts it; none where it is something else, or something follows.
-    pub(super) fn read(der: &'a [u8]) -> Option<Self> {
+    pub(crate) fn read(der: &'a [u8]) -> Option<Self> {
         let all = only(der, SEQUENCE)?;
         let (body, rest) = expect(all.content, SEQUENCE)?;
         let (algorithm, rest) = expect(rest, SEQUENCE)?;
@@ -89,7 +89,7 @@ impl<'a> Signed<'a> {
     }
 
     /// Whether the key with this `SubjectPublicKeyInfo` has signed it, with an algorithm that is good enough.
-    pub(super) fn is_by(&self, key: &[u8]) -> bool {
+    pub(crate) fn is_by(&self, key: &[u8]) -> bool {
         let Some(key) = PublicKey::read(key) else { return false };
         ALL_VERIFICATION_ALGS
             .iter()

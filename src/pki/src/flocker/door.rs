@@ -14,7 +14,8 @@ use rustls::{
 };
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-use super::{CONTROL, USER};
+use super::{CONTROL, Revocations, Told, USER};
+use crate::area::Serial;
 use crate::distinguished::common_names;
 use crate::files::{load, read_chain};
 use crate::{PkiError, provider};
@@ -41,6 +42,16 @@ pub enum DoorError {
         /// What the library said.
         reason: String,
     },
+    /// The list of what was revoked cannot be used.
+    #[error(
+        "`{path}` is no revocation list of this cluster ({reason}): make one with `mf2c flocker-ca revoke`, or remove it"
+    )]
+    List {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// Clients would refuse the control service.
     #[error(
         "`{path}` is no certificate for the control service of this cluster ({reason}): make one with `mf2c flocker-ca \
@@ -55,17 +66,25 @@ pub enum DoorError {
 }
 
 /// TLS for the control service with the files of a directory: `cluster.crt`, `control-service.crt` and
-/// `control-service.key`, which only its owner may use.
+/// `control-service.key`, which only its owner may use. What `cluster.crl` lists is refused; it is read again when it changes,
+/// and `told` hears of it.
 ///
 /// Sessions are never resumed: every connection shows its certificate anew.
 ///
 /// # Errors
 /// [`DoorError`].
-pub fn server_config(directory: &Path, now: Timestamp) -> Result<ServerConfig, DoorError> {
+pub fn server_config(
+    directory: &Path,
+    now: Timestamp,
+    told: Told,
+) -> Result<(ServerConfig, Arc<Revocations>), DoorError> {
     let cluster = directory.join(CLUSTER_FILE);
     let refused = |reason: String| DoorError::Cluster { path: cluster.clone(), reason };
     let mut roots = RootCertStore::empty();
-    for certificate in read_chain(&cluster)? {
+    let authorities = read_chain(&cluster)?;
+    let revocations = Revocations::open(directory, &authorities, told);
+    let revocations = Arc::new(revocations.map_err(|(path, reason)| DoorError::List { path, reason })?);
+    for certificate in authorities {
         roots.add(certificate).map_err(|error| refused(error.to_string()))?;
     }
     let roots = Arc::new(roots);
@@ -79,13 +98,13 @@ pub fn server_config(directory: &Path, now: Timestamp) -> Result<ServerConfig, D
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(unusable)?
-        .with_client_cert_verifier(Arc::new(UsersOnly { inner }))
+        .with_client_cert_verifier(Arc::new(UsersOnly { inner, revocations: Arc::clone(&revocations) }))
         .with_single_cert(identity.chain().to_vec(), identity.key().clone_key())
         .map_err(unusable)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec(), b"http/1.0".to_vec()];
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
-    Ok(config)
+    Ok((config, revocations))
 }
 
 /// Whether the cluster's clients will believe the control service, which they look for under one fixed name.
@@ -102,6 +121,7 @@ fn check_control(roots: &Arc<RootCertStore>, chain: &[CertificateDer<'_>], now: 
 #[derive(Debug)]
 struct UsersOnly {
     inner: Arc<dyn ClientCertVerifier>,
+    revocations: Arc<Revocations>,
 }
 
 impl ClientCertVerifier for UsersOnly {
@@ -117,7 +137,8 @@ impl ClientCertVerifier for UsersOnly {
     ) -> Result<ClientCertVerified, Error> {
         let verified = self.inner.verify_client_cert(own, others, now)?;
         // Answered with the alert `access_denied`: the certificate is good, its owner is somebody else.
-        if is_user(own) { Ok(verified) } else { Err(CertificateError::ApplicationVerificationFailure.into()) }
+        let user = user_of(own).ok_or(CertificateError::ApplicationVerificationFailure)?;
+        if self.revocations.is_revoked(&user.serial) { Err(CertificateError::Revoked.into()) } else { Ok(verified) }
     }
 
     fn verify_tls12_signature(
@@ -143,8 +164,27 @@ impl ClientCertVerifier for UsersOnly {
     }
 }
 
-/// Whether a certificate has one common name, and that is one of an API user.
-fn is_user(certificate: &CertificateDer<'_>) -> bool {
-    let Ok((_, parsed)) = X509Certificate::from_der(certificate) else { return false };
-    common_names(parsed.subject()).is_some_and(|names| matches!(names[..], [name] if name.starts_with(USER)))
+/// An API user, as a certificate names one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClusterUser {
+    /// The name, without what all have before it.
+    pub name: String,
+    /// The serial number of the certificate.
+    pub serial: Serial,
+    /// Until when the certificate holds.
+    pub not_after: Timestamp,
+}
+
+/// The API user whom a certificate in DER names; none where it has not one common name, or that is not one of such a user.
+#[must_use]
+pub fn user_of(certificate: &[u8]) -> Option<ClusterUser> {
+    let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+    let names = common_names(parsed.subject())?;
+    let [name] = names[..] else { return None };
+    let not_after = parsed.validity().not_after.timestamp().saturating_mul(1000);
+    Some(ClusterUser {
+        name: name.strip_prefix(USER)?.to_owned(),
+        serial: Serial::from_bytes(parsed.raw_serial()),
+        not_after: Timestamp::from_millis(not_after),
+    })
 }

@@ -6,6 +6,7 @@
 
 mod door;
 mod name;
+mod revoked;
 
 use std::net::IpAddr;
 
@@ -25,8 +26,9 @@ use crate::area::Serial;
 use crate::distinguished::carried_over;
 use crate::selfsigned::dns_name;
 
-pub use door::{CLUSTER_FILE, CONTROL_FILES, DoorError, server_config};
+pub use door::{CLUSTER_FILE, CONTROL_FILES, ClusterUser, DoorError, server_config, user_of};
 pub use name::{NameError, checked};
+pub use revoked::{LIST_FILE, Revocations, Told, serial_in};
 
 /// Common names of API users begin so.
 pub const USER: &str = "user-";
@@ -77,6 +79,10 @@ pub enum Owner<'a> {
 pub struct Cluster {
     issuer: Issuer<'static, KeyPair>,
     unit: String,
+    /// The `SubjectPublicKeyInfo`.
+    key: Vec<u8>,
+    /// The identifier of the key, where the certificate has one.
+    key_id: Option<Vec<u8>>,
 }
 
 impl Cluster {
@@ -115,12 +121,13 @@ impl Cluster {
             ParsedExtension::SubjectKeyIdentifier(id) => Some(id.0.to_vec()),
             _ => None,
         });
-        if let Some(id) = id {
-            params.key_identifier_method = KeyIdMethod::PreSpecified(id);
+        if let Some(id) = &id {
+            params.key_identifier_method = KeyIdMethod::PreSpecified(id.clone());
         }
         let unit = parsed.subject().iter_organizational_unit().find_map(|unit| unit.as_str().ok());
         let unit = unit.ok_or_else(|| bad("The certificate names no cluster: its subject has no OU."))?.to_owned();
-        Ok(Self { issuer: Issuer::new(params, key), unit })
+        let info = key.subject_public_key_info();
+        Ok(Self { issuer: Issuer::new(params, key), unit, key: info, key_id: id })
     }
 
     /// The id of the cluster: the organisational unit of all its certificates.
@@ -158,7 +165,6 @@ fn profile(
     now: Timestamp,
     entropy: &dyn Entropy,
 ) -> Result<CertificateParams, FlockerError> {
-    let clock = || FlockerError::Clock(now);
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::OrganizationalUnitName, unit);
@@ -166,11 +172,15 @@ fn profile(
     params.serial_number = Some(SerialNumber::from_slice(Serial::random(entropy).bytes()));
     // Readers of certificates that are strict about RFC 5280 ask for it, as Python's do since 3.13.
     params.use_authority_key_identifier_extension = true;
-    // Certificates count whole seconds.
-    let seconds = i64::try_from(now.nanos().div_euclid(1_000_000_000)).map_err(|_| clock())?;
-    params.not_before = OffsetDateTime::from_unix_timestamp(seconds).map_err(|_| clock())?;
-    params.not_after = params.not_before.checked_add(LIFE).ok_or_else(clock)?;
+    params.not_before = moment(now)?;
+    params.not_after = params.not_before.checked_add(LIFE).ok_or(FlockerError::Clock(now))?;
     Ok(params)
+}
+
+/// Certificates count whole seconds.
+fn moment(now: Timestamp) -> Result<OffsetDateTime, FlockerError> {
+    let seconds = i64::try_from(now.nanos().div_euclid(1_000_000_000)).map_err(|_| FlockerError::Clock(now))?;
+    OffsetDateTime::from_unix_timestamp(seconds).map_err(|_| FlockerError::Clock(now))
 }
 
 fn names_of(host: &str) -> Result<Vec<SanType>, FlockerError> {
@@ -236,6 +246,41 @@ mod tests {
             let Err(error) = Cluster::from_pem(certificate, key) else { panic!("{reason}") };
             assert!(error.to_string().contains(reason), "{error}");
         }
+    }
+
+    #[test]
+    fn a_list_grows_by_one_certificate_at_a_time_and_only_its_own_cluster_counts() {
+        let [root, other] = [(); 2].map(|()| Cluster::create("c", now(), &entropy()).unwrap());
+        let [cluster, stranger] = [&root, &other].map(|pair| Cluster::from_pem(&pair.certificate, &pair.key).unwrap());
+        let [one, two] = ["0a:0b", "C0"].map(|text| text.parse::<Serial>().unwrap());
+        let first = cluster.revoke(&one, None, now()).unwrap().unwrap();
+        assert!(cluster.revoke(&one, Some(&first), now()).unwrap().is_none());
+        let both = cluster.revoke(&two, Some(&first), now()).unwrap().unwrap();
+        assert!(stranger.revoke(&two, Some(&first), now()).is_err() && cluster.revoke(&two, Some("x"), now()).is_err());
+
+        let folder = tempfile::tempdir().unwrap();
+        let (path, roots) =
+            (folder.path().join(LIST_FILE), [CertificateDer::from_pem_slice(root.certificate.as_bytes()).unwrap()]);
+        let put = |text: &str| {
+            std::fs::write(folder.path().join("draft"), text).unwrap();
+            std::fs::rename(folder.path().join("draft"), &path).unwrap();
+        };
+        let revocations = Revocations::open(folder.path(), &roots, std::sync::Arc::new(|_| {})).unwrap();
+        let found = || [&one, &two].map(|serial| revocations.is_revoked(serial));
+        assert_eq!(found(), [false, false]);
+        put(&first);
+        assert_eq!(found(), [true, false]);
+        put(&both);
+        assert_eq!(found(), [true, true]);
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(found(), [true, true], "what was revoked stays so");
+        for bad in ["", "nonsense", &root.certificate, &stranger.revoke(&one, None, now()).unwrap().unwrap()] {
+            put(bad);
+            assert!(revocations.is_revoked(&"ff".parse().unwrap()), "nobody is let in");
+            assert!(Revocations::open(folder.path(), &roots, std::sync::Arc::new(|_| {})).is_err());
+        }
+        put(&first);
+        assert_eq!(found(), [true, false]);
     }
 
     #[test]

@@ -9,11 +9,13 @@ use bollard::query_parameters::{
     RemoveVolumeOptions, StopContainerOptions,
 };
 
-use super::create::seconds;
+use super::create::{dataset_name, seconds};
 use super::engine::{Engine, is_conflict, is_done};
 use crate::bounded::within;
 use crate::error::BackendError;
-use crate::spec::{LABEL_AGENT, LABEL_GENERATION, LABEL_INDEX, LABEL_INSTANCE, LABEL_SERVICE, Mount, Spec};
+use crate::spec::{
+    LABEL_AGENT, LABEL_DATASET, LABEL_GENERATION, LABEL_INDEX, LABEL_INSTANCE, LABEL_SERVICE, Mount, Spec,
+};
 
 /// A look at one thing.
 pub(crate) const LOOK: Duration = Duration::from_secs(10);
@@ -125,7 +127,14 @@ impl Engine {
     /// Makes the named volumes of a workload, with our labels. One that is there stays as it is.
     pub(crate) async fn create_volumes(&self, spec: &Spec) -> Result<(), BackendError> {
         for volume in &spec.volumes {
-            let Mount::Named(name) = &volume.mount else { continue };
+            let name = match &volume.mount {
+                Mount::Named(name) => name,
+                Mount::Dataset(name) => {
+                    self.make_dataset(&spec.agent, name).await?;
+                    continue;
+                }
+                Mount::Bind(_) => continue,
+            };
             let labels = [(LABEL_AGENT, &spec.agent), (LABEL_INSTANCE, &spec.instance), (LABEL_SERVICE, &spec.service)];
             let request = VolumeCreateRequest {
                 name: Some(super::create::volume_name(&spec.instance, name)),
@@ -139,6 +148,38 @@ impl Engine {
             .await?;
         }
         Ok(())
+    }
+
+    /// Makes the volume of a dataset, unless it is there; where it is on the disk of the machine.
+    pub(crate) async fn make_dataset(&self, agent: &str, dataset: &str) -> Result<String, BackendError> {
+        let labels = [(LABEL_AGENT, agent), (LABEL_DATASET, dataset)];
+        let request = VolumeCreateRequest {
+            name: Some(dataset_name(agent, dataset)),
+            labels: Some(labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect()),
+            ..VolumeCreateRequest::default()
+        };
+        within("making the volume of a dataset", WORK, async {
+            let made = self.client().await?.create_volume(request).await;
+            let made = made.map_err(|error| self.fault("making the volume of a dataset", dataset, &error))?;
+            Ok(made.mountpoint)
+        })
+        .await
+    }
+
+    /// Removes the volume of a dataset. Whether it is gone: it stays while a container has it.
+    pub(crate) async fn remove_dataset(&self, agent: &str, dataset: &str) -> Result<bool, BackendError> {
+        within("removing the volume of a dataset", WORK, async {
+            let client = self.client().await?;
+            match client.remove_volume(&dataset_name(agent, dataset), None::<RemoveVolumeOptions>).await {
+                Err(error) if is_conflict(&error) => Ok(false),
+                Err(error) if is_done(&error) => Ok(true),
+                outcome => {
+                    let fault = |error| self.fault("removing the volume of a dataset", dataset, &error);
+                    outcome.map(|()| true).map_err(fault)
+                }
+            }
+        })
+        .await
     }
 
     /// Removes the named volumes of an instance that no container uses any more.

@@ -33,6 +33,11 @@ pub(crate) fn volume_name(instance: &str, name: &str) -> String {
     format!("mf2c-{instance}-{name}")
 }
 
+/// The engine's name of the volume of a dataset: it is the same for every instance of an agent, and another for each agent.
+pub(crate) fn dataset_name(agent: &str, dataset: &str) -> String {
+    format!("mf2c-{agent}-dataset-{dataset}")
+}
+
 /// The labels of a container.
 pub(crate) fn labels(spec: &Spec, extra: &Extra) -> HashMap<String, String> {
     let mut labels: HashMap<String, String> = extra.labels.clone().into_iter().collect();
@@ -99,6 +104,7 @@ fn host_config(spec: &Spec, extra: &Extra, secrets: &Path, roots: &BindRoots) ->
         memory,
         // No more by swapping.
         memory_swap: memory,
+        cpu_shares: spec.limits.cpu_shares.map(i64::from),
         nano_cpus: spec.limits.cpus.map(|cpus| (cpus * 1e9).round() as i64),
         pids_limit: spec.limits.pids.map(i64::from),
         network_mode: first_network,
@@ -154,6 +160,7 @@ fn mounts(spec: &Spec, secrets: &Path, roots: &BindRoots) -> Result<Vec<Mount>, 
     for volume in &spec.volumes {
         let (typ, source) = match &volume.mount {
             spec::Mount::Named(name) => (MountType::VOLUME, volume_name(&spec.instance, name)),
+            spec::Mount::Dataset(name) => (MountType::VOLUME, dataset_name(&spec.agent, name)),
             spec::Mount::Bind(path) => (MountType::BIND, text(roots.resolve(path)?)?),
         };
         mounts.push(mount(typ, source, volume.target.clone(), volume.read_only));

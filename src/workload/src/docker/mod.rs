@@ -221,6 +221,14 @@ impl ExecutionBackend for DockerBackend {
         })
     }
 
+    fn keep_dataset<'a>(&'a self, owner: &'a str, dataset: &'a str) -> Answer<'a, String> {
+        Box::pin(self.engine.make_dataset(owner, dataset))
+    }
+
+    fn drop_dataset<'a>(&'a self, owner: &'a str, dataset: &'a str) -> Answer<'a, bool> {
+        Box::pin(self.engine.remove_dataset(owner, dataset))
+    }
+
     fn inspect<'a>(&'a self, handle: &'a Handle) -> Answer<'a, Option<Inspection>> {
         Box::pin(async move {
             let container = self.engine.inspect(&handle.checked()?).await?;

@@ -37,6 +37,7 @@ const FIELDS: &[Field] = &[
     list("sensorTypes", &Kind::NonBlank).optional("what the attached sensors measure"),
     list("actuators", &Kind::NonBlank).optional("what is attached that can act"),
     list("backends", &Kind::NonBlank).optional("what its agent can run: docker, compose, process"),
+    text("boot").optional("what distinguishes this start of the machine from others: the boot id of Linux"),
     one_of("scheduling", &["open", "cordoned", "draining"])
         .optional("whether services are placed on it; draining moves away what runs there"),
 ];

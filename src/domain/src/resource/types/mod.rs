@@ -9,6 +9,7 @@ pub mod device;
 pub mod device_dynamic;
 pub mod entry_point;
 pub mod event;
+pub mod flocker;
 pub mod fog_area;
 pub mod people;
 pub mod placement;
@@ -49,6 +50,9 @@ pub static ALL: &[&TypeSpec] = &[
     &device_dynamic::SPEC,
     &people::email::SPEC,
     &event::SPEC,
+    &flocker::container::SPEC,
+    &flocker::dataset::SPEC,
+    &flocker::lease::SPEC,
     &fog_area::SPEC,
     &area::join_token::SPEC,
     &placement::SPEC,

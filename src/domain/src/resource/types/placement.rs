@@ -33,6 +33,7 @@ const FIELDS: &[Field] = &[
     any_text("trouble").optional("why the last update was taken back"),
     boolean("updating").optional("whether an update is under way"),
     timestamp("updated_at").optional("when the present step of the update began"),
+    list("devices", &Kind::Text).optional("the only devices that may run it, by their ids or addresses"),
     list("parts", &Kind::Object(PART)).required("where its parts run"),
     list("leaving", &Kind::Object(PART)).optional("where parts ran that are to be removed there"),
 ];

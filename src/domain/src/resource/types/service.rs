@@ -27,6 +27,7 @@ const FIELDS: &[Field] = &[
     one_of("exec_type", EXEC_TYPES).required("what runs it"),
     one_of("agent_type", &["cloud", "normal", "micro"]).required("on which kind of agent it runs"),
     list("exec_ports", &Kind::Port).optional("the ports that it listens on"),
+    list("publish", &Kind::Object(PUBLISH)).optional("ports inside that are reached at certain ports of the machine"),
     list("sla_templates", &Kind::LooseLink).optional("the service levels that are offered for it"),
     nat("num_agents").optional("how many agents it runs on"),
     nat("storage_min").optional("least disk space").unit("MiB"),
@@ -46,7 +47,7 @@ const FIELDS: &[Field] = &[
     map("environment", &Kind::Text).optional("variables of its environment"),
     list("secrets", &Kind::Object(SECRET)).optional("what it gets from credentials, and nobody else sees"),
     list("volumes", &Kind::NonBlank)
-        .optional("what it sees of the disk: `name:/path` or `/from:/path`, with `:ro` or not"),
+        .optional("what it sees of the disk: `name:/path`, `/from:/path` or `dataset/ID:/path`, with `:ro` or not"),
     list("devices", &Kind::NonBlank).optional("devices of the machine that it uses, such as /dev/video0"),
     text("run_as").optional("whom it runs as: user, user:group, or numbers"),
     text("working_dir").optional("the folder in which it starts"),
@@ -65,6 +66,9 @@ const FIELDS: &[Field] = &[
 /// What can run a service. `process` is an extension of the original's list.
 const EXEC_TYPES: &[&str] =
     &["docker", "compss", "docker-compose", "docker-swarm", "kubernetes", "docker-compose-swarm", "process"];
+
+const PUBLISH: &[Field] =
+    &[port("container").required("the port inside"), port("host").required("the port of the machine")];
 
 const SECRET: &[Field] = &[
     Field { kind: Kind::LooseLink, ..text("credential") }.required("the credential"),
@@ -97,6 +101,7 @@ const HEALTH: &[Field] = &[
 const LIMITS: &[Field] = &[
     pos("memory").optional("main memory").unit("MiB"),
     float("cpus").optional("processors; half a one is 0.5"),
+    pos("cpu_shares").optional("its weight where processors are short; 1024 is usual"),
     pos("pids").optional("processes and threads"),
     pos("log").optional("what is kept of its output").unit("MiB"),
 ];

@@ -1,0 +1,156 @@
+//! Containers of a real engine, by way of Flocker's door and seen by the others.
+//!
+//! Where no engine can be started, these say so and prove nothing.
+
+use std::net::{TcpListener, TcpStream};
+
+use mf2c_tests::{Engine, eventually};
+use serde_json::{Value, json};
+
+use super::place::{D, Door, M};
+use crate::services::lm;
+
+const C: &str = "/v1/configuration/containers";
+const DATASETS: &str = "/v1/configuration/datasets";
+const RUNNING: &str = "/v1/state/containers";
+
+/// An agent that uses this engine, and its node.
+fn open(engine: &Engine) -> (Door, String) {
+    let socket = engine.socket();
+    let door = Door::open_with(&["u"], |start| {
+        start
+            .environment("MF2C_DEVICE_ENABLED", "true")
+            .environment("MF2C_SERVICES_DOCKER_SOCKET", socket.to_str().unwrap())
+    });
+    let mut node = None;
+    eventually("a node", || {
+        let nodes = door.get("u", "/v1/state/nodes").json();
+        node = nodes[0]["uuid"].as_str().map(str::to_owned);
+        node.is_some()
+    });
+    (door, node.unwrap())
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Waits until the container runs; its state.
+fn runs(door: &Door, name: &str) -> Value {
+    let mut last = Value::Null;
+    eventually("it runs", || {
+        last = door.get("u", RUNNING).expect(200).json();
+        let found = last.as_array().unwrap().iter().any(|one| one["name"] == name && one["running"] == true);
+        found
+    });
+    last
+}
+
+/// The only instance that there is, with its id.
+fn instance(door: &Door) -> (String, Value) {
+    let list = door.agent.send("GET", "service-instance", None).expect(200).json();
+    assert_eq!(list["count"], 1, "{list}");
+    let instance = list["serviceInstances"][0].clone();
+    (instance["id"].as_str().unwrap().to_owned(), instance)
+}
+
+fn logs(door: &Door) -> String {
+    let id = instance(door).0;
+    let name = id.strip_prefix("service-instance/").unwrap();
+    lm(&door.agent, "GET", &format!("/service-instances/{name}/logs"), None).1.to_string()
+}
+
+fn count(door: &Door, kind: &str) -> Value {
+    door.agent.send("GET", kind, None).expect(200).json()["count"].clone()
+}
+
+#[test]
+fn a_container_runs_as_it_was_told_is_an_instance_everywhere_and_goes_from_every_door() {
+    let Some(engine) = Engine::start() else { return };
+    let (door, node) = open(&engine);
+    let volumes = || engine.docker(&["volume", "ls", "-q"]);
+    let _ = door.post("u", DATASETS, &json!({"primary": node, "dataset_id": D})).expect(201);
+    let port = free_port();
+    let web = json!({
+        "node_uuid": node, "name": "web", "image": "test/web:1", "ports": [{"internal": 8080, "external": port}],
+        "environment": {"GREETING": "good day"}, "cpu_shares": 512, "memory_limit": 67_108_864,
+        "command_line": ["touch", "/data/kept", "env", "serve", "8080"],
+        "restart_policy": {"name": "on-failure", "maximum_retry_count": 3},
+        "volumes": [{"dataset_id": D, "mountpoint": "/data"}],
+        "links": [{"alias": "db", "local_port": 5432, "remote_port": 15432}],
+    });
+    let _ = door.post("u", C, &web).expect(201);
+    let state = runs(&door, "web");
+    let mut expected = web.clone();
+    expected["running"] = true.into();
+    assert_eq!(state, json!([expected]));
+    eventually("it serves", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+    let there = door.get("u", "/v1/state/datasets").expect(200).json();
+    assert_eq!((&there[0]["dataset_id"], &there[0]["primary"]), (&json!(D), &json!(node)));
+    assert!(std::path::Path::new(there[0]["path"].as_str().unwrap()).join("kept").exists(), "{there}");
+
+    let (id, document) = instance(&door);
+    assert_eq!((&document["user"], &document["name"], &document["status"]), (&json!("u"), &json!("web"), &json!("started")));
+    let said = logs(&door);
+    for word in ["GREETING=good day", "DB_PORT_5432_TCP_PORT=15432", "DB_PORT_5432_TCP=tcp://"] {
+        assert!(said.contains(word), "{word}: {said}");
+    }
+    let container = engine.docker(&["ps", "-q"]);
+    let told = engine.docker(&["inspect", "-f", "{{.HostConfig.Memory}} {{.HostConfig.CpuShares}}", &container]);
+    assert_eq!(told, "67108864 512");
+
+    // What is deleted by CIMI is gone from here at once, and its dataset stays.
+    let _ = door.agent.send_as(Some("u USER"), "PUT", &id, Some(r#"{"desired":"deleted"}"#)).expect(200);
+    eventually("it is gone from here", || door.get("u", C).json() == json!([]));
+    eventually("it is gone from the engine", || engine.docker(&["ps", "-aq"]).is_empty());
+    eventually("nothing is left of it", || count(&door, "flocker-container") == 0 && count(&door, "service") == 0);
+    assert!(volumes().contains(D), "{}", volumes());
+
+    // And the other way round, with the same dataset, name and port.
+    let mut again = web.clone();
+    again["command_line"] = json!(["cat", "/data/kept", "say", "again", "sleep"]);
+    let _ = door.post("u", C, &again).expect(201);
+    let _ = runs(&door, "web");
+    eventually("it has said something", || logs(&door).contains("again"));
+    assert!(!logs(&door).contains("no /data/kept"), "{}", logs(&door));
+    let _ = door.delete("u", &format!("{DATASETS}/{D}")).expect(200);
+    let (id, _) = instance(&door);
+    let _ = door.delete("u", &format!("{C}/web")).expect(200);
+    assert_eq!(door.get("u", C).json(), json!([]));
+    eventually("its instance is gone", || door.agent.send("GET", &id, None).status == 404);
+    eventually("the engine has nothing", || engine.docker(&["ps", "-aq"]).is_empty() && volumes().is_empty());
+    eventually("the state tells it", || door.get("u", "/v1/state/datasets").json() == json!([]));
+    eventually("no document is left", || count(&door, "flocker-container") == 0 && count(&door, "service") == 0);
+}
+
+#[test]
+fn what_is_moved_to_a_node_that_is_not_there_stops_and_runs_again_when_it_comes_back() {
+    let Some(engine) = Engine::start() else { return };
+    let (door, node) = open(&engine);
+    // One that nobody can carry out yet is taken, and says why.
+    let body = json!({"node_uuid": M, "name": "web", "image": "test/web:1", "command_line": ["polite", "sleep"]});
+    let _ = door.post("u", C, &body).expect(201);
+    let detail = || door.agent.send("GET", "flocker-container", None).json()["flockerContainers"][0]["detail"].clone();
+    eventually("it says why not", || detail() == "this agent knows no such node");
+    let _ = door.post("u", &format!("{C}/web"), &json!({"node_uuid": node})).expect(200);
+    let _ = runs(&door, "web");
+    assert_eq!(detail(), Value::Null);
+    let _ = door.post("u", &format!("{C}/web"), &json!({"node_uuid": M})).expect(200);
+    eventually("it has stopped", || engine.docker(&["ps", "-aq"]).is_empty() && count(&door, "service-instance") == 0);
+    assert_eq!(door.get("u", C).json()[0]["node_uuid"], M);
+    assert_eq!(door.get("u", RUNNING).json(), json!([]));
+    let _ = door.post("u", &format!("{C}/web"), &json!({"node_uuid": node})).expect(200);
+    let _ = runs(&door, "web");
+    // One that is drained stays: it is configured for this node, and for no other.
+    let first = instance(&door).0;
+    let device = door.agent.send("GET", "device", None).json()["devices"][0]["id"].as_str().unwrap().to_owned();
+    let name = device.strip_prefix("device/").unwrap();
+    let _ = lm(&door.agent, "PUT", &format!("/devices/{name}"), Some(&json!({"operation": "drain"})));
+    eventually("it says that there is no other place", || {
+        instance(&door).1["detail"].as_str().is_some_and(|detail| !detail.is_empty())
+    });
+    assert_eq!(instance(&door).0, first);
+    let _ = lm(&door.agent, "PUT", &format!("/devices/{name}"), Some(&json!({"operation": "uncordon"})));
+    let _ = door.delete("u", &format!("{C}/web")).expect(200);
+    eventually("it is gone", || engine.docker(&["ps", "-aq"]).is_empty());
+}
