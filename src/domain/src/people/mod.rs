@@ -5,6 +5,7 @@ pub mod callback;
 pub mod key;
 pub mod mail;
 pub mod names;
+pub mod profile;
 mod recent;
 pub mod registration;
 pub mod session;
