@@ -1,15 +1,18 @@
 //! The doors that have listeners of their own and are off unless configured.
 
+use std::sync::Arc;
+
 use actix_web::dev::ServerHandle;
 use actix_web::web::Data;
 use mf2c_facade::cimi::Api;
-use mf2c_facade::lm::LmDoor;
+use mf2c_facade::lm::{LmDoor, Manager};
 use mf2c_facade::sla::SlaDoor;
 use mf2c_facade::um::UmDoor;
 
 use super::StartError;
 use crate::area::Area;
 use crate::config::Config;
+use crate::deter_door::BoundDeterDoor;
 use crate::discovery::BoundDoor;
 use crate::flocker_door::{FlockerDoor, FlockerRooms};
 use crate::services_doors::BoundServicesDoors;
@@ -22,6 +25,7 @@ pub(super) struct BoundDoors {
     discovery: Option<BoundDoor>,
     sla: Option<BoundSlaDoor>,
     services: BoundServicesDoors,
+    deter: Option<BoundDeterDoor>,
 }
 
 impl BoundDoors {
@@ -33,7 +37,8 @@ impl BoundDoors {
         let flocker = FlockerDoor::prepare(config, world)?;
         let discovery = BoundDoor::prepare(config, area)?;
         let services = BoundServicesDoors::prepare(config, area)?;
-        Ok(Self { flocker, discovery, sla: BoundSlaDoor::prepare(config, area)?, services })
+        let deter = BoundDeterDoor::prepare(config, area)?;
+        Ok(Self { flocker, discovery, sla: BoundSlaDoor::prepare(config, area)?, services, deter })
     }
 
     /// Serves at all of them.
@@ -48,11 +53,13 @@ impl BoundDoors {
         (sla, lm, um): (&SlaDoor, &LmDoor, &UmDoor),
         flocker: FlockerRooms<'_>,
     ) -> Result<Vec<ServerHandle>, StartError> {
+        let manager = Arc::clone(flocker.manager);
         let flocker = self.flocker.map(|door| door.open(config, flocker)).transpose()?;
         let discovery =
             self.discovery.map(|door| door.open(config, &area.fog.discovery, Data::clone(api))).transpose()?;
         let sla = self.sla.map(|door| door.open(config, sla, Data::clone(api))).transpose()?;
         let services = self.services.open(config, (lm, um), api)?;
-        Ok(flocker.into_iter().chain(discovery).chain(sla).chain(services).collect())
+        let deter = self.deter.map(|door| door.open(config, manager, Data::clone(api))).transpose()?;
+        Ok(flocker.into_iter().chain(discovery).chain(sla).chain(services).chain(deter).collect())
     }
 }

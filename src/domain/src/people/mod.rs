@@ -3,8 +3,10 @@
 pub mod account;
 pub mod callback;
 pub mod key;
+pub mod keyring;
 pub mod mail;
 pub mod names;
+pub mod profile;
 mod recent;
 pub mod registration;
 pub mod session;
