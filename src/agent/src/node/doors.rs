@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_web::dev::ServerHandle;
 use actix_web::web::Data;
 use mf2c_facade::cimi::Api;
-use mf2c_facade::lm::{LmDoor, Manager};
+use mf2c_facade::lm::LmDoor;
 use mf2c_facade::sla::SlaDoor;
 use mf2c_facade::um::UmDoor;
 
