@@ -82,6 +82,7 @@ mod services_cli;
 mod services_cli_run;
 mod services_docker;
 mod services_owners;
+mod services_wishes;
 mod sign_in;
 mod simulation;
 mod sla;
