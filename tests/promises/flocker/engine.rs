@@ -90,7 +90,10 @@ fn a_container_runs_as_it_was_told_is_an_instance_everywhere_and_goes_from_every
     assert!(std::path::Path::new(there[0]["path"].as_str().unwrap()).join("kept").exists(), "{there}");
 
     let (id, document) = instance(&door);
-    assert_eq!((&document["user"], &document["name"], &document["status"]), (&json!("u"), &json!("web"), &json!("started")));
+    assert_eq!(
+        (&document["user"], &document["name"], &document["status"]),
+        (&json!("u"), &json!("web"), &json!("started"))
+    );
     let said = logs(&door);
     for word in ["GREETING=good day", "DB_PORT_5432_TCP_PORT=15432", "DB_PORT_5432_TCP=tcp://"] {
         assert!(said.contains(word), "{word}: {said}");
