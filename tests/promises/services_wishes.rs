@@ -265,3 +265,47 @@ fn one_key_is_for_one_request_and_what_is_launched_for_somebody_is_his() {
     }
     eventually("they are gone", || agent.send("GET", "workload", None).json()["count"] == 0);
 }
+
+#[test]
+fn an_update_that_does_not_become_well_is_taken_back_by_an_agent_that_was_killed_meanwhile() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut agent = start(folder.path());
+    let version = |end: &str| {
+        let mut service = process("changing", &["/bin/sh", "-c", end]);
+        service["restart"] = json!({ "delay": 0.2, "attempts": 100 });
+        service["update"] = json!({ "healthy_for": 2, "within": 6 });
+        service
+    };
+    let service = register(&agent, &version("exec sleep 600"));
+    let id = launch(&agent, &service);
+    let _ = becomes(&agent, &id, "started");
+    let _ = agent.send("PUT", &service, Some(&version("exit 4").to_string())).expect(200);
+    let (status, said) = lm(&agent, "PUT", &path(&id), Some(&json!({ "operation": "update" })));
+    assert_eq!(status, 200, "{said}");
+    eventually("the new version has failed", || {
+        let part = instance(&agent, &id)["agents"][0].clone();
+        part["version"] == 2 && part["restarts"].as_u64().is_some_and(|times| times > 1)
+    });
+    let _ = agent.kill();
+    agent = start(folder.path());
+    eventually("the old version is back", || {
+        let now = instance(&agent, &id);
+        now["version"] == 3 && now["status"] == "started" && now["update"]["trouble"].is_string()
+    });
+    eventually("the bad version is gone", || agent.send("GET", "workload", None).json()["count"] == 1);
+    // A wanted restart is no crash.
+    let before = workload(&agent, &id);
+    assert_eq!(before["restarts"], 0, "{before}");
+    let (status, said) = lm(&agent, "PUT", &path(&id), Some(&json!({ "operation": "restart" })));
+    assert_eq!(status, 200, "{said}");
+    eventually("it was restarted", || {
+        let now = workload(&agent, &id);
+        now["status"] == "started" && now["started"] != before["started"]
+    });
+    let after = workload(&agent, &id);
+    let codes: Vec<&str> =
+        after["events"].as_array().unwrap().iter().filter_map(|event| event["code"].as_str()).collect();
+    assert!(!codes.contains(&"restarting") && after["restarts"] == 0, "{after}");
+    let _ = agent.send("DELETE", &id, None).expect(200);
+    eventually("it is gone", || agent.send("GET", "workload", None).json()["count"] == 0);
+}

@@ -188,6 +188,10 @@ impl LifecycleManager {
     /// What a workload shall do from now on.
     pub(super) fn aim(&mut self, handle: &Handle, goal: Goal, ctx: &mut Context<Self>) {
         let Some(run) = self.runs.get_mut(handle) else { return };
+        if goal == run.goal && run.restarting {
+            // The same wish once more, while it stops for it.
+            return;
+        }
         let anew = goal.restarts > run.goal.restarts && goal.desired == Desired::Running;
         let was = run.goal.desired;
         run.goal = goal;
