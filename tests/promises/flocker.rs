@@ -289,8 +289,7 @@ fn the_examples_of_the_page_about_flocker_work() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/flocker.md");
     let page = fs::read_to_string(page).unwrap();
     let blocks = page.split("\n```sh\n").skip(1).map(|block| block.split_once("\n```").unwrap().0);
-    let blocks: Vec<&str> = blocks.collect();
-    let [before @ .., call] = &blocks[..] else { panic!("no examples") };
+    let (calls, before): (Vec<&str>, Vec<&str>) = blocks.partition(|block| block.contains("127.0.0.1:4523"));
     let folder = tempfile::tempdir().unwrap();
     let shell = |script: &str, below: &str| {
         let mut path = vec![agent_binary().parent().unwrap().to_owned()];
@@ -301,7 +300,10 @@ fn the_examples_of_the_page_about_flocker_work() {
         run(bash).expect(0).out
     };
     assert!(shell(&before.join("\n"), "").contains("CN = user-allison\n"));
-    let agent = start(&folder.path().join("etc")).agent();
-    let call = call.replace("127.0.0.1:4523", &format!("127.0.0.1:{}", port(&agent)));
-    assert!(shell(&call, "cluster").starts_with("{\"flocker\":"));
+    let agent = start(&folder.path().join("etc")).environment("MF2C_SERVICES_DOCKER_SOCKET", "").agent();
+    user(&agent, "allison");
+    let address = format!("127.0.0.1:{}", port(&agent));
+    let said: Vec<String> =
+        calls.iter().map(|call| shell(&call.replace("127.0.0.1:4523", &address), "cluster")).collect();
+    assert!(said.len() == 2 && said[0] == "[]" && said[1].contains("\"image\":\"nginx:1.27\""), "{said:?}");
 }

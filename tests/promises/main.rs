@@ -83,6 +83,7 @@ mod services_cli_run;
 mod services_docker;
 mod services_health;
 mod services_owners;
+mod services_wishes;
 mod sign_in;
 mod simulation;
 mod sla;

@@ -22,7 +22,7 @@ fn area(names: &[&str]) -> Fog {
 }
 
 /// The document of an agent's device.
-fn device(fog: &Fog, name: &str) -> String {
+pub(crate) fn device(fog: &Fog, name: &str) -> String {
     let agents = fog.agent(name).send("GET", "agent", None).expect(200).json();
     let own = fog.device(name);
     let devices = fog.agent(name).send("GET", "device", None).expect(200).json();

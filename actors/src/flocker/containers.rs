@@ -156,6 +156,7 @@ impl Charge<'_> {
         let launch = Launch {
             service: Source::Id(source),
             by,
+            for_another: false,
             template: None,
             agreement: None,
             devices: Some(vec![node.device]),

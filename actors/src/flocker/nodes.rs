@@ -6,7 +6,6 @@
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use mf2c_domain::caller::Caller;
 use mf2c_store::{Document, Store, node_name};
 use serde::Deserialize;
 
@@ -80,12 +79,10 @@ pub fn uuid_of(name: &str) -> String {
     shaped.collect()
 }
 
-/// All nodes whose devices the caller may see; all of them for no caller.
+/// All nodes, in the order of their ids.
 #[must_use]
-pub fn nodes(store: &Store, by: Option<&Caller>) -> Vec<Node> {
-    let devices = store.all("device").into_iter();
-    let seen = devices.filter(|document| by.is_none_or(|by| document.acl.can_view(by)));
-    let mut nodes: Vec<Node> = seen.filter_map(|document| node(store, &document)).collect();
+pub fn nodes(store: &Store) -> Vec<Node> {
+    let mut nodes: Vec<Node> = store.all("device").iter().filter_map(|document| node(store, document)).collect();
     nodes.sort_by(|one, other| one.uuid.cmp(&other.uuid));
     nodes
 }
@@ -121,11 +118,11 @@ fn node(store: &Store, document: &Arc<Document>) -> Option<Node> {
 
 /// The first address of IPv4, at best of a network that others are in too.
 fn address(interfaces: &[Interface]) -> Option<Ipv4Addr> {
-    let of = |wanted: bool| {
-        let some = interfaces.iter().filter(move |interface| (interface.kind == "loopback") != wanted);
+    let of = |kind: &&str| {
+        let some = interfaces.iter().filter(|interface| interface.kind == **kind);
         some.flat_map(|interface| &interface.addresses).find_map(|text| text.split('/').next()?.parse().ok())
     };
-    of(true).or_else(|| of(false))
+    ["ethernet", "wifi", "other", "loopback"].iter().find_map(of)
 }
 
 #[cfg(test)]
@@ -149,9 +146,10 @@ mod tests {
             kind: kind.to_owned(),
             addresses: addresses.iter().map(|text| (*text).to_owned()).collect(),
         };
+        let bridge = interface("other", &["172.20.0.1"]);
         let (near, far) =
             (interface("loopback", &["127.0.0.1", "::1"]), interface("ethernet", &["fe80::1", "10.0.0.7/24"]));
-        assert_eq!(address(&[near, far]), Some(Ipv4Addr::new(10, 0, 0, 7)));
+        assert_eq!(address(&[bridge, near, far]), Some(Ipv4Addr::new(10, 0, 0, 7)));
         assert_eq!(address(&[interface("loopback", &["127.0.0.1"])]), Some(Ipv4Addr::LOCALHOST));
         assert_eq!(address(&[]), None);
     }

@@ -168,6 +168,8 @@ impl Actor for LifecycleManager {
         self.await_feed(ctx);
         self.await_standing(ctx);
         self.look_around(ctx);
+        // Without backends nobody is asked, and the device may have been described before.
+        self.advertise(ctx);
     }
 }
 

@@ -1,7 +1,5 @@
 //! The agreement of an instance: made before it is started, watched while it runs, ended with it.
 
-use std::time::Duration;
-
 use actix::prelude::*;
 use mf2c_domain::acl::Acl;
 use mf2c_domain::caller::Caller;
@@ -12,6 +10,7 @@ use mf2c_store::NewDocument;
 use serde_json::{Map, Value, json};
 
 use super::LifecycleManager;
+use super::conduct::Unwritten;
 use super::messages::{Trouble, WorkError};
 use super::parcel::Desired;
 
@@ -73,7 +72,7 @@ impl LifecycleManager {
         let Some(written) = self.agreement_becomes(&agreement, wanted) else { return };
         let name = name.to_owned();
         ctx.spawn(written.into_actor(self).map(move |written, _, ctx| {
-            if let Err(pause) = written {
+            if let Err(Unwritten::Later(pause)) = written {
                 ctx.run_later(pause, move |manager, ctx| manager.settle_agreement(&name, ctx));
             }
         }));
@@ -84,7 +83,7 @@ impl LifecycleManager {
         &self,
         agreement: &str,
         state: &str,
-    ) -> Option<ResponseFuture<Result<(), Duration>>> {
+    ) -> Option<ResponseFuture<Result<(), Unwritten>>> {
         let document = self.store.get(agreement)?;
         let body = self.store.body(&document).ok()??;
         let body: Map<String, Value> = serde_json::from_slice(&body).ok()?;

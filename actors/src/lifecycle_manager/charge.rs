@@ -64,6 +64,9 @@ pub(super) struct Plan {
     pub(super) parts: Vec<Part>,
     #[serde(default)]
     pub(super) leaving: Vec<Part>,
+    /// Whether the instance's document has been here: when it is missing then, it was deleted.
+    #[serde(default)]
+    pub(super) seen: bool,
 }
 
 /// One instance.
@@ -75,6 +78,8 @@ pub(super) struct Charge {
     pub(super) plan: Plan,
     pub(super) acl: Acl,
     pub(super) handed: Handed,
+    /// What the version before was given, while a new one comes.
+    pub(super) handed_before: Handed,
     pub(super) admin: bool,
     /// Whether the plan is being written: nobody is told before it is.
     pub(super) saving: bool,
@@ -85,8 +90,6 @@ pub(super) struct Charge {
     /// Nobody is asked before, after nobody could be reached.
     pub(super) not_before: Duration,
     pub(super) failures: u32,
-    /// Whether the instance's document has been seen here.
-    pub(super) seen: bool,
     /// What its document was told last, where that is not known from the document.
     pub(super) writing: bool,
     /// Why more parts could not be placed.
@@ -104,16 +107,25 @@ impl Charge {
             plan,
             acl,
             handed,
+            handed_before: Handed::default(),
             admin,
             saving: false,
             unsaved: false,
             asking: BTreeSet::new(),
             not_before: Duration::ZERO,
             failures: 0,
-            seen: false,
             writing: false,
             shortage: String::new(),
             failed: BTreeSet::new(),
+        }
+    }
+
+    /// What it shall do from now on. What is to be deleted does not come back.
+    pub(super) fn wish(&mut self, wanted: Option<Desired>) {
+        let Some(wanted) = wanted.filter(|wanted| *wanted != self.plan.desired) else { return };
+        if self.plan.desired != Desired::Deleted {
+            self.plan.desired = wanted;
+            self.unsaved = true;
         }
     }
 
@@ -128,6 +140,14 @@ impl Charge {
         match &self.plan.before {
             Some(before) if version < self.plan.version => before,
             _ => &self.plan.spec,
+        }
+    }
+
+    /// What a version is given of credentials.
+    pub(super) const fn handed_of(&self, version: u64) -> &Handed {
+        match &self.plan.before {
+            Some(_) if version < self.plan.version => &self.handed_before,
+            _ => &self.handed,
         }
     }
 

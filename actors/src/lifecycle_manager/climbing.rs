@@ -88,7 +88,7 @@ impl LifecycleManager {
     }
 
     /// A launch from below.
-    pub(super) fn launch_for(&mut self, request: Request, ctx: &mut Context<Self>) -> Answered<Value> {
+    pub(super) fn launch_for(&mut self, request: Request) -> Answered<Value> {
         if self.charges.contains_key(&request.instance) {
             return ready(Ok(Value::Null));
         }
@@ -102,7 +102,24 @@ impl LifecycleManager {
             Ok(prepared) => prepared,
             Err(error) => return ready(Err(error)),
         };
-        let places = self.places(&prepared, request.devices.as_deref(), request.requester.as_deref(), &[]);
+        let needed = prepared.service.num_agents.unwrap_or(1) as usize;
+        let blocked = self.blocked(&prepared.id, needed).into_actor(self);
+        Box::pin(
+            blocked.then(move |blocked, manager, ctx| manager.launch_prepared_for(request, prepared, &blocked, ctx)),
+        )
+    }
+
+    fn launch_prepared_for(
+        &mut self,
+        request: Request,
+        prepared: Prepared,
+        blocked: &[String],
+        ctx: &mut Context<Self>,
+    ) -> Answered<Value> {
+        if self.charges.contains_key(&request.instance) {
+            return ready(Ok(Value::Null));
+        }
+        let places = self.places(&prepared, request.devices.as_deref(), request.requester.as_deref(), blocked);
         let (name, admin) = &request.by;
         let by = Caller::new(name, if *admin { ["ADMIN", "USER"].as_slice() } else { &["USER"] }.iter().copied());
         let draft = Draft {
@@ -134,10 +151,12 @@ impl LifecycleManager {
     }
 
     fn take_over(&mut self, draft: Draft, places: Places, ctx: &mut Context<Self>) -> Answered<Value> {
-        let charge = match self.charge(&draft, &places) {
+        let mut charge = match self.charge(&draft, &places) {
             Ok(charge) => charge,
             Err(error) => return ready(Err(error)),
         };
+        // The document is on its way from the agent where it was launched.
+        charge.plan.seen = self.store.get(&charge.plan.instance).is_some();
         let stored = self.store_launch(&draft, &charge, None, ctx);
         Box::pin(stored.map(move |stored, manager, ctx| match stored {
             Ok(()) | Err(StoreError::Conflict { .. }) => {

@@ -1,5 +1,6 @@
 //! Conducting: every instance that was placed here gets its parts to where they shall be, and its document tells how they are.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use actix::prelude::*;
@@ -7,11 +8,12 @@ use mf2c_domain::area::standing::Mandate;
 use mf2c_domain::caller::Caller;
 use mf2c_domain::id::ResourceId;
 use mf2c_fabric::wire::{Answer, Ask, Code, WireError, Work};
-use mf2c_store::StoreError;
 use mf2c_store::record::NodeId;
+use mf2c_store::{Document, StoreError};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::charge::{Charge, Look, Part, fold, node_of};
+use super::charge::{Charge, Look, Part, Plan, fold, node_of};
 use super::messages::{Trouble, WorkError};
 use super::parcel::{Assignment, Desired, Goal, Parcel, Reply, Taken, Wish};
 use super::run::{Record, id_of};
@@ -22,18 +24,38 @@ use crate::resource_store::{DeleteResource, EditResource, KeepState};
 
 /// So long another agent may take for an answer.
 pub(super) const ANSWER: Duration = Duration::from_secs(10);
+/// Why something was not written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unwritten {
+    /// It is worth another try after so long.
+    Later(Duration),
+    /// The agent is stopping: nobody writes any more.
+    Stopping,
+}
+
 /// Pauses before an agent that could not be reached is asked again: the first, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 
 impl LifecycleManager {
-    /// Reads what this agent conducts.
+    /// Reads what this agent conducts, and does not know of.
     pub(super) fn recall_charges(&mut self) {
-        for document in self.store.all("placement").into_iter().filter(|document| document.origin().is_none()) {
-            let body = self.store.body(&document).ok().flatten();
-            let Some(plan) = body.and_then(|body| serde_json::from_slice(&body).ok()) else {
+        let (own, foreign): (Vec<_>, Vec<_>) =
+            self.store.all("placement").into_iter().partition(|document| document.origin().is_none());
+        let mut taken: BTreeMap<String, u64> = BTreeMap::new();
+        for document in foreign {
+            let Some(plan) = self.plan_of(&document) else { continue };
+            let term = taken.entry(plan.instance).or_default();
+            *term = plan.term.max(*term);
+        }
+        for document in own {
+            let Some(plan) = self.plan_of(&document) else {
                 tracing::error!(id = %document.id, "a placement cannot be read, and its instance is not looked after");
                 continue;
             };
+            // What somebody has taken over since is his.
+            if taken.get(&plan.instance).is_some_and(|term| *term > plan.term) {
+                continue;
+            }
             let mut charge = Charge::new(
                 document.id.clone(),
                 plan,
@@ -43,10 +65,31 @@ impl LifecycleManager {
             );
             let kept = self.store.state(&plan_key(&charge.name)).ok().flatten();
             let kept: Kept = kept.and_then(|kept| serde_json::from_slice(&kept).ok()).unwrap_or_default();
-            (charge.handed, charge.admin) = (kept.handed, kept.admin);
+            (charge.handed, charge.handed_before, charge.admin) = (kept.handed, kept.before, kept.admin);
             charge.acl = self.acl_of(&charge).unwrap_or(charge.acl);
-            self.charges.insert(charge.name.clone(), charge);
+            self.hear_what_it_shall_do(&mut charge);
+            self.charges.entry(charge.name.clone()).or_insert(charge);
         }
+    }
+
+    pub(super) fn plan_of(&self, document: &Document) -> Option<Plan> {
+        serde_json::from_slice(&self.store.body(document).ok()??).ok()
+    }
+
+    /// Takes from the instance's document what it shall do: it may have been written while nobody heard of it.
+    pub(super) fn hear_what_it_shall_do(&self, charge: &mut Charge) {
+        #[derive(Deserialize)]
+        struct Said {
+            desired: Option<Desired>,
+        }
+        let wanted = match self.store.get(&charge.plan.instance) {
+            None => charge.plan.seen.then_some(Desired::Deleted),
+            Some(document) => {
+                let body = self.store.body(&document).ok().flatten();
+                body.and_then(|body| serde_json::from_slice::<Said>(&body).ok()?.desired)
+            }
+        };
+        charge.wish(wanted);
     }
 
     /// The access rules of an instance are those of its document.
@@ -171,7 +214,7 @@ impl LifecycleManager {
                 conductor: self.node_name.clone(),
                 term: self.standing.term,
                 spec: charge.spec_of(part.version).clone(),
-                handed: charge.handed.clone(),
+                handed: charge.handed_of(part.version).clone(),
                 acl: charge.acl.clone(),
                 admin: charge.admin,
             })));
@@ -348,9 +391,10 @@ impl LifecycleManager {
             charge.writing = false;
             match written {
                 Ok(()) => manager.show(&name, ctx),
-                Err(pause) => {
+                Err(Unwritten::Later(pause)) => {
                     ctx.run_later(pause, move |manager, ctx| manager.show(&name, ctx));
                 }
+                Err(Unwritten::Stopping) => {}
             }
         }));
     }
@@ -358,13 +402,13 @@ impl LifecycleManager {
     /// Edits or deletes a document here, or there where it belongs.
     ///
     /// # Errors
-    /// After how long it is worth another try.
+    /// Whether it is worth another try.
     pub(super) fn write_anywhere(
         &self,
         id: ResourceId,
         origin: Option<NodeId>,
         changes: Option<Map<String, Value>>,
-    ) -> ResponseFuture<Result<(), Duration>> {
+    ) -> ResponseFuture<Result<(), Unwritten>> {
         self.change_anywhere(id, origin, changes, vec![])
     }
 
@@ -375,7 +419,7 @@ impl LifecycleManager {
         origin: Option<NodeId>,
         changes: Option<Map<String, Value>>,
         removed: Vec<String>,
-    ) -> ResponseFuture<Result<(), Duration>> {
+    ) -> ResponseFuture<Result<(), Unwritten>> {
         let Some(origin) = origin else {
             let writer = self.writer.clone();
             return Box::pin(async move {
@@ -385,19 +429,23 @@ impl LifecycleManager {
                     None => writer.send(DeleteResource { id, if_match: None, by }).await,
                 };
                 match written.unwrap_or(Err(StoreError::Stopping)) {
-                    Ok(_) | Err(StoreError::NotFound { .. } | StoreError::Stopping) => Ok(()),
-                    Err(_) => Err(STORE_PAUSE),
+                    Ok(_) | Err(StoreError::NotFound { .. }) => Ok(()),
+                    Err(StoreError::Stopping) => Err(Unwritten::Stopping),
+                    Err(_) => Err(Unwritten::Later(STORE_PAUSE)),
                 }
             });
         };
-        let Some(elsewhere) = self.elsewhere.clone() else { return Box::pin(std::future::ready(Err(PAUSES.1))) };
+        let Some(elsewhere) = self.elsewhere.clone() else {
+            return Box::pin(std::future::ready(Err(Unwritten::Later(PAUSES.1))));
+        };
         let by = ("internal".to_owned(), true);
         let propose = Propose { id, origin, changes, removed, if_match: None, by, may_wait: false };
         Box::pin(async move {
             match elsewhere.send(propose).await {
-                Ok(Ok(_)) | Err(_) => Ok(()),
+                Ok(Ok(_)) => Ok(()),
                 Ok(Err(error)) if error.code == Code::NotFound => Ok(()),
-                Ok(Err(_)) => Err(PAUSES.1 / 6),
+                Ok(Err(_)) => Err(Unwritten::Later(PAUSES.1 / 6)),
+                Err(_) => Err(Unwritten::Stopping),
             }
         })
     }
@@ -423,13 +471,15 @@ impl LifecycleManager {
             }
             let _ = forgotten.await;
             match plan.await.unwrap_or(Err(StoreError::Stopping)) {
-                Ok(_) | Err(StoreError::NotFound { .. } | StoreError::Stopping) => Ok(()),
-                Err(_) => Err(STORE_PAUSE),
+                Ok(_) | Err(StoreError::NotFound { .. }) => Ok(()),
+                Err(StoreError::Stopping) => Err(Unwritten::Stopping),
+                Err(_) => Err(Unwritten::Later(STORE_PAUSE)),
             }
         };
         ctx.spawn(all.into_actor(self).map(move |done, manager, ctx| match done {
             Ok(()) => drop(manager.charges.remove(&name)),
-            Err(pause) => {
+            Err(Unwritten::Stopping) => {}
+            Err(Unwritten::Later(pause)) => {
                 if let Some(charge) = manager.charges.get_mut(&name) {
                     charge.writing = false;
                 }

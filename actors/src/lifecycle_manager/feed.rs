@@ -23,6 +23,8 @@ const LOG_PAUSE: Duration = Duration::from_secs(1);
 #[derive(Default)]
 struct News {
     instances: BTreeSet<String>,
+    /// Those that may be of the agent that led before.
+    placements: BTreeSet<String>,
     /// Whether agents have come or gone, or devices were opened or closed.
     all: bool,
     owner: bool,
@@ -54,7 +56,7 @@ impl LifecycleManager {
             }
             Ok(Changes::Trimmed { .. }) => {
                 self.read = *self.feed.borrow();
-                news = News { all: true, owner: true, device: true, instances: BTreeSet::new() };
+                news = News { all: true, owner: true, device: true, ..News::default() };
             }
             Err(error) => {
                 tracing::warn!(%error, "the change log cannot be read for services; it is tried again");
@@ -87,15 +89,13 @@ impl LifecycleManager {
                     None if change.kind == ChangeKind::Deleted => Some(Desired::Deleted),
                     None => None,
                 };
-                charge.seen = true;
-                if let Some(wanted) = wanted.filter(|wanted| *wanted != charge.plan.desired) {
-                    // What is to be deleted does not come back.
-                    if charge.plan.desired != Desired::Deleted {
-                        charge.plan.desired = wanted;
-                        charge.unsaved = true;
-                    }
-                }
+                charge.unsaved |= !charge.plan.seen;
+                charge.plan.seen = true;
+                charge.wish(wanted);
                 news.instances.insert(name.to_owned());
+            }
+            "placement" if self.standing.leads() && change.body().is_some() => {
+                news.placements.insert(change.id.as_str().to_owned());
             }
             "area-member" => news.all = true,
             "device" => {
@@ -120,6 +120,11 @@ impl LifecycleManager {
     }
 
     fn act_on(&mut self, news: News, ctx: &mut Context<Self>) {
+        if self.standing.leads() && (news.all || !news.placements.is_empty()) {
+            // Who has come back may still hold what was taken over from it.
+            let which = (!news.all).then_some(&news.placements);
+            self.take_charge(which, ctx);
+        }
         let names: Vec<String> = if news.all {
             // Who has come back is asked at once.
             self.charges.values_mut().for_each(|charge| charge.not_before = Duration::ZERO);

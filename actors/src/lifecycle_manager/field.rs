@@ -43,6 +43,8 @@ pub(super) struct Found {
 pub(super) struct Field {
     pub(super) service: Service,
     pub(super) found: Vec<Found>,
+    /// What the owners of all devices say, by device.
+    profiles: BTreeMap<String, UserProfile>,
     /// The device of this agent.
     own: String,
     now: Timestamp,
@@ -66,6 +68,7 @@ struct Member {
 /// What runs, or shall, on one device.
 #[derive(Default)]
 struct Burden {
+    /// Parts that run; those that are to are in `parts`.
     apps: u32,
     parts: Vec<(Demand, bool)>,
     same_service: u32,
@@ -91,8 +94,8 @@ impl LifecycleManager {
                 return None;
             }
             let burden = burdens.remove(id).unwrap_or_default();
-            let used =
-                burden.parts.iter().map(|(demand, _)| demand.shares_on(&device)).fold(Shares::default(), Shares::plus);
+            let running = burden.parts.iter().filter(|(_, runs)| *runs);
+            let used = running.map(|(demand, _)| demand.shares_on(&device)).fold(Shares::default(), Shares::plus);
             let reserved = burden.parts.iter().filter(|(_, runs)| !runs).map(|(demand, _)| *demand).collect();
             let own = node == self.node_name;
             let heard = if own { Some(now) } else { members.get(&node).copied().flatten() };
@@ -115,7 +118,7 @@ impl LifecycleManager {
             })
         });
         let found = found.collect();
-        Some(Field { service: read, found, own: format!("device/{}", self.node_name), now })
+        Some(Field { service: read, found, profiles, own: format!("device/{}", self.node_name), now })
     }
 
     /// The node whose device this is; none for what somebody has only written down.
@@ -151,12 +154,11 @@ impl LifecycleManager {
         let mut burdens: BTreeMap<String, Burden> = BTreeMap::new();
         let mut add = |device: &str, of: &str, spec: &Map<String, Value>, runs: bool| {
             let burden = burdens.entry(device.to_owned()).or_default();
-            burden.apps += 1;
+            burden.apps += u32::from(runs);
             burden.same_service += u32::from(of == service);
             let read = serde_json::to_vec(spec).ok().and_then(|body| Service::read(of, &body));
-            if let Some(read) = read {
-                burden.parts.push((Demand::of(&read), runs));
-            }
+            // What makes no sense any more is counted, and weighs nothing.
+            burden.parts.push((read.as_ref().map(Demand::of).unwrap_or_default(), runs));
         };
         for document in self.store.all("workload") {
             let body = self.store.body(&document).ok().flatten();
@@ -263,7 +265,7 @@ impl Field {
         let found: Vec<&Found> = self.found.iter().filter(|found| !without.contains(found.id.as_str())).collect();
         let candidates: Vec<Candidate<'_>> = found.iter().map(|found| candidate(found, blocked)).collect();
         let requester = requester.unwrap_or(&self.own);
-        let profile = self.found.iter().find(|found| found.id == requester).and_then(|found| found.profile.as_ref());
+        let profile = self.profiles.get(requester);
         let request = Request {
             service: &self.service,
             requester: Some(requester),

@@ -17,10 +17,9 @@ use serde_json::{Map, Value, json};
 use super::charge::{Charge, Plan};
 use super::conduct::plan_key;
 use super::field::Field;
-use super::messages::{Explain, Launch, Launched, Trouble, WorkError};
+use super::messages::{Explain, Launch, Launched, Source, Trouble, WorkError};
 use super::parcel::{Desired, Handed};
 use super::{Kept, LifecycleManager};
-use crate::qos_provider::CheckDevices;
 use crate::resource_store::{AddResource, KeepState};
 
 /// So many agents an instance runs on at most.
@@ -54,17 +53,6 @@ pub(super) fn ready<T: 'static>(result: Result<T, WorkError>) -> Answered<T> {
 }
 
 impl LifecycleManager {
-    /// Who is kept away from a service by what it has learned of them.
-    fn blocked(&self, service: &str, needed: usize) -> ResponseFuture<Vec<String>> {
-        let provider = (self.quality)();
-        let devices = self.store.all("device").iter().map(|document| document.id.as_str().to_owned()).collect();
-        let service = service.to_owned();
-        Box::pin(async move {
-            let Some(provider) = provider else { return Vec::new() };
-            provider.send(CheckDevices { service, devices, needed }).await.unwrap_or_default()
-        })
-    }
-
     pub(super) fn places(
         &self,
         prepared: &Prepared,
@@ -100,6 +88,8 @@ impl LifecycleManager {
             Ok(charge) => charge,
             Err(error) => return ready(Err(error)),
         };
+        // It is written with its document, or not at all.
+        charge.plan.seen = true;
         let document = self.first_document(&draft, &charge);
         let stored = self.store_launch(&draft, &charge, Some(document), ctx);
         let (name, by) = (draft.name.clone(), draft.by);
@@ -109,7 +99,6 @@ impl LifecycleManager {
                 Err(StoreError::Conflict { .. }) => return manager.found_again(&name, &by),
                 Err(error) => return Err(store_error(&error)),
             }
-            charge.seen = true;
             manager.charges.insert(name.clone(), charge);
             let launched = manager.launched(&name, false);
             manager.reconcile(&name, ctx);
@@ -139,6 +128,7 @@ impl LifecycleManager {
             devices: draft.devices.clone(),
             parts: Vec::new(),
             leaving: Vec::new(),
+            seen: false,
         };
         let admin = draft.by.is_admin();
         let mut charge = Charge::new(id, plan, draft.acl.clone(), draft.prepared.handed.clone(), admin);
@@ -171,7 +161,8 @@ impl LifecycleManager {
         instance: Option<Map<String, Value>>,
         _: &mut Context<Self>,
     ) -> ResponseActFuture<Self, Result<(), StoreError>> {
-        let kept = Kept { handed: draft.prepared.handed.clone(), admin: draft.by.is_admin() };
+        let kept =
+            Kept { handed: draft.prepared.handed.clone(), before: Handed::default(), admin: draft.by.is_admin() };
         let kept = (!kept.is_usual()).then(|| serde_json::to_vec(&kept).unwrap_or_default());
         let kept = kept.map(|value| self.writer.send(KeepState { key: plan_key(&draft.name), value: Some(value) }));
         let failed = |error: String| {
@@ -230,7 +221,9 @@ impl LifecycleManager {
         let Some(identity) = by.identity().map(str::to_owned) else {
             return Err(WorkError::new(Trouble::Forbidden, "credentials required"));
         };
-        let acl = if by.is_admin() {
+        let acl = if launch.for_another {
+            Acl::new(Principal::user(&identity), Vec::new()).with_admin()
+        } else if by.is_admin() {
             Acl::default_for(&by).unwrap_or_else(|| Acl::of_admin(&[]))
         } else {
             Acl::new(Principal::user(&identity), Vec::new())
@@ -290,7 +283,7 @@ impl LifecycleManager {
             None => uuid_v4(&*self.world.entropy),
         };
         if self.store.get(&format!("service-instance/{name}")).is_some() {
-            return ready(self.found_again(&name, &launch.by));
+            return ready(self.found_again(&name, &launch.by).and_then(|found| same_request(found, &launch)));
         }
         let prepared = self.prepare(launch.service.clone(), &launch.by);
         Box::pin(prepared.then(move |prepared, manager, _| -> Answered<Launched> {
@@ -397,6 +390,25 @@ fn nothing_known(devices: Option<&[String]>) -> String {
         Some(devices) => format!("this agent knows none of the devices {}", devices.join(", ")),
         None => "this agent knows no device that could run anything: see `device` in its configuration".to_owned(),
     }
+}
+
+/// Refuses a key that was used for something else, as far as its instance tells.
+fn same_request(found: Launched, launch: &Launch) -> Result<Launched, WorkError> {
+    let service = match &launch.service {
+        Source::Id(id) => Some(id.as_str()),
+        Source::Body(_) => None,
+    };
+    let template = launch.template.as_deref().filter(|template| !template.is_empty());
+    let told = [("service", service), ("name", launch.name.as_deref()), ("sla_template", template)];
+    let other = told.into_iter().find(|(attribute, asked)| {
+        asked.is_some_and(|asked| found.document.get(*attribute).and_then(Value::as_str) != Some(asked))
+    });
+    let Some((attribute, _)) = other else { return Ok(found) };
+    let text = format!(
+        "this `Idempotency-Key` was used with another `{attribute}`, and made {}: use a new key for a new request",
+        found.id
+    );
+    Err(WorkError::new(Trouble::Reused, text))
 }
 
 /// The name that an instance gets by a key: the same for the same caller.

@@ -23,6 +23,8 @@ pub enum Trouble {
     NotFound,
     /// It is in a state that does not allow it.
     Conflict,
+    /// A key was used for another request before.
+    Reused,
     /// Too few devices fit; [`WorkError::details`] explains each.
     NoRoom,
     /// No agent does that.
@@ -80,6 +82,8 @@ pub struct Launch {
     pub service: Source,
     /// Who asks. The instance is his.
     pub by: Caller,
+    /// Whether an administrator asks in the name of somebody else, whom `by` names: the instance is that one's.
+    pub for_another: bool,
     /// The template of the agreement: `sla-template/...`.
     pub template: Option<String>,
     /// An agreement that is there already.

@@ -10,6 +10,7 @@
 
 mod actor;
 mod agreeing;
+mod blocks;
 mod charge;
 mod climbing;
 mod compose;
@@ -53,6 +54,7 @@ use crate::qos_provider::CheckDevices;
 use crate::replicator::{AskFar, Propose};
 use crate::resource_store::ResourceStore;
 use crate::supervisor::DeathNotice;
+use blocks::Blocks;
 use charge::Charge;
 pub use messages::{
     Backends, CheckPolicy, Exec, Explain, Launch, Launched, Line, Lines, Operate, Operation, PartIndex, ReadLogs,
@@ -119,6 +121,9 @@ pub struct LifecycleParts {
 struct Kept {
     #[serde(default)]
     handed: Handed,
+    /// What the version before was given, while a new one comes.
+    #[serde(default, skip_serializing_if = "Handed::is_empty")]
+    before: Handed,
     /// Whether an administrator started it.
     #[serde(default)]
     admin: bool,
@@ -127,7 +132,7 @@ struct Kept {
 impl Kept {
     /// Whether it is what holds where nothing is kept.
     fn is_usual(&self) -> bool {
-        self.handed.is_empty() && !self.admin
+        self.handed.is_empty() && self.before.is_empty() && !self.admin
     }
 }
 
@@ -173,6 +178,7 @@ pub struct LifecycleManager {
     runs: BTreeMap<Handle, Run>,
     charges: BTreeMap<String, Charge>,
     failures: Failures,
+    blocks: Blocks,
     /// When instances are looked at by the clock.
     planned: BTreeMap<String, Duration>,
     /// Backends that have told what there is.
@@ -212,6 +218,7 @@ impl LifecycleManager {
             runs: BTreeMap::new(),
             charges: BTreeMap::new(),
             failures: Failures::default(),
+            blocks: Blocks::default(),
             planned: BTreeMap::new(),
             met: BTreeSet::new(),
             away: BTreeMap::new(),

@@ -110,6 +110,9 @@ impl LifecycleManager {
         moving.extend(parts.iter().filter(|part| self.is_evicted(name, part)).map(|part| part.index));
         moving.sort_unstable();
         moving.dedup();
+        if !moving.is_empty() && !self.knows_blocked(name, ctx) {
+            return;
+        }
         let mut stuck = false;
         for index in moving {
             stuck |= !self.move_part(name, index);
@@ -124,7 +127,7 @@ impl LifecycleManager {
     /// Whether the owner of the device has it put out.
     fn is_evicted(&self, name: &str, part: &Part) -> bool {
         let record = self.charges.get(name).and_then(|charge| self.record(charge, part));
-        record.is_some_and(|record| record.events.back().is_some_and(|last| last.code == "evicted"))
+        record.is_some_and(|record| record.evicted)
     }
 
     /// Looks at an instance again later; several looks at one time are one.
@@ -182,7 +185,7 @@ impl LifecycleManager {
             .field(service, spec, devices.as_deref())
             .ok_or_else(|| "the service makes no sense any more".to_owned())?;
         let without: Vec<&str> = without.iter().map(String::as_str).collect();
-        field.rank(&without, None, &[], |ranking, candidates| {
+        field.rank(&without, None, self.blocks.of(service), |ranking, candidates| {
             let chosen = select(ranking, Wanted::exactly(1), Rule::ByRank).map_err(|shortage| shortage.to_string())?;
             let best = chosen.first().ok_or("no device")?;
             let found = candidates.get(best.index).ok_or("no device")?;
@@ -191,7 +194,7 @@ impl LifecycleManager {
     }
 
     /// As many agents as its agreement asks for, where that is said.
-    pub(super) fn scale(&mut self, name: &str, _: &mut Context<Self>) {
+    pub(super) fn scale(&mut self, name: &str, ctx: &mut Context<Self>) {
         let Some(charge) = self.charges.get(name).filter(|charge| charge.plan.desired == Desired::Running) else {
             return;
         };
@@ -208,6 +211,10 @@ impl LifecycleManager {
             }
             return;
         }
+        if !self.knows_blocked(name, ctx) {
+            return;
+        }
+        let Some(charge) = self.charges.get(name) else { return };
         let taken: Vec<String> = charge.plan.parts.iter().map(|part| part.device.clone()).collect();
         let next = charge.plan.parts.iter().map(|part| part.index + 1).max().unwrap_or(0);
         let found = self.another(charge, &taken);

@@ -143,7 +143,7 @@ impl LifecycleManager {
                 let gone = !self.runs.contains_key(&wish.handle);
                 done(Ok(value(Taken { gone })))
             }
-            Parcel::Launch(request) => self.launch_for(*request, ctx),
+            Parcel::Launch(request) => self.launch_for(*request),
             Parcel::Logs(wish) => self.page(wish),
             Parcel::Exec(wish) => self.exec_here(wish),
             Parcel::Usage(handle) => self.usage_here(handle),
@@ -164,7 +164,7 @@ impl LifecycleManager {
         if assignment.wish.desired == Desired::Deleted {
             return done(Ok(value(Taken { gone: true })));
         }
-        let kept = Kept { handed: assignment.handed.clone(), admin: assignment.admin };
+        let kept = Kept { handed: assignment.handed.clone(), admin: assignment.admin, ..Kept::default() };
         let device = format!("device/{}", self.node_name);
         let document = Run::document(&assignment, &device);
         let name = Some(name_of(&handle));

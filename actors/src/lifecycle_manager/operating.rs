@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::charge::node_of;
-use super::conduct::{ANSWER, read};
+use super::conduct::{ANSWER, Unwritten, read};
 use super::launch::store_error;
 use super::messages::{
     Exec, Line, Lines, Operate, Operation, PartIndex, ReadLogs, Schedule, Source, Trouble, Usage, WorkError,
@@ -105,8 +105,7 @@ impl LifecycleManager {
         let changes = json!({ "desired": desired.as_str() }).as_object().cloned();
         let written = self.write_anywhere(document.id.clone(), document.origin(), changes);
         Box::pin(written.into_actor(self).map(move |written, manager, ctx| {
-            let text = "the agent that the instance belongs to is away: try again later";
-            written.map_err(|_| WorkError::new(Trouble::Unavailable, text))?;
+            written.map_err(|unwritten| not_written(unwritten, "the agent that the instance belongs to"))?;
             manager.wish(id.name(), desired, ctx);
             whole.insert("desired".to_owned(), desired.as_str().into());
             whole.insert("status".to_owned(), shown.into());
@@ -198,10 +197,7 @@ impl LifecycleManager {
         let (prepared, id) = (self.prepare(Source::Id(service), by), id.clone());
         Box::pin(prepared.map(move |prepared, manager, ctx| {
             let prepared = prepared?;
-            manager.begin_update(id.name(), prepared.spec)?;
-            if let Some(charge) = manager.charges.get_mut(id.name()) {
-                charge.handed = prepared.handed;
-            }
+            manager.begin_update(id.name(), prepared.spec, prepared.handed, ctx)?;
             manager.reconcile(id.name(), ctx);
             Ok(whole)
         }))
@@ -361,8 +357,7 @@ impl LifecycleManager {
         let changes = json!({ "scheduling": to }).as_object().cloned();
         let written = self.write_anywhere(document.id.clone(), document.origin(), changes);
         Box::pin(written.into_actor(self).map(move |written, manager, ctx| {
-            let text = "the agent of the device is away: try again later";
-            written.map_err(|_| WorkError::new(Trouble::Unavailable, text))?;
+            written.map_err(|unwritten| not_written(unwritten, "the agent of the device"))?;
             let names: Vec<String> = manager.charges.keys().cloned().collect();
             for name in names {
                 manager.reconcile(&name, ctx);
@@ -383,6 +378,14 @@ impl LifecycleManager {
         Ok(running
             .filter_map(|agent| Some((agent.url.clone(), *agent.ports.first()?, agent.device_id.clone())))
             .collect())
+    }
+}
+
+/// What a client is told whose wish could not be written down.
+fn not_written(unwritten: Unwritten, who: &str) -> WorkError {
+    match unwritten {
+        Unwritten::Later(_) => WorkError::new(Trouble::Unavailable, format!("{who} is away: try again later")),
+        Unwritten::Stopping => WorkError::stopping(),
     }
 }
 

@@ -175,6 +175,7 @@ impl LifecycleManager {
         let Some(run) = self.runs.get_mut(handle) else { return };
         tracing::warn!(workload = %handle, why, moves, "stopped for the sake of the owner of the device");
         run.held_back = Some(format!("held back: {why}"));
+        run.evicted = moves;
         run.happened(now, if moves { "evicted" } else { "held-back" }, why);
         self.step(handle, mf2c_lifecycle::Input::Desire(mf2c_lifecycle::Desired::Stopped), ctx);
     }
@@ -196,7 +197,7 @@ impl LifecycleManager {
         }
         let now = self.world.clock.now();
         let Some(run) = self.runs.get_mut(&handle) else { return };
-        run.held_back = None;
+        (run.held_back, run.evicted) = (None, false);
         run.happened(now, "let-go", "it is within what the owner lends again");
         if run.goal.desired == Desired::Running {
             self.step(&handle, mf2c_lifecycle::Input::Desire(mf2c_lifecycle::Desired::Running), ctx);

@@ -67,6 +67,10 @@ pub(super) struct Record {
     #[serde(default)]
     pub(super) events: VecDeque<Happening>,
     #[serde(default)]
+    pub(super) held_back: Option<String>,
+    #[serde(default)]
+    pub(super) evicted: bool,
+    #[serde(default)]
     pub(super) acl: Option<Acl>,
 }
 
@@ -118,6 +122,8 @@ pub(super) struct Run {
     pub(super) goal: Goal,
     /// Whether the owner's limits let it run.
     pub(super) held_back: Option<String>,
+    /// Whether it shall go to another device for that.
+    pub(super) evicted: bool,
     pub(super) supervisor: Supervisor,
     pub(super) handed: Handed,
     pub(super) admin: bool,
@@ -156,7 +162,10 @@ impl Run {
         let id = ResourceId::parse(&id_of(&handle)).ok()?;
         let body = serde_json::to_vec(&record.spec).ok()?;
         let service = Arc::new(Service::read(&record.service, &body).ok()?);
-        let desired = record.desired.into();
+        let is_alive = AgentStatus::read(&record.status).is_alive();
+        let is_held =
+            record.desired == Desired::Running && record.held_back.as_ref().is_some_and(|why| !why.is_empty());
+        let desired = if is_held { Desired::Stopped } else { record.desired }.into();
         let supervisor = Supervisor::new(service.restart, service.health.clone(), desired, record.restarts);
         let run = Self {
             id,
@@ -164,13 +173,15 @@ impl Run {
             device: record.device_id,
             acl: record.acl.unwrap_or_else(|| Acl::of_admin(&[])),
             goal: Goal { desired: record.desired, restarts: record.restart_asked },
-            held_back: None,
+            held_back: record.held_back.filter(|why| !why.is_empty()),
+            evicted: record.evicted,
             supervisor,
             handed,
             admin,
             spec: None,
             bindings: record.bindings,
-            started: record.started.as_deref().and_then(Timestamp::parse),
+            // Of what has ended the next start counts.
+            started: record.started.filter(|_| is_alive).as_deref().and_then(Timestamp::parse),
             exit: record.exit_code.map(|code| Exit {
                 code: Some(code as i64),
                 oom: record.oom.unwrap_or_default(),
@@ -188,7 +199,7 @@ impl Run {
             for_good: false,
             fetching: None,
             ended: None,
-            measured: AgentStatus::read(&record.status).is_alive(),
+            measured: is_alive,
             service,
         };
         Some(run)
@@ -262,6 +273,8 @@ impl Run {
             "health": health,
             "restarts": self.supervisor.restarts(),
             "events": self.events,
+            "held_back": self.held_back.as_deref().unwrap_or_default(),
+            "evicted": self.evicted,
         });
         if let Some(exit) = self.exit {
             state["oom"] = exit.oom.into();

@@ -45,7 +45,10 @@ impl LifecycleManager {
         self.wake_at(handle, step.wake, ctx);
         self.give_up(handle, ctx);
         self.settle(handle, ctx);
-        let stopped = |run: &&mut Run| run.restarting && run.supervisor.status() == AgentStatus::Stopped;
+        // While it is being stopped its end may be known already, and would count as a crash if it should run again.
+        let stopped = |run: &&mut Run| {
+            run.restarting && !run.supervisor.is_busy() && run.supervisor.status() == AgentStatus::Stopped
+        };
         if let Some(run) = self.runs.get_mut(handle).filter(stopped) {
             run.restarting = false;
             self.step(handle, Input::Desire(mf2c_lifecycle::Desired::Running), ctx);
@@ -98,6 +101,8 @@ impl LifecycleManager {
                 self.metric_ends(handle, wall, ctx);
             }
             Note::Restarting(pause) => {
+                // The next start has a time of its own, which may be seen before its start is acknowledged.
+                run.started = None;
                 run.happened(wall, "restarting", format!("in {} s", (pause.as_secs_f64() * 10.0).round() / 10.0));
             }
             Note::Finished if !std::mem::take(&mut run.is_news) => {}

@@ -7,10 +7,12 @@ use mf2c_domain::time::Timestamp;
 use mf2c_lifecycle::AgentStatus;
 use serde_json::{Map, Value};
 
-use super::LifecycleManager;
 use super::charge::{Charge, Part};
+use super::conduct::plan_key;
 use super::messages::{Trouble, WorkError};
-use super::parcel::Desired;
+use super::parcel::{Desired, Handed};
+use super::{Kept, LifecycleManager};
+use crate::resource_store::KeepState;
 
 /// How a part of the new version is.
 enum Progress {
@@ -27,7 +29,13 @@ impl LifecycleManager {
     ///
     /// # Errors
     /// [`Trouble::Conflict`] while another one is under way.
-    pub(super) fn begin_update(&mut self, name: &str, spec: Map<String, Value>) -> Result<(), WorkError> {
+    pub(super) fn begin_update(
+        &mut self,
+        name: &str,
+        spec: Map<String, Value>,
+        handed: Handed,
+        ctx: &mut Context<Self>,
+    ) -> Result<(), WorkError> {
         let now = self.world.clock.now();
         let Some(charge) = self.charges.get_mut(name) else { return Err(WorkError::not_found(name)) };
         if charge.plan.updating {
@@ -35,11 +43,29 @@ impl LifecycleManager {
         }
         let before = std::mem::replace(&mut charge.plan.spec, spec);
         charge.plan.before = Some(before);
+        charge.handed_before = std::mem::replace(&mut charge.handed, handed);
         charge.plan.version += 1;
         charge.plan.trouble.clear();
         (charge.plan.updating, charge.plan.updated_at) = (true, Some(now.to_string()));
         charge.unsaved = true;
+        // They are on disk before the plan that needs them.
+        self.keep_handed(name, ctx);
         Ok(())
+    }
+
+    /// Keeps the credentials of both versions of an instance on disk.
+    fn keep_handed(&self, name: &str, ctx: &mut Context<Self>) {
+        let Some(charge) = self.charges.get(name) else { return };
+        let (handed, before) = (charge.handed.clone(), charge.handed_before.clone());
+        let kept = Kept { handed, before, admin: charge.admin };
+        let value = (!kept.is_usual()).then(|| serde_json::to_vec(&kept).unwrap_or_default());
+        let written = self.writer.send(KeepState { key: plan_key(name), value });
+        let name = name.to_owned();
+        ctx.spawn(written.into_actor(self).map(move |written, _, _| {
+            if let Ok(Err(error)) = written {
+                tracing::error!(instance = name, %error, "the credentials of an instance cannot be stored: they are lost at a restart");
+            }
+        }));
     }
 
     /// The next step of an update, if one is due.
@@ -70,7 +96,9 @@ impl LifecycleManager {
         if old.is_empty() {
             if coming.is_empty() {
                 (charge.plan.updating, charge.plan.updated_at, charge.plan.before) = (false, None, None);
+                charge.handed_before = Handed::default();
                 charge.unsaved = true;
+                self.keep_handed(name, ctx);
             }
             return;
         }
@@ -119,6 +147,7 @@ impl LifecycleManager {
         charge.unsaved = true;
         let Some(before) = charge.plan.before.take().filter(|_| revert) else { return };
         charge.plan.spec = before;
+        charge.handed = std::mem::take(&mut charge.handed_before);
         charge.plan.version += 1;
         let version = charge.plan.version;
         let parts = charge.plan.parts.clone();
@@ -130,6 +159,7 @@ impl LifecycleManager {
                 part.version = version;
             }
         }
+        self.keep_handed(name, ctx);
         self.look_again(name, Duration::from_millis(10), ctx);
     }
 }

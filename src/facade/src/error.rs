@@ -222,6 +222,7 @@ impl From<WorkError> for ApiError {
             Trouble::Invalid => Self::bad_request(text),
             Trouble::Forbidden => Self::new(StatusCode::FORBIDDEN, text),
             Trouble::NotFound => Self::new(StatusCode::NOT_FOUND, text),
+            Trouble::Reused => Self::new(StatusCode::UNPROCESSABLE_ENTITY, text),
             Trouble::Conflict | Trouble::NoRoom => Self::new(StatusCode::CONFLICT, text),
             Trouble::Unsupported => Self::new(StatusCode::NOT_IMPLEMENTED, text),
             Trouble::Unavailable => Self::unavailable(text, 1),

@@ -72,6 +72,12 @@ impl Supervisor {
         self.is_gone
     }
 
+    /// Whether an order is being carried out.
+    #[must_use]
+    pub const fn is_busy(&self) -> bool {
+        self.busy.is_some()
+    }
+
     /// How often it was started again.
     #[must_use]
     pub fn restarts(&self) -> u64 {

@@ -14,9 +14,11 @@ fn f12_f15_to_f17_and_f20_to_f26_containers_are_added_shown_moved_and_removed() 
     assert_eq!((empty.body.as_str(), empty.header("content-type").as_deref()), ("[]", Some("application/json")));
     let add = |body| door.post("u", C, &body);
 
-    let web = json!({"image": "nginx:latest", "node_uuid": N, "restart_policy": {"name": "never"}, "name": "webserver"});
+    let web =
+        json!({"image": "nginx:latest", "node_uuid": N, "restart_policy": {"name": "never"}, "name": "webserver"});
     assert_eq!(add(json!({"node_uuid": N, "name": "webserver", "image": "nginx"})).expect(201).json(), web);
-    add(json!({"node_uuid": N, "name": "webserver", "image": "nginx"})).refused(409, "The container name already exists.");
+    add(json!({"node_uuid": N, "name": "webserver", "image": "nginx"}))
+        .refused(409, "The container name already exists.");
 
     let mut whole = json!({
         "node_uuid": N.to_uppercase(), "name": "w2", "image": "nginx:1", "ports": [{"internal": 80, "external": 8080}],
@@ -33,8 +35,7 @@ fn f12_f15_to_f17_and_f20_to_f26_containers_are_added_shown_moved_and_removed() 
     let link = |alias: &str, local: u16| json!({"alias": alias, "local_port": local, "remote_port": 1});
     let linked = |links| add(json!({"node_uuid": N, "name": "w4", "image": "x", "links": links}));
     linked(json!([link("a", 1), link("A", 2)])).refused(409, "Link aliases must be unique.");
-    linked(json!([link("a", 1), link("b", 1)]))
-        .refused(409, "The local ports in a container's links must be unique.");
+    linked(json!([link("a", 1), link("b", 1)])).refused(409, "The local ports in a container's links must be unique.");
 
     let listed = door.get("u", C).expect(200).json();
     assert_eq!(listed, json!([whole, web]), "in the order of their names");
@@ -112,5 +113,8 @@ fn f27_paths_and_verbs_that_are_not_there_are_answered_with_a_page() {
         let said = door.said("u", &["-I"], path).expect(200);
         assert!(said.body.is_empty() && said.header("content-type").as_deref() == Some("application/json"), "{said:?}");
     }
-    assert_eq!(door.get("u", "/v1/state/nodes/by_era/x").expect(404).json()["description"], "No node found with given era.");
+    assert_eq!(
+        door.get("u", "/v1/state/nodes/by_era/x").expect(404).json()["description"],
+        "No node found with given era."
+    );
 }

@@ -18,7 +18,8 @@ fn f28_to_f30_datasets_are_added_moved_and_removed_under_conditions() {
     let faults = |body| add(body).expect(400).json()["errors"].as_array().unwrap().len();
     assert_eq!(faults(json!({"metadata": {}})), 1);
     assert_eq!(faults(json!({"primary": N, "maximum_size": 1000})), 2);
-    let other = add(json!({"primary": N, "maximum_size": 67_108_864, "metadata": {"name": "<b>", "": ""}})).expect(201).json();
+    let other =
+        add(json!({"primary": N, "maximum_size": 67_108_864, "metadata": {"name": "<b>", "": ""}})).expect(201).json();
     assert_eq!((&other["maximum_size"], &other["metadata"]["name"]), (&json!(67_108_864), &json!("<b>")));
     let id = other["dataset_id"].as_str().unwrap();
 
@@ -47,7 +48,9 @@ fn f28_to_f30_datasets_are_added_moved_and_removed_under_conditions() {
     // Any part of the configuration moves it, and the same one has the same.
     let before = door.get("u", DATASETS).header("x-configuration-tag");
     assert_eq!(door.get("u", DATASETS).header("x-configuration-tag"), before);
-    let _ = door.post("u", "/v1/configuration/containers", &json!({"node_uuid": N, "name": "w1", "image": "x"})).expect(201);
+    let _ = door
+        .post("u", "/v1/configuration/containers", &json!({"node_uuid": N, "name": "w1", "image": "x"}))
+        .expect(201);
     assert_ne!(door.get("u", DATASETS).header("x-configuration-tag"), before);
 
     let stale = ["-X", "DELETE", "-H", "X-If-Configuration-Matches: deadbeef"];
@@ -68,9 +71,8 @@ fn f28_to_f30_datasets_are_added_moved_and_removed_under_conditions() {
 #[test]
 fn f31_a_lease_is_held_by_one_node() {
     let door = Door::open(&["u"]);
-    let hold = |node: &str, expires| {
-        door.post("u", LEASES, &json!({"dataset_id": D, "node_uuid": node, "expires": expires}))
-    };
+    let hold =
+        |node: &str, expires| door.post("u", LEASES, &json!({"dataset_id": D, "node_uuid": node, "expires": expires}));
     let said = hold(N, json!(60)).expect(201);
     assert_eq!(said.json(), json!({"dataset_id": D, "node_uuid": N, "expires": 60.0}));
     assert!(said.body.contains("60.0"), "a number with a point: {said:?}");
@@ -79,7 +81,10 @@ fn f31_a_lease_is_held_by_one_node() {
     hold(M, json!(60)).refused(409, "Lease already held.");
     assert_eq!(hold(N, json!(null)).expect(200).json()["expires"], json!(null));
     assert_eq!(door.get("u", LEASES).json(), json!([{"dataset_id": D, "node_uuid": N, "expires": null}]));
-    assert_eq!(door.post("u", LEASES, &json!({"dataset_id": D})).expect(400).json()["errors"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        door.post("u", LEASES, &json!({"dataset_id": D})).expect(400).json()["errors"].as_array().unwrap().len(),
+        2
+    );
     let here = format!("{LEASES}/{}", D.to_uppercase());
     assert_eq!(door.delete("u", &here).expect(200).json()["node_uuid"], N);
     door.delete("u", &here).refused(404, "Lease not found.");

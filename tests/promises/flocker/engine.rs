@@ -4,11 +4,12 @@
 
 use std::net::{TcpListener, TcpStream};
 
-use mf2c_tests::{Engine, eventually};
+use mf2c_tests::{Engine, Fog, eventually};
 use serde_json::{Value, json};
 
-use super::place::{D, Door, M};
+use super::place::{Cluster, D, Door, M, Place, install, port, user};
 use crate::services::lm;
+use crate::services_area::device;
 
 const C: &str = "/v1/configuration/containers";
 const DATASETS: &str = "/v1/configuration/datasets";
@@ -36,7 +37,7 @@ fn free_port() -> u16 {
 }
 
 /// Waits until the container runs; its state.
-fn runs(door: &Door, name: &str) -> Value {
+fn runs(door: &Cluster, name: &str) -> Value {
     let mut last = Value::Null;
     eventually("it runs", || {
         last = door.get("u", RUNNING).expect(200).json();
@@ -90,7 +91,10 @@ fn a_container_runs_as_it_was_told_is_an_instance_everywhere_and_goes_from_every
     assert!(std::path::Path::new(there[0]["path"].as_str().unwrap()).join("kept").exists(), "{there}");
 
     let (id, document) = instance(&door);
-    assert_eq!((&document["user"], &document["name"], &document["status"]), (&json!("u"), &json!("web"), &json!("started")));
+    assert_eq!(
+        (&document["user"], &document["name"], &document["status"]),
+        (&json!("u"), &json!("web"), &json!("started"))
+    );
     let said = logs(&door);
     for word in ["GREETING=good day", "DB_PORT_5432_TCP_PORT=15432", "DB_PORT_5432_TCP=tcp://"] {
         assert!(said.contains(word), "{word}: {said}");
@@ -153,4 +157,57 @@ fn what_is_moved_to_a_node_that_is_not_there_stops_and_runs_again_when_it_comes_
     let _ = lm(&door.agent, "PUT", &format!("/devices/{name}"), Some(&json!({"operation": "uncordon"})));
     let _ = door.delete("u", &format!("{C}/web")).expect(200);
     eventually("it is gone", || engine.docker(&["ps", "-aq"]).is_empty());
+}
+
+#[test]
+fn a_container_moves_to_another_agent_of_the_area_and_finds_its_dataset_there() {
+    let Some(engine) = Engine::start() else { return };
+    let place = Place::with_cluster();
+    place.makes(&["create-control-certificate", "127.0.0.1"]);
+    let mut fog = Fog::new()
+        .with("MF2C_DEVICE_ENABLED", "true")
+        .with("MF2C_DEVICE_SAMPLE_EVERY", "1s")
+        .with("MF2C_AREA_BACKUP", "false")
+        .with("MF2C_SERVICES_DOCKER_SOCKET", engine.socket().to_str().unwrap());
+    fog.set("lead", "MF2C_FLOCKER_LISTEN", "127.0.0.1:0");
+    fog.set("lead", "MF2C_FLOCKER_CERTIFICATES", install(&place, "control-127.0.0.1").to_str().unwrap());
+    fog.found("lead", "dock");
+    fog.add("kid", "lead");
+    let door = Cluster { place, port: port(fog.agent("lead")) };
+    door.certify("u");
+    user(fog.agent("lead"), "u");
+    let mut nodes = vec![];
+    eventually("two nodes", || {
+        let told = door.get("u", "/v1/state/nodes").json();
+        nodes = told.as_array().unwrap().iter().map(|node| node["uuid"].as_str().unwrap().to_owned()).collect();
+        nodes.len() == 2
+    });
+    let node = |name: &str| {
+        let device = device(&fog, name);
+        let begins = &device["device/".len()..][..13];
+        nodes.iter().find(|uuid| uuid.starts_with(begins)).unwrap().clone()
+    };
+    let (kid, lead) = (node("kid"), node("lead"));
+    let _ = door.post("u", DATASETS, &json!({"primary": kid, "dataset_id": D})).expect(201);
+    let body = json!({
+        "node_uuid": kid, "name": "web", "image": "test/web:1", "command_line": ["polite", "sleep"],
+        "volumes": [{"dataset_id": D, "mountpoint": "/data"}],
+    });
+    let _ = door.post("u", C, &body).expect(201);
+    assert_eq!(runs(&door, "web")[0]["node_uuid"], kid);
+    let primary = || door.get("u", "/v1/state/datasets").json()[0]["primary"].clone();
+    assert_eq!(primary(), kid);
+    let _ = door.post("u", &format!("{C}/web"), &json!({"node_uuid": lead})).expect(200);
+    eventually("it runs there", || {
+        let state = door.get("u", RUNNING).json();
+        state.as_array().unwrap().len() == 1 && state[0]["node_uuid"] == lead && state[0]["running"] == true
+    });
+    assert_eq!(primary(), lead);
+    assert_eq!(engine.docker(&["ps", "-aq"]).lines().count(), 1, "it is one container");
+    assert_eq!(engine.docker(&["volume", "ls", "-q"]).lines().count(), 2, "what it left is kept");
+    let _ = door.delete("u", &format!("{C}/web")).expect(200);
+    let _ = door.delete("u", &format!("{DATASETS}/{D}")).expect(200);
+    eventually("nothing is left", || {
+        engine.docker(&["ps", "-aq"]).is_empty() && engine.docker(&["volume", "ls", "-q"]).is_empty()
+    });
 }

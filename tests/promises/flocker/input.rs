@@ -42,7 +42,8 @@ fn names_with_markup_tricks_with_paths_deep_and_huge_bodies_are_refused_and_chan
         assert_eq!(door.said("u", &["-X", verb], C).status, 405, "{verb}");
     }
     // A page in a browser cannot make its user's certificate do anything.
-    let page = ["-H", "origin: https://evil.example", "-H", "sec-fetch-site: cross-site", "-H", "content-type: text/plain"];
+    let page =
+        ["-H", "origin: https://evil.example", "-H", "sec-fetch-site: cross-site", "-H", "content-type: text/plain"];
     let body = json!({"node_uuid": N, "name": "w1", "image": "x"}).to_string();
     let mut words = page.to_vec();
     words.extend(["-d", &body]);

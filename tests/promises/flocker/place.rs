@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::ops::Deref;
 use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -156,11 +157,24 @@ impl Said {
     }
 }
 
+/// A cluster whose users ask a door at this port.
+pub(crate) struct Cluster {
+    pub(crate) place: Place,
+    pub(crate) port: String,
+}
+
 /// An agent with the door, and users of its cluster.
 pub(crate) struct Door {
-    pub(crate) place: Place,
+    cluster: Cluster,
     pub(crate) agent: Agent,
-    pub(crate) port: String,
+}
+
+impl Deref for Door {
+    type Target = Cluster;
+
+    fn deref(&self) -> &Cluster {
+        &self.cluster
+    }
 }
 
 impl Door {
@@ -174,14 +188,16 @@ impl Door {
         place.makes(&["create-control-certificate", "127.0.0.1"]);
         let agent = more(start(&install(&place, "control-127.0.0.1"))).agent();
         let port = port(&agent);
-        let door = Self { place, agent, port };
+        let door = Self { cluster: Cluster { place, port }, agent };
         for name in users {
             door.certify(name);
             user(&door.agent, name);
         }
         door
     }
+}
 
+impl Cluster {
     /// A certificate of the cluster; smaller than the tool makes them, which takes a while.
     pub(crate) fn certify(&self, name: &str) {
         for line in [

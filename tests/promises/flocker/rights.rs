@@ -14,7 +14,9 @@ const DATASETS: &str = "/v1/configuration/datasets";
 fn each_user_sees_and_changes_his_own_and_administrators_all_of_it() {
     let door = Door::open(&["ann", "ben", "root"]);
     let _ = door.agent.send("PUT", "user/root", Some(r#"{"isSuperUser":true}"#)).expect(200);
-    let _ = door.post("ann", C, &json!({"node_uuid": N, "name": "w1", "image": "x", "ports": [{"internal": 1, "external": 9}]})).expect(201);
+    let _ = door
+        .post("ann", C, &json!({"node_uuid": N, "name": "w1", "image": "x", "ports": [{"internal": 1, "external": 9}]}))
+        .expect(201);
     let _ = door.post("ann", DATASETS, &json!({"primary": N, "dataset_id": D})).expect(201);
     let tag = |who: &str| door.get(who, DATASETS).header("x-configuration-tag").unwrap();
     assert_eq!(door.get("ben", C).json(), json!([]));
@@ -30,10 +32,14 @@ fn each_user_sees_and_changes_his_own_and_administrators_all_of_it() {
     // Names and ports there are once, whosever they are.
     door.post("ben", C, &json!({"node_uuid": N, "name": "w1", "image": "x"}))
         .refused(409, "The container name already exists.");
-    assert_eq!(door.post("ben", "/v1/configuration/leases", &json!({"dataset_id": D, "node_uuid": N, "expires": 5})).status, 403);
+    assert_eq!(
+        door.post("ben", "/v1/configuration/leases", &json!({"dataset_id": D, "node_uuid": N, "expires": 5})).status,
+        403
+    );
 
     // The same documents by CIMI, for the same people.
-    let seen = |who: &str, kind: &str| door.agent.send_as(Some(who), "GET", kind, None).expect(200).json()["count"].clone();
+    let seen =
+        |who: &str, kind: &str| door.agent.send_as(Some(who), "GET", kind, None).expect(200).json()["count"].clone();
     for kind in ["flocker-container", "flocker-dataset"] {
         let found = ["ann USER", "ben USER", "root ADMIN"].map(|who| seen(who, kind));
         assert_eq!(found, [json!(1), json!(0), json!(1)], "{kind}");
@@ -94,7 +100,10 @@ fn a_revoked_certificate_opens_nothing_and_closes_what_is_open() {
     // openssl believes the list.
     let _ = door.place.openssl("crl -in cluster.crl -CAfile cluster.crt -noout");
     let list = door.place.openssl("crl -in cluster.crl -noout -text");
-    assert!(list.contains("X509v3 CRL Number: \n                1\n") && list.matches("Serial Number:").count() == 1, "{list}");
+    assert!(
+        list.contains("X509v3 CRL Number: \n                1\n") && list.matches("Serial Number:").count() == 1,
+        "{list}"
+    );
     let into = door.place.path("../etc/cluster.crl");
     fs::copy(door.place.path("cluster.crl"), &into).unwrap();
     let (status, text) = talk.get("/v1/version");
@@ -119,7 +128,10 @@ fn a_revoked_certificate_opens_nothing_and_closes_what_is_open() {
     fs::copy(door.place.path("cluster.crl"), &into).unwrap();
     assert_eq!(door.get("eve", "/v1/version").status, 403, "she has no account");
 
-    door.place.ca(&["revoke", "none.crt"]).expect(1).tells(&["Unable to load certificate file. No such file or directory"]);
+    door.place
+        .ca(&["revoke", "none.crt"])
+        .expect(1)
+        .tells(&["Unable to load certificate file. No such file or directory"]);
     door.place.ca(&["revoke"]).expect(1).tells(&["Wrong number of arguments"]);
     door.place.ca(&["revoke", "cluster.key"]).expect(1).tells(&["The file holds no certificate in PEM."]);
 }

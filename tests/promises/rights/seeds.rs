@@ -15,7 +15,8 @@ use mf2c_store::{Command, NewDocument, Store, StoreOptions};
 use serde_json::{Value, json};
 
 /// The types of which there are seeds.
-pub(super) const SEEDED: [&str; 4] = ["conflict", "proposal", "placement", "workload"];
+pub(super) const SEEDED: [&str; 7] =
+    ["conflict", "proposal", "placement", "workload", "flocker-container", "flocker-dataset", "flocker-lease"];
 /// Of each type: more than there are callers who may delete one.
 const EACH: usize = 40;
 
@@ -60,6 +61,12 @@ fn body(kind: &str) -> Value {
             "term": 0, "index": 0, "generation": 1, "version": 1, "desired": "stopped", "exec_type": "docker", "spec": {},
             "status": "stopped",
         }),
+        "flocker-container" => json!({
+            "name": "elsewhere", "node": "elsewhere", "image": "x", "restart": "never", "user": "super",
+            "desired": "running", "launches": 0,
+        }),
+        "flocker-dataset" => json!({"primary": "elsewhere", "metadata": {}, "deleted": false, "places": []}),
+        "flocker-lease" => json!({"node": "elsewhere"}),
         _ => json!({
             "resource": about, "origin": "ff", "operation": "edit", "changes": {"description": "another"},
             "by": "super", "time": "1", "base": 1, "state": "REFUSED", "reason": "it is gone",

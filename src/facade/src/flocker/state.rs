@@ -70,24 +70,25 @@ impl Call<'_> {
         HttpResponse::Ok().json(all.into_iter().map(|(_, state)| state).collect::<Vec<_>>())
     }
 
+    /// Everybody is told where containers can be put, as by the explanations of the lifecycle manager.
     pub(super) fn nodes(&self) -> HttpResponse {
-        let nodes = nodes(self.store(), Some(self.caller()));
+        let nodes = nodes(self.store());
         let live = nodes.iter().filter(|node| node.is_live);
         let shown = live.filter_map(|node| Some(json!({ "host": node.host?.to_string(), "uuid": node.uuid })));
         HttpResponse::Ok().json(shown.collect::<Vec<Value>>())
     }
 
     pub(super) fn node_by_era(&self, era: &str) -> Answered {
-        let nodes = nodes(self.store(), Some(self.caller()));
+        let nodes = nodes(self.store());
         let is_it = |node: &&Node| node.era.as_ref().is_some_and(|known| known.eq_ignore_ascii_case(era));
         let found = nodes.iter().filter(|node| node.is_live).find(is_it);
         let found = found.ok_or_else(|| Refusal::new(StatusCode::NOT_FOUND, "No node found with given era."))?;
         Ok(HttpResponse::Ok().json(json!({ "uuid": found.uuid })))
     }
 
-    /// The nodes that are in touch, by their devices. What they run is told to whoever may see that.
+    /// The nodes that are in touch, by their devices.
     fn live_nodes(&self) -> BTreeMap<String, Node> {
-        let live = nodes(self.store(), None).into_iter().filter(|node| node.is_live);
+        let live = nodes(self.store()).into_iter().filter(|node| node.is_live);
         live.map(|node| (node.device.clone(), node)).collect()
     }
 }

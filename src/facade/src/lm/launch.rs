@@ -75,9 +75,11 @@ pub(crate) async fn launch(
     if name.is_some_and(|name| name.len() > LONGEST) {
         return Err(LmError::bad(format!("`name` is too long: at most {LONGEST} bytes are accepted")));
     }
+    let by = acting(exchange, body)?;
     let launch = Launch {
         service: source(body)?,
-        by: acting(exchange, body)?,
+        for_another: by.identity() != exchange.caller.identity(),
+        by,
         template: linked(body, "sla_template", "sla-template")?,
         agreement: linked(body, "agreement_id", "agreement")?,
         devices: devices(body)?,

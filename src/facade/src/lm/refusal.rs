@@ -123,6 +123,7 @@ mod tests {
             (Trouble::Forbidden, 403, None),
             (Trouble::NotFound, 404, None),
             (Trouble::Conflict, 409, None),
+            (Trouble::Reused, 422, None),
             (Trouble::NoRoom, 409, None),
             (Trouble::Unsupported, 501, None),
             (Trouble::Unavailable, 503, Some("1")),

@@ -25,6 +25,8 @@ pub struct Service {
     pub num_agents: Option<u32>,
     /// Least free main memory.
     pub memory_min: Mebibytes,
+    /// Most main memory that it may take (`limits.memory`); nothing where it does not say.
+    pub memory_limit: Mebibytes,
     /// Least free disk space.
     pub storage_min: Mebibytes,
     /// Disk space that it takes.
@@ -62,6 +64,8 @@ struct Shape<'a> {
     #[serde(borrow)]
     memory_min: Option<Loose<'a>>,
     #[serde(borrow)]
+    limits: Option<Limits<'a>>,
+    #[serde(borrow)]
     storage_min: Option<Loose<'a>>,
     #[serde(borrow)]
     disk: Option<Loose<'a>>,
@@ -85,6 +89,26 @@ struct Shape<'a> {
     opt_resource: Option<Loose<'a>>,
 }
 
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Limits<'a> {
+    Said {
+        #[serde(borrow)]
+        memory: Option<Loose<'a>>,
+    },
+    /// What is none: a service that is not of this version.
+    Other(serde::de::IgnoredAny),
+}
+
+impl<'a> Limits<'a> {
+    fn memory(self) -> Option<Loose<'a>> {
+        match self {
+            Self::Said { memory } => memory,
+            Self::Other(_) => None,
+        }
+    }
+}
+
 impl Service {
     /// Reads a service; none if the body is no JSON object.
     #[must_use]
@@ -100,6 +124,7 @@ impl Service {
             agent_type: shape.agent_type.words().and_then(AgentType::read),
             num_agents: agents.map(|agents| u32::try_from(agents).unwrap_or(u32::MAX)),
             memory_min: amount(shape.memory_min),
+            memory_limit: amount(shape.limits.and_then(Limits::memory)),
             storage_min: amount(shape.storage_min),
             disk: amount(shape.disk),
             category: category.and_then(|category| u8::try_from(category).ok()).unwrap_or(0),
@@ -170,5 +195,15 @@ mod tests {
         assert!(!read.wants_position());
         assert!(Service::read("service/1", br#"{"req_resource":["GPS sensor"]}"#).unwrap().wants_position());
         assert_eq!(Service::read("service/1", b"null"), None);
+        for (body, limit) in [
+            (r#"{"limits":{"memory":64,"cpus":0.5}}"#, 64.0),
+            (r#"{"limits":{"memory":"64"}}"#, 64.0),
+            (r#"{"limits":{}}"#, 0.0),
+            (r#"{"limits":[5]}"#, 0.0),
+            (r#"{"limits":null}"#, 0.0),
+        ] {
+            let read = Service::read("service/1", body.as_bytes()).unwrap();
+            assert_eq!(read.memory_limit, Mebibytes::new(limit).unwrap(), "{body}");
+        }
     }
 }

@@ -40,7 +40,8 @@ pub struct Demand {
 }
 
 impl Demand {
-    /// What this service takes. Of `storage_min` and `disk` the larger counts.
+    /// What this service takes. Of `storage_min` and `disk` the larger counts, and of `memory_min` and `limits.memory`: what it may
+    /// take the owner must lend.
     #[must_use]
     pub fn of(service: &Service) -> Self {
         let shares = Shares {
@@ -49,7 +50,8 @@ impl Demand {
             storage: service.disk_share,
             bandwidth: service.network_share,
         };
-        Self { memory: service.memory_min, storage: service.storage_min.max(service.disk), shares }
+        let memory = service.memory_min.max(service.memory_limit);
+        Self { memory, storage: service.storage_min.max(service.disk), shares }
     }
 
     /// Main memory on this device.

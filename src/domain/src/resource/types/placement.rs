@@ -36,6 +36,7 @@ const FIELDS: &[Field] = &[
     list("devices", &Kind::Text).optional("the only devices that may run it, by their ids or addresses"),
     list("parts", &Kind::Object(PART)).required("where its parts run"),
     list("leaving", &Kind::Object(PART)).optional("where parts ran that are to be removed there"),
+    boolean("seen").optional("whether the document of the instance has been on that agent"),
 ];
 
 const PART: &[Field] = &[

@@ -42,6 +42,8 @@ const FIELDS: &[Field] = &[
     boolean("oom").optional("whether it was ended last because it wanted too much memory"),
     timestamp("started").optional("when it was started last"),
     object("progress", PROGRESS).optional("how far the fetching of its image has come"),
+    any_text("held_back").optional("why the owner of the device does not let it run; empty where that is not so"),
+    boolean("evicted").optional("whether it shall go to another device for that"),
     list("events", &Kind::Object(EVENT)).optional("what happened to it last, the newest at the end"),
 ];
 
