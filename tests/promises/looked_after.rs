@@ -90,5 +90,5 @@ fn a_service_is_taken_as_scripts_send_it_and_refused_where_nobody_could_run_it()
         let id = add(&agent, "service", &odd);
         assert_eq!(agent.send("GET", &id, None).expect(200).json()["name"], name);
     }
-    let _ = agent.send("PUT", &id, Some(r#"{"health": {"type": "tcp", "port": 80}}"#)).expect(200);
+    let _ = agent.send("PUT", &id, Some(r#"{"exec_ports": [80], "health": {"type": "tcp", "port": 80}}"#)).expect(200);
 }

@@ -81,6 +81,7 @@ mod services_area;
 mod services_cli;
 mod services_cli_run;
 mod services_docker;
+mod services_health;
 mod services_owners;
 mod services_wishes;
 mod sign_in;

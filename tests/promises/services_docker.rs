@@ -2,6 +2,8 @@
 //!
 //! Where no engine can be started, these say so and prove nothing.
 
+use std::time::{Duration, Instant};
+
 use mf2c_tests::{Agent, Engine, Start, eventually};
 use serde_json::{Value, json};
 
@@ -109,11 +111,131 @@ fn the_engine_may_go_and_come_back() {
     let agent = start(&engine, folder.path());
     let id = launch(&agent, &register(&agent, &container("runs", &["polite", "sleep"])));
     let _ = becomes(&agent, &id, "started");
+    let offered = || agent.send("GET", "device", None).expect(200).json()["devices"][0]["backends"].clone();
+    assert_eq!(offered(), json!(["compose", "docker"]));
     engine.stop();
+    let away = becomes(&agent, &id, "??");
+    assert_eq!(away["agents"][0]["status"], "??", "{away}");
+    assert!(away["detail"].as_str().unwrap().contains("docker.sock"), "{away}");
+    eventually("nothing is offered any more", || offered() == json!([]));
+    let (status, said) = lm(&agent, "POST", "/service", Some(&json!({ "service_id": away["service"] })));
+    assert_eq!((status, &said["explanation"]["devices"][0]["reasons"][0]["code"]), (409, &json!("backend")), "{said}");
     engine.start_again();
     eventually("it runs again", || containers(&engine, false).len() == 1);
     let _ = becomes(&agent, &id, "started");
+    eventually("all is offered again", || offered() == json!(["compose", "docker"]));
     assert_eq!(containers(&engine, true).len(), 1);
+    // One that hangs breaks nothing off, and is noticed all the same.
+    engine.hang(true);
+    let _ = becomes(&agent, &id, "??");
+    engine.hang(false);
+    let back = becomes(&agent, &id, "started");
+    assert_eq!((&back["agents"][0]["restarts"], &back["detail"]), (&json!(0), &json!("")), "{back}");
+}
+
+/// Deletes an instance; how long it took until nothing was left of it.
+fn delete(agent: &Agent, engine: &Engine, id: &str) -> Duration {
+    let begun = Instant::now();
+    let _ = agent.send("DELETE", id, None).expect(200);
+    eventually("its workload is gone", || agent.send("GET", "workload", None).json()["count"] == 0);
+    eventually("nothing is left of it", || containers(engine, true).is_empty());
+    begun.elapsed()
+}
+
+#[test]
+fn a_delete_waits_neither_for_an_image_nor_for_what_never_becomes_healthy() {
+    let Some(engine) = Engine::start() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let agent = start(&engine, folder.path());
+    // A registry that takes connections and never says a word.
+    let registry = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    registry.set_nonblocking(true).unwrap();
+    let mut slow = container("slow", &["sleep"]);
+    (slow["exec"], slow["pull"]) = (json!(format!("{}/slow:1", registry.local_addr().unwrap())), json!("always"));
+    let id = launch(&agent, &register(&agent, &slow));
+    let mut asked = vec![];
+    eventually("the image is asked for", || {
+        registry.accept().is_ok_and(|line| {
+            asked.push(line);
+            true
+        })
+    });
+    let _ = becomes(&agent, &id, "deploying");
+    let took = delete(&agent, &engine, &id);
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    // A part that is never well, and one that waits for it: for five minutes, if nobody wants anything else.
+    let file = "services:\n  db:\n    image: test/web:1\n    entrypoint: [/guest]\n    command: [polite, sleep]\n    \
+                healthcheck: {test: [CMD, /guest, exit, '0'], interval: 1h}\n  \
+                web:\n    image: test/web:1\n    entrypoint: [/guest]\n    command: [polite, sleep]\n    \
+                depends_on: {db: {condition: service_healthy}}\n";
+    let service = json!({
+        "name": "waits", "exec": file, "exec_type": "docker-compose", "agent_type": "normal", "pull": "never",
+    });
+    let service = register(&agent, &service);
+    let id = launch(&agent, &service);
+    eventually("one part runs", || containers(&engine, false).len() == 1);
+    let _ = agent.send("PUT", &id, Some(r#"{"desired":"stopped"}"#)).expect(200);
+    let stopped = becomes(&agent, &id, "stopped");
+    assert_eq!(stopped["detail"], "", "what nobody wants any more is no trouble: {stopped}");
+    eventually("what ran of it is stopped", || containers(&engine, false).is_empty());
+    let _ = agent.send("PUT", &id, Some(r#"{"desired":"running"}"#)).expect(200);
+    eventually("one part runs again", || containers(&engine, false).len() == 1);
+    let took = delete(&agent, &engine, &id);
+    assert!(took < Duration::from_secs(20), "{took:?}");
+}
+
+#[test]
+fn a_volume_belongs_to_its_service_and_that_of_a_compose_file_to_its_instance() {
+    let Some(engine) = Engine::start() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let agent = start(&engine, folder.path());
+    let volumes = || {
+        let all = engine.docker(&["volume", "ls", "-q"]);
+        all.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let mut service = container("camera", &["polite", "sleep"]);
+    service["volumes"] = json!(["frames:/var/frames"]);
+    let service = register(&agent, &service);
+    let ids = [launch(&agent, &service), launch(&agent, &service)];
+    for id in &ids {
+        let _ = becomes(&agent, id, "started");
+    }
+    let shared = format!("mf2c-{}-frames", service.strip_prefix("service/").unwrap());
+    assert_eq!(volumes(), [shared.clone()], "both have the same one");
+    for id in &ids {
+        let _ = agent.send("DELETE", id, None).expect(200);
+    }
+    eventually("both are gone", || containers(&engine, true).is_empty());
+    assert_eq!(volumes(), [shared.clone()], "it outlives them");
+    let file = "services:\n  db:\n    image: test/web:1\n    entrypoint: [/guest]\n    command: [polite, sleep]\n    \
+                volumes: ['data:/data']\nvolumes: {data: }\n";
+    let application = json!({
+        "name": "shop", "exec": file, "exec_type": "docker-compose", "agent_type": "normal", "pull": "never",
+        "update": { "healthy_for": 0.1 },
+    });
+    let application = register(&agent, &application);
+    let id = launch(&agent, &application);
+    let _ = becomes(&agent, &id, "started");
+    let name = id.strip_prefix("service-instance/").unwrap();
+    let mut both = vec![shared.clone(), format!("mf2c-{name}-data")];
+    both.sort();
+    let all = || {
+        let mut all = volumes();
+        all.sort();
+        all
+    };
+    assert_eq!(all(), both);
+    // A new version of it finds what the old one has stored.
+    let _ = agent.send("PUT", &application, Some(r#"{"environment":{"A":"1"}}"#)).expect(200);
+    let path = format!("/service-instances/{name}");
+    assert_eq!(lm(&agent, "PUT", &path, Some(&json!({ "operation": "update" }))).0, 200);
+    eventually("the second version runs alone", || {
+        let now = instance(&agent, &id);
+        now["status"] == "started" && now["agents"][0]["version"] == 2 && containers(&engine, true).len() == 1
+    });
+    assert_eq!(all(), both);
+    let _ = agent.send("DELETE", &id, None).expect(200);
+    eventually("its volume goes with it", || all() == [shared.clone()]);
 }
 
 #[test]
@@ -164,14 +286,29 @@ fn compose_files_run_beside_each_other() {
     let agent = start(&engine, folder.path());
     let file = "services:\n  one:\n    image: test/web:1\n    entrypoint: [/guest]\n    command: [say, first, serve, '8080']\n    ports: ['8080']\n  \
                 two:\n    image: test/web:1\n    entrypoint: [/guest]\n    command: [say, second, sleep]\n    depends_on: [one]\n";
-    let service = json!({
+    // The original's clients send ports with compose files as well; here they say which is asked for health.
+    let mut service = json!({
         "name": "both", "exec": file, "exec_type": "docker-compose", "agent_type": "normal", "pull": "never",
+        "exec_ports": [8080], "health": { "type": "tcp", "interval": 0.2 },
     });
+    let mut odd = service.clone();
+    (odd["command"], odd["volumes"]) = (json!(["x"]), json!(["a:/b"]));
+    let refused = agent.send("POST", "service", Some(&odd.to_string())).expect(400).json();
+    let told = refused["message"].as_str().unwrap();
+    assert!(told.contains("`command`") && told.contains("`volumes`") && !told.contains("`exec_ports`"), "{told}");
+    service["health"]["port"] = json!(8081);
+    let closed = register(&agent, &service);
+    eventually("a port that no container publishes is refused", || {
+        let (status, said) = lm(&agent, "POST", "/service", Some(&json!({ "service_id": closed })));
+        status == 400 && said.to_string().contains("health.port")
+    });
+    service["health"]["port"] = json!(8080);
     let service = register(&agent, &service);
     let ids = [launch(&agent, &service), launch(&agent, &service)];
     for id in &ids {
         let running = becomes(&agent, id, "started");
         assert!(running["agents"][0]["ports"][0].is_u64(), "{running}");
+        assert_eq!(running["agents"][0]["health"], "healthy", "{running}");
     }
     assert_eq!(containers(&engine, false).len(), 4);
     let path = format!("/service-instances/{}", ids[0].strip_prefix("service-instance/").unwrap());

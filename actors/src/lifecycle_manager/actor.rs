@@ -69,6 +69,10 @@ impl LifecycleManager {
         let probe = async move { backend.probe().await };
         ctx.spawn(probe.into_actor(self).map(move |probed, manager, ctx| {
             let Ok(capability) = probed else { return };
+            // It has gone since.
+            if capability.available && manager.lost.contains_key(&kind) {
+                return;
+            }
             if manager.capabilities.get(&kind) != Some(&capability) {
                 tracing::info!(
                     backend = name_of(kind),

@@ -184,7 +184,8 @@ impl LifecycleManager {
         }
         let gone = Goal { desired: Desired::Deleted, restarts: 0 };
         for part in &charge.plan.leaving {
-            let wish = Wish { handle: charge.handle(part), goal: gone, term: self.standing.term };
+            let for_good = charge.plan.desired == Desired::Deleted;
+            let wish = Wish { handle: charge.handle(part), goal: gone, term: self.standing.term, for_good };
             parcels.push((part.clone(), Parcel::Desire(wish)));
         }
         let waits = charge.not_before > now;
@@ -221,7 +222,7 @@ impl LifecycleManager {
         let known = record.map(|record| Goal { desired: record.desired, restarts: record.restart_asked });
         // What is not here yet was told when it was taken.
         let is_told = known.is_none_or(|known| known == goal);
-        (!is_told).then_some(Parcel::Desire(Wish { handle, goal, term: self.standing.term }))
+        (!is_told).then_some(Parcel::Desire(Wish { handle, goal, term: self.standing.term, for_good: false }))
     }
 
     fn ask_part(&mut self, name: &str, part: Part, parcel: Parcel, ctx: &mut Context<Self>) {

@@ -372,7 +372,7 @@ fn wanted(field: &Field) -> Wanted {
 
 pub(super) fn read_service(id: &str, spec: &Map<String, Value>) -> Result<Service, WorkError> {
     let body = serde_json::to_vec(spec).unwrap_or_default();
-    Service::read(id, &body).map_err(|faults| WorkError::new(Trouble::Invalid, faults.to_string()))
+    Service::accept(id, &body).map_err(|faults| WorkError::new(Trouble::Invalid, faults.to_string()))
 }
 
 /// Refuses what no agent runs.

@@ -185,6 +185,8 @@ pub struct LifecycleManager {
     met: BTreeSet<BackendKind>,
     /// Backends that do not answer, and how often they did not.
     away: BTreeMap<BackendKind, u32>,
+    /// The same, and why: nothing is known of what they run, and nothing is asked of them.
+    lost: BTreeMap<BackendKind, String>,
     /// Whether the machine was started anew since what is stored was written.
     booted: bool,
     /// What was told of the owner's limits last.
@@ -220,6 +222,7 @@ impl LifecycleManager {
             planned: BTreeMap::new(),
             met: BTreeSet::new(),
             away: BTreeMap::new(),
+            lost: BTreeMap::new(),
             booted: false,
             warned: String::new(),
             _notice: notice.into(),

@@ -136,7 +136,8 @@ impl LifecycleManager {
         match parcel {
             Parcel::Assign(assignment) => self.take(*assignment, ctx),
             Parcel::Desire(wish) => {
-                if self.runs.contains_key(&wish.handle) {
+                if let Some(run) = self.runs.get_mut(&wish.handle) {
+                    run.for_good |= wish.for_good;
                     self.aim(&wish.handle, wish.goal, ctx);
                 }
                 let gone = !self.runs.contains_key(&wish.handle);

@@ -5,8 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
+use mf2c_lifecycle::service::Backend;
 use mf2c_lifecycle::{Input, Order, Probe, Seen, Trouble};
-use mf2c_workload::{BackendError, ExecutionBackend, Handle, Inspection, Progress, SecretPlace, Source, Spec};
+use mf2c_workload::{
+    BackendError, BackendKind, ExecutionBackend, Handle, Inspection, Progress, SecretPlace, Source, Spec,
+};
 use tokio::sync::mpsc;
 
 use super::runner::{fetches, seen};
@@ -26,13 +29,21 @@ impl LifecycleManager {
             let text = format!(
                 "this agent does not run services of type {}: see `services` in its configuration",
                 kind.map_or("swarm or kubernetes", |kind| match kind {
-                    mf2c_workload::BackendKind::Docker => "docker",
-                    mf2c_workload::BackendKind::Compose => "docker-compose",
-                    mf2c_workload::BackendKind::Process => "process",
+                    BackendKind::Docker => "docker",
+                    BackendKind::Compose => "docker-compose",
+                    BackendKind::Process => "process",
                 })
             );
             return self.refused(handle, order, text, ctx);
         };
+        if let Some(why) = kind.and_then(|kind| self.lost.get(&kind)) {
+            // It would have to be waited for, order by order.
+            let (handle, reason) = (handle.clone(), why.clone());
+            ctx.spawn(std::future::ready(()).into_actor(self).map(move |(), manager, ctx| {
+                manager.step(&handle, Input::Done(order, Err(Trouble { reason, lasting: false })), ctx);
+            }));
+            return;
+        }
         let spec = match self.spec_of(handle) {
             Ok(spec) => spec,
             Err(text) => return self.refused(handle, order, text, ctx),
@@ -50,9 +61,34 @@ impl LifecycleManager {
                 },
             ));
         }
-        let done = do_it(backend, order, spec, source, progress);
-        let handle = handle.clone();
-        ctx.spawn(done.into_actor(self).map(move |outcome, manager, ctx| manager.done(&handle, order, outcome, ctx)));
+        // Volumes of a service stay, those of an application go with their instance.
+        let volumes = run.for_good && kind == Some(BackendKind::Compose);
+        let done = do_it(backend, order, (spec, volumes), source, progress);
+        let of = handle.clone();
+        let under_way =
+            ctx.spawn(done.into_actor(self).map(move |outcome, manager, ctx| manager.done(&of, order, outcome, ctx)));
+        if let Some(run) = self.runs.get_mut(handle).filter(|_| order == Order::Prepare) {
+            run.fetching = Some(under_way);
+        }
+    }
+
+    /// Gives up what is done for a workload that is to stop: nobody waits for an image of hours, or for what never becomes healthy.
+    pub(super) fn give_up(&mut self, handle: &Handle, ctx: &mut Context<Self>) {
+        let Some(run) = self.runs.get_mut(handle) else { return };
+        match run.supervisor.in_vain() {
+            Some(Order::Prepare) => {
+                let Some(fetching) = run.fetching.take() else { return };
+                ctx.cancel_future(fetching);
+                run.progress = None;
+                let trouble = Trouble { reason: "it is not wanted any more".to_owned(), lasting: false };
+                self.step(handle, Input::Done(Order::Prepare, Err(trouble)), ctx);
+            }
+            Some(Order::Start) => {
+                let Some((backend, handle)) = self.backend_of(handle) else { return };
+                backend.give_up(&handle);
+            }
+            _ => {}
+        }
     }
 
     /// Something that cannot be done here. Told later, so that it is no answer to itself.
@@ -81,6 +117,9 @@ impl LifecycleManager {
     }
 
     fn done(&mut self, handle: &Handle, order: Order, outcome: Outcome, ctx: &mut Context<Self>) {
+        if let Some(run) = self.runs.get_mut(handle).filter(|_| order == Order::Prepare) {
+            run.fetching = None;
+        }
         match outcome {
             Ok(found) => {
                 if let Some(inspection) = &found {
@@ -88,7 +127,7 @@ impl LifecycleManager {
                 }
                 if order == Order::Inspect {
                     let seen = match &found {
-                        Some(inspection) => seen(&inspection.state),
+                        Some(inspection) => self.seen_of(handle, inspection),
                         None => Some(Seen::Missing),
                     };
                     let Some(seen) = seen else {
@@ -120,9 +159,15 @@ impl LifecycleManager {
     pub(super) fn probe(&mut self, handle: &Handle, ctx: &mut Context<Self>) {
         let Some(run) = self.runs.get(handle) else { return };
         let Some(check) = run.service.health.clone() else { return };
+        let on_this_machine = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+        let is_process = run.service.backend == Backend::Process;
         let bound = |port: u16| {
+            // It opens its ports itself, whether its service says so or not.
+            if is_process {
+                return Some(on_this_machine(port));
+            }
             let found = run.bindings.iter().find(|binding| binding.container == port && binding.protocol == "tcp");
-            found.map(|binding| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), binding.host))
+            found.map(|binding| on_this_machine(binding.host))
         };
         let backend = kind_of(run.service.backend).and_then(|kind| self.backends.get(&kind)).cloned();
         let prober = Arc::clone(&self.prober);
@@ -151,7 +196,7 @@ impl LifecycleManager {
 async fn do_it(
     backend: Arc<dyn ExecutionBackend>,
     order: Order,
-    spec: Arc<Spec>,
+    (spec, volumes): (Arc<Spec>, bool),
     source: Source,
     progress: mpsc::Sender<Progress>,
 ) -> Outcome {
@@ -168,7 +213,7 @@ async fn do_it(
             backend.start(&handle).await.map(Some)
         }
         Order::Stop => backend.stop(&handle, spec.stop_grace).await.map(|()| None),
-        Order::Remove => backend.remove(&handle, true, false).await.map(|()| None),
+        Order::Remove => backend.remove(&handle, true, volumes).await.map(|()| None),
     }
 }
 

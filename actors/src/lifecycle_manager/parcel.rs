@@ -67,6 +67,9 @@ pub(super) struct Wish {
     pub(super) handle: Handle,
     pub(super) goal: Goal,
     pub(super) term: u64,
+    /// Whether the whole instance goes, and with it what belongs to it and outlives its parts: its volumes.
+    #[serde(default)]
+    pub(super) for_good: bool,
 }
 
 /// What an instance, or a part of one, shall do.

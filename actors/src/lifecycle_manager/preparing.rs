@@ -5,13 +5,23 @@ use mf2c_domain::caller::Caller;
 use mf2c_domain::entropy::uuid_v4;
 use mf2c_domain::id::ResourceId;
 use mf2c_domain::resource;
+use mf2c_lifecycle::Probe;
 use mf2c_lifecycle::service::{Mount, Service};
+use mf2c_workload::Protocol;
+use mf2c_workload::compose::Application;
 use serde_json::{Map, Value};
 
 use super::LifecycleManager;
 use super::launch::{Answered, Prepared, read_service, ready};
 use super::messages::{Source, Trouble, WorkError};
 use super::parcel::Handed;
+
+/// The port of a health check that leads nowhere.
+fn unreachable(service: &Service, application: &Application) -> Option<u16> {
+    let (Probe::Http { port, .. } | Probe::Tcp { port }) = service.health.as_ref()?.probe else { return None };
+    let mut published = application.parts.values().flat_map(|part| &part.ports);
+    (!published.any(|open| open.container == port && open.protocol == Protocol::Tcp)).then_some(port)
+}
 
 impl LifecycleManager {
     /// The document of a service that the caller may see.
@@ -76,8 +86,12 @@ impl LifecycleManager {
         let text = super::compose::text(service.exec.clone(), std::sync::Arc::clone(&self.fetcher));
         Box::pin(text.into_actor(self).map(move |text, _, _| {
             let text = text.map_err(|why| WorkError::new(Trouble::Invalid, format!("exec: {why}")))?;
-            mf2c_workload::compose::read(&text, &service.environment, &names)
+            let application = mf2c_workload::compose::read(&text, &service.environment, &names)
                 .map_err(|error| WorkError::new(Trouble::Invalid, error.to_string()))?;
+            if let Some(port) = unreachable(&service, &application) {
+                let text = format!("health.port: {port}: expected one that a container of the compose file publishes");
+                return Err(WorkError::new(Trouble::Invalid, text));
+            }
             spec.insert("exec".to_owned(), text.into());
             let service = read_service(&id, &spec)?;
             Ok(Prepared { id, spec, service, handed })

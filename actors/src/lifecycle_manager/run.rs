@@ -146,6 +146,10 @@ pub(super) struct Run {
     pub(super) measured: bool,
     /// Whether its last end has just been heard of.
     pub(super) is_news: bool,
+    /// Whether its instance goes with it.
+    pub(super) for_good: bool,
+    /// What it needs is being fetched.
+    pub(super) fetching: Option<SpawnHandle>,
     /// When it ended last, by the monotonic clock.
     pub(super) ended: Option<Duration>,
 }
@@ -192,6 +196,8 @@ impl Run {
             dirty: false,
             restarting: false,
             is_news: false,
+            for_good: false,
+            fetching: None,
             ended: None,
             measured: is_alive,
             service,

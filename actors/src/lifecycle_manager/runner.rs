@@ -1,5 +1,6 @@
 //! What this agent runs: each workload does what its supervisor says.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use actix::prelude::*;
@@ -7,7 +8,7 @@ use mf2c_domain::caller::Caller;
 use mf2c_domain::time::Timestamp;
 use mf2c_lifecycle::{AgentStatus, Exit, Input, Note, Order, Seen};
 use mf2c_store::StoreError;
-use mf2c_workload::{BackendKind, Change, Event, Handle, Inspection, Listed, State};
+use mf2c_workload::{BackendKind, Capability, Change, Event, Handle, Inspection, Listed, State};
 
 use super::parcel::{Desired, Goal};
 use super::run::{self, Run, how_it_ended};
@@ -42,6 +43,7 @@ impl LifecycleManager {
             self.probe(handle, ctx);
         }
         self.wake_at(handle, step.wake, ctx);
+        self.give_up(handle, ctx);
         self.settle(handle, ctx);
         // While it is being stopped its end may be known already, and would count as a crash if it should run again.
         let stopped = |run: &&mut Run| {
@@ -114,6 +116,8 @@ impl LifecycleManager {
                 run.happened(wall, "stopped", "");
                 self.metric_ends(handle, wall, ctx);
             }
+            // What follows is told by itself.
+            Note::Recycled => self.metric_ends(handle, wall, ctx),
             Note::Removed => run.happened(wall, "removed", ""),
             Note::Troubled(order, trouble) => {
                 let repeated = run.events.back().is_some_and(|last| last.text == trouble.reason);
@@ -227,6 +231,9 @@ impl LifecycleManager {
                 } else if manager.runs.values().any(|run| kind_of(run.service.backend) == Some(kind)) {
                     tracing::warn!(?kind, %error, "what runs services does not answer; it is asked again and again");
                 }
+                if *tries == 1 {
+                    manager.lose(kind, error.to_string(), ctx);
+                }
                 manager.probe_backend(kind, ctx);
                 ctx.run_later(pause, move |manager, ctx| manager.listen(kind, ctx));
             }
@@ -236,9 +243,31 @@ impl LifecycleManager {
     pub(super) fn heard(&mut self, kind: BackendKind, event: Event, ctx: &mut Context<Self>) {
         match event {
             Event::Listed(all) => self.listed(kind, all, ctx),
+            Event::Lost { why } => {
+                tracing::warn!(backend = super::actor::name_of(kind), why, "what runs services is away");
+                let (version, features) = (String::new(), BTreeSet::new());
+                let why_not = Some(why.clone());
+                let capability = Capability { available: false, version, features, cgroups: None, why_not };
+                self.capabilities.insert(kind, capability);
+                self.lose(kind, why, ctx);
+                self.advertise(ctx);
+            }
             Event::Changed { handle, part: Some(_), .. } => self.look_at(&handle, ctx),
             Event::Changed { handle, part: None, change, at } => self.changed(&handle, change, at, ctx),
         }
+    }
+
+    /// Nothing is known any more of what a backend runs.
+    fn lose(&mut self, kind: BackendKind, why: String, ctx: &mut Context<Self>) {
+        self.lost.insert(kind, why);
+        for handle in self.runs_of(kind) {
+            self.step(&handle, Input::EngineLost, ctx);
+        }
+    }
+
+    fn runs_of(&self, kind: BackendKind) -> Vec<Handle> {
+        let runs = self.runs.values().filter(|run| kind_of(run.service.backend) == Some(kind));
+        runs.map(|run| run.handle.clone()).collect()
     }
 
     fn changed(&mut self, handle: &Handle, change: Change, at: Timestamp, ctx: &mut Context<Self>) {
@@ -263,20 +292,25 @@ impl LifecycleManager {
     fn listed(&mut self, kind: BackendKind, all: Vec<Listed>, ctx: &mut Context<Self>) {
         let first = self.met.insert(kind);
         self.away.remove(&kind);
+        let is_back = self.lost.remove(&kind).is_some();
+        if is_back {
+            self.probe_backend(kind, ctx);
+        }
         let gap = !first || self.booted;
-        let mine: Vec<Handle> = self
-            .runs
-            .values()
-            .filter(|run| kind_of(run.service.backend) == Some(kind))
-            .map(|run| run.handle.clone())
-            .collect();
+        let mine = self.runs_of(kind);
         let mut there: std::collections::BTreeMap<Handle, Inspection> =
             all.into_iter().map(|listed| (listed.handle, listed.inspection)).collect();
         let mine_count = mine.len();
         for handle in mine {
+            if is_back {
+                self.step(&handle, Input::EngineBack, ctx);
+            }
             match there.remove(&handle) {
                 Some(inspection) => {
-                    let Some(seen) = seen(&inspection.state) else { continue };
+                    let Some(seen) = self.seen_of(&handle, &inspection) else {
+                        self.step(&handle, Input::Tick, ctx);
+                        continue;
+                    };
                     self.take_in(&handle, &inspection);
                     self.resume(&handle, seen, gap, ctx);
                 }
@@ -337,6 +371,15 @@ impl LifecycleManager {
         run.dirty = true;
     }
 
+    /// What a look means for the supervisor of a workload. Where some parts of an application run and others do not, it has not
+    /// come up, or is no longer whole; but what should not run runs as long as any part does.
+    pub(super) fn seen_of(&self, handle: &Handle, inspection: &Inspection) -> Option<Seen> {
+        let is_wanted =
+            self.runs.get(handle).is_none_or(|run| run.supervisor.desired() == mf2c_lifecycle::Desired::Running);
+        let any_runs = inspection.parts.iter().any(|part| part.inspection.state == State::Running);
+        if any_runs && !is_wanted { Some(Seen::Running) } else { seen(&inspection.state) }
+    }
+
     /// Looks how a workload is.
     fn look_at(&mut self, handle: &Handle, ctx: &mut Context<Self>) {
         let Some(run) = self.runs.get(handle) else { return };
@@ -347,7 +390,7 @@ impl LifecycleManager {
         ctx.spawn(look.into_actor(self).map(move |found, manager, ctx| {
             let Ok(found) = found else { return };
             let seen = match &found {
-                Some(inspection) => seen(&inspection.state),
+                Some(inspection) => manager.seen_of(&handle, inspection),
                 None => Some(Seen::Missing),
             };
             if let Some(inspection) = &found {

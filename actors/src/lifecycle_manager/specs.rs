@@ -42,6 +42,7 @@ pub(super) fn spec(run: &Run, node: &str, settings: &LifecycleSettings) -> Resul
         _ => Program::Image(service.exec.clone()),
     };
     let is_process = service.backend == Backend::Process;
+    let is_application = service.backend == Backend::Compose;
     let name = service.id.rsplit('/').next().unwrap_or_default();
     let mut spec = Spec::new(node, &run.handle.instance, name, program);
     spec.index = run.handle.index;
@@ -61,12 +62,15 @@ pub(super) fn spec(run: &Run, node: &str, settings: &LifecycleSettings) -> Resul
         spec.environment.extend(compss(service, &settings.around));
     }
     spec.secrets = run.handed.secrets.iter().map(secret).collect();
-    spec.volumes = service.volumes.iter().map(|volume| self::volume(volume, name)).collect();
+    spec.volumes = service.volumes.iter().map(volume).collect();
     spec.devices = devices(service, settings)?;
     spec.user = user(run, is_process, settings)?;
     spec.working_dir.clone_from(&service.working_dir);
-    spec.ports = service.ports.iter().map(|port| self::port(*port, is_process)).collect();
-    if !is_process {
+    // The containers of an application say themselves what they publish; its `exec_ports` only say which of that is asked for health.
+    if !is_application {
+        spec.ports = service.ports.iter().map(|port| self::port(*port, is_process)).collect();
+    }
+    if !is_process && !is_application {
         let fixed =
             |(container, host): &(u16, u16)| Port { container: *container, host: *host, protocol: Protocol::Tcp };
         spec.ports.extend(service.publish.iter().map(fixed));
@@ -103,9 +107,9 @@ pub(super) fn is_variable(place: SecretPlace) -> bool {
 }
 
 /// Named volumes belong to their service: another one of the same name is another volume.
-fn volume(volume: &mf2c_lifecycle::service::Volume, service: &str) -> Volume {
+fn volume(volume: &mf2c_lifecycle::service::Volume) -> Volume {
     let mount = match &volume.mount {
-        Mount::Named(name) => mf2c_workload::Mount::Named(format!("mf2c-{service}-{name}")),
+        Mount::Named(name) => mf2c_workload::Mount::Shared(name.clone()),
         Mount::Dataset(name) => mf2c_workload::Mount::Dataset(name.clone()),
         Mount::Bind(path) => mf2c_workload::Mount::Bind(PathBuf::from(path)),
     };

@@ -126,6 +126,8 @@ impl LifecycleManager {
                 let well = since(started);
                 if well >= healthy_for { Progress::Well } else { Progress::Coming(healthy_for - well) }
             }
+            // What ends by itself has done what it was for. What the owner holds back has not.
+            AgentStatus::Stopped if record.as_ref().is_some_and(|it| it.exit_code == Some(0.0)) => Progress::Well,
             AgentStatus::Error | AgentStatus::Stopped => Progress::Failed(detail),
             _ if since(begun) >= within => Progress::Failed(if detail.is_empty() {
                 format!("it was not well after {} s", within.as_secs())

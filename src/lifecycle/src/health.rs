@@ -37,7 +37,7 @@ pub struct HealthCheck {
     pub retries: u32,
     /// Bad answers do not count for so long after a start.
     pub start_period: Duration,
-    /// Whether an unhealthy workload is stopped and started again, by its restart policy.
+    /// Whether an unhealthy workload is stopped and started again, by its restart policy: never where that is `never`.
     pub restart: bool,
 }
 

@@ -5,9 +5,11 @@ mod health;
 mod restart;
 pub mod service;
 pub mod status;
+mod step;
 mod supervisor;
 
 pub use health::{Answers, Health, HealthCheck, Probe};
 pub use restart::{RestartPolicy, RestartWhen, Restarts};
 pub use status::AgentStatus;
-pub use supervisor::{Desired, Exit, Input, Note, Order, Seen, Step, Supervisor, Trouble};
+pub use step::{Desired, Exit, Input, Note, Order, Seen, Step, Trouble};
+pub use supervisor::Supervisor;

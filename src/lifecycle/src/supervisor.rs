@@ -8,135 +8,12 @@ use std::time::Duration;
 use crate::health::{Answers, Health, HealthCheck};
 use crate::restart::{RestartPolicy, RestartWhen, Restarts};
 use crate::status::AgentStatus;
+use crate::step::{Desired, Exit, Input, Note, Order, Seen, Step, Trouble};
 
 /// The first pause after an order that may be tried again. Each further one is twice as long.
 const RETRY_DELAY: Duration = Duration::from_millis(500);
 /// The longest of them.
 const MAX_RETRY_DELAY: Duration = Duration::from_secs(30);
-
-/// What a workload shall do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Desired {
-    /// Run.
-    Running,
-    /// Be there, and not run.
-    Stopped,
-    /// Not be there.
-    Deleted,
-}
-
-/// How it ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Exit {
-    /// The exit code, if it is known. One of 128 and more is that of a signal.
-    pub code: Option<i64>,
-    /// Whether it wanted more memory than it may have.
-    pub oom: bool,
-    /// Whether it did not end by itself: its machine or its engine did.
-    pub interrupted: bool,
-}
-
-impl Exit {
-    fn is_failure(self) -> bool {
-        self.oom || self.code != Some(0)
-    }
-}
-
-/// What the engine says of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Seen {
-    /// There is no such workload.
-    Missing,
-    /// It was never started.
-    Created,
-    /// It runs.
-    Running,
-    /// It ended.
-    Exited(Exit),
-}
-
-/// What is to be done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
-    /// Look what there is.
-    Inspect,
-    /// Fetch what it needs: its image, its compose file.
-    Prepare,
-    /// Create it.
-    Create,
-    /// Start it.
-    Start,
-    /// Stop it within its grace time.
-    Stop,
-    /// Remove it and what belongs to it.
-    Remove,
-}
-
-/// Why an order was not carried out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trouble {
-    /// A sentence for the operator.
-    pub reason: String,
-    /// Whether it would end the same again: there is no such image, or a setting is refused.
-    pub lasting: bool,
-}
-
-/// What happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Input {
-    /// It shall do something else, or is looked after again.
-    Desire(Desired),
-    /// The engine told, or was asked.
-    Seen(Seen),
-    /// An order was carried out, or was not.
-    Done(Order, Result<(), Trouble>),
-    /// Its health was asked for.
-    Probed(bool),
-    /// The engine is away: nothing is known until it is back.
-    EngineLost,
-    /// The time that was asked for has come.
-    Tick,
-}
-
-/// What is worth telling people.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Note {
-    /// It was created.
-    Created,
-    /// It was started.
-    Started,
-    /// It ended without being told to.
-    Exited(Exit),
-    /// It is started again after a pause.
-    Restarting(Duration),
-    /// It ended with success, and stays so.
-    Finished,
-    /// It answers as it should.
-    Healthy,
-    /// It does not.
-    Unhealthy,
-    /// It was stopped.
-    Stopped,
-    /// It was removed.
-    Removed,
-    /// An order failed; it is tried again, unless that is of no use.
-    Troubled(Order, Trouble),
-    /// It was started too often within its window.
-    GivenUp(u32),
-}
-
-/// What follows from an input.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Step {
-    /// The order to carry out; its outcome comes back as [`Input::Done`], and after [`Order::Inspect`] as [`Input::Seen`] before.
-    pub order: Option<Order>,
-    /// Whether its health is to be asked for; [`Input::Probed`] comes back.
-    pub probe: bool,
-    /// When to come again with [`Input::Tick`].
-    pub wake: Option<Duration>,
-    /// What to tell.
-    pub notes: Vec<Note>,
-}
 
 /// See the module.
 #[derive(Debug, Clone)]
@@ -159,7 +36,7 @@ pub struct Supervisor {
     trouble: Option<Trouble>,
     /// It ended, and its policy leaves it so.
     is_over: bool,
-    /// It is stopped because it was unhealthy.
+    /// It is stopped because it was unhealthy, and its end has not been told yet.
     is_recycled: bool,
     is_gone: bool,
 }
@@ -219,6 +96,19 @@ impl Supervisor {
         self.trouble.as_ref()
     }
 
+    /// What it shall do.
+    #[must_use]
+    pub fn desired(&self) -> Desired {
+        self.desired
+    }
+
+    /// The order under way, where nobody wants any more what comes of it: it may be given up, and counts as not carried out.
+    #[must_use]
+    pub fn in_vain(&self) -> Option<Order> {
+        let is_unwanted = self.desired != Desired::Running;
+        self.busy.filter(|order| is_unwanted && matches!(order, Order::Prepare | Order::Start))
+    }
+
     /// What it does, in the words of the original.
     #[must_use]
     pub fn status(&self) -> AgentStatus {
@@ -261,6 +151,10 @@ impl Supervisor {
             Input::Done(order, outcome) => self.done(order, outcome, (now, jitter), &mut step),
             Input::Probed(good) => self.probed(good, now, &mut step),
             Input::EngineLost => (self.seen, self.busy, self.is_probing) = (None, None, false),
+            Input::EngineBack => {
+                self.engine_is_back();
+                return step;
+            }
             Input::Tick => {}
         }
         self.decide(now, &mut step);
@@ -278,6 +172,12 @@ impl Supervisor {
         self.restarts = Restarts::kept(self.restarts.total());
     }
 
+    fn engine_is_back(&mut self) {
+        if self.trouble.as_ref().is_some_and(|trouble| !trouble.lasting) {
+            (self.not_before, self.failures, self.trouble) = (None, 0, None);
+        }
+    }
+
     fn see(&mut self, seen: Seen, now: Duration, jitter: f64, step: &mut Step) {
         let before = self.seen.replace(seen);
         match seen {
@@ -286,12 +186,27 @@ impl Supervisor {
                 self.answers = Answers::at_start(self.check.as_ref());
                 self.next_probe = now;
                 (self.is_over, self.trouble, self.failures) = (false, None, 0);
+                self.is_recycled &= self.busy == Some(Order::Stop);
             }
             // An exit is judged once, and so is one that was not watched.
             Seen::Exited(exit) if !matches!(before, Some(Seen::Exited(_))) => self.ended(exit, now, jitter, step),
-            Seen::Missing => self.is_prepared &= before == Some(Seen::Missing),
+            Seen::Missing => {
+                self.is_prepared &= before == Some(Seen::Missing);
+                let _ = self.recycled(step);
+            }
             _ => {}
         }
+    }
+
+    /// Whether its end is one for bad health, which is told then.
+    fn recycled(&mut self, step: &mut Step) -> bool {
+        let is_recycled = self.is_recycled;
+        if is_recycled {
+            step.notes.push(Note::Recycled);
+            // The engine may tell of the end before it answers whom it was told by.
+            self.is_recycled = self.busy == Some(Order::Stop);
+        }
+        is_recycled
     }
 
     fn ended(&mut self, exit: Exit, now: Duration, jitter: f64, step: &mut Step) {
@@ -299,13 +214,13 @@ impl Supervisor {
         if self.desired != Desired::Running {
             return;
         }
-        let recycled = std::mem::take(&mut self.is_recycled);
+        let recycled = self.recycled(step);
         if !recycled {
             step.notes.push(Note::Exited(exit));
         }
         let again = match self.policy.when {
             _ if exit.interrupted => return,
-            RestartWhen::Never => recycled,
+            RestartWhen::Never => false,
             RestartWhen::OnFailure => recycled || exit.is_failure(),
             RestartWhen::Always => true,
         };
@@ -346,10 +261,17 @@ impl Supervisor {
                 }
                 self.carried_out(order, now, step);
             }
+            // Somebody else has told meanwhile.
+            Err(_) if order == Order::Inspect && self.seen.is_some() => {}
             Err(trouble) => {
                 // What was asked for may have happened all the same.
                 if !matches!(order, Order::Inspect | Order::Prepare) {
                     self.seen = None;
+                }
+                let makes_it_run = matches!(order, Order::Prepare | Order::Create | Order::Start);
+                if makes_it_run && self.desired != Desired::Running {
+                    // Nobody wants any more what could not be done.
+                    return;
                 }
                 step.notes.push(Note::Troubled(order, trouble.clone()));
                 let pause = RETRY_DELAY.saturating_mul(1 << self.failures.min(16)).min(MAX_RETRY_DELAY);
@@ -380,8 +302,13 @@ impl Supervisor {
                 if !self.is_recycled {
                     step.notes.push(Note::Stopped);
                 }
-                // How it ended is looked at before anything else.
-                self.seen = None;
+                if matches!(self.seen, Some(Seen::Exited(_) | Seen::Missing)) {
+                    // The engine has told already how it ended, and that is judged once.
+                    self.is_recycled = false;
+                } else {
+                    // How it ended is looked at before anything else.
+                    self.seen = None;
+                }
             }
             Order::Remove => {
                 step.notes.push(Note::Removed);
@@ -436,7 +363,9 @@ impl Supervisor {
     /// It runs as it should: whether it also works.
     fn look_after(&mut self, now: Duration, step: &mut Step) -> Option<Order> {
         let check = self.check.as_ref()?;
-        if check.restart && self.answers.health() == Health::Unhealthy {
+        // What is never started again is not stopped either: an end would be worse than bad health.
+        let may_restart = check.restart && self.policy.when != RestartWhen::Never;
+        if may_restart && self.answers.health() == Health::Unhealthy {
             self.is_recycled = true;
             return Some(Order::Stop);
         }

@@ -236,12 +236,106 @@ fn an_engine_that_is_away_makes_nothing_known_and_nothing_double() {
     assert_eq!((bench.status(), &*bench.orders), ("started", &[Order::Inspect][..]));
 }
 
+#[test]
+fn an_engine_that_is_back_is_not_kept_waiting_and_old_trouble_is_forgotten() {
+    let mut bench = Bench::new(RestartPolicy::default(), None);
+    bench.give(Input::Tick);
+    let step = bench.supervisor.step(Input::EngineLost, bench.now, 0.0);
+    assert_eq!(step.order, Some(Order::Inspect));
+    let away = || Trouble { reason: "away".to_owned(), lasting: false };
+    let _ = bench.supervisor.step(Input::Done(Order::Inspect, Err(away())), bench.now, 0.0);
+    assert_eq!((bench.status(), bench.supervisor.trouble()), ("??", Some(&away())));
+    bench.engine = Seen::Exited(Exit { interrupted: true, ..OK });
+    let seen = bench.engine;
+    bench.orders.clear();
+    bench.give(Input::EngineBack).give(Input::Seen(seen));
+    assert_eq!((bench.status(), &*bench.orders), ("started", &[Order::Start][..]), "without a pause");
+    assert_eq!(bench.supervisor.trouble(), None);
+    // A question that was asked before the engine told is answered late, and badly.
+    let mut bench = Bench::new(RestartPolicy::default(), None);
+    assert_eq!(bench.supervisor.step(Input::Tick, bench.now, 0.0).order, Some(Order::Inspect));
+    let _ = bench.supervisor.step(Input::Seen(Seen::Running), bench.now, 0.0);
+    let _ = bench.supervisor.step(Input::Done(Order::Inspect, Err(away())), bench.now, 0.0);
+    assert_eq!((bench.status(), bench.supervisor.trouble()), ("started", None));
+}
+
+/// An unhealthy workload that is being stopped by itself.
+fn unhealthy(when: RestartWhen) -> Bench {
+    let mut bench = Bench::new(policy(when), Some(check(true)));
+    bench.give(Input::Tick).give(Input::Probed(false));
+    bench.now += secs(1);
+    let _ = bench.supervisor.step(Input::Tick, bench.now, 0.0);
+    bench.notes.clear();
+    bench
+}
+
+#[test]
+fn a_restart_for_bad_health_is_the_end_of_a_run_and_told_and_judged_once() {
+    // As it is looked at after it was stopped, and as the engine tells of it before it answers.
+    let ended = Seen::Exited(Exit { code: Some(143), ..Exit::default() });
+    for told_before in [false, true] {
+        let mut bench = unhealthy(RestartWhen::OnFailure);
+        let step = bench.supervisor.step(Input::Probed(false), bench.now, 0.0);
+        assert_eq!(step.order, Some(Order::Stop));
+        bench.engine = ended;
+        if told_before {
+            bench.give(Input::Seen(ended));
+        }
+        bench.give(Input::Done(Order::Stop, Ok(())));
+        let told = bench.notes.iter().filter(|note| **note == Note::Recycled).count();
+        assert_eq!(told, 1, "{:?}", bench.notes);
+        assert!(!bench.notes.iter().any(|note| matches!(note, Note::Exited(_) | Note::Stopped)), "{:?}", bench.notes);
+        assert_eq!((bench.status(), bench.supervisor.restarts()), ("starting", 1));
+        // What ends by itself afterwards is no such end.
+        bench.after(secs(1)).exits(BAD);
+        assert!(bench.notes.contains(&Note::Exited(BAD)), "{:?}", bench.notes);
+    }
+}
+
+#[test]
+fn what_is_never_started_again_stays_as_it_is_in_bad_health() {
+    let mut bench = unhealthy(RestartWhen::Never);
+    bench.give(Input::Probed(false));
+    assert_eq!((bench.status(), &*bench.notes, bench.engine), ("degraded", &[Note::Unhealthy][..], Seen::Running));
+    bench.after(secs(1)).give(Input::Probed(true));
+    assert_eq!((bench.status(), bench.supervisor.restarts()), ("started", 0));
+}
+
+#[test]
+fn what_is_fetched_or_started_for_nobody_may_be_given_up_and_is_no_trouble() {
+    let given_up = || Err(Trouble { reason: "given up".to_owned(), lasting: true });
+    for wanted in [Desired::Stopped, Desired::Deleted] {
+        for order in [Order::Prepare, Order::Start] {
+            let mut bench = Bench::new(RestartPolicy::default(), None);
+            let mut next = Input::Tick;
+            loop {
+                let step = bench.supervisor.step(next, bench.now, 0.0);
+                match step.order {
+                    Some(given) if given == order => break,
+                    Some(given) => next = bench.carry_out(given),
+                    None => panic!("no {order:?}"),
+                }
+            }
+            assert_eq!(bench.supervisor.in_vain(), None);
+            let _ = bench.supervisor.step(Input::Desire(wanted), bench.now, 0.0);
+            assert_eq!(bench.supervisor.in_vain(), Some(order));
+            // Some of it was started already.
+            bench.engine = if order == Order::Start { Seen::Running } else { bench.engine };
+            bench.give(Input::Done(order, given_up()));
+            let expected = if wanted == Desired::Stopped { "stopped" } else { "terminated" };
+            assert_eq!((bench.status(), bench.supervisor.trouble(), bench.wake), (expected, None, None));
+            assert_ne!(bench.engine, Seen::Running);
+        }
+    }
+}
+
 #[derive(Debug, Clone)]
 enum Turn {
     Desire(Desired),
     Exit(Exit),
     Vanish,
     Lose,
+    Back,
     Fail(Option<bool>),
     Wait(u64),
     Probe(bool),
@@ -259,6 +353,7 @@ fn turn() -> impl Strategy<Value = Turn> {
         exit.prop_map(Turn::Exit),
         Just(Turn::Vanish),
         Just(Turn::Lose),
+        Just(Turn::Back),
         prop::option::of(any::<bool>()).prop_map(Turn::Fail),
         (0_u64..100).prop_map(Turn::Wait),
         any::<bool>().prop_map(Turn::Probe),
@@ -284,6 +379,10 @@ proptest! {
                     bench.give(Input::Seen(Seen::Missing));
                 }
                 Turn::Lose => { bench.give(Input::EngineLost); }
+                Turn::Back => {
+                    let engine = bench.engine;
+                    bench.give(Input::EngineBack).give(Input::Seen(engine));
+                }
                 Turn::Fail(how) => bench.fails = how.map(|lasting| Trouble { reason: "x".to_owned(), lasting }),
                 Turn::Wait(seconds) => { bench.after(secs(seconds)); }
                 Turn::Probe(good) => { bench.give(Input::Probed(good)); }

@@ -43,7 +43,7 @@ impl Prober for TcpProber {
             format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nUser-Agent: mf2c\r\nConnection: close\r\n\r\n");
         Box::pin(async move {
             let status = tokio::time::timeout(within, status(address, request)).await;
-            matches!(status, Ok(Some(100..400)))
+            matches!(status, Ok(Some(200..400)))
         })
     }
 }
@@ -194,11 +194,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_service_is_well_if_it_answers_below_400() {
+    async fn a_service_is_well_if_it_answers_with_200_to_399() {
         let within = Duration::from_secs(5);
         for (answer, well) in [
             ("HTTP/1.1 200 OK\r\n\r\n", true),
             ("HTTP/1.0 302 Found\r\nLocation: /x\r\n\r\n", true),
+            ("HTTP/1.1 100 Continue\r\n\r\n", false),
+            ("HTTP/1.1 199 Odd\r\n\r\n", false),
+            ("HTTP/1.1 399 Odd\r\n\r\n", true),
+            ("HTTP/1.1 400 Bad\r\n\r\n", false),
             ("HTTP/1.1 503 Busy\r\n\r\n", false),
             ("SSH-2.0-x\r\n", false),
             ("", false),

@@ -36,6 +36,9 @@ pub trait ExecutionBackend: Send + Sync {
     /// Starts it, unless it runs, and tells how: with the ports that are really bound.
     fn start<'a>(&'a self, handle: &'a Handle) -> Answer<'a, Inspection>;
 
+    /// Lets a [`start`](Self::start) of it that waits for something end soon, and fail: nobody wants it any more.
+    fn give_up(&self, _handle: &Handle) {}
+
     /// Asks it to end, and ends it after `grace`. One that does not run, or is not there, is stopped.
     fn stop<'a>(&'a self, handle: &'a Handle, grace: Duration) -> Answer<'a, ()>;
 
@@ -52,8 +55,8 @@ pub trait ExecutionBackend: Send + Sync {
     /// All workloads of this agent here, whatever their state.
     fn list<'a>(&'a self, owner: &'a str) -> Answer<'a, Vec<Listed>>;
 
-    /// What happens to the workloads of this agent. It begins with a list of all; whenever the engine was away, or the
-    /// reader was too slow, another list follows. It does not end.
+    /// What happens to the workloads of this agent. It begins with a list of all; that the engine is away is told, and when it
+    /// is back, or where the reader was too slow, another list follows. It does not end.
     fn events<'a>(&'a self, owner: &'a str) -> Answer<'a, EventStream>;
 
     /// What it has said. Docker loses lines of those who follow while it changes files of the log, which are small

@@ -82,7 +82,7 @@ impl Spec {
             }
         }
         for volume in &self.volumes {
-            if let Mount::Named(name) | Mount::Dataset(name) = &volume.mount {
+            if let Mount::Named(name) | Mount::Shared(name) | Mount::Dataset(name) = &volume.mount {
                 check_id("the volume", name)?;
             }
         }

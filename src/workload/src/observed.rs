@@ -163,6 +163,11 @@ pub struct Listed {
 pub enum Event {
     /// All that are here now. What was told before may be old.
     Listed(Vec<Listed>),
+    /// What runs them does not answer. Nothing is known of them until the next list.
+    Lost {
+        /// Why, for the operator.
+        why: String,
+    },
     /// Something happened to one.
     Changed {
         /// Which one.

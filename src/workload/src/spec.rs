@@ -130,8 +130,11 @@ pub struct Volume {
 /// What a volume is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mount {
-    /// A volume of the engine, by its name; made where it is not there.
+    /// A volume of the engine that belongs to the instance, by its name; made where it is not there.
     Named(String),
+    /// A volume of the engine that all instances of the service on the machine have together, by its name; made where it is not
+    /// there, and never removed.
+    Shared(String),
     /// A volume of the engine that outlives all instances, by the name of its dataset; made where it is not there.
     Dataset(String),
     /// A folder or file of the machine, below one of the configured roots.

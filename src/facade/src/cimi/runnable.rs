@@ -45,7 +45,7 @@ pub(super) fn check_edit(
 }
 
 fn faults(attributes: &Map<String, Value>) -> Vec<Fault> {
-    let read = serde_json::to_vec(attributes).map(|body| Service::read(KIND, &body));
+    let read = serde_json::to_vec(attributes).map(|body| Service::accept(KIND, &body));
     match read {
         Ok(Err(faults)) => faults.0,
         _ => vec![],

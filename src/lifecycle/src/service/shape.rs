@@ -122,6 +122,19 @@ impl Service {
     /// # Errors
     /// All that is wrong with it, by attribute.
     pub fn read(id: &str, body: &[u8]) -> Result<Self, Faults> {
+        Self::read_and(id, body, |_, _| ())
+    }
+
+    /// Reads one that is registered or launched: what its backend could not do is refused as well. What runs already is not judged
+    /// by that.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn accept(id: &str, body: &[u8]) -> Result<Self, Faults> {
+        Self::read_and(id, body, Shape::misfits)
+    }
+
+    fn read_and(id: &str, body: &[u8], also: impl FnOnce(&Shape, &mut Faults)) -> Result<Self, Faults> {
         let mut faults = Faults::default();
         let shape: Shape = match serde_json::from_slice(body) {
             Ok(shape) => shape,
@@ -130,6 +143,7 @@ impl Service {
                 return Err(faults);
             }
         };
+        also(&shape, &mut faults);
         let service = shape.service(id, &mut faults);
         match service {
             Some(service) if faults.0.is_empty() => Ok(service),
@@ -180,6 +194,40 @@ impl Shape {
             registry: self.registry.map(|link| link.href),
             archive: self.archive,
         })
+    }
+
+    /// What its backend could not do.
+    fn misfits(&self, faults: &mut Faults) {
+        match Backend::read(&self.exec_type) {
+            // `exec_ports` came with compose files from the original's clients, and does no harm.
+            Some(Backend::Compose) => {
+                for (place, is_said) in [
+                    ("entrypoint", self.entrypoint.is_some()),
+                    ("command", !self.command.is_empty()),
+                    ("volumes", !self.volumes.is_empty()),
+                    ("devices", !self.devices.is_empty()),
+                    ("publish", !self.publish.is_empty()),
+                    ("run_as", self.run_as.is_some()),
+                    ("working_dir", self.working_dir.is_some()),
+                ] {
+                    if is_said {
+                        faults.add(place, "a service from a compose file has it there: expected for each container");
+                    }
+                }
+            }
+            Some(Backend::Docker | Backend::Compss) => {
+                let asked = self.health.as_ref().filter(|health| health.r#type != "exec").and_then(|it| it.port);
+                let is_open = |port| {
+                    self.exec_ports.contains(&port) || self.publish.iter().any(|published| published.container == port)
+                };
+                if let Some(port) = asked.filter(|port| !is_open(*port)) {
+                    let text =
+                        format!("{port} is not reached from outside the container: expected one of `exec_ports`");
+                    faults.add("health.port", text);
+                }
+            }
+            _ => {}
+        }
     }
 
     fn bounds(&self, faults: &mut Faults) {

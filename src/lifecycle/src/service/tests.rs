@@ -97,6 +97,38 @@ fn each_fault_is_named_with_its_place() {
     assert_eq!(many.0.len(), 3, "all are told: {many}");
 }
 
+#[test]
+fn what_its_backend_could_not_do_is_refused_before_it_is_tried_and_not_held_against_what_runs() {
+    let check = |more: &Value, expected: &[&str]| {
+        let mut body = json!({"name": "camera", "exec": "camera:1", "exec_type": "docker", "agent_type": "normal"});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let body = body.to_string();
+        assert!(Service::read("service/1", body.as_bytes()).is_ok(), "{body}");
+        let faults = Service::accept("service/1", body.as_bytes()).err().unwrap_or_default();
+        let places: Vec<&str> = faults.0.iter().map(|fault| fault.place.as_str()).collect();
+        assert_eq!(places, expected, "{body}");
+    };
+    // As the original's own scripts register applications.
+    check(&json!({"exec_type": "docker-compose", "exec_ports": [8080], "health": {"type": "tcp"}}), &[]);
+    check(
+        &json!({
+            "exec_type": "docker-compose", "entrypoint": ["/x"], "command": ["x"], "volumes": ["a:/b"], "devices": ["/dev/x"],
+            "publish": [{"container": 1, "host": 1}], "run_as": "x", "working_dir": "/x",
+        }),
+        &["entrypoint", "command", "volumes", "devices", "publish", "run_as", "working_dir"],
+    );
+    for kind in ["http", "tcp"] {
+        let health = json!({"type": kind, "port": 81});
+        check(&json!({"exec_ports": [80], "health": health}), &["health.port"]);
+        check(&json!({"exec_type": "compss", "health": health}), &["health.port"]);
+        check(&json!({"exec_ports": [80, 81], "health": health}), &[]);
+        check(&json!({"publish": [{"container": 81, "host": 8080}], "health": health}), &[]);
+        // It opens its ports itself.
+        check(&json!({"exec_type": "process", "health": health}), &[]);
+    }
+    check(&json!({"health": {"type": "exec", "command": ["/well"], "port": 81}}), &[]);
+}
+
 proptest! {
     #[test]
     fn whatever_it_says_nothing_breaks(text in ".{0,40}", number in any::<f64>(), whole in any::<u32>()) {

@@ -1,12 +1,13 @@
 //! `ComposeBackend`: an application of several containers as one workload.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt as _};
 use mf2c_domain::time::Clock;
+use parking_lot::Mutex;
 use tokio::sync::mpsc::Sender;
 
 use super::parse::read;
@@ -29,13 +30,15 @@ pub struct ComposeBackend {
     docker: DockerBackend,
     /// One application is made at a time: engines take two networks of one name.
     making: Arc<tokio::sync::Mutex<()>>,
+    /// Those whose start is not wanted any more.
+    given_up: Arc<Mutex<BTreeSet<Handle>>>,
 }
 
 impl ComposeBackend {
     /// A backend for the engine behind a socket. Whether it is there shows at each call.
     #[must_use]
     pub fn new(config: DockerConfig, clock: Arc<dyn Clock>) -> Self {
-        Self { docker: DockerBackend::new(config, clock), making: Arc::default() }
+        Self { docker: DockerBackend::new(config, clock), making: Arc::default(), given_up: Arc::default() }
     }
 
     async fn make(&self, spec: &Spec) -> Result<Handle, BackendError> {
@@ -188,11 +191,17 @@ impl ExecutionBackend for ComposeBackend {
 
     fn start<'a>(&'a self, handle: &'a Handle) -> Answer<'a, Inspection> {
         Box::pin(async move {
+            self.given_up.lock().remove(handle);
             let parts = self.parts(handle).await?;
-            self.docker.start_parts(handle, &parts).await?;
+            let is_wanted = || !self.given_up.lock().contains(handle);
+            self.docker.start_parts(handle, &parts, &is_wanted).await?;
             let whole = self.docker.whole(parts).await?;
             whole.ok_or_else(|| BackendError::Missing { name: handle.name() })
         })
+    }
+
+    fn give_up(&self, handle: &Handle) {
+        self.given_up.lock().insert(handle.clone());
     }
 
     fn stop<'a>(&'a self, handle: &'a Handle, grace: Duration) -> Answer<'a, ()> {
@@ -219,6 +228,7 @@ impl ExecutionBackend for ComposeBackend {
                 self.docker.unmake(&super::plan::container_name(handle, &made.part), force).await?;
             }
             self.docker.remove_networks(handle).await?;
+            self.given_up.lock().remove(handle);
             if volumes { self.docker.engine.remove_volumes(&handle.instance).await } else { Ok(()) }
         })
     }

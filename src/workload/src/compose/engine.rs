@@ -120,22 +120,36 @@ impl DockerBackend {
         Ok(Some(together(looked, expected)))
     }
 
-    /// Starts the parts one after the other; each waits for what it depends on.
-    pub(super) async fn start_parts(&self, handle: &Handle, parts: &[Made]) -> Result<(), BackendError> {
+    /// Starts the parts one after the other, as long as that is wanted; each waits for what it depends on.
+    pub(super) async fn start_parts(
+        &self,
+        handle: &Handle,
+        parts: &[Made],
+        is_wanted: &(dyn Fn() -> bool + Send + Sync),
+    ) -> Result<(), BackendError> {
         for made in parts {
             for (other, condition) in needs(&made.labels) {
                 if condition == Condition::Healthy {
                     let name = container_name(handle, &other);
-                    within("waiting for a healthy part", HEALTHY, self.wait_for_health(&name, &other)).await?;
+                    let healthy = self.wait_for_health(&name, &other, is_wanted);
+                    within("waiting for a healthy part", HEALTHY, healthy).await?;
                 }
+            }
+            if !is_wanted() {
+                return Err(unwanted());
             }
             self.begin(&made.id).await?;
         }
         Ok(())
     }
 
-    async fn wait_for_health(&self, name: &str, part: &str) -> Result<(), BackendError> {
-        loop {
+    async fn wait_for_health(
+        &self,
+        name: &str,
+        part: &str,
+        is_wanted: &(dyn Fn() -> bool + Send + Sync),
+    ) -> Result<(), BackendError> {
+        while is_wanted() {
             let container = within("looking at a part", LOOK, self.engine.inspect(name)).await?;
             let seen = container.map(|container| inspect::inspection(&container));
             let failed = |why: &str| BackendError::Failed {
@@ -150,5 +164,10 @@ impl DockerBackend {
                 Some(_) => tokio::time::sleep(GLANCE).await,
             }
         }
+        Err(unwanted())
     }
+}
+
+fn unwanted() -> BackendError {
+    BackendError::Failed { what: "starting the application", why: "nobody wants it any more".to_owned() }
 }

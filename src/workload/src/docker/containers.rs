@@ -127,18 +127,24 @@ impl Engine {
     /// Makes the named volumes of a workload, with our labels. One that is there stays as it is.
     pub(crate) async fn create_volumes(&self, spec: &Spec) -> Result<(), BackendError> {
         for volume in &spec.volumes {
-            let name = match &volume.mount {
-                Mount::Named(name) => name,
+            let mut labels = vec![(LABEL_AGENT, &spec.agent), (LABEL_SERVICE, &spec.service)];
+            let (owner, name) = match &volume.mount {
+                Mount::Named(name) => {
+                    // By this it is found when its instance is removed.
+                    labels.push((LABEL_INSTANCE, &spec.instance));
+                    (&spec.instance, name)
+                }
+                Mount::Shared(name) => (&spec.service, name),
                 Mount::Dataset(name) => {
                     self.make_dataset(&spec.agent, name).await?;
                     continue;
                 }
                 Mount::Bind(_) => continue,
             };
-            let labels = [(LABEL_AGENT, &spec.agent), (LABEL_INSTANCE, &spec.instance), (LABEL_SERVICE, &spec.service)];
+            let labels = labels.into_iter().map(|(name, value)| (name.to_owned(), value.clone()));
             let request = VolumeCreateRequest {
-                name: Some(super::create::volume_name(&spec.instance, name)),
-                labels: Some(labels.map(|(name, value)| (name.to_owned(), value.clone())).into_iter().collect()),
+                name: Some(super::create::volume_name(owner, name)),
+                labels: Some(labels.collect()),
                 ..VolumeCreateRequest::default()
             };
             within("making a volume", WORK, async {

@@ -28,9 +28,9 @@ pub(crate) struct Extra {
     pub(crate) networks: Vec<(String, Vec<String>)>,
 }
 
-/// The engine's name of a named volume: those of different instances are different ones.
-pub(crate) fn volume_name(instance: &str, name: &str) -> String {
-    format!("mf2c-{instance}-{name}")
+/// The engine's name of a named volume: those of different owners, instances or services, are different ones.
+pub(crate) fn volume_name(owner: &str, name: &str) -> String {
+    format!("mf2c-{owner}-{name}")
 }
 
 /// The engine's name of the volume of a dataset: it is the same for every instance of an agent, and another for each agent.
@@ -160,6 +160,7 @@ fn mounts(spec: &Spec, secrets: &Path, roots: &BindRoots) -> Result<Vec<Mount>, 
     for volume in &spec.volumes {
         let (typ, source) = match &volume.mount {
             spec::Mount::Named(name) => (MountType::VOLUME, volume_name(&spec.instance, name)),
+            spec::Mount::Shared(name) => (MountType::VOLUME, volume_name(&spec.service, name)),
             spec::Mount::Dataset(name) => (MountType::VOLUME, dataset_name(&spec.agent, name)),
             spec::Mount::Bind(path) => (MountType::BIND, text(roots.resolve(path)?)?),
         };
@@ -206,7 +207,8 @@ mod tests {
         let value = SecretText::new("hunter2");
         spec.secrets = vec![Secret { name: "key".to_owned(), value, place: SecretPlace::File }];
         let data = Volume { mount: spec::Mount::Named("data".to_owned()), target: "/data".to_owned(), read_only: true };
-        spec.volumes = vec![data];
+        let frames = spec::Mount::Shared("frames".to_owned());
+        spec.volumes = vec![data, Volume { mount: frames, target: "/frames".to_owned(), read_only: false }];
         let labels = BTreeMap::from([("mf2c.agent".to_owned(), "somebody".to_owned())]);
         let extra = Extra { part: Some("db".to_owned()), labels, networks: vec![] };
         let body = body(&spec, &extra, Path::new("/run/x"), &BindRoots::default()).unwrap();
@@ -217,7 +219,8 @@ mod tests {
         assert_eq!(host.port_bindings.unwrap()["80/tcp"].as_ref().unwrap().len(), 2);
         let mounts = host.mounts.unwrap();
         assert_eq!(mounts[0].source.as_deref(), Some("mf2c-i-1-data"));
-        assert_eq!((mounts[1].source.as_deref(), mounts[1].read_only), (Some("/run/x/files/key"), Some(true)));
+        assert_eq!(mounts[1].source.as_deref(), Some("mf2c-web-frames"), "the same for each instance");
+        assert_eq!((mounts[2].source.as_deref(), mounts[2].read_only), (Some("/run/x/files/key"), Some(true)));
         let labels = body.labels.clone().unwrap();
         assert_eq!((labels["mf2c.agent"].as_str(), labels["mf2c.part"].as_str()), ("agent-1", "db"));
         assert!(!serde_json::to_string(&body).unwrap().contains("hunter2"));

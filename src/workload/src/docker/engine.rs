@@ -14,6 +14,8 @@ use crate::error::BackendError;
 pub(crate) const ENGINE: &str = "Docker";
 /// Answering what version it is takes a living engine milliseconds.
 const GREETING: Duration = Duration::from_secs(5);
+/// And so does answering at all; but many others may be asking.
+const PONG: Duration = Duration::from_secs(10);
 /// The oldest version of the API that will do, major and minor: Docker 20.10.
 const OLDEST: (usize, usize) = (1, 41);
 /// For calls that say nothing else, in seconds: each has its own limit around it.
@@ -62,6 +64,16 @@ impl Engine {
         });
         *self.client.lock() = Some(agreed.clone());
         Ok(agreed)
+    }
+
+    /// Asks whether it is there.
+    pub(crate) async fn ping(&self) -> Result<(), BackendError> {
+        const WHAT: &str = "asking Docker whether it is there";
+        within(WHAT, PONG, async {
+            let pong = self.client().await?.ping().await;
+            pong.map(drop).map_err(|error| self.fault(WHAT, "", &error))
+        })
+        .await
     }
 
     fn away(&self, error: &Error) -> BackendError {

@@ -1,4 +1,4 @@
-//! News of containers: a list, then what happens, and a list again whenever the engine was away.
+//! News of containers: a list, then what happens; that the engine is away, and a list again when it is back.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -20,6 +20,8 @@ use crate::spec::LABEL_AGENT;
 
 /// So many news wait for a slow reader; then the engine waits.
 const AHEAD: usize = 256;
+/// An engine that has told nothing for so long is asked whether it is there: one that hangs breaks nothing off.
+const SILENCE: Duration = Duration::from_secs(5);
 /// Between two tries to reach an engine that is away: at first, and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
@@ -52,13 +54,25 @@ impl Listener {
     async fn tell(&self, mut since: Timestamp, first: Vec<Listed>, to: &Sender<Event>) -> Option<()> {
         to.send(Event::Listed(first)).await.ok()?;
         loop {
-            self.forward(since, to).await?;
+            let mut lost = self.forward(since, to).await?;
+            let mut is_told = false;
             let mut pause = PAUSES.0;
             loop {
+                if let Some(why) = lost.take().filter(|_| !is_told) {
+                    to.send(Event::Lost { why: why.to_string() }).await.ok()?;
+                    is_told = true;
+                }
                 since = self.clock.now();
-                if let Ok(all) = (self.list)().await {
-                    to.send(Event::Listed(all)).await.ok()?;
-                    break;
+                match (self.list)().await {
+                    Ok(all) => {
+                        to.send(Event::Listed(all)).await.ok()?;
+                        break;
+                    }
+                    Err(error) if !is_told => {
+                        lost = Some(error);
+                        continue;
+                    }
+                    Err(_) => {}
                 }
                 tokio::select! {
                     () = to.closed() => return None,
@@ -68,9 +82,12 @@ impl Listener {
         }
     }
 
-    /// Forwards what has happened since that moment and what happens, until the engine breaks off.
-    async fn forward(&self, since: Timestamp, to: &Sender<Event>) -> Option<()> {
-        let Ok(client) = self.engine.client().await else { return Some(()) };
+    /// Forwards what has happened since that moment and what happens, until the engine breaks off, or does not answer: then why.
+    async fn forward(&self, since: Timestamp, to: &Sender<Event>) -> Option<Option<BackendError>> {
+        let client = match self.engine.client().await {
+            Ok(client) => client,
+            Err(error) => return Some(Some(error)),
+        };
         let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
         let filters = HashMap::from([
             ("type".to_owned(), words(&["container"])),
@@ -84,9 +101,15 @@ impl Listener {
         loop {
             let message = tokio::select! {
                 () = to.closed() => return None,
-                message = events.next() => message,
+                message = tokio::time::timeout(SILENCE, events.next()) => message,
             };
-            let Some(Ok(message)) = message else { return Some(()) };
+            let Ok(message) = message else {
+                match self.engine.ping().await {
+                    Ok(()) => continue,
+                    Err(error) => return Some(Some(error)),
+                }
+            };
+            let Some(Ok(message)) = message else { return Some(None) };
             if let Some(event) = self.event(message, &mut out_of_memory) {
                 to.send(event).await.ok()?;
             }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use mf2c_workload::{
-    BackendError, BindRoots, Change, DockerBackend, DockerConfig, Event, ExecutionBackend as _, State,
+    BackendError, BindRoots, Change, DockerBackend, DockerConfig, Event, EventStream, ExecutionBackend as _, State,
 };
 
 use crate::processes::{exited, killed};
@@ -46,6 +46,18 @@ async fn a_killed_container_is_news_within_a_tenth_of_a_second() {
     assert!(seen.contains(&Change::OutOfMemory) && seen.contains(&Change::Exited(end)), "{seen:?}");
 }
 
+/// Waits until the engine counts as away; why.
+async fn lost(events: &mut EventStream) -> String {
+    let search = async {
+        loop {
+            if let Event::Lost { why } = events.next().await.unwrap() {
+                break why;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, search).await.unwrap()
+}
+
 #[tokio::test]
 async fn an_engine_that_goes_and_comes_back_is_listed_anew() {
     let Some(mut docker) = Docker::start() else { return };
@@ -54,6 +66,7 @@ async fn an_engine_that_goes_and_comes_back_is_listed_anew() {
     let mut events = backend.events(AGENT).await.unwrap();
     assert!(matches!(events.next().await, Some(Event::Listed(all)) if all.len() == 1));
     docker.engine.stop();
+    assert!(lost(&mut events).await.contains("docker.sock"));
     let error = backend.inspect(&handle).await.unwrap_err();
     assert!(matches!(error, BackendError::Unavailable { .. }) && error.is_passing(), "{error}");
     assert!(!backend.probe().await.unwrap().available);
@@ -92,15 +105,26 @@ async fn an_engine_that_hangs_or_is_not_there_is_no_reason_to_wait_for_ever() {
 
     let Some(docker) = Docker::start() else { return };
     let handle = run(&docker.backend, &container(&["sleep"])).await;
+    let mut events = docker.backend.events(AGENT).await.unwrap();
+    assert!(matches!(events.next().await, Some(Event::Listed(all)) if all.len() == 1));
     docker.engine.hang(true);
     let begun = Instant::now();
+    // Nothing breaks off, and nothing comes.
+    let silent = tokio::spawn(async move {
+        let why = lost(&mut events).await;
+        (why, events)
+    });
     let fresh = DockerBackend::new(docker.backend_config(), wall());
     let known = docker.backend.inspect(&handle);
     let (known, unknown) = tokio::join!(known, fresh.inspect(&handle));
     assert!(matches!(known, Err(BackendError::Timeout { .. })), "{known:?}");
     assert!(matches!(unknown, Err(BackendError::Timeout { .. })), "{unknown:?}");
     assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+    let (why, mut events) = silent.await.unwrap();
+    assert!(why.contains("whether it is there"), "{why}");
     docker.engine.hang(false);
+    let next = tokio::time::timeout(PATIENCE, events.next()).await.unwrap();
+    assert!(matches!(&next, Some(Event::Listed(all)) if all.len() == 1), "{next:?}");
     assert_eq!(docker.backend.inspect(&handle).await.unwrap().unwrap().state, State::Running);
 }
 
