@@ -15,7 +15,8 @@ use mf2c_store::{Command, NewDocument, Store, StoreOptions};
 use serde_json::{Value, json};
 
 /// The types of which there are seeds.
-pub(super) const SEEDED: [&str; 4] = ["conflict", "proposal", "placement", "workload"];
+pub(super) const SEEDED: [&str; 7] =
+    ["conflict", "proposal", "placement", "workload", "notification", "testbed-profile", "testbed-session"];
 /// Of each type: more than there are callers who may delete one.
 const EACH: usize = 40;
 
@@ -59,6 +60,14 @@ fn body(kind: &str) -> Value {
             "instance": "service-instance/elsewhere", "service": about, "device_id": "device/elsewhere", "conductor": "ff",
             "term": 0, "index": 0, "generation": 1, "version": 1, "desired": "stopped", "exec_type": "docker", "spec": {},
             "status": "stopped",
+        }),
+        "notification" => json!({
+            "user": "super", "text": "hello", "sent": "2023-11-14T22:13:20.000Z", "read": false, "urgent": false,
+        }),
+        "testbed-profile" => json!({ "user": "super", "values": {} }),
+        "testbed-session" => json!({
+            "user": "super", "until": "2023-11-14T22:13:20.000Z", "certificate": "certificate/0a1b", "issued": true,
+            "unconfirmed": false,
         }),
         _ => json!({
             "resource": about, "origin": "ff", "operation": "edit", "changes": {"description": "another"},
