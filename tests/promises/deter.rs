@@ -1,4 +1,5 @@
-//! DETER's testbed API over real sockets: by zeep from its own descriptions, and by curl and openssl where it must be exact.
+//! DETER's testbed API over real sockets: by zeep from its own descriptions, and by curl and openssl where it must be
+//! exact.
 
 mod bad;
 mod place;

@@ -48,7 +48,8 @@ fn zeep_loads_all_descriptions_and_calls_every_operation() {
     assert_eq!(users.split(' ').count(), 16, "{users}");
 }
 
-/// The number in the first mail to somebody that has not been looked at: it stands behind the prefix, on a line of its own.
+/// The number in the first mail to somebody that has not been looked at: it stands behind the prefix, on a line of its
+/// own.
 fn number_for(server: &SmtpServer, to: &str, taken: &mut Vec<usize>) -> String {
     let mut number = None;
     mf2c_tests::eventually("a mail", || {

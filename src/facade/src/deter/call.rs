@@ -81,8 +81,8 @@ impl<'a> Call<'a> {
     /// Who is signed in.
     ///
     /// # Errors
-    /// The original's two: no certificate at all, and none that somebody is signed in with. Access is denied to who has made an
-    /// account and not shown yet that he reads its mail.
+    /// The original's two: no certificate at all, and none that somebody is signed in with. Access is denied to who
+    /// has made an account and not shown yet that he reads its mail.
     pub(super) fn user(&self) -> Result<&str, Fault> {
         match &self.login {
             Login::Unconfirmed(_) => {
@@ -159,8 +159,8 @@ impl<'a> Call<'a> {
         i64::from_le_bytes(bytes) & i64::MAX
     }
 
-    /// What stands before a number in a mail or a message: the address of a page. Whoever reads it must not be led to a stranger,
-    /// who would learn the number; so it is a page of this agent, or one that the operator has named.
+    /// What stands before a number in a mail or a message: the address of a page. Whoever reads it must not be led to
+    /// a stranger, who would learn the number; so it is a page of this agent, or one that the operator has named.
     ///
     /// # Errors
     /// What is wrong with it.

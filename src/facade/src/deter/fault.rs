@@ -5,7 +5,8 @@ use mf2c_store::StoreError;
 
 use crate::error::ApiError;
 
-/// The kinds of faults, by the original's numbers. Its fourth, of a password that has expired, nobody meets here: passwords have no age.
+/// The kinds of faults, by the original's numbers. Its fourth, of a password that has expired, nobody meets here:
+/// passwords have no age.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Code {
     /// The caller may not.

@@ -1,8 +1,8 @@
 //! DETER's testbed API: five services of SOAP over TLS, with the paths, names and faults of the original (facades
 //! specification, part 3), upon the users, the documents and the services of this agent.
 //!
-//! A certificate of the area is optional in the handshake. Whoever shows none, or one whose key nobody has signed in with, is
-//! told so by a fault. Every fault has the status 500, also for what the client did wrong.
+//! A certificate of the area is optional in the handshake. Whoever shows none, or one whose key nobody has signed in
+//! with, is told so by a fault. Every fault has the status 500, also for what the client did wrong.
 
 mod api_info;
 mod call;

@@ -1,8 +1,8 @@
-//! Challenges of the login: numbers that wait for a password. They are of no use after two minutes or the first answer, and a start
-//! of the agent forgets them.
+//! Challenges of the login: numbers that wait for a password. They are of no use after two minutes or the first
+//! answer, and a start of the agent forgets them.
 //!
-//! They are counted for each user together with the network that asks, so that nobody keeps another one from signing in; for each
-//! network; and in all.
+//! They are counted for each user together with the network that asks, so that nobody keeps another one from signing
+//! in; for each network; and in all.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;

@@ -133,8 +133,8 @@ async fn end(call: &Call<'_>, session: &Record) -> Result<(), Fault> {
     Ok(call.delete(session.id()).await?)
 }
 
-/// Ends what was given for an account that waited for its e-mail, once it does not wait any more: who has made the account need not
-/// be who reads its mail.
+/// Ends what was given for an account that waited for its e-mail, once it does not wait any more: who has made the
+/// account need not be who reads its mail.
 pub(super) async fn end_unconfirmed(call: &Call<'_>, user: &str) -> Result<(), Fault> {
     for session in sessions_of(call, user).await? {
         if session.body.get("unconfirmed").and_then(Value::as_bool) == Some(true) {

@@ -12,8 +12,8 @@ use super::super::types::shown;
 use super::identity::end_unconfirmed;
 use crate::people::links::origin;
 
-/// Sets the password of who is signed in, or of whom an administrator names. The present one is not asked for: it was, when he
-/// signed in.
+/// Sets the password of who is signed in, or of whom an administrator names. The present one is not asked for: it was,
+/// when he signed in.
 pub(super) async fn change(call: &Call<'_>, request: &Request) -> Result<Value, Fault> {
     let _ = call.user()?;
     let named = request.text("uid").filter(|user| !user.is_empty()).ok_or_else(|| Fault::request("missing uid"))?;

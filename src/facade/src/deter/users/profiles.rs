@@ -1,5 +1,5 @@
-//! What users say of themselves. The address is the account's own; what an account says besides stands in for what its profile
-//! lacks.
+//! What users say of themselves. The address is the account's own; what an account says besides stands in for what its
+//! profile lacks.
 
 use mf2c_domain::people::profile::{self, Attribute, EMAIL, USER, Values};
 use mf2c_domain::resource::types::people::testbed_profile::{SPEC, acl_of, name_of, values_of};
