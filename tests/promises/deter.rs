@@ -2,6 +2,7 @@
 //! exact.
 
 mod bad;
+mod page;
 mod place;
 mod zeep;
 

@@ -9,7 +9,7 @@ use mf2c_tests::{SmtpServer, python_with};
 use super::place::{PREFIX, Testbed, start};
 
 /// The version of the client.
-const PACKAGE: &str = "zeep==4.3.3";
+pub(super) const PACKAGE: &str = "zeep==4.3.3";
 /// What the client says when it has tried it.
 const PARTS: [&str; 6] = ["ApiInfo", "accounts", "signing in", "passwords", "profiles", "notifications"];
 
