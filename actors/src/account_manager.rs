@@ -1,7 +1,7 @@
 //! `AccountManager`: makes accounts, proves addresses, sets passwords, and does what waits behind links.
 //!
-//! The rules are in `mf2c_domain::people`; here they meet the store, the digests and the mail. Each request runs in a task
-//! of its own, so that none waits for another's digest.
+//! The rules are in `mf2c_domain::people`; here they meet the store, the digests and the mail. Each request runs in a
+//! task of its own, so that none waits for another's digest.
 
 mod accounts;
 mod callbacks;
@@ -52,8 +52,8 @@ pub struct Register {
     pub origin: Origin,
 }
 
-/// Makes an account without a password for who asks for one at the testbed API; its id. It cannot be signed in to before
-/// [`SendChallenge`] has led to a password.
+/// Makes an account without a password for who asks for one at the testbed API; its id. It cannot be signed in to
+/// before [`SendChallenge`] has led to a password.
 #[derive(Debug, Message)]
 #[rtype(result = "Outcome<ResourceId>")]
 pub struct RegisterByMail {
@@ -65,8 +65,8 @@ pub struct RegisterByMail {
     pub origin: Origin,
 }
 
-/// Sends a user the number by which his password is set, whoever asks for it. Where this agent sends no mail, administrators
-/// find the number as the name of a `callback`.
+/// Sends a user the number by which his password is set, whoever asks for it. Where this agent sends no mail,
+/// administrators find the number as the name of a `callback`.
 #[derive(Debug, Message)]
 #[rtype(result = "Outcome<()>")]
 pub struct SendChallenge {

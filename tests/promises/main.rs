@@ -24,6 +24,7 @@ mod client_trust;
 mod conditions;
 mod crash;
 mod cursors;
+mod deter;
 mod discovery;
 mod disk;
 mod docs;

@@ -6,7 +6,7 @@ use actix_web::App;
 use actix_web::dev::ServerHandle;
 use actix_web::web::Data;
 use mf2c_facade::cimi::Api;
-use mf2c_facade::deter::{self, DeterDoor};
+use mf2c_facade::deter::{self, DeterDoor, ShownRoots};
 use mf2c_facade::front::{self, Listener};
 use mf2c_facade::lm::Manager;
 
@@ -18,6 +18,7 @@ use crate::node::{StartError, front_settings, listen};
 pub(crate) struct BoundDeterDoor {
     listener: Listener,
     address: SocketAddr,
+    roots: ShownRoots,
 }
 
 impl BoundDeterDoor {
@@ -28,7 +29,8 @@ impl BoundDeterDoor {
     pub(crate) fn prepare(config: &Config, area: &Area) -> Result<Option<Self>, StartError> {
         let Some(wanted) = config.deter.listen else { return Ok(None) };
         let (socket, address) = listen(wanted, "deter.listen")?;
-        Ok(Some(Self { listener: Listener { socket, tls: Some(area.tls()), users: Some(area.users()) }, address }))
+        let listener = Listener { socket, tls: Some(area.tls()), users: Some(area.users()) };
+        Ok(Some(Self { listener, address, roots: area.roots() }))
     }
 
     /// Serves.
@@ -36,7 +38,7 @@ impl BoundDeterDoor {
     /// # Errors
     /// [`StartError::Start`].
     pub(crate) fn open(self, config: &Config, manager: Manager, api: Data<Api>) -> Result<ServerHandle, StartError> {
-        let door = Data::new(DeterDoor::new(manager, config.deter.settings()));
+        let door = Data::new(DeterDoor::new(manager, self.roots, config.deter.settings()));
         let settings = front::Settings { workers: 1, ..front_settings(config) };
         let app = move || App::new().configure(|services| deter::configure(services, &door, &api));
         let server = front::serve(vec![self.listener], &settings, app);

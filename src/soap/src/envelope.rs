@@ -55,8 +55,8 @@ pub struct Envelope {
 }
 
 impl Envelope {
-    /// Reads a body. `said` is what its media type says: it decides how a refusal goes where the envelope does not, and whether
-    /// there may be none.
+    /// Reads a body. `said` is what its media type says: it decides how a refusal goes where the envelope does not,
+    /// and whether there may be none.
     ///
     /// # Errors
     /// [`Refusal`] where it is no XML, too much of it, or no envelope with one element.

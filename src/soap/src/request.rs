@@ -13,8 +13,8 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// What an operation, or an object that it is given, holds. Elements that are not in its table have been passed over, and those
-/// that say that they are nil count as absent.
+/// What an operation, or an object that it is given, holds. Elements that are not in its table have been passed over,
+/// and those that say that they are nil count as absent.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
     values: Vec<(&'static Field, Vec<Datum>)>,

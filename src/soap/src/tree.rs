@@ -241,6 +241,9 @@ impl Growing {
                 others.push((name.to_owned(), value));
                 continue;
             };
+            if value.is_empty() && !prefix.is_empty() {
+                return Err(Unreadable::Malformed(format!("the prefix `{}` is bound to nothing", shown(prefix))));
+            }
             if self.bound.len() >= MOST_PREFIXES {
                 return Err(Unreadable::TooMany { what: "prefixes at a time", most: MOST_PREFIXES });
             }

@@ -19,7 +19,8 @@ pub enum Value {
     Double(f64),
     /// Bytes; written in base64.
     Bytes(Vec<u8>),
-    /// An object of a type. Members that its table does not have are not written, and members that are not given are left out.
+    /// An object of a type. Members that its table does not have are not written, and members that are not given are
+    /// left out.
     Object(&'static ObjectType, Vec<(&'static str, Value)>),
     /// Repeated elements; none where it is empty.
     List(Vec<Value>),

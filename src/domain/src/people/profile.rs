@@ -1,5 +1,5 @@
-//! Profiles as DETER's testbed has them (`spec/facades.md` 3.4): what somebody says of himself, of a project or of an experiment,
-//! and which of it must be there, may be changed, and looks how.
+//! Profiles as DETER's testbed has them (`spec/facades.md` 3.4): what somebody says of himself, of a project or of an
+//! experiment, and which of it must be there, may be changed, and looks how.
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,7 @@
 //! The documents behind the services: read and written by the same messages as everywhere else.
 //!
-//! What is written here, the agent writes: the services have rules of their own as to who may, and have asked them before.
+//! What is written here, the agent writes: the services have rules of their own as to who may, and have asked them
+//! before.
 
 use std::sync::Arc;
 

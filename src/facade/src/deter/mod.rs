@@ -1,8 +1,8 @@
 //! DETER's testbed API: five services of SOAP over TLS, with the paths, names and faults of the original (facades
 //! specification, part 3), upon the users, the documents and the services of this agent.
 //!
-//! A certificate of the area is optional in the handshake. Whoever shows none, or one whose key nobody has signed in with, is
-//! told so by a fault. Every fault has the status 500, also for what the client did wrong.
+//! A certificate of the area is optional in the handshake. Whoever shows none, or one whose key nobody has signed in
+//! with, is told so by a fault. Every fault has the status 500, also for what the client did wrong.
 
 mod api_info;
 mod call;
@@ -16,6 +16,8 @@ mod resources;
 mod types;
 mod users;
 
+use std::sync::Arc;
+
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::{self, Data, Payload, ServiceConfig};
@@ -23,12 +25,13 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use mf2c_domain::query::decode_pairs;
 use mf2c_soap::{Detail, Envelope, Form, MOST_BYTES, Operation, Refusal, Request, Service, Side, Value, Version};
 
-use crate::cimi::{Api, Exchange};
+use crate::cimi::Api;
 use crate::lm::Manager;
 use crate::monitor;
 use call::Call;
 use fault::Fault;
 use path::{BASES, Route};
+use users::{Challenges, KeyMaker};
 
 /// The target namespace of most descriptions; its slash is where the original has it.
 const SLASHED: &str = "http://api.testbed.deterlab/net/";
@@ -44,6 +47,8 @@ static SERVICES: [&Service; 5] =
 pub struct DeterSettings {
     /// How long somebody stays signed in, in seconds.
     pub session: u64,
+    /// What addresses of pages begin with that may stand in mails and messages before a number.
+    pub url_prefixes: Vec<String>,
 }
 
 /// The door.
@@ -52,13 +57,19 @@ pub struct DeterDoor {
     /// The way to what runs.
     manager: Manager,
     settings: DeterSettings,
+    challenges: Arc<Challenges>,
+    keys: KeyMaker,
+    roots: ShownRoots,
 }
+
+/// The certificates in PEM by which clients know this agent; none where it has shown no others than its own.
+pub type ShownRoots = Arc<dyn Fn() -> Option<String> + Send + Sync>;
 
 impl DeterDoor {
     /// A door to these rooms.
     #[must_use]
-    pub fn new(manager: Manager, settings: DeterSettings) -> Self {
-        Self { manager, settings }
+    pub fn new(manager: Manager, roots: ShownRoots, settings: DeterSettings) -> Self {
+        Self { manager, settings, challenges: Arc::default(), keys: KeyMaker::default(), roots }
     }
 }
 

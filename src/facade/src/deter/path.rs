@@ -15,7 +15,8 @@ pub(super) struct Route<'p> {
 }
 
 impl<'p> Route<'p> {
-    /// `…/Users`, `…/Users/requestChallenge`, `…/Users.UsersHttpsSoap12Endpoint/`, each with or without a slash at the end.
+    /// `…/Users`, `…/Users/requestChallenge`, `…/Users.UsersHttpsSoap12Endpoint/`, each with or without a slash at the
+    /// end.
     pub(super) fn of(path: &'p str) -> Option<Self> {
         let (base, rest) = BASES.iter().find_map(|base| Some((*base, path.strip_prefix(base)?.strip_prefix('/')?)))?;
         let mut parts = rest.strip_suffix('/').unwrap_or(rest).split('/');

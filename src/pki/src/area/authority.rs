@@ -289,19 +289,20 @@ impl Authority {
         now: Timestamp,
     ) -> Result<Issued, AreaError> {
         let id = &profile.id;
-        let device = match (&id.subject, &self.id.subject) {
-            (Subject::Agent { area, device }, Subject::Area { area: own })
-            | (Subject::User { area, device, .. }, Subject::Area { area: own })
+        // What programs show of a certificate, and what clients of testbeds look for: the device, or the user himself.
+        let common_name = match (&id.subject, &self.id.subject) {
+            (Subject::Agent { area, device: name }, Subject::Area { area: own })
+            | (Subject::User { area, name, .. }, Subject::Area { area: own })
                 if area == own && id.trust_domain == self.id.trust_domain =>
             {
-                device
+                name
             }
             _ => return Err(AreaError::name(id, &format!("expected an agent or user below {}", self.id))),
         };
         let validity = self.period(now, profile.life)?;
         let mut params = plain_params(&serial, validity)?;
         params.distinguished_name = distinguished(&[
-            (DnType::CommonName, short(device)),
+            (DnType::CommonName, short(common_name)),
             (DnType::OrganizationalUnitName, profile.unit.to_owned()),
         ]);
         params.subject_alt_names = vec![uri(id)?];

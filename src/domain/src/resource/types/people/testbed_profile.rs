@@ -7,7 +7,8 @@ use crate::acl::{Acl, Principal, Right, Rule};
 use crate::resource::kind::{Field, Kind, map, text};
 use crate::resource::spec::{Names, TypeSpec, USERS_VIEW, Verbs};
 
-/// The description of the type. The agent alone adds members, one for each user; the address of a user is in the account.
+/// The description of the type. The agent alone adds members, one for each user; the address of a user is in the
+/// account.
 pub static SPEC: TypeSpec = TypeSpec::new(
     Names {
         name: "testbed-profile",

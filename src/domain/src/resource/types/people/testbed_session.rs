@@ -3,8 +3,8 @@
 use crate::resource::kind::{Field, boolean, href, text, timestamp};
 use crate::resource::spec::{Names, TypeSpec, USERS_VIEW, Verbs};
 
-/// The description of the type. The agent alone adds members. The name of one is the identifier of the key: SHA-1 of its bits, in
-/// hexadecimal. Whoever deletes one signs its user out.
+/// The description of the type. The agent alone adds members. The name of one is the identifier of the key: SHA-1 of
+/// its bits, in hexadecimal. Whoever deletes one signs its user out.
 pub static SPEC: TypeSpec = TypeSpec::new(
     Names {
         name: "testbed-session",
