@@ -10,7 +10,7 @@ use mf2c_tests::run;
 use toml::{Table, Value};
 
 /// Each room and its floor: a room uses only rooms on floors below its own.
-const FLOORS: [(&str, u32); 16] = [
+const FLOORS: [(&str, u32); 17] = [
     ("mf2c-domain", 0),
     ("mf2c-sla", 1),
     ("mf2c-lifecycle", 1),
@@ -19,6 +19,7 @@ const FLOORS: [(&str, u32); 16] = [
     ("mf2c-fabric", 1),
     ("mf2c-pki", 1),
     ("mf2c-auth", 1),
+    ("mf2c-soap", 1),
     ("mf2c-machine", 1),
     ("mf2c-workload", 1),
     ("mf2c-actors", 2),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mf2c_domain::area::spiffe::{SpiffeId, Subject};
 use mf2c_facade::front::{Certified, CertifiedAgent, CertifiedUser};
-use mf2c_pki::area::PeerIdentity;
+use mf2c_pki::area::{PeerIdentity, sha1_key_id};
 
 /// The organisational units of agents' certificates.
 const AGENTS: [&str; 2] = ["agent", "leader"];
@@ -19,7 +19,8 @@ pub fn certified(der: &[u8], own: &SpiffeId) -> Option<Certified> {
             let key = peer.key.iter().map(|byte| format!("{byte:02x}")).collect();
             let (name, serial) = (name.clone(), peer.serial.to_string());
             let (not_before, not_after) = (peer.not_before, peer.not_after);
-            Some(Certified::User(CertifiedUser { name, serial, key, not_before, not_after }))
+            let key_id = sha1_key_id(der)?;
+            Some(Certified::User(CertifiedUser { name, serial, key, key_id, not_before, not_after }))
         }
         Subject::Agent { .. } if here && AGENTS.contains(&peer.unit.as_str()) => {
             Some(Certified::Agent(CertifiedAgent { not_after: peer.not_after, id: Arc::new(peer.id) }))

@@ -137,8 +137,9 @@ impl Node {
         let settings = front::Settings { connections, ..front_settings(config) };
         let sla_door = Data::new(SlaDoor::below(assessor, metrics_for(config)));
         let um = Data::new(UmDoor::below(Arc::clone(&manager)));
+        let near = Arc::clone(&manager);
         let lm_door = Data::new(LmDoor::below(manager, lm_facts(config, api_address)));
-        let doors = doors.open(config, &area, &api, (&sla_door, &lm_door, &um))?;
+        let doors = doors.open(config, &area, &api, (&sla_door, &lm_door, &um), near)?;
         let pages =
             Pages { monitor, stream, certauths, policies, qos, sla: sla_door, lm: Data::clone(&lm_door), um, api };
         let handle = serve(listeners, &settings, pages)?;

@@ -9,6 +9,7 @@
 mod address;
 mod area;
 mod check;
+mod deter;
 mod discovery;
 mod error;
 mod flocker;

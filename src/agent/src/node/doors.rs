@@ -3,13 +3,14 @@
 use actix_web::dev::ServerHandle;
 use actix_web::web::Data;
 use mf2c_facade::cimi::Api;
-use mf2c_facade::lm::LmDoor;
+use mf2c_facade::lm::{LmDoor, Manager};
 use mf2c_facade::sla::SlaDoor;
 use mf2c_facade::um::UmDoor;
 
 use super::StartError;
 use crate::area::Area;
 use crate::config::Config;
+use crate::deter_door::BoundDeterDoor;
 use crate::discovery::BoundDoor;
 use crate::flocker_door::FlockerDoor;
 use crate::services_doors::BoundServicesDoors;
@@ -22,6 +23,7 @@ pub(super) struct BoundDoors {
     discovery: Option<BoundDoor>,
     sla: Option<BoundSlaDoor>,
     services: BoundServicesDoors,
+    deter: Option<BoundDeterDoor>,
 }
 
 impl BoundDoors {
@@ -33,7 +35,8 @@ impl BoundDoors {
         let flocker = FlockerDoor::prepare(config, world)?;
         let discovery = BoundDoor::prepare(config, area)?;
         let services = BoundServicesDoors::prepare(config, area)?;
-        Ok(Self { flocker, discovery, sla: BoundSlaDoor::prepare(config, area)?, services })
+        let deter = BoundDeterDoor::prepare(config, area)?;
+        Ok(Self { flocker, discovery, sla: BoundSlaDoor::prepare(config, area)?, services, deter })
     }
 
     /// Serves at all of them.
@@ -46,12 +49,14 @@ impl BoundDoors {
         area: &Area,
         api: &Data<Api>,
         (sla, lm, um): (&SlaDoor, &LmDoor, &UmDoor),
+        manager: Manager,
     ) -> Result<Vec<ServerHandle>, StartError> {
         let flocker = self.flocker.map(|door| door.open(config)).transpose()?;
         let discovery =
             self.discovery.map(|door| door.open(config, &area.fog.discovery, Data::clone(api))).transpose()?;
         let sla = self.sla.map(|door| door.open(config, sla, Data::clone(api))).transpose()?;
         let services = self.services.open(config, (lm, um), api)?;
-        Ok(flocker.into_iter().chain(discovery).chain(sla).chain(services).collect())
+        let deter = self.deter.map(|door| door.open(config, manager, Data::clone(api))).transpose()?;
+        Ok(flocker.into_iter().chain(discovery).chain(sla).chain(services).chain(deter).collect())
     }
 }

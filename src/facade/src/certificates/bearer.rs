@@ -86,6 +86,12 @@ impl Bearer {
         Self { shown, ids, known: Mutex::default() }
     }
 
+    /// The user whom the certificate names, and the identifier of its key.
+    #[must_use]
+    pub fn shown(&self) -> (&str, &str) {
+        (&self.shown.name, &self.shown.key_id)
+    }
+
     /// Who it is at this instant, with the rights that the account has now.
     ///
     /// # Errors

@@ -89,7 +89,14 @@ impl World {
             "notBefore": not_before.to_string(), "notAfter": not_after.to_string(), "publicKey": "c0de", "pem": "p",
         });
         self.add("certificate", serial, document);
-        CertifiedUser { name: user.into(), serial: serial.into(), key: "c0de".into(), not_before, not_after }
+        CertifiedUser {
+            name: user.into(),
+            serial: serial.into(),
+            key: "c0de".into(),
+            key_id: "1d".into(),
+            not_before,
+            not_after,
+        }
     }
 
     fn edit(&mut self, id: &str, changes: Value) {

@@ -40,6 +40,8 @@ pub struct CertifiedUser {
     pub serial: String,
     /// The certified key: SHA-256 of its `SubjectPublicKeyInfo`, in hexadecimal.
     pub key: String,
+    /// The key's identifier as older programs make it: SHA-1 of its bits (RFC 5280, 4.2.1.2), in hexadecimal.
+    pub key_id: String,
     /// From when the certificate holds.
     pub not_before: Timestamp,
     /// Until when it holds.

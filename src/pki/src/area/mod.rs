@@ -30,7 +30,7 @@ pub use facts::{Facts, certificate_from_pem, certificate_pem, list_pem};
 pub use files::{AuthorityFiles, MemberFiles, Stored};
 pub use key::{AgentKey, verify_proof};
 pub use lists::ListError;
-pub use peer::{PeerError, PeerIdentity};
+pub use peer::{PeerError, PeerIdentity, sha1_key_id};
 pub use request::{MAX_REQUEST, Request, RequestError};
 pub use serial::Serial;
 pub use settings::{JOIN_ALPN, LINK_ALPN, join_client};

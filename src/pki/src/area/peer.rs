@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 use mf2c_domain::area::spiffe::SpiffeId;
 use mf2c_domain::time::Timestamp;
 use thiserror::Error;
@@ -98,6 +98,15 @@ impl PeerIdentity {
     pub fn key_id(&self) -> String {
         key_id(&self.key)
     }
+}
+
+/// The key identifier of a certificate's own key as RFC 5280, 4.2.1.2 (1) makes it: SHA-1 of the bits of the public key, in
+/// lower-case hexadecimal. None for what is no certificate.
+#[must_use]
+pub fn sha1_key_id(der: &[u8]) -> Option<String> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    let bits = &certificate.public_key().subject_public_key.data;
+    Some(hex(digest(&SHA1_FOR_LEGACY_USE_ONLY, bits).as_ref()))
 }
 
 /// The key identifier that belongs to the SHA-256 of a `SubjectPublicKeyInfo`.

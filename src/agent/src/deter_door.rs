@@ -1,0 +1,49 @@
+//! Opens DETER's testbed API at an address of its own.
+
+use std::net::SocketAddr;
+
+use actix_web::App;
+use actix_web::dev::ServerHandle;
+use actix_web::web::Data;
+use mf2c_facade::cimi::Api;
+use mf2c_facade::deter::{self, DeterDoor};
+use mf2c_facade::front::{self, Listener};
+use mf2c_facade::lm::Manager;
+
+use crate::area::Area;
+use crate::config::Config;
+use crate::node::{StartError, front_settings, listen};
+
+/// The door, bound but not yet open.
+pub(crate) struct BoundDeterDoor {
+    listener: Listener,
+    address: SocketAddr,
+}
+
+impl BoundDeterDoor {
+    /// Binds the port; none where no port is configured. It always speaks TLS: people sign in with certificates.
+    ///
+    /// # Errors
+    /// [`StartError::Listen`].
+    pub(crate) fn prepare(config: &Config, area: &Area) -> Result<Option<Self>, StartError> {
+        let Some(wanted) = config.deter.listen else { return Ok(None) };
+        let (socket, address) = listen(wanted, "deter.listen")?;
+        Ok(Some(Self { listener: Listener { socket, tls: Some(area.tls()), users: Some(area.users()) }, address }))
+    }
+
+    /// Serves.
+    ///
+    /// # Errors
+    /// [`StartError::Start`].
+    pub(crate) fn open(self, config: &Config, manager: Manager, api: Data<Api>) -> Result<ServerHandle, StartError> {
+        let door = Data::new(DeterDoor::new(manager, config.deter.settings()));
+        let settings = front::Settings { workers: 1, ..front_settings(config) };
+        let app = move || App::new().configure(|services| deter::configure(services, &door, &api));
+        let server = front::serve(vec![self.listener], &settings, app);
+        let server = server.map_err(|source| StartError::Start { what: "the door of DETER's API", source })?;
+        let handle = server.handle();
+        actix::spawn(server);
+        tracing::info!(door = "deter.listen", address = %self.address, "DETER's testbed API listens");
+        Ok(handle)
+    }
+}

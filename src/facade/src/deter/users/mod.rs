@@ -1,0 +1,95 @@
+//! `Users`: signing in, passwords, profiles, notifications and new accounts.
+
+use mf2c_soap::{Field, Gives, Kind, ObjectType, Operation, Request, Service, Value};
+
+use super::SLASHED;
+use super::call::Call;
+use super::fault::Fault;
+use super::notifications::{self, USER_NOTIFICATION};
+use super::types::{ATTRIBUTE, CHANGE_ATTRIBUTE, CHANGE_RESULT, PROFILE};
+
+static USER_CHALLENGE: ObjectType = ObjectType {
+    name: "UserChallenge",
+    fields: &[
+        Field::long("challengeID"),
+        Field::bytes("data"),
+        Field::text("type"),
+        Field::text("validity"),
+        // The first versions of the original told the seconds instead of the end.
+        Field::int("validitySeconds"),
+    ],
+};
+
+static CREATE_USER_RESULT: ObjectType =
+    ObjectType { name: "CreateUserResult", fields: &[Field::bytes("identity"), Field::text("uid")] };
+
+const UID: Field = Field::text("uid").or(&["userid"]);
+
+pub(super) static SERVICE: Service = Service {
+    name: "Users",
+    target_namespace: SLASHED,
+    operations: &[
+        Operation::new("requestChallenge", &[UID, Field::text("types").many()], Gives::object(&USER_CHALLENGE)),
+        Operation::new(
+            "challengeResponse",
+            &[Field::bytes("responseData"), Field::long("challengeID")],
+            Gives::one(Kind::Bytes),
+        ),
+        Operation::new("logout", &[], Gives::done()),
+        Operation::new("changePassword", &[UID, Field::text("newPass")], Gives::done()),
+        Operation::new("requestPasswordReset", &[UID, Field::text("urlPrefix")], Gives::done()),
+        Operation::new("changePasswordChallenge", &[Field::long("challengeID"), Field::text("newPass")], Gives::done()),
+        Operation::reading("getProfileDescription", &[], Gives::object(&PROFILE)),
+        Operation::reading("getUserProfile", &[UID], Gives::object(&PROFILE)),
+        Operation::new(
+            "changeUserProfile",
+            &[UID, Field::object("changes", &CHANGE_ATTRIBUTE).many()],
+            Gives::objects(&CHANGE_RESULT),
+        ),
+        Operation::reading("getNotifications", &notifications::FILTER, Gives::objects(&USER_NOTIFICATION)),
+        Operation::new(
+            "markNotificationsRead",
+            &[UID, Field::long("notifications").or(&["ids"]).many()],
+            Gives::done(),
+        ),
+        Operation::new(
+            "markNotifications",
+            &[
+                UID,
+                Field::long("ids").or(&["notifications"]).many(),
+                Field::object("flags", &notifications::NOTIFICATION_FLAG).many(),
+            ],
+            Gives::done(),
+        ),
+        Operation::new(
+            "sendNotification",
+            &[
+                Field::text("users").or(&["uids"]).many(),
+                Field::object("flags", &notifications::NOTIFICATION_FLAG).many(),
+                Field::text("text").or(&["body"]),
+            ],
+            Gives::done(),
+        ),
+        Operation::new(
+            "createUser",
+            &[UID, Field::object("profile", &ATTRIBUTE).many(), Field::text("urlPrefix")],
+            Gives::object(&CREATE_USER_RESULT),
+        ),
+        Operation::new(
+            "createUserNoConfirm",
+            &[
+                UID,
+                Field::object("profile", &ATTRIBUTE).many(),
+                Field::text("clearpassword"),
+                Field::text("hash"),
+                Field::text("hashtype"),
+            ],
+            Gives::one(Kind::Text),
+        ),
+        Operation::new("removeUser", &[UID], Gives::done()),
+    ],
+};
+
+pub(super) async fn answer(_: &Call<'_>, operation: &str, _: &Request) -> Result<Value, Fault> {
+    Err(Fault::unanswered(operation))
+}

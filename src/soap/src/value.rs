@@ -1,0 +1,75 @@
+//! What an operation gives.
+
+use crate::table::ObjectType;
+
+/// A value on its way to the client.
+#[derive(Debug, Clone)]
+pub enum Value {
+    /// None: an element that says so.
+    Nil,
+    /// A text.
+    Text(String),
+    /// A whole number of 32 bits.
+    Int(i32),
+    /// A whole number of 64 bits.
+    Long(i64),
+    /// True or false.
+    Bool(bool),
+    /// A number.
+    Double(f64),
+    /// Bytes; written in base64.
+    Bytes(Vec<u8>),
+    /// An object of a type. Members that its table does not have are not written, and members that are not given are left out.
+    Object(&'static ObjectType, Vec<(&'static str, Value)>),
+    /// Repeated elements; none where it is empty.
+    List(Vec<Value>),
+}
+
+impl Value {
+    /// Repeated elements.
+    pub fn list<T: Into<Self>>(values: impl IntoIterator<Item = T>) -> Self {
+        Self::List(values.into_iter().map(Into::into).collect())
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<i32> for Value {
+    fn from(number: i32) -> Self {
+        Self::Int(number)
+    }
+}
+
+impl From<i64> for Value {
+    fn from(number: i64) -> Self {
+        Self::Long(number)
+    }
+}
+
+impl From<bool> for Value {
+    fn from(flag: bool) -> Self {
+        Self::Bool(flag)
+    }
+}
+
+impl From<f64> for Value {
+    fn from(number: f64) -> Self {
+        Self::Double(number)
+    }
+}
+
+impl<T: Into<Self>> From<Option<T>> for Value {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Nil, Into::into)
+    }
+}
