@@ -6,6 +6,7 @@
 mod desk;
 mod ending;
 mod error;
+mod keys;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use crate::hasher::Hasher;
 use crate::ports::World;
 use crate::resource_store::ResourceStore;
 use desk::Desk;
+use keys::KeyMaker;
 
 /// Messages that may wait before their senders do.
 const MAILBOX: usize = 1024;
@@ -63,6 +65,17 @@ pub enum Proof {
     },
 }
 
+impl Proof {
+    /// The name that failures are charged to. Nobody guesses 174 bits: only passwords need a lock, and nobody shall lock
+    /// somebody's programs out.
+    fn name(&self) -> Option<String> {
+        match self {
+            Self::Password { username, .. } => Some(username.clone()),
+            Self::Key { .. } => None,
+        }
+    }
+}
+
 /// Opens a session for whoever proves to be somebody.
 #[derive(Message)]
 #[rtype(result = "Result<SignedIn, SignInError>")]
@@ -77,6 +90,26 @@ pub struct SignIn {
     pub place: Place,
     /// `name`, `description` and `properties` of the session.
     pub about: Map<String, Value>,
+}
+
+/// Tells who somebody proves to be, without a session: for protocols that send the proof with every request. Failures are
+/// charged as those of [`SignIn`] are.
+#[derive(Message)]
+#[rtype(result = "Result<Proven, SignInError>")]
+pub struct Prove {
+    /// Who, and what shows it.
+    pub proof: Proof,
+    /// The address that failures are charged to.
+    pub source: IpAddr,
+}
+
+/// Who somebody is.
+#[derive(Debug, Clone)]
+pub struct Proven {
+    /// The user with the rights that he has by this proof.
+    pub caller: Caller,
+    /// The documents that the proof rests on, with their revisions: it holds as long as none has another one.
+    pub basis: Vec<(ResourceId, u64)>,
 }
 
 /// A session that has begun.
@@ -109,7 +142,35 @@ pub struct IssuedKey {
     pub secret: String,
 }
 
-/// Stores a secret, or the login for a registry, of the caller; its id.
+/// Keeps an SSH key of the caller: the public one that he brings, or that of a new pair.
+#[derive(Message)]
+#[rtype(result = "Result<KeptSshKey, SignInError>")]
+pub struct KeepSshKey {
+    /// Who asks.
+    pub by: Caller,
+    /// The name, which no other key of his has; where he gives none he gets one.
+    pub name: Option<String>,
+    /// The public key in a line of OpenSSH or in PEM; none for a new pair.
+    pub public_key: Option<String>,
+    /// `description` and `properties` of the credential.
+    pub about: Map<String, Value>,
+}
+
+/// An SSH key that is kept.
+pub struct KeptSshKey {
+    /// The credential's id.
+    pub id: ResourceId,
+    /// Its name among the user's keys.
+    pub name: String,
+    /// As `authorized_keys` has it.
+    pub public_key: String,
+    /// What it is compared by.
+    pub fingerprint: String,
+    /// The private key of a new pair: PKCS#1 in PEM. Nobody will ever see it again.
+    pub private_pem: Option<String>,
+}
+
+/// Stores a secret, or the login for a registry or a machine, of the caller; its id.
 #[derive(Message)]
 #[rtype(result = "Result<ResourceId, SignInError>")]
 pub struct StoreCredential {
@@ -185,12 +246,28 @@ impl SessionManager {
         settings: SessionSettings,
     ) -> Self {
         let throttle = Throttle::new(settings.limits.clone());
-        let desk = Desk { store, writer, world, key, hasher, settings };
+        let desk = Desk { store, writer, world, key, hasher, settings, keys: KeyMaker::new() };
         Self { desk, throttle, sweep: SWEEP_EVERY, looked_at: 0 }
     }
 
+    /// Lets an attempt go on where its source and name may try, and settles its charge when it has ended.
+    fn charged<T: 'static>(
+        &mut self,
+        source: IpAddr,
+        name: Option<String>,
+        attempt: impl Future<Output = Result<T, SignInError>> + 'static,
+    ) -> ResponseActFuture<Self, Result<T, SignInError>> {
+        if let Err(wait) = self.throttle.admit(source, name.as_deref(), self.desk.world.clock.elapsed()) {
+            return Box::pin(async move { Err(SignInError::Wait(wait)) }.into_actor(self));
+        }
+        Box::pin(attempt.into_actor(self).map(move |outcome, manager, _| {
+            manager.settle(source, name.as_deref(), &outcome);
+            outcome
+        }))
+    }
+
     /// Settles the charge of an attempt that has ended.
-    fn settle(&mut self, source: IpAddr, name: Option<&str>, outcome: &Result<SignedIn, SignInError>) {
+    fn settle<T>(&mut self, source: IpAddr, name: Option<&str>, outcome: &Result<T, SignInError>) {
         let now = self.desk.world.clock.elapsed();
         match outcome {
             Ok(_) => self.throttle.succeeded(source, name, now),
@@ -227,21 +304,26 @@ impl Handler<SignIn> for SessionManager {
     type Result = ResponseActFuture<Self, Result<SignedIn, SignInError>>;
 
     fn handle(&mut self, sign_in: SignIn, _: &mut Context<Self>) -> Self::Result {
-        let source = sign_in.source;
-        // Nobody guesses 174 bits: only passwords need a lock, and nobody shall lock somebody's programs out.
-        let name = match &sign_in.proof {
-            Proof::Password { username, .. } => Some(username.clone()),
-            Proof::Key { .. } => None,
-        };
-        if let Err(wait) = self.throttle.admit(source, name.as_deref(), self.desk.world.clock.elapsed()) {
-            return Box::pin(async move { Err(SignInError::Wait(wait)) }.into_actor(self));
-        }
+        let (desk, source, name) = (self.desk.clone(), sign_in.source, sign_in.proof.name());
+        self.charged(source, name, async move { desk.sign_in(sign_in).await })
+    }
+}
+
+impl Handler<Prove> for SessionManager {
+    type Result = ResponseActFuture<Self, Result<Proven, SignInError>>;
+
+    fn handle(&mut self, Prove { proof, source }: Prove, _: &mut Context<Self>) -> Self::Result {
+        let (desk, name) = (self.desk.clone(), proof.name());
+        self.charged(source, name, async move { desk.prove(&proof).await })
+    }
+}
+
+impl Handler<KeepSshKey> for SessionManager {
+    type Result = ResponseFuture<Result<KeptSshKey, SignInError>>;
+
+    fn handle(&mut self, keep: KeepSshKey, _: &mut Context<Self>) -> Self::Result {
         let desk = self.desk.clone();
-        let signed_in = async move { desk.sign_in(sign_in).await }.into_actor(self);
-        Box::pin(signed_in.map(move |outcome, manager, _| {
-            manager.settle(source, name.as_deref(), &outcome);
-            outcome
-        }))
+        Box::pin(async move { desk.keep_ssh_key(keep).await })
     }
 }
 

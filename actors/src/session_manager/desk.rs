@@ -11,15 +11,18 @@ use mf2c_domain::id::ResourceId;
 use mf2c_domain::people::account::Account;
 use mf2c_domain::people::key::{ApiKey, KeyClaims, NewKey};
 use mf2c_domain::people::session::{NewSession, Proved};
-use mf2c_domain::people::stored::NewStored;
+use mf2c_domain::people::stored::{NewStored, Stored};
 use mf2c_domain::resource::{self, Draft};
 use mf2c_domain::time::Timestamp;
 use mf2c_store::{Document, NewDocument, Store, StoreError};
 use serde::Deserialize;
-use serde_json::Map;
+use serde_json::{Map, Value};
 
 use super::error::shown;
-use super::{IssueKey, IssuedKey, Proof, SessionSettings, SetPassword, SignIn, SignInError, SignedIn, StoreCredential};
+use super::keys::KeyMaker;
+use super::{
+    IssueKey, IssuedKey, Proof, Proven, SessionSettings, SetPassword, SignIn, SignInError, SignedIn, StoreCredential,
+};
 use crate::hasher::Hasher;
 use crate::ports::World;
 use crate::resource_store::{AddResource, DeleteResource, EditResource, ResourceStore};
@@ -39,6 +42,7 @@ pub(super) struct Desk {
     pub(super) key: Arc<TokenKey>,
     pub(super) hasher: Hasher,
     pub(super) settings: SessionSettings,
+    pub(super) keys: KeyMaker,
 }
 
 /// How a session began.
@@ -52,10 +56,7 @@ type Basis = Vec<Arc<Document>>;
 
 impl Desk {
     pub(super) async fn sign_in(&self, sign_in: SignIn) -> Result<SignedIn, SignInError> {
-        let (proved, basis) = match &sign_in.proof {
-            Proof::Password { username, password } => self.by_password(username, password).await?,
-            Proof::Key { key, secret } => self.by_key(key, secret).await?,
-        };
+        let (proved, basis) = self.check(&sign_in.proof).await?;
         self.end_oldest(&proved.username).await?;
         self.room_for("session")?;
         let world = &self.world;
@@ -72,6 +73,23 @@ impl Desk {
         let exp = expiry.millis() / 1000;
         let claims = Claims { username: proved.username, roles, session: id.as_str().to_owned(), exp };
         Ok(SignedIn { session: id, token: self.key.sign(&claims), expiry })
+    }
+
+    async fn check(&self, proof: &Proof) -> Result<(Proved, Basis), SignInError> {
+        match proof {
+            Proof::Password { username, password } => self.by_password(username, password).await,
+            Proof::Key { key, secret } => self.by_key(key, secret).await,
+        }
+    }
+
+    pub(super) async fn prove(&self, proof: &Proof) -> Result<Proven, SignInError> {
+        let (proved, basis) = self.check(proof).await?;
+        if !basis.iter().all(|document| self.still_stands(document)) {
+            return Err(SignInError::Busy);
+        }
+        let caller = Caller::new(&proved.username, proved.roles.iter().map(String::as_str));
+        let caller = proved.key_ends.map_or(caller.clone(), |end| caller.until(end));
+        Ok(Proven { caller, basis: basis.iter().map(|document| (document.id.clone(), document.revision)).collect() })
     }
 
     async fn by_password(&self, username: &str, password: &str) -> Result<(Proved, Basis), SignInError> {
@@ -125,8 +143,15 @@ impl Desk {
     }
 
     pub(super) async fn store_credential(&self, store: StoreCredential) -> Result<ResourceId, SignInError> {
-        let StoreCredential { by, kind, filled, about } = store;
+        let StoreCredential { by, kind, filled, mut about } = store;
         let owner = by.identity().ok_or(SignInError::Nobody)?;
+        if kind == Stored::Login {
+            let name = about.get("name").and_then(Value::as_str).map_or_else(|| self.some_name(), str::to_owned);
+            let id = self.place_of_key(owner, &name).await?;
+            about.insert("name".to_owned(), name.clone().into());
+            self.keep(&id, &name, kind.new_for(owner, filled, about)).await?;
+            return Ok(id);
+        }
         self.room_for("credential")?;
         self.room_for_key_of(owner).await?;
         let NewStored { attributes, acl } = kind.new_for(owner, filled, about);
@@ -167,7 +192,7 @@ impl Desk {
         Ok(())
     }
 
-    fn room_for(&self, kind: &'static str) -> Result<(), SignInError> {
+    pub(super) fn room_for(&self, kind: &'static str) -> Result<(), SignInError> {
         let full = self.store.count(kind) >= MOST;
         if full { Err(SignInError::Full { kind, limit: MOST }) } else { Ok(()) }
     }
@@ -184,7 +209,7 @@ impl Desk {
         Ok(())
     }
 
-    async fn room_for_key_of(&self, username: &str) -> Result<(), SignInError> {
+    pub(super) async fn room_for_key_of(&self, username: &str) -> Result<(), SignInError> {
         if self.store.count("credential") < MOST_OF_ONE {
             return Ok(());
         }
@@ -193,7 +218,7 @@ impl Desk {
         if full { Err(SignInError::TooManyOwn { limit: MOST_OF_ONE }) } else { Ok(()) }
     }
 
-    async fn add(&self, id: &ResourceId, draft: Draft) -> Result<(), SignInError> {
+    pub(super) async fn add(&self, id: &ResourceId, draft: Draft) -> Result<(), SignInError> {
         let Some(spec) = resource::find(id.kind()) else { return Err(SignInError::Busy) };
         let new = NewDocument::new(spec, draft, &Caller::agent(), &*self.world.entropy)?;
         self.writer.send(AddResource(new)).await??;

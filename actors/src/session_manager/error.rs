@@ -2,6 +2,8 @@
 
 use mf2c_domain::id::IdError;
 use mf2c_domain::people::throttle::Wait;
+use mf2c_domain::resource::SchemaError;
+use mf2c_pki::ssh::SshKeyError;
 use mf2c_store::{NewDocumentError, StoreError};
 use thiserror::Error;
 
@@ -54,6 +56,21 @@ pub enum SignInError {
         /// Its length.
         len: usize,
     },
+    /// The user has a key of this name.
+    #[error("there is a key `{shown}` of this user already: choose another name, or delete that one")]
+    NameTaken {
+        /// The name, cut to a readable length, with control characters escaped.
+        shown: String,
+    },
+    /// The name is none for a key.
+    #[error(transparent)]
+    Name(#[from] SchemaError),
+    /// The text is no public key, or no pair could be made.
+    #[error(transparent)]
+    SshKey(#[from] SshKeyError),
+    /// Too many pairs are made.
+    #[error("too many keys are being made at the moment: try again in a moment, or bring a public key")]
+    MakingKeys,
     /// The store cannot write.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -13,6 +13,7 @@ pub mod flocker;
 mod identity;
 mod selfsigned;
 mod signatures;
+pub mod ssh;
 pub mod store_key;
 
 use std::{path::PathBuf, sync::Arc};

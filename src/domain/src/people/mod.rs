@@ -3,6 +3,7 @@
 pub mod account;
 pub mod callback;
 pub mod key;
+pub mod keyring;
 pub mod mail;
 pub mod names;
 mod recent;

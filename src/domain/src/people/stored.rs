@@ -1,8 +1,9 @@
-//! What a user stores for his services: secrets, and logins for registries of images. Nobody signs in with them, and no
-//! answer shows what is secret in them.
+//! What a user stores for his services: secrets, and logins for registries of images and for machines. Nobody signs in with
+//! them, and no answer of the API shows what is secret in them.
 
 use serde_json::{Map, Value, json};
 
+use super::keyring;
 use crate::acl::{Acl, Principal, Right, Rule};
 use crate::resource::SchemaError;
 
@@ -27,6 +28,8 @@ pub enum Stored {
     Secret,
     /// The login for a registry.
     Registry,
+    /// The login for a machine; one of the user's keys.
+    Login,
 }
 
 /// A new credential that only waits to be stored.
@@ -39,16 +42,18 @@ pub struct NewStored {
 }
 
 impl Stored {
+    const ALL: [Self; 3] = [Self::Secret, Self::Registry, Self::Login];
+
     /// What a template of this method makes; none for other methods.
     #[must_use]
     pub fn by_method(method: &str) -> Option<Self> {
-        [Self::Secret, Self::Registry].into_iter().find(|kind| kind.method() == method)
+        Self::ALL.into_iter().find(|kind| kind.method() == method)
     }
 
     /// What a credential of this type holds; none for keys.
     #[must_use]
     pub fn of_type(name: &str) -> Option<Self> {
-        [Self::Secret, Self::Registry].into_iter().find(|kind| kind.type_name() == name)
+        Self::ALL.into_iter().find(|kind| kind.type_name() == name)
     }
 
     /// The `type` of its credentials.
@@ -57,6 +62,7 @@ impl Stored {
         match self {
             Self::Secret => SECRET,
             Self::Registry => REGISTRY,
+            Self::Login => keyring::LOGIN,
         }
     }
 
@@ -66,6 +72,7 @@ impl Stored {
         match self {
             Self::Secret => STORE_SECRET,
             Self::Registry => STORE_REGISTRY,
+            Self::Login => keyring::STORE_LOGIN,
         }
     }
 
@@ -75,6 +82,7 @@ impl Stored {
         match self {
             Self::Secret => &["secret"],
             Self::Registry => &["server", "username", "password"],
+            Self::Login => &["username", "password"],
         }
     }
 

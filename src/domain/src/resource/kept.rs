@@ -4,28 +4,41 @@
 use serde_json::{Map, Value};
 
 use super::types::service_instance;
+use crate::people::keyring;
 
 /// Says that an agent looks after a service instance: what it shall do.
 const DESIRED: &str = "desired";
 /// What belongs to such an instance alone. Clients make none, and make none of another instance.
 const OF_LOOKED_AFTER: [&str; 5] = [DESIRED, "conductor", "version", "update", "detail"];
+/// What the agent found out about an SSH key, and the name by which a key has its id.
+const OF_KEY: [&str; 4] = ["publicKey", "fingerprint", "state", "name"];
+const CREDENTIAL: &str = "credential";
 
-/// Whether documents of this type can be looked after.
+/// Whether something is kept in documents of this type.
 #[must_use]
 pub fn concerns(kind: &str) -> bool {
+    is_instance(kind) || kind == CREDENTIAL
+}
+
+/// Whether documents of this type can be looked after.
+fn is_instance(kind: &str) -> bool {
     kind == service_instance::SPEC.name
 }
 
 /// What a client cannot write into a new document of this type.
 #[must_use]
 pub fn in_new(kind: &str) -> &'static [&'static str] {
-    if concerns(kind) { &OF_LOOKED_AFTER } else { &[] }
+    if is_instance(kind) { &OF_LOOKED_AFTER } else { &[] }
 }
 
 /// What a client cannot write into a document that is stored as `document`.
 #[must_use]
 pub fn in_stored(kind: &str, document: &Map<String, Value>) -> &'static [&'static str] {
-    match (concerns(kind), document.contains_key(DESIRED)) {
+    if kind == CREDENTIAL {
+        let named = document.get("type").and_then(Value::as_str).is_some_and(keyring::has_name);
+        return if named { &OF_KEY } else { &OF_KEY[..3] };
+    }
+    match (is_instance(kind), document.contains_key(DESIRED)) {
         (true, true) => &service_instance::KEPT,
         (true, false) => &OF_LOOKED_AFTER,
         _ => &[],
@@ -35,7 +48,7 @@ pub fn in_stored(kind: &str, document: &Map<String, Value>) -> &'static [&'stati
 /// Whether a client may take an attribute out of a document that is stored as `document`.
 #[must_use]
 pub fn may_remove(kind: &str, document: &Map<String, Value>, name: &str) -> bool {
-    let shields = concerns(kind) && document.contains_key(DESIRED) && name == DESIRED;
+    let shields = is_instance(kind) && document.contains_key(DESIRED) && name == DESIRED;
     !shields && !in_stored(kind, document).contains(&name)
 }
 
@@ -67,6 +80,22 @@ mod tests {
         assert_eq!(Value::Object(sent), left);
         for (name, may) in [("desired", false), ("agents", false), ("detail", false), ("properties", true)] {
             assert_eq!(may_remove(KIND, &looked_after, name), may, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_key_keeps_its_name_and_what_was_found_out_about_it() {
+        let sent = json!({"name": "other", "publicKey": "p", "fingerprint": "f", "state": "s", "description": "d"});
+        for (kind, left) in [
+            ("ssh-key", json!({"description": "d"})),
+            ("username-password", json!({"description": "d"})),
+            ("api-key", json!({"description": "d", "name": "other"})),
+        ] {
+            let stored = map(json!({ "type": kind }));
+            let mut changes = map(sent.clone());
+            strip(in_stored("credential", &stored), &mut changes);
+            assert_eq!(Value::Object(changes), left, "{kind}");
+            assert_eq!(may_remove("credential", &stored, "name"), kind == "api-key");
         }
     }
 

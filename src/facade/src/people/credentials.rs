@@ -1,10 +1,11 @@
-//! `/api/credential`: keys for programs (`spec/cimi.md` 9.8), and what services need and nobody else may see.
+//! `/api/credential`: keys for programs (`spec/cimi.md` 9.8), what services need and nobody else may see, and keys for machines.
 
 use actix_web::HttpResponse;
 use actix_web::http::{StatusCode, header};
 use actix_web::web::Payload;
-use mf2c_actors::session_manager::{EndSessionsOfKey, IssueKey, StoreCredential};
+use mf2c_actors::session_manager::{EndSessionsOfKey, IssueKey, KeepSshKey, StoreCredential};
 use mf2c_domain::id::ResourceId;
+use mf2c_domain::people::keyring::{GENERATE_SSH_KEY, STORE_SSH_KEY};
 use mf2c_domain::people::stored::{Stored, check_edit};
 use mf2c_domain::resource::{Asked, Form, SchemaError, TypeSpec};
 use mf2c_store::StoreError;
@@ -44,20 +45,45 @@ pub(super) async fn ask(
         return Err(ApiError::forbidden(spec.name));
     }
     // The templates come with the program, and are called as their methods.
-    let (answer, secret) = match Stored::by_method(template.id.name()) {
-        Some(kind) => {
+    let (sessions, by) = (&exchange.api.sessions, exchange.caller.clone());
+    match (template.id.name(), Stored::by_method(template.id.name())) {
+        (_, Some(kind)) => {
             kind.check_new(&filled)?;
-            let store = StoreCredential { by: exchange.caller.clone(), kind, filled, about };
-            (exchange.api.sessions.send(store).await.map_err(|_| StoreError::Stopping)??, None)
+            let store = StoreCredential { by, kind, filled, about };
+            let id = sessions.send(store).await.map_err(|_| StoreError::Stopping)??;
+            Ok(created(&id, vec![]))
         }
-        None => {
+        (method @ (STORE_SSH_KEY | GENERATE_SSH_KEY), None) => ssh_key(exchange, method, filled, about).await,
+        _ => {
             let ttl = ttl_alone(&filled)?;
-            let issue = IssueKey { by: exchange.caller.clone(), ttl, about };
-            let issued = exchange.api.sessions.send(issue).await.map_err(|_| StoreError::Stopping)??;
-            (issued.id, Some(issued.secret))
+            let issued = sessions.send(IssueKey { by, ttl, about }).await.map_err(|_| StoreError::Stopping)??;
+            Ok(created(&issued.id, vec![("secretKey", issued.secret)]))
         }
-    };
-    Ok(created(&answer, secret))
+    }
+}
+
+/// Keeps a public key, or makes a pair; the answer holds the private key of a new pair.
+async fn ssh_key(
+    exchange: &Exchange<'_>,
+    method: &str,
+    mut filled: Map<String, Value>,
+    mut about: Map<String, Value>,
+) -> Result<HttpResponse, ApiError> {
+    let text = |value: Option<Value>| value.and_then(|value| value.as_str().map(str::to_owned));
+    let public_key = if method == STORE_SSH_KEY { text(filled.remove("publicKey")) } else { None };
+    if let Some(other) = filled.keys().next() {
+        let fault = format!("`credentialTemplate.{other}` is not an attribute of the template {method}");
+        return Err(SchemaError::new(fault).into());
+    }
+    if method == STORE_SSH_KEY && public_key.is_none() {
+        let fault = "`credentialTemplate.publicKey` is missing: expected a line as OpenSSH writes it, or PEM";
+        return Err(SchemaError::new(fault.to_owned()).into());
+    }
+    let (by, name) = (exchange.caller.clone(), text(about.remove("name")));
+    let kept = exchange.api.sessions.send(KeepSshKey { by, name, public_key, about }).await;
+    let kept = kept.map_err(|_| StoreError::Stopping)??;
+    let shown = [("publicKey", kept.public_key), ("fingerprint", kept.fingerprint)].into_iter();
+    Ok(created(&kept.id, shown.chain(kept.private_pem.map(|pem| ("privateKey", pem))).collect()))
 }
 
 /// How long a key shall hold, in seconds; 0 where nothing is said.
@@ -70,10 +96,10 @@ fn ttl_alone(filled: &Map<String, Value>) -> Result<u64, SchemaError> {
     }
 }
 
-/// 201 with the id, and with the secret of a new key.
-fn created(id: &ResourceId, secret: Option<String>) -> HttpResponse {
+/// 201 with the id, and with what is shown of a new key, some of it only now.
+fn created(id: &ResourceId, shown: Vec<(&str, String)>) -> HttpResponse {
     let mut answer = message(StatusCode::CREATED, &format!("{id} created"), Some(id.as_str()));
-    answer.extend(secret.map(|secret| ("secretKey".to_owned(), secret.into())));
+    answer.extend(shown.into_iter().map(|(name, text)| (name.to_owned(), text.into())));
     HttpResponse::Created()
         .insert_header((header::LOCATION, id.as_str()))
         .insert_header((header::CACHE_CONTROL, "no-store"))

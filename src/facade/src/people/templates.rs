@@ -3,6 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use mf2c_domain::id::ResourceId;
+use mf2c_domain::people::keyring;
 use mf2c_domain::people::stored::{self, Stored};
 use mf2c_domain::resource::kind::{Field, Kind};
 use mf2c_domain::resource::types::people::{session_template, user_template};
@@ -16,7 +17,7 @@ use crate::error::ApiError;
 /// Makes a key.
 const KEY_METHOD: &str = "generate-api-key";
 /// What the methods ask for. Methods that are not named ask for all that their form has.
-const ASKED: [(&str, &[&str]); 7] = [
+const ASKED: [(&str, &[&str]); 10] = [
     ("self-registration", &["username", "emailAddress", "password", "passwordRepeat", "redirectURI"]),
     ("internal", &["username", "password", "redirectURI"]),
     ("api-key", &["key", "secret", "redirectURI"]),
@@ -24,6 +25,9 @@ const ASKED: [(&str, &[&str]); 7] = [
     (KEY_METHOD, &["ttl"]),
     (stored::STORE_SECRET, Stored::Secret.attributes()),
     (stored::STORE_REGISTRY, Stored::Registry.attributes()),
+    (keyring::STORE_LOGIN, Stored::Login.attributes()),
+    (keyring::STORE_SSH_KEY, &["publicKey"]),
+    (keyring::GENERATE_SSH_KEY, &[]),
 ];
 
 /// What may always be left out.

@@ -2,23 +2,24 @@
 
 use webpki::ALL_VERIFICATION_ALGS;
 
-const BIT_STRING: u8 = 0x03;
-pub(super) const INTEGER: u8 = 0x02;
-pub(super) const SEQUENCE: u8 = 0x30;
+pub(crate) const BIT_STRING: u8 = 0x03;
+pub(crate) const OCTET_STRING: u8 = 0x04;
+pub(crate) const INTEGER: u8 = 0x02;
+pub(crate) const SEQUENCE: u8 = 0x30;
 
 /// One element.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Element<'a> {
+pub(crate) struct Element<'a> {
     /// Its tag: all of ours are below 31 and take one byte.
-    pub(super) tag: u8,
+    pub(crate) tag: u8,
     /// What is in it.
-    pub(super) content: &'a [u8],
+    pub(crate) content: &'a [u8],
     /// All of it, with tag and length.
-    pub(super) whole: &'a [u8],
+    pub(crate) whole: &'a [u8],
 }
 
 /// The first element and what follows; none where its length is not written as DER demands or goes beyond the end.
-pub(super) fn first(input: &[u8]) -> Option<(Element<'_>, &[u8])> {
+pub(crate) fn first(input: &[u8]) -> Option<(Element<'_>, &[u8])> {
     let (&tag, rest) = input.split_first()?;
     let (&short, rest) = rest.split_first()?;
     let (length, rest) = match short {
@@ -38,12 +39,12 @@ pub(super) fn first(input: &[u8]) -> Option<(Element<'_>, &[u8])> {
 }
 
 /// The first element, which has this tag.
-pub(super) fn expect(input: &[u8], tag: u8) -> Option<(Element<'_>, &[u8])> {
+pub(crate) fn expect(input: &[u8], tag: u8) -> Option<(Element<'_>, &[u8])> {
     first(input).filter(|(element, _)| element.tag == tag)
 }
 
 /// The one element that is all of the input.
-pub(super) fn only(input: &[u8], tag: u8) -> Option<Element<'_>> {
+pub(crate) fn only(input: &[u8], tag: u8) -> Option<Element<'_>> {
     expect(input, tag).filter(|(_, rest)| rest.is_empty()).map(|(element, _)| element)
 }
 
@@ -54,15 +55,15 @@ fn bit_string(element: Element<'_>) -> Option<&[u8]> {
 
 /// A public key, cut from a `SubjectPublicKeyInfo` (RFC 5280, 4.1).
 #[derive(Debug, Clone, Copy)]
-pub(super) struct PublicKey<'a> {
+pub(crate) struct PublicKey<'a> {
     /// The content of its `AlgorithmIdentifier`.
-    pub(super) algorithm: &'a [u8],
+    pub(crate) algorithm: &'a [u8],
     /// The key itself.
-    pub(super) bits: &'a [u8],
+    pub(crate) bits: &'a [u8],
 }
 
 impl<'a> PublicKey<'a> {
-    pub(super) fn read(info: &'a [u8]) -> Option<Self> {
+    pub(crate) fn read(info: &'a [u8]) -> Option<Self> {
         let info = only(info, SEQUENCE)?;
         let (algorithm, rest) = expect(info.content, SEQUENCE)?;
         Some(Self { algorithm: algorithm.content, bits: bit_string(only(rest, BIT_STRING)?)? })
@@ -71,16 +72,16 @@ impl<'a> PublicKey<'a> {
 
 /// What certificates, requests and revocation lists have in common: a body, an algorithm, and a signature.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Signed<'a> {
+pub(crate) struct Signed<'a> {
     /// What is signed.
-    pub(super) body: Element<'a>,
+    pub(crate) body: Element<'a>,
     algorithm: &'a [u8],
     signature: &'a [u8],
 }
 
 impl<'a> Signed<'a> {
     /// Cuts it; none where it is something else, or something follows.
-    pub(super) fn read(der: &'a [u8]) -> Option<Self> {
+    pub(crate) fn read(der: &'a [u8]) -> Option<Self> {
         let all = only(der, SEQUENCE)?;
         let (body, rest) = expect(all.content, SEQUENCE)?;
         let (algorithm, rest) = expect(rest, SEQUENCE)?;
@@ -89,7 +90,7 @@ impl<'a> Signed<'a> {
     }
 
     /// Whether the key with this `SubjectPublicKeyInfo` has signed it, with an algorithm that is good enough.
-    pub(super) fn is_by(&self, key: &[u8]) -> bool {
+    pub(crate) fn is_by(&self, key: &[u8]) -> bool {
         let Some(key) = PublicKey::read(key) else { return false };
         ALL_VERIFICATION_ALGS
             .iter()

@@ -6,7 +6,7 @@
 
 mod authority;
 mod credentials;
-mod der;
+pub(crate) mod der;
 mod facts;
 mod files;
 mod key;

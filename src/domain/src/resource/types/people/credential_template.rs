@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::DESCRIBE;
-use crate::people::stored;
+use crate::people::{keyring, stored};
 use crate::resource::kind::{Field, nat, word};
 use crate::resource::spec::{BuiltIn, EVERYBODY_VIEW, Names, TypeSpec, USERS_VIEW};
 
@@ -14,7 +14,7 @@ pub static SPEC: TypeSpec = TypeSpec::new(
         title: "CredentialTemplate",
         tag: "credentialTemplates",
         uri: "http://sixsq.com/slipstream/1/CredentialTemplate",
-        about: "a way to get a key for programs, or to store a secret for services",
+        about: "a way to get a key for programs or machines, or to store a secret for services",
     },
     EVERYBODY_VIEW,
     FIELDS,
@@ -48,6 +48,31 @@ fn documents() -> Vec<BuiltIn> {
         "name": "Store the login for a registry",
         "description": "keeps the login for a registry of images, and shows its password to nobody",
     });
-    let all = [("generate-api-key", generate), (stored::STORE_SECRET, secret), (stored::STORE_REGISTRY, registry)];
+    let ssh_key = json!({
+        "type": keyring::SSH_KEY,
+        "method": keyring::STORE_SSH_KEY,
+        "name": "Store a public SSH key",
+        "description": "keeps a public key under a name of the user's own",
+    });
+    let pair = json!({
+        "type": keyring::SSH_KEY,
+        "method": keyring::GENERATE_SSH_KEY,
+        "name": "Generate an SSH key",
+        "description": "makes an RSA pair, keeps the public key, and shows the private one once",
+    });
+    let login = json!({
+        "type": keyring::LOGIN,
+        "method": keyring::STORE_LOGIN,
+        "name": "Store the login for a machine",
+        "description": "keeps a username and a password under a name of the user's own",
+    });
+    let all = [
+        ("generate-api-key", generate),
+        (stored::STORE_SECRET, secret),
+        (stored::STORE_REGISTRY, registry),
+        (keyring::STORE_SSH_KEY, ssh_key),
+        (keyring::GENERATE_SSH_KEY, pair),
+        (keyring::STORE_LOGIN, login),
+    ];
     all.into_iter().filter_map(|(name, document)| BuiltIn::document(name, document, USERS_VIEW)).collect()
 }
