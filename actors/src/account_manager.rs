@@ -5,6 +5,7 @@
 
 mod accounts;
 mod callbacks;
+mod challenges;
 mod emails;
 mod error;
 mod passwords;
@@ -47,6 +48,32 @@ pub struct Origin {
 pub struct Register {
     /// What was filled in.
     pub form: Form,
+    /// From where.
+    pub origin: Origin,
+}
+
+/// Makes an account without a password for who asks for one at the testbed API; its id. It cannot be signed in to before
+/// [`SendChallenge`] has led to a password.
+#[derive(Debug, Message)]
+#[rtype(result = "Outcome<ResourceId>")]
+pub struct RegisterByMail {
+    /// The name.
+    pub username: String,
+    /// The address, of which nobody knows yet whether he reads it.
+    pub email: String,
+    /// From where.
+    pub origin: Origin,
+}
+
+/// Sends a user the number by which his password is set, whoever asks for it. Where this agent sends no mail, administrators
+/// find the number as the name of a `callback`.
+#[derive(Debug, Message)]
+#[rtype(result = "Outcome<()>")]
+pub struct SendChallenge {
+    /// The user.
+    pub id: ResourceId,
+    /// What stands before the number in the mail.
+    pub prefix: String,
     /// From where.
     pub origin: Origin,
 }
@@ -191,6 +218,22 @@ impl Handler<Register> for AccountManager {
 
     fn handle(&mut self, ask: Register, _: &mut Context<Self>) -> Self::Result {
         self.run(|accounts| async move { accounts.register(ask).await })
+    }
+}
+
+impl Handler<RegisterByMail> for AccountManager {
+    type Result = ResponseFuture<Outcome<ResourceId>>;
+
+    fn handle(&mut self, ask: RegisterByMail, _: &mut Context<Self>) -> Self::Result {
+        self.run(|accounts| async move { accounts.register_by_mail(ask).await })
+    }
+}
+
+impl Handler<SendChallenge> for AccountManager {
+    type Result = ResponseFuture<Outcome<()>>;
+
+    fn handle(&mut self, ask: SendChallenge, _: &mut Context<Self>) -> Self::Result {
+        self.run(|accounts| async move { accounts.send_challenge(ask).await })
     }
 }
 

@@ -29,8 +29,8 @@ impl Accounts {
         };
         // What can be wrong with what was sent is told while the link still holds.
         let digest = match (action, ask.new_password) {
-            (Action::UserPasswordSet, None) => return Err(AccountError::NoNewPassword),
-            (Action::UserPasswordSet, Some(password)) => {
+            (Action::UserPasswordSet | Action::UserFirstPassword, None) => return Err(AccountError::NoNewPassword),
+            (Action::UserPasswordSet | Action::UserFirstPassword, Some(password)) => {
                 check_password(&password)?;
                 Some(self.digest(password).await?)
             }
@@ -42,6 +42,7 @@ impl Accounts {
             Action::UserEmailValidation => self.activate(&target).await,
             Action::EmailValidation => self.prove(&target).await,
             Action::UserPasswordSet => self.set_password(&target, digest).await,
+            Action::UserFirstPassword => self.set_first_password(&target, digest).await,
         };
         if let Err(error) = &done {
             self.withdraw(&document.id, error).await;
@@ -103,6 +104,20 @@ impl Accounts {
         }
         self.edit(&document, json!({ "password": digest }), &[]).await?;
         self.end_sessions(&user.username, None).await?;
+        Ok(Executed { message: format!("password for {id} successfully set"), resource: id.clone() })
+    }
+
+    /// Whoever was sent the link reads the mail of a new user, and says how he signs in.
+    async fn set_first_password(&self, id: &ResourceId, digest: Option<String>) -> Result<Executed, AccountError> {
+        let (document, user) = self.user(id)?;
+        if user.state != "NEW" {
+            return Err(AccountError::NotNew(id.to_string()));
+        }
+        let changes = json!({ "state": "ACTIVE", "activeSince": self.now().to_string(), "password": digest });
+        self.edit(&document, changes, &[]).await?;
+        if let Err(error) = self.address_proved(id, &user).await {
+            tracing::warn!(%id, %error, "the email resource of a user still holds the link");
+        }
         Ok(Executed { message: format!("password for {id} successfully set"), resource: id.clone() })
     }
 

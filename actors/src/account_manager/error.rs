@@ -54,6 +54,9 @@ pub enum AccountError {
     /// No mail server is configured.
     #[error("no mail can be sent: no mail server is configured, ask an administrator")]
     NoMail,
+    /// Too many numbers wait that would set the password of one user.
+    #[error("Too many open challenges for {0}")]
+    TooManyChallenges(String),
     /// A callback is not executed.
     #[error(transparent)]
     Callback(#[from] CallbackError),

@@ -83,6 +83,19 @@ impl Accounts {
         if gone {
             self.end_keys(id.name()).await?;
             self.forget_links(id).await?;
+            self.forget_papers(id).await?;
+        }
+        Ok(())
+    }
+
+    /// What the testbed API keeps for a user goes with him.
+    pub(super) async fn forget_papers(&self, id: &ResourceId) -> Result<(), AccountError> {
+        // No name of a user holds a double quote.
+        let filter = format!(r#"user="{}""#, id.name());
+        for kind in ["notification", "testbed-profile", "testbed-session"] {
+            for document in self.found(kind, &filter)?.1 {
+                self.delete(&document.id).await?;
+            }
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::accounts::Accounts;
 use super::error::AccountError;
-use super::{Origin, Register};
+use super::{Origin, Register, RegisterByMail};
 
 /// What is left of everybody and tells of nothing but himself.
 const PASSING: [&str; 3] = ["event", "session", "callback"];
@@ -64,6 +64,24 @@ impl Accounts {
             }
         }
         Ok(id)
+    }
+
+    pub(super) async fn register_by_mail(&self, ask: RegisterByMail) -> Result<ResourceId, AccountError> {
+        let RegisterByMail { username, email, origin } = ask;
+        if !self.settings().registration && !origin.by.is_admin() {
+            return Err(AccountError::Closed);
+        }
+        let registration = Registration::by_mail(&username, &email)?;
+        let draft = registration.draft(None, self.now(), &*self.world().entropy)?;
+        let id = ResourceId::new("user", &username).map_err(|_| AccountError::Failed)?;
+        self.admit_registration(origin.source, &username)?;
+        if self.store().get(id.as_str()).is_some() || self.is_known(&username).await? {
+            return Err(StoreError::Conflict { id }.into());
+        }
+        if self.found("user", "state='NEW'")?.0 >= MOST_WAITING {
+            return Err(AccountError::TooManyWaiting);
+        }
+        self.add("user", draft).await
     }
 
     async fn ask_for_validation(

@@ -33,6 +33,7 @@ impl Accounts {
             if self.user(id).is_ok_and(|(_, user)| user.state == "NEW") {
                 self.delete(id).await?;
                 self.forget_links(id).await?;
+                self.forget_papers(id).await?;
             }
         }
         Ok(("user", old.len()))

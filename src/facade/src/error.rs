@@ -201,6 +201,7 @@ impl From<AccountError> for ApiError {
             | AccountError::NoNewPassword
             | AccountError::Digest(HashError::Password(PasswordError::TooLong { .. })) => Self::bad_request(text),
             AccountError::Closed | AccountError::WrongPassword => Self::new(StatusCode::FORBIDDEN, text),
+            AccountError::TooManyChallenges(_) => Self::new(StatusCode::TOO_MANY_REQUESTS, text),
             AccountError::TooOften(wait) | AccountError::TooManyFailures(wait) => {
                 Self::later(StatusCode::TOO_MANY_REQUESTS, text, wait.seconds())
             }

@@ -17,6 +17,8 @@ pub enum Action {
     EmailValidation,
     /// Sets the password of a user who has forgotten it.
     UserPasswordSet,
+    /// Sets the first password of a new user, who can sign in from then on: whoever was sent the link reads his mail.
+    UserFirstPassword,
 }
 
 /// A callback as it is stored.
@@ -56,7 +58,8 @@ pub enum CallbackError {
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::UserEmailValidation, Self::EmailValidation, Self::UserPasswordSet];
+    pub const ALL: [Self; 4] =
+        [Self::UserEmailValidation, Self::EmailValidation, Self::UserPasswordSet, Self::UserFirstPassword];
 
     /// Its name in documents.
     #[must_use]
@@ -65,6 +68,7 @@ impl Action {
             Self::UserEmailValidation => "user-email-validation",
             Self::EmailValidation => "email-validation",
             Self::UserPasswordSet => "user-password-set",
+            Self::UserFirstPassword => "user-first-password",
         }
     }
 
@@ -72,7 +76,7 @@ impl Action {
     #[must_use]
     pub fn target_type(self) -> &'static str {
         match self {
-            Self::UserEmailValidation | Self::UserPasswordSet => "user",
+            Self::UserEmailValidation | Self::UserPasswordSet | Self::UserFirstPassword => "user",
             Self::EmailValidation => "email",
         }
     }
@@ -159,7 +163,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_waiting_does_what_it_was_made_for(which in 0usize..3, name in "[a-z0-9]{1,12}", ahead in 1i64..1000) {
+        fn what_is_waiting_does_what_it_was_made_for(which in 0usize..4, name in "[a-z0-9]{1,12}", ahead in 1i64..1000) {
             let action = Action::ALL[which];
             let target = ResourceId::new(action.target_type(), &name).unwrap();
             let expires = Timestamp::from_millis(1_560_535_584_203 + ahead);

@@ -61,6 +61,25 @@ pub fn reset_password_by_page(to: &str, username: &str, link: &str, holds: Durat
     Mail { to: to.to_owned(), subject: "password reset", text }
 }
 
+/// Gives somebody the number by which a password is set at the testbed API, at the end of a page's address if there is one.
+/// `is_new` where the account is as well.
+#[must_use]
+pub fn password_challenge(to: &str, username: &str, link: &str, is_new: bool, holds: Duration) -> Mail {
+    let (asked, subject, otherwise) = if is_new {
+        let otherwise = "the account cannot be used then, and it is removed.";
+        ("has asked for the account", "email validation", otherwise)
+    } else {
+        ("has asked for a new password for the account", "password reset", "the password stays as it is.")
+    };
+    let text = format!(
+        "Somebody, most likely you, {asked} {username}.\n\n\
+         To set its password within {}, you need this:\n\n    {link}\n\n\
+         If it was not you, do nothing: {otherwise}\n",
+        words(holds)
+    );
+    Mail { to: to.to_owned(), subject, text }
+}
+
 /// Tells the old address of an account that mail goes elsewhere from now on.
 #[must_use]
 pub fn address_changed(to: &str, username: &str) -> Mail {
@@ -95,6 +114,8 @@ mod tests {
             validate_address("a@b.org", LINK, day),
             reset_password("a@b.org", "testuser", LINK, day),
             reset_password_by_page("a@b.org", "testuser", LINK, day),
+            password_challenge("a@b.org", "testuser", LINK, true, day),
+            password_challenge("a@b.org", "testuser", LINK, false, day),
         ] {
             assert_eq!(mail.text.lines().filter(|line| *line == format!("    {LINK}")).count(), 1, "{}", mail.text);
             assert!(

@@ -6,6 +6,7 @@ pub mod key;
 pub mod keyring;
 pub mod mail;
 pub mod names;
+pub mod profile;
 mod recent;
 pub mod registration;
 pub mod session;

@@ -16,6 +16,9 @@ const OWN: [&str; 4] = ["username", "emailAddress", "password", "passwordRepeat"
 /// which is not the form's affair.
 const PASSED_OVER: [&str; 9] = ["id", "method", "instance", "group", "order", "hidden", "icon", "acl", "redirectURI"];
 
+/// The template to which an account by mail counts.
+const BY_MAIL: &str = "user-template/self-registration";
+
 /// A form with the template that it names, before it is known what the template asks for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Form {
@@ -134,6 +137,23 @@ impl Form {
 }
 
 impl Registration {
+    /// A request for an account without a password, which whoever reads the mail to the address will set.
+    ///
+    /// # Errors
+    /// [`RegistrationError`] with what is wrong.
+    pub fn by_mail(username: &str, email: &str) -> Result<Self, RegistrationError> {
+        check_username(username)?;
+        check_address(email)?;
+        Ok(Self {
+            username: username.to_owned(),
+            email: email.to_owned(),
+            password: None,
+            method: Method::SelfRegistration,
+            href: BY_MAIL.to_owned(),
+            attributes: Map::new(),
+        })
+    }
+
     /// The new user document, with the digest of the password in the place of the password.
     ///
     /// # Errors

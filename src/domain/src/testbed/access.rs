@@ -108,6 +108,12 @@ pub struct Access {
 pub trait Circles {
     /// Whether there is a project of this name, and the user belongs to it.
     fn is_member(&self, project: &str, uid: &str) -> bool;
+
+    /// Whether the user may realize experiments under a project.
+    ///
+    /// # Errors
+    /// [`Refusal::Access`] where he may not, [`Refusal::Request`] where the project is not approved yet.
+    fn may_realize(&self, project: &str, uid: &str) -> Result<(), Refusal>;
 }
 
 /// What a user may do by an access list.
@@ -189,6 +195,10 @@ mod tests {
     impl Circles for Alfa {
         fn is_member(&self, project: &str, uid: &str) -> bool {
             project == "Alfa" && uid == "john"
+        }
+
+        fn may_realize(&self, _: &str, _: &str) -> Result<(), Refusal> {
+            Err(Refusal::Access)
         }
     }
 

@@ -194,6 +194,10 @@ mod tests {
         fn is_member(&self, project: &str, uid: &str) -> bool {
             project == uid
         }
+
+        fn may_realize(&self, _: &str, _: &str) -> Result<(), Refusal> {
+            Err(Refusal::Access)
+        }
     }
 
     fn computer(name: Option<&str>, use_by: Option<&[&str]>) -> Computer {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::access::{self, Access, Circles, ExperimentRight};
+use super::access::{self, Access, Circle, Circles, ExperimentRight};
 use super::aspect::{self, Aspect};
 use super::names::ExperimentId;
 use super::plan::{self, Planned};
@@ -96,6 +96,41 @@ impl Experiment {
         self.rights_of(by, circles).contains(&right).then_some(()).ok_or(Refusal::Access)
     }
 
+    /// The project under which somebody realizes it; none where it is his own and no project is named. Its owner may, and
+    /// members of a project that may realize it: one that the experiment lists, or one that is named as `circle` and whose
+    /// members may read it.
+    ///
+    /// # Errors
+    /// [`Refusal::Access`] where he may not, [`Refusal::Request`] where the project is not approved yet, or there is none.
+    pub fn demand_realization(
+        &self,
+        by: Asker<'_>,
+        circle: Option<&str>,
+        circles: &dyn Circles,
+    ) -> Result<Option<String>, Refusal> {
+        let is_own = by.admin || by.uid == self.owner;
+        if let Some(circle) = circle {
+            let Circle(of) = Circle::read(circle).ok_or_else(|| Refusal::request("Invalid circle"))?;
+            self.demand(by, ExperimentRight::ReadExperiment, circles)?;
+            if of == by.uid && is_own {
+                return Ok(None);
+            }
+            if !by.admin {
+                circles.may_realize(of, by.uid)?;
+            }
+            return Ok(Some(of.to_owned()));
+        }
+        let mut refused = Refusal::Access;
+        for project in access::projects(&self.access, ExperimentRight::RealizeExperiment) {
+            match circles.may_realize(project, by.uid) {
+                Ok(()) => return Ok(Some(project.to_owned())),
+                Err(refusal @ Refusal::Request(_)) => refused = refusal,
+                Err(_) => {}
+            }
+        }
+        if is_own { Ok(None) } else { Err(refused) }
+    }
+
     /// What is to run when it is realized.
     ///
     /// # Errors
@@ -136,6 +171,13 @@ mod tests {
         fn is_member(&self, project: &str, uid: &str) -> bool {
             project == "Alfa" && uid == "john"
         }
+
+        fn may_realize(&self, project: &str, uid: &str) -> Result<(), Refusal> {
+            match (project, self.is_member(project, uid)) {
+                ("Beta", _) => Err(Refusal::request("Project is not yet approved")),
+                (_, is_member) => is_member.then_some(()).ok_or(Refusal::Access),
+            }
+        }
     }
 
     fn experiment() -> Experiment {
@@ -152,6 +194,27 @@ mod tests {
         access::set(&mut experiment.access, "Alfa:Alfa", CircleKind::Project, read).unwrap();
         assert_eq!(experiment.demand(JOHN, ExperimentRight::ReadExperiment, &Alfa), Ok(()));
         assert_eq!(experiment.demand(JOHN, ExperimentRight::RealizeExperiment, &Alfa), Err(Refusal::Access));
+    }
+
+    #[test]
+    fn the_owner_realizes_it_and_members_of_a_project_that_may() {
+        let mut experiment = experiment();
+        let realize = |experiment: &Experiment, by, circle| experiment.demand_realization(by, circle, &Alfa);
+        assert_eq!(realize(&experiment, ANN, None), Ok(None));
+        assert_eq!(realize(&experiment, ANN, Some("ann:ann")), Ok(None));
+        assert_eq!(realize(&experiment, ANN, Some("Alfa:Alfa")), Err(Refusal::Access));
+        assert_eq!(realize(&experiment, ROOT, Some("Alfa:Alfa")), Ok(Some("Alfa".to_owned())));
+        assert_eq!(realize(&experiment, JOHN, None), Err(Refusal::Access));
+        assert_eq!(realize(&experiment, JOHN, Some("Alfa:Alfa")), Err(Refusal::Access));
+        let set = |experiment: &mut Experiment, right, project: &str| {
+            access::set_projects(&mut experiment.access, right, &[project.to_owned()]).unwrap();
+        };
+        set(&mut experiment, ExperimentRight::ReadExperiment, "Alfa");
+        assert_eq!(realize(&experiment, JOHN, Some("Alfa:Alfa")), Ok(Some("Alfa".to_owned())));
+        set(&mut experiment, ExperimentRight::RealizeExperiment, "Alfa");
+        assert_eq!(realize(&experiment, JOHN, None), Ok(Some("Alfa".to_owned())));
+        set(&mut experiment, ExperimentRight::RealizeExperiment, "Beta");
+        assert_eq!(realize(&experiment, JOHN, None), Err(Refusal::request("Project is not yet approved")));
     }
 
     #[test]

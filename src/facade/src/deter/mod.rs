@@ -1,4 +1,4 @@
-//! DETER's testbed API: five services of SOAP over TLS, with the paths, names and faults of the original (facades
+//! DETER's testbed API: services of SOAP over TLS, with the paths, names and faults of the original (facades
 //! specification, part 3), upon the users, the documents and the services of this agent.
 //!
 //! A certificate of the area is optional in the handshake. Whoever shows none, or one whose key nobody has signed in with, is
@@ -13,6 +13,7 @@ mod notifications;
 mod path;
 mod projects;
 mod resources;
+mod testbed;
 mod types;
 mod users;
 
@@ -27,6 +28,8 @@ use crate::cimi::{Api, Exchange};
 use crate::lm::Manager;
 use crate::monitor;
 use call::Call;
+use experiments::Bell;
+pub use experiments::Realizer;
 use fault::Fault;
 use path::{BASES, Route};
 
@@ -36,8 +39,14 @@ const SLASHED: &str = "http://api.testbed.deterlab/net/";
 const UNSLASHED: &str = "http://api.testbed.deterlab.net/";
 
 /// The services.
-static SERVICES: [&Service; 5] =
-    [&api_info::SERVICE, &users::SERVICE, &projects::SERVICE, &experiments::SERVICE, &resources::SERVICE];
+static SERVICES: [&Service; 6] = [
+    &api_info::SERVICE,
+    &users::SERVICE,
+    &projects::SERVICE,
+    &experiments::SERVICE,
+    &experiments::REALIZATIONS,
+    &resources::SERVICE,
+];
 
 /// What the operator has set.
 #[derive(Debug, Clone)]
@@ -52,13 +61,16 @@ pub struct DeterDoor {
     /// The way to what runs.
     manager: Manager,
     settings: DeterSettings,
+    /// The way to who carries out what experiments shall become.
+    realizer: Bell,
 }
 
 impl DeterDoor {
-    /// A door to these rooms.
+    /// A door to these rooms, and who works behind it, to be set to work where the door is opened.
     #[must_use]
-    pub fn new(manager: Manager, settings: DeterSettings) -> Self {
-        Self { manager, settings }
+    pub fn new(manager: Manager, settings: DeterSettings) -> (Self, Realizer) {
+        let (bell, realizer) = Realizer::new(manager.clone());
+        (Self { manager, settings, realizer: bell }, realizer)
     }
 }
 
@@ -221,6 +233,7 @@ async fn dispatched(call: &Call<'_>, service: &Service, name: &str, request: &Re
         "Users" => users::answer(call, name, request).await,
         "Projects" => projects::answer(call, name, request).await,
         "Experiments" => experiments::answer(call, name, request).await,
+        "Realizations" => experiments::answer_realizations(call, name, request).await,
         _ => resources::answer(call, name, request).await,
     }
 }

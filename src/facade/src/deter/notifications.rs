@@ -39,3 +39,8 @@ pub(super) async fn notify(call: &Call<'_>, users: &[&str], text: &str) -> Resul
     let _ = (call, users, text);
     Err(Fault::unanswered("sendNotification"))
 }
+
+/// As [`notify`], outside requests: a message of the same `about` is sent once, however often that is asked.
+pub(super) async fn tell_once(_: &crate::cimi::Api, _: &str, _: &str, _: &str) -> Result<(), Fault> {
+    Err(Fault::unanswered("sendNotification"))
+}

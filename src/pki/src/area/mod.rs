@@ -22,6 +22,7 @@ mod subject;
 #[cfg(test)]
 mod tests;
 mod trust;
+mod user_key;
 mod verify;
 
 pub use authority::{AREA_LIFE, AreaError, Authority, BACKDATED, Issued, LEAF_LIFE, Profile, ROOT_LIFE, Rank};
@@ -35,4 +36,5 @@ pub use request::{MAX_REQUEST, Request, RequestError};
 pub use serial::Serial;
 pub use settings::{JOIN_ALPN, LINK_ALPN, join_client};
 pub use trust::{Trust, TrustError};
+pub use user_key::UserKey;
 pub use verify::Recorder;

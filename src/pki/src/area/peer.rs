@@ -100,13 +100,17 @@ impl PeerIdentity {
     }
 }
 
-/// The key identifier of a certificate's own key as RFC 5280, 4.2.1.2 (1) makes it: SHA-1 of the bits of the public key, in
-/// lower-case hexadecimal. None for what is no certificate.
+/// The key identifier of a certificate's own key as older programs make it, see [`sha1_of_key`]. None for what is no
+/// certificate.
 #[must_use]
 pub fn sha1_key_id(der: &[u8]) -> Option<String> {
     let (_, certificate) = X509Certificate::from_der(der).ok()?;
-    let bits = &certificate.public_key().subject_public_key.data;
-    Some(hex(digest(&SHA1_FOR_LEGACY_USE_ONLY, bits).as_ref()))
+    Some(sha1_of_key(&certificate.public_key().subject_public_key.data))
+}
+
+/// SHA-1 of the bits of a public key, in lower-case hexadecimal (RFC 5280, 4.2.1.2, the first way).
+pub(super) fn sha1_of_key(bits: &[u8]) -> String {
+    hex(digest(&SHA1_FOR_LEGACY_USE_ONLY, bits).as_ref())
 }
 
 /// The key identifier that belongs to the SHA-256 of a `SubjectPublicKeyInfo`.

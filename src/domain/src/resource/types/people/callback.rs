@@ -50,8 +50,8 @@ const ACTIONS: &[Action] = &[Action {
     when: is_executable,
 }];
 
-const SENT: &[Field] =
-    &[text("new-password").optional("the new password, for callbacks of the action `user-password-set`")];
+const SENT: &[Field] = &[text("new-password")
+    .optional("the new password, for callbacks of the actions `user-password-set` and `user-first-password`")];
 
 /// Whether following the link would still do something at `now`.
 #[must_use]

@@ -4,8 +4,11 @@ pub mod callback;
 pub mod credential;
 pub mod credential_template;
 pub mod email;
+pub mod notification;
 pub mod session;
 pub mod session_template;
+pub mod testbed_profile;
+pub mod testbed_session;
 pub mod user;
 pub mod user_template;
 

@@ -10,7 +10,10 @@ pub mod project;
 use crate::resource::kind::{Field, Kind, list};
 
 /// Which projects may do what with a resource.
-const PROJECT_DELETE: Field = list("projectDelete", &Kind::NonBlank).optional("projects whose members may delete it");
-const PROJECT_MODIFY: Field = list("projectModify", &Kind::NonBlank).optional("projects whose members may change it");
-const PROJECT_USE: Field = list("projectUse", &Kind::NonBlank).optional("projects whose members may use it");
-const PROJECT_READ: Field = list("projectRead", &Kind::NonBlank).optional("projects whose members may see it");
+pub(super) const PROJECT_DELETE: Field =
+    list("projectDelete", &Kind::NonBlank).optional("projects whose members may delete it");
+pub(super) const PROJECT_MODIFY: Field =
+    list("projectModify", &Kind::NonBlank).optional("projects whose members may change it");
+pub(super) const PROJECT_USE: Field = list("projectUse", &Kind::NonBlank).optional("projects whose members may use it");
+pub(super) const PROJECT_READ: Field =
+    list("projectRead", &Kind::NonBlank).optional("projects whose members may see it");
