@@ -15,7 +15,8 @@ use mf2c_store::{Command, NewDocument, Store, StoreOptions};
 use serde_json::{Value, json};
 
 /// The types of which there are seeds.
-pub(super) const SEEDED: [&str; 4] = ["conflict", "proposal", "placement", "workload"];
+pub(super) const SEEDED: [&str; 8] =
+    ["conflict", "proposal", "placement", "workload", "project", "experiment", "computer", "image"];
 /// Of each type: more than there are callers who may delete one.
 const EACH: usize = 40;
 
@@ -60,6 +61,10 @@ fn body(kind: &str) -> Value {
             "term": 0, "index": 0, "generation": 1, "version": 1, "desired": "stopped", "exec_type": "docker", "spec": {},
             "status": "stopped",
         }),
+        "project" => json!({"projectId": "elsewhere", "owner": "super", "approved": false, "members": []}),
+        "experiment" => json!({"experimentId": "super:elsewhere", "owner": "super", "aspects": [], "access": []}),
+        "computer" => json!({"type": "elsewhere", "owner": "super"}),
+        "image" => json!({"image": "elsewhere", "owner": "super", "validIn": []}),
         _ => json!({
             "resource": about, "origin": "ff", "operation": "edit", "changes": {"description": "another"},
             "by": "super", "time": "1", "base": 1, "state": "REFUSED", "reason": "it is gone",

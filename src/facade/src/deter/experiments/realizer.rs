@@ -20,9 +20,10 @@ use mf2c_domain::testbed::experiment::Experiment;
 use mf2c_domain::testbed::image::Image;
 use mf2c_domain::testbed::realization::{Failure, INSUFFICIENT, Phase, Realization, Seen, Step};
 use mf2c_domain::testbed::state::Container;
+use mf2c_lifecycle::AgentStatus;
 use mf2c_store::StoreError;
 use serde::Deserialize;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::cimi::Api;
 use crate::deter::fault::Fault;
@@ -37,13 +38,16 @@ const SHORTEST: Duration = Duration::from_millis(50);
 /// Between two looks at most, as long as something is under way.
 const LONGEST: Duration = Duration::from_secs(2);
 
+/// So long after a start an agent may not know yet on which devices something can run.
+const GATHERING: Duration = Duration::from_secs(30);
+
 /// The way to the [`Realizer`].
 #[derive(Debug, Clone)]
-pub struct Bell(mpsc::Sender<String>);
+pub(in crate::deter) struct Bell(mpsc::Sender<String>);
 
 impl Bell {
     /// Has it look at the experiment with this id.
-    pub(crate) async fn look_at(&self, id: &str) {
+    pub(in crate::deter) async fn look_at(&self, id: &str) {
         // Where nobody listens, the agent is stopping: the next start finds it in the document.
         let _ = self.0.send(id.to_owned()).await;
     }
@@ -53,6 +57,8 @@ impl Bell {
 pub struct Realizer {
     manager: Manager,
     rung: mpsc::Receiver<String>,
+    /// What was under way when the agent was started, and when that was.
+    found: (BTreeSet<String>, Duration),
 }
 
 /// What came of a step.
@@ -66,14 +72,15 @@ enum Done {
 }
 
 impl Realizer {
-    pub(crate) fn new(manager: Manager) -> (Bell, Self) {
+    pub(in crate::deter) fn new(manager: Manager) -> (Bell, Self) {
         let (bell, rung) = mpsc::channel(WAITING);
-        (Bell(bell), Self { manager, rung })
+        (Bell(bell), Self { manager, rung, found: (BTreeSet::new(), Duration::ZERO) })
     }
 
     /// Works until the door is gone.
     pub async fn run(mut self, api: Weak<Api>) {
-        let Some((mut under_way, mut feed)) = begin(&api).await else { return };
+        let Some((mut under_way, mut feed, now)) = begin(&api).await else { return };
+        self.found = (under_way.clone(), now);
         loop {
             let Some(at_hand) = api.upgrade() else { return };
             let mut left = BTreeSet::new();
@@ -104,8 +111,9 @@ impl Realizer {
 
     /// Does what can be done now; whether something is left.
     async fn bring_on(&self, api: &Api, id: &str) -> bool {
+        let mut last = Step::Wait;
         loop {
-            match self.step(api, id).await {
+            match self.step(api, id, &mut last).await {
                 Ok(Done::Again) => {}
                 Ok(Done::Later) => return true,
                 Ok(Done::Over) => return false,
@@ -121,7 +129,8 @@ impl Realizer {
         }
     }
 
-    async fn step(&self, api: &Api, id: &str) -> Result<Done, Fault> {
+    /// One step; none that was done just now and has not shown yet.
+    async fn step(&self, api: &Api, id: &str, last: &mut Step) -> Result<Done, Fault> {
         let Some(held) = read::<Experiment>(api, id)? else { return Ok(Done::Over) };
         let Some(mut realization) = held.value.realization.clone() else { return Ok(Done::Over) };
         if !realization.is_under_way() {
@@ -136,6 +145,10 @@ impl Realizer {
             record(api, id, &realization, move |it, _| it.elements.clone_from(&elements)).await?;
         }
         let step = realization.next(&seen(api, &realization));
+        if step == *last {
+            return Ok(Done::Later);
+        }
+        last.clone_from(&step);
         tracing::debug!(id, ?step, "an experiment is brought on");
         self.carry_out(api, id, &held.value, &realization, step).await
     }
@@ -186,7 +199,12 @@ impl Realizer {
                 }
             }
         };
-        launch_recorded(api, id, realization, index, launched).await
+        let (found, begun) = &self.found;
+        let may_come = found.contains(id) && api.world.clock.elapsed() < *begun + GATHERING;
+        match launched {
+            Err(error) if error.trouble == Trouble::NoRoom && may_come => Ok(Done::Later),
+            launched => launch_recorded(api, id, realization, index, launched).await,
+        }
     }
 
     async fn delete(&self, realization: &Realization, index: usize) -> Result<Done, Fault> {
@@ -208,14 +226,15 @@ impl Realizer {
 }
 
 /// What is under way from before, and the way to hear of changes.
-async fn begin(api: &Weak<Api>) -> Option<(BTreeSet<String>, tokio::sync::watch::Receiver<u64>)> {
+async fn begin(api: &Weak<Api>) -> Option<(BTreeSet<String>, watch::Receiver<u64>, Duration)> {
     let api = api.upgrade()?;
     let feed = api.store.subscribe();
     let found = all::<Experiment>(&api, "experiment").await;
     let found = found.inspect_err(|error| tracing::error!(%error, "experiments cannot be read")).unwrap_or_default();
     let is_under_way = |experiment: &Experiment| experiment.realization.as_ref().is_some_and(Realization::is_under_way);
     let under_way = found.into_iter().filter(|held| is_under_way(&held.value));
-    Some((under_way.map(|held| held.document.id.as_str().to_owned()).collect(), feed))
+    let under_way = under_way.map(|held| held.document.id.as_str().to_owned()).collect();
+    Some((under_way, feed, api.world.clock.elapsed()))
 }
 
 /// What the document of an instance says.
@@ -239,7 +258,16 @@ pub(super) fn seen(api: &Api, realization: &Realization) -> Vec<Seen> {
             return Seen { service, container: Container::None, failed: false };
         };
         let is_going = instance.desired.as_deref() == Some("deleted");
-        let container = if is_going { Container::Pinned } else { Container::of(&instance.status) };
+        let is_unknown = AgentStatus::read(&instance.status) == AgentStatus::Unknown;
+        let container = match (realization.phase, Container::of(&instance.status)) {
+            _ if is_going => Container::Pinned,
+            // Whatever somebody does to it, it is deleted.
+            (Phase::Releasing | Phase::Failing, Container::Pinned) => Container::Down,
+            // As after a start of the agent, before what runs it has told of it.
+            (Phase::Launching, _) if is_unknown => Container::Configured,
+            (Phase::Active, _) if is_unknown => Container::Pinned,
+            (_, container) => container,
+        };
         Seen { service, container, failed: !is_going && instance.status == "error" }
     };
     realization.elements.iter().map(seen).collect()

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use actix_web::web;
 use mf2c_domain::acl::PrincipalKind;
 use mf2c_domain::id::ResourceId;
 use mf2c_domain::testbed::Asker;
@@ -13,14 +14,14 @@ use mf2c_domain::testbed::experiment::Experiment;
 use mf2c_domain::testbed::pattern::Pattern;
 use mf2c_domain::testbed::state::Container;
 use mf2c_soap::{Field, ObjectType, Request, Value};
-use mf2c_store::{Document, StoreError};
+use mf2c_store::{Document, Store, StoreError};
 use serde::Deserialize;
 
 use super::{description_in, given, list_values, lists_in};
 use crate::cimi::Api;
 use crate::deter::call::Call;
 use crate::deter::fault::Fault;
-use crate::deter::testbed::{Held, Members, add, all, discard, edit, read, seen_by};
+use crate::deter::testbed::{Held, Members, add, all, discard, edit, read, refresh_class, seen_by};
 
 /// The type of computers that are devices and nothing else.
 const DEVICE: &str = "device";
@@ -72,16 +73,24 @@ struct Agent {
     status: String,
 }
 
+/// The instances that run on each device.
+fn on_devices(store: &Store) -> Result<BTreeMap<String, Vec<String>>, StoreError> {
+    let mut on: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for document in store.all("service-instance") {
+        let body = store.body(&document)?;
+        let Some(instance) = body.and_then(|body| serde_json::from_slice::<Instance>(&body).ok()) else { continue };
+        for agent in instance.agents.into_iter().filter(|agent| Container::of(&agent.status) == Container::Up) {
+            on.entry(agent.device_id).or_default().push(document.id.as_str().to_owned());
+        }
+    }
+    Ok(on)
+}
+
 impl Running {
     async fn read(api: &Api) -> Result<Self, StoreError> {
-        let mut running = Self { on: BTreeMap::new(), of: BTreeMap::new() };
-        for document in api.store.all("service-instance") {
-            let body = api.store.body(&document)?;
-            let Some(instance) = body.and_then(|body| serde_json::from_slice::<Instance>(&body).ok()) else { continue };
-            for agent in instance.agents.into_iter().filter(|agent| Container::of(&agent.status) == Container::Up) {
-                running.on.entry(agent.device_id).or_default().push(document.id.as_str().to_owned());
-            }
-        }
+        let store = Arc::clone(&api.store);
+        let on = web::block(move || on_devices(&store)).await.map_err(|_| StoreError::Stopping)??;
+        let mut running = Self { on, of: BTreeMap::new() };
         for experiment in all::<Experiment>(api, "experiment").await?.into_iter().map(|held| held.value) {
             let Some(realization) = experiment.realization.clone() else { continue };
             for instance in realization.elements.iter().filter_map(|element| element.instance.clone()) {
@@ -221,7 +230,10 @@ pub(super) async fn create(call: &Call<'_>, request: &Request) -> Result<Value, 
     }
     let local = Computer::local_name(name, &computer.kind);
     match add(api, "computer", &local, &computer, seen_by(api, &computer)).await {
-        Ok(_) => Ok(true.into()),
+        Ok(_) => {
+            class_changed(api, &computer).await?;
+            Ok(true.into())
+        }
         Err(StoreError::Conflict { .. }) => {
             let what = name.map_or_else(|| format!("class {}", computer.kind), |name| format!("computer {name}"));
             Err(Fault::request(format!("There is a {what} already")))
@@ -281,7 +293,13 @@ pub(super) async fn modify(call: &Call<'_>, request: &Request) -> Result<Value, 
         Ok(computer.check()?)
     };
     edit(api, held.document.id.as_str(), rule, |value: &Computer| seen_by(api, value)).await?;
+    class_changed(api, &held.value).await?;
     Ok(true.into())
+}
+
+/// What is said of a class is said of its computers.
+async fn class_changed(api: &Api, computer: &Computer) -> Result<(), Fault> {
+    if computer.name.is_none() { refresh_class(api, &computer.kind).await } else { Ok(()) }
 }
 
 pub(super) async fn remove(call: &Call<'_>, request: &Request) -> Result<Value, Fault> {
@@ -291,5 +309,6 @@ pub(super) async fn remove(call: &Call<'_>, request: &Request) -> Result<Value, 
         return Err(Fault::access());
     }
     discard(call.exchange.api, held.document.id.as_str()).await?;
+    class_changed(call.exchange.api, &held.value).await?;
     Ok(true.into())
 }

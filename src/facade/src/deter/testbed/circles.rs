@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use mf2c_domain::testbed::access::Circles;
+use mf2c_domain::testbed::computer::Computer;
 use mf2c_domain::testbed::project::Project;
 use mf2c_domain::testbed::rights::ProjectRight;
 use mf2c_domain::testbed::{Asker, Refusal, names};
@@ -35,6 +36,13 @@ impl<'a> Members<'a> {
             held.map(|held| held.value).filter(|project| project.project_id == name)
         });
         project.as_ref().map(ask)
+    }
+
+    /// The class of a computer; a class has none.
+    pub(crate) fn class_of(&self, computer: &Computer) -> Option<Computer> {
+        let _ = computer.name.as_ref()?;
+        let id = format!("computer/{}", Computer::local_name(None, &computer.kind));
+        read::<Computer>(self.api, &id).ok().flatten().map(|held| held.value)
     }
 
     pub(crate) fn exists(&self, name: &str) -> bool {

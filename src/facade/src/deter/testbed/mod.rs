@@ -14,7 +14,7 @@ use super::fault::Fault;
 use super::types::{ATTRIBUTE, CHANGE_RESULT, PROFILE};
 pub(super) use circles::{Members, project_id};
 pub(super) use shelf::{Held, add, all, discard, edit, read};
-pub(super) use sight::{refresh_after, seen_by};
+pub(super) use sight::{refresh_after, refresh_class, seen_by};
 
 impl From<Refusal> for Fault {
     fn from(refusal: Refusal) -> Self {

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::circles::Members;
-use super::shelf::{all, edit};
+use super::shelf::{Held, all, edit};
 use crate::cimi::Api;
 use crate::deter::fault::Fault;
 
@@ -105,11 +105,14 @@ impl Sight for Computer {
     const KIND: &'static str = "computer";
 
     fn seers(&self, members: &Members<'_>) -> BTreeSet<String> {
-        with_projects(&self.owner, readers(&self.projects), members)
+        let class = members.class_of(self);
+        let lists = self.projects.or(class.as_ref().map(|class| &class.projects));
+        with_projects(&self.owner, readers(&lists), members)
     }
 
+    /// One without a list of its own is seen by those whom its class names.
     fn names(&self, project: &str) -> bool {
-        self.projects.projects().any(|named| named == project)
+        self.projects.of(Deed::Read).is_none() || self.projects.projects().any(|named| named == project)
     }
 
     fn forget(&mut self, project: &str) {
@@ -139,6 +142,15 @@ pub(crate) async fn refresh_after(api: &Api, project: &str, is_going: bool) -> R
     refresh::<Experiment>(api, project, is_going).await?;
     refresh::<Computer>(api, project, is_going).await?;
     refresh::<Image>(api, project, is_going).await
+}
+
+/// Brings the lists of the computers of a type up to date after their class has changed.
+pub(crate) async fn refresh_class(api: &Api, kind: &str) -> Result<(), Fault> {
+    let of_kind = |held: &Held<Computer>| held.value.name.is_some() && held.value.kind == kind;
+    for held in all::<Computer>(api, Computer::KIND).await?.into_iter().filter(of_kind) {
+        edit::<Computer, ()>(api, held.document.id.as_str(), |_| Ok(()), |value| seen_by(api, value)).await?;
+    }
+    Ok(())
 }
 
 async fn refresh<T: Sight>(api: &Api, project: &str, is_going: bool) -> Result<(), Fault> {
