@@ -118,12 +118,8 @@ fn aspects_have_names_and_layouts_are_read_before_they_are_taken() {
     bed.refused("ann", "Experiments", "addExperimentAspects", &empty, (2, "Null or empty aspect list"));
     let unknown = [eid("ann:y"), aspect("", "layout", &two)];
     bed.refused("ann", "Experiments", "addExperimentAspects", &unknown, (2, "Invalid experiment ann:y"));
-    let change = bed.done(
-        "ann",
-        "Experiments",
-        "changeExperimentAspects",
-        &[eid("ann:x"), aspect("layout000", "layout", &two)],
-    );
+    let change =
+        bed.done("ann", "Experiments", "changeExperimentAspects", &[eid("ann:x"), aspect("layout000", "layout", &two)]);
     assert_eq!(one(&change, "success"), "false");
     let _ = add(aspect("go", "actions", "run fast"));
     // T-35.
@@ -175,7 +171,12 @@ fn aspects_have_names_and_layouts_are_read_before_they_are_taken() {
 fn an_experiment_runs_and_stops_and_what_is_said_of_it_is_so() {
     let bed = Bed::start(&["ann", "john"]);
     // T-36.
-    make(&bed, "ann", "two", &topdl(&[("a", SLEEP), ("b", &[("exec", "/bin/sh -c 'exec sleep 600'"), ("env.WHO", "me")])]));
+    make(
+        &bed,
+        "ann",
+        "two",
+        &topdl(&[("a", SLEEP), ("b", &[("exec", "/bin/sh -c 'exec sleep 600'"), ("env.WHO", "me")])]),
+    );
     assert_eq!(one(&bed.experiment("ann", "ann:two"), "state"), "Unrealized");
     realize(&bed, "ann", "ann", "two", true);
     assert!(["Changing", "Realized"].contains(&one(&bed.experiment("ann", "ann:two"), "state").as_str()));
@@ -242,7 +243,10 @@ fn where_nothing_fits_it_is_said_and_nothing_is_left() {
             !one(&seen, "faultInfo").is_empty() && one(&seen, "state") == "Unrealized"
         });
         let fault = one(&seen, "faultInfo");
-        assert_eq!((one(&fault, "errorCode"), one(&fault, "detailString")), ("2".into(), "Insufficient Resources".into()));
+        assert_eq!(
+            (one(&fault, "errorCode"), one(&fault, "detailString")),
+            ("2".into(), "Insufficient Resources".into())
+        );
         assert!(unbase64(&one(&seen, "log")).lines().count() > 2, "{seen}");
         eventually("nothing is left", || bed.count("service-instance") == 0 && bed.count("service") == 0);
         let told = format!("Experiment ann:{name} could not be realized: Insufficient Resources");

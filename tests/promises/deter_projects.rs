@@ -33,7 +33,13 @@ fn a_project_waits_for_approval_and_administrators_hear_of_it() {
     ] {
         bed.refused("ann", "Projects", "createProject", &inside, (2, text));
     }
-    bed.refused("ann", "Projects", "createProject", &[id("Beta"), el("owner", "john"), profile()], (1, "Access denied"));
+    bed.refused(
+        "ann",
+        "Projects",
+        "createProject",
+        &[id("Beta"), el("owner", "john"), profile()],
+        (1, "Access denied"),
+    );
     // T-26.
     let add = [id("Alfa-Romeo"), el("uids", "john")];
     bed.refused("ann", "Projects", "addUsers", &add, (2, "Project is not yet approved"));
@@ -62,7 +68,10 @@ fn users_are_asked_or_ask_and_somebody_confirms_it() {
     let results = each(&bed.done("ann", "Projects", "addUsers", &add), "return");
     assert_eq!((one(&results[0], "name"), one(&results[0], "success")), ("john".into(), "true".into()));
     assert!(results[0].contains("reason") && one(&results[0], "reason").is_empty());
-    assert_eq!((one(&results[1], "success"), one(&results[1], "reason")), ("false".into(), "No such user nobody".into()));
+    assert_eq!(
+        (one(&results[1], "success"), one(&results[1], "reason")),
+        ("false".into(), "No such user nobody".into())
+    );
     let number = bed.challenge("john");
     bed.refused("kim", "Projects", "addUserConfirm", &[el("challengeId", &number)], (1, "Access denied"));
     bed.refused("john", "Projects", "addUserConfirm", &[el("challengeId", "7")], (2, "No such challenge outstanding"));
@@ -98,7 +107,10 @@ fn users_are_asked_or_ask_and_somebody_confirms_it() {
     bed.refused("ann", "Projects", "addUsersNoConfirm", &forced, (1, "Access denied"));
     assert_eq!(one(&bed.done("root", "Projects", "addUsersNoConfirm", &forced), "success"), "true");
     let seen = bed.done("john", "Projects", "viewProjects", &[el("uid", "john")]);
-    assert_eq!((each(&member(&seen, "john"), "permissions").len(), one(&member(&seen, "john"), "rights")), (7, "7".into()));
+    assert_eq!(
+        (each(&member(&seen, "john"), "permissions").len(), one(&member(&seen, "john"), "rights")),
+        (7, "7".into())
+    );
 }
 
 #[test]
@@ -116,7 +128,10 @@ fn the_first_generation_adds_at_once_and_says_rights_as_flags() {
     let _ = bed.done("ann", "Projects", "changePermissions", &named(&[("targetUser", "john"), ("rights", "5")]));
     let seen = bed.done("ann", "Projects", "viewProjects", &[el("userid", "ann")]);
     let john = member(&seen, "john");
-    assert_eq!((each(&john, "permissions"), one(&john, "rights")), (vec!["ADD_USER".into(), "REALIZE_EXPERIMENT".into()], "5".into()));
+    assert_eq!(
+        (each(&john, "permissions"), one(&john, "rights")),
+        (vec!["ADD_USER".into(), "REALIZE_EXPERIMENT".into()], "5".into())
+    );
     assert_eq!((one(&seen, "vetting"), one(&seen, "approved")), ("false".into(), "false".into()));
     let wrong = named(&[("targetUser", "john"), ("rights", "8")]);
     bed.refused("ann", "Projects", "changePermissions", &wrong, (2, "Invalid permission"));
@@ -150,8 +165,7 @@ fn projects_are_found_by_name_and_owner_and_given_away_by_their_owner() {
     let _ = bed.done("root", "Projects", "addUsersNoConfirm", &[id("Alfa-Romeo"), el("uids", "john")]);
     // T-30.
     let view = |inside: &[(&str, &str)]| {
-        let inside: Vec<String> =
-            [("uid", "john")].iter().chain(inside).map(|(name, text)| el(name, text)).collect();
+        let inside: Vec<String> = [("uid", "john")].iter().chain(inside).map(|(name, text)| el(name, text)).collect();
         each(&bed.done("john", "Projects", "viewProjects", &inside), "projectId")
     };
     assert_eq!(view(&[]), ["Alfa-John", "Alfa-Romeo"]);

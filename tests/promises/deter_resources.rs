@@ -14,7 +14,11 @@ fn named<'r>(reply: &'r [String], name: &str) -> Vec<&'r String> {
 }
 
 fn device(bed: &Bed) -> String {
-    bed.admin("GET", "device", None).json()["devices"][0]["id"].as_str().unwrap().trim_start_matches("device/").to_owned()
+    bed.admin("GET", "device", None).json()["devices"][0]["id"]
+        .as_str()
+        .unwrap()
+        .trim_start_matches("device/")
+        .to_owned()
 }
 
 #[test]
@@ -29,14 +33,21 @@ fn computers_are_added_by_administrators_and_are_devices() {
     // Without a description the device is a computer by itself, for who may see it.
     assert_eq!(one(named(&view("root", &[]), &device)[0], "type"), "device");
     // T-38.
-    let class = [el("type", "pc"), el("description", "a plain machine"), el("projectUse", "Alfa"), el("projectRead", "Alfa")];
+    let class =
+        [el("type", "pc"), el("description", "a plain machine"), el("projectUse", "Alfa"), el("projectRead", "Alfa")];
     bed.refused("ann", "Resources", "createComputer", &class, (1, "Access denied"));
     assert_eq!(one(&bed.done("root", "Resources", "createComputer", &class), "return"), "true");
     bed.refused("root", "Resources", "createComputer", &class, (2, "There is a class pc already"));
     let computer = [el("name", "pc23"), el("type", "pc"), el("device", &device)];
     let _ = bed.done("root", "Resources", "createComputer", &computer);
     bed.refused("root", "Resources", "createComputer", &[el("name", "x")], (2, "type is required"));
-    bed.refused("root", "Resources", "createComputer", &[el("name", "<x>"), el("type", "pc")], (2, "Bad computer name"));
+    bed.refused(
+        "root",
+        "Resources",
+        "createComputer",
+        &[el("name", "<x>"), el("type", "pc")],
+        (2, "Bad computer name"),
+    );
     let unknown = [el("name", "x"), el("type", "pc"), el("projectUse", "None")];
     bed.refused("root", "Resources", "createComputer", &unknown, (2, "Invalid project None"));
     let _ = bed.done("root", "Resources", "createComputer", &[el("name", "mac1"), el("type", "mac")]);
@@ -44,12 +55,18 @@ fn computers_are_added_by_administrators_and_are_devices() {
     assert_eq!(seen.len(), 2, "{seen:?}");
     let pc23 = |uid: &str| named(&view(uid, &[]), "pc23").first().map(|found| (*found).clone()).unwrap_or_default();
     // What it does not say of itself its class says.
-    assert_eq!((one(&pc23("ann"), "description"), one(&pc23("ann"), "projectUse")), ("a plain machine".into(), "Alfa".into()));
+    assert_eq!(
+        (one(&pc23("ann"), "description"), one(&pc23("ann"), "projectUse")),
+        ("a plain machine".into(), "Alfa".into())
+    );
     assert_eq!(one(&pc23("ann"), "allocated"), "false");
     let class = seen.iter().find(|it| one(it, "name").is_empty()).unwrap();
     assert!(each(class, "allocated").is_empty(), "{class}");
     assert!(pc23("john").is_empty() && view("ann", &[("nameRE", "^pc")]).len() == 1);
-    assert_eq!((bed.cimi("ann", "computer").json()["count"].clone(), bed.cimi("john", "computer").json()["count"].clone()), (2.into(), 0.into()));
+    assert_eq!(
+        (bed.cimi("ann", "computer").json()["count"].clone(), bed.cimi("john", "computer").json()["count"].clone()),
+        (2.into(), 0.into())
+    );
     // Allocated as long as something runs there.
     let topology = topdl(&[("a", &[("exec", "/bin/sleep 600"), ("type", "pc")])]);
     let made = |uid: &str| vec![el("uid", uid), el("name", "x"), el("topology", &base64(&topology))];
@@ -76,7 +93,13 @@ fn computers_are_added_by_administrators_and_are_devices() {
     assert_eq!(one(&one(&seen, "faultInfo"), "detailString"), "Insufficient Resources");
     // Changes and removals.
     bed.refused("ann", "Resources", "modifyComputer", &[el("uid", "ann")], (2, "One of name and type is required"));
-    bed.refused("ann", "Resources", "modifyComputer", &[el("type", "pc"), el("description", "x")], (1, "Access denied"));
+    bed.refused(
+        "ann",
+        "Resources",
+        "modifyComputer",
+        &[el("type", "pc"), el("description", "x")],
+        (1, "Access denied"),
+    );
     let _ = bed.done("john", "Resources", "modifyComputer", &[el("name", "pc23"), el("description", "john's")]);
     assert_eq!(one(&pc23("ann"), "description"), "john's");
     bed.refused("john", "Resources", "removeComputer", &[el("name", "pc23")], (1, "Access denied"));
@@ -101,13 +124,24 @@ fn images_come_with_what_runs_and_are_described() {
     let sleep = named(&seen, "/bin/sleep")[0];
     assert_eq!((one(sleep, "owner"), one(sleep, "validIn")), ("ann".into(), "process".into()));
     assert!(view("john").is_empty());
-    let describe =
-        [el("uid", "ann"), el("name", "/bin/sleep"), el("description", "waits"), el("projectRead", "Alfa"), el("validIn", "pc")];
+    let describe = [
+        el("uid", "ann"),
+        el("name", "/bin/sleep"),
+        el("description", "waits"),
+        el("projectRead", "Alfa"),
+        el("validIn", "pc"),
+    ];
     let _ = bed.done("ann", "Resources", "modifyImage", &describe);
     let seen = view("john");
     assert_eq!((one(&seen[0], "description"), one(&seen[0], "validIn")), ("waits".into(), "pc".into()));
     assert_eq!(bed.cimi("john", "image").json()["count"], 1);
-    bed.refused("john", "Resources", "modifyImage", &[el("name", "/bin/sleep"), el("description", "x")], (1, "Access denied"));
+    bed.refused(
+        "john",
+        "Resources",
+        "modifyImage",
+        &[el("name", "/bin/sleep"), el("description", "x")],
+        (1, "Access denied"),
+    );
     bed.refused("john", "Resources", "modifyImage", &[el("name", "none")], (2, "No such image"));
     let remove = [el("uid", "ann"), el("name", "/bin/sleep")];
     bed.refused("ann", "Resources", "removeImage", &remove, (2, "Image /bin/sleep is in use by a service"));
@@ -147,7 +181,8 @@ fn keys_are_credentials_of_their_owners() {
     let stored = bed.cimi("ann", "credential?$filter=type='ssh-key'").json();
     assert_eq!((stored["count"].clone(), stored["credentials"][0]["name"].clone()), (1.into(), name.as_str().into()));
     assert!(view("john").is_empty());
-    let shared = [el("name", "shared"), el("keyData", &base64(&key)), el("projectRead", "Alfa"), el("projectDelete", "Alfa")];
+    let shared =
+        [el("name", "shared"), el("keyData", &base64(&key)), el("projectRead", "Alfa"), el("projectDelete", "Alfa")];
     let _ = bed.done("ann", "Resources", "addKey", &shared);
     assert_eq!(view("john").len(), 1);
     let (code, text) = bed.ask("ann", "Resources", "addKey", &shared).unwrap_err();
@@ -155,8 +190,15 @@ fn keys_are_credentials_of_their_owners() {
     let (code, _) = bed.ask("ann", "Resources", "addKey", &[el("keyData", &base64("no key"))]).unwrap_err();
     assert_eq!(code, 2);
     bed.refused("ann", "Resources", "addKey", &[el("name", "x")], (2, "keyData is required"));
-    bed.refused("john", "Resources", "addKey", &[el("owner", "ann"), el("keyData", &base64(&key))], (1, "Access denied"));
-    let typed = |kind: &str| each(&bed.done("ann", "Resources", "viewKeys", &[el("uid", "ann"), el("type", kind)]), "return");
+    bed.refused(
+        "john",
+        "Resources",
+        "addKey",
+        &[el("owner", "ann"), el("keyData", &base64(&key))],
+        (1, "Access denied"),
+    );
+    let typed =
+        |kind: &str| each(&bed.done("ann", "Resources", "viewKeys", &[el("uid", "ann"), el("type", kind)]), "return");
     assert_eq!((typed("ssh-rsa").len(), typed("ssh").len(), typed("dsa").len()), (2, 2, 0));
     bed.refused("john", "Resources", "removeKey", &[el("owner", "ann"), el("name", &name)], (2, "No such key"));
     let _ = bed.done("john", "Resources", "removeKey", &[el("owner", "ann"), el("name", "shared")]);

@@ -23,11 +23,12 @@ use mf2c_domain::area::presence::{Patience, Status};
 use mf2c_domain::area::spiffe::check_device;
 use mf2c_domain::area::standing::{AreaRole, Standing};
 use mf2c_facade::certificates::Authorities;
+use mf2c_facade::deter::ShownRoots;
 use mf2c_facade::front::{Certified, ReadCertificate, TlsSettings};
 use mf2c_facade::monitor::{AreaFigures, LookAtArea, PeerFigure};
 use mf2c_machine::Roots;
 use mf2c_pki::ServerIdentity;
-use mf2c_pki::area::{ApiIdentity, Credentials, MemberFiles};
+use mf2c_pki::area::{ApiIdentity, Credentials, MemberFiles, certificate_pem};
 use mf2c_store::Store;
 use mf2c_transport::link::LinkSettings;
 
@@ -268,6 +269,15 @@ impl Area {
     pub(crate) fn users(&self) -> ReadCertificate {
         let credentials = self.credentials.clone();
         Arc::new(move |der| -> Option<Certified> { certified(der, &credentials.membership()?.own.id) })
+    }
+
+    /// The roots in PEM by which clients know this agent; none where it belongs to no area.
+    pub(crate) fn roots(&self) -> ShownRoots {
+        let credentials = self.credentials.clone();
+        Arc::new(move || {
+            credentials.membership()?;
+            Some(credentials.trust().roots().iter().map(|der| certificate_pem(der)).collect())
+        })
     }
 
     /// The way of the API to the actors.

@@ -7,7 +7,7 @@ use actix_web::App;
 use actix_web::dev::ServerHandle;
 use actix_web::web::Data;
 use mf2c_facade::cimi::Api;
-use mf2c_facade::deter::{self, DeterDoor};
+use mf2c_facade::deter::{self, DeterDoor, ShownRoots};
 use mf2c_facade::front::{self, Listener};
 use mf2c_facade::lm::Manager;
 
@@ -19,6 +19,7 @@ use crate::node::{StartError, front_settings, listen};
 pub(crate) struct BoundDeterDoor {
     listener: Listener,
     address: SocketAddr,
+    roots: ShownRoots,
 }
 
 impl BoundDeterDoor {
@@ -29,7 +30,8 @@ impl BoundDeterDoor {
     pub(crate) fn prepare(config: &Config, area: &Area) -> Result<Option<Self>, StartError> {
         let Some(wanted) = config.deter.listen else { return Ok(None) };
         let (socket, address) = listen(wanted, "deter.listen")?;
-        Ok(Some(Self { listener: Listener { socket, tls: Some(area.tls()), users: Some(area.users()) }, address }))
+        let listener = Listener { socket, tls: Some(area.tls()), users: Some(area.users()) };
+        Ok(Some(Self { listener, address, roots: area.roots() }))
     }
 
     /// Serves.
@@ -37,7 +39,7 @@ impl BoundDeterDoor {
     /// # Errors
     /// [`StartError::Start`].
     pub(crate) fn open(self, config: &Config, manager: Manager, api: Data<Api>) -> Result<ServerHandle, StartError> {
-        let (door, realizer) = DeterDoor::new(manager, config.deter.settings());
+        let (door, realizer) = DeterDoor::new(manager, self.roots, config.deter.settings());
         let door = Data::new(door);
         let behind = Arc::downgrade(&api.clone().into_inner());
         let settings = front::Settings { workers: 1, ..front_settings(config) };

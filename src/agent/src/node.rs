@@ -318,7 +318,12 @@ fn start_writer(
         most: config.store.keep_findings,
         life: None,
     });
-    let kept: Vec<Bound> = kept.into_iter().chain(reports).chain(findings).collect();
+    // What the testbed API keeps for each user has its own bound; these hold where there are very many users.
+    let testbed = [
+        Bound { kind: "notification", most: 100_000, life: None },
+        Bound { kind: "testbed-session", most: 100_000, life: Some(config.deter.session_life.get()) },
+    ];
+    let kept: Vec<Bound> = kept.into_iter().chain(reports).chain(findings).chain(testbed).collect();
     let retention = Retention::new(&kept, store, Arc::clone(&world.clock));
     let actor = ResourceStore::new(writer, config.store.queue).keeping(retention);
     ResourceStore::start_in_arbiter(&arbiter.handle(), move |_| actor)

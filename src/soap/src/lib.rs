@@ -9,6 +9,8 @@ mod envelope;
 mod reply;
 mod request;
 mod table;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod value;
 mod wsdl;

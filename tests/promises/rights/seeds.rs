@@ -15,8 +15,19 @@ use mf2c_store::{Command, NewDocument, Store, StoreOptions};
 use serde_json::{Value, json};
 
 /// The types of which there are seeds.
-pub(super) const SEEDED: [&str; 8] =
-    ["conflict", "proposal", "placement", "workload", "project", "experiment", "computer", "image"];
+pub(super) const SEEDED: [&str; 11] = [
+    "conflict",
+    "proposal",
+    "placement",
+    "workload",
+    "project",
+    "experiment",
+    "computer",
+    "image",
+    "notification",
+    "testbed-profile",
+    "testbed-session",
+];
 /// Of each type: more than there are callers who may delete one.
 const EACH: usize = 40;
 
@@ -65,6 +76,14 @@ fn body(kind: &str) -> Value {
         "experiment" => json!({"experimentId": "super:elsewhere", "owner": "super", "aspects": [], "access": []}),
         "computer" => json!({"type": "elsewhere", "owner": "super"}),
         "image" => json!({"image": "elsewhere", "owner": "super", "validIn": []}),
+        "notification" => json!({
+            "user": "super", "text": "hello", "sent": "2023-11-14T22:13:20.000Z", "read": false, "urgent": false,
+        }),
+        "testbed-profile" => json!({ "user": "super", "values": {} }),
+        "testbed-session" => json!({
+            "user": "super", "until": "2023-11-14T22:13:20.000Z", "certificate": "certificate/0a1b", "issued": true,
+            "unconfirmed": false,
+        }),
         _ => json!({
             "resource": about, "origin": "ff", "operation": "edit", "changes": {"description": "another"},
             "by": "super", "time": "1", "base": 1, "state": "REFUSED", "reason": "it is gone",

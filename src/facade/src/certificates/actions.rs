@@ -25,8 +25,8 @@ use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Map, Value};
 
 use super::Authorities;
-use crate::cimi::Exchange;
 use crate::cimi::body::{Kind, object, unsupported};
+use crate::cimi::{Api, Exchange};
 use crate::error::{ApiError, message};
 use crate::people::users::{nothing_else, stored, take};
 
@@ -73,20 +73,29 @@ pub(crate) async fn revoke(
         Ok(_) => {}
         // The area's authority is elsewhere. A user's certificate counts at this agent alone, by its document.
         Err(AuthorityError::None) if record.get("kind").is_some_and(|kind| kind == "user") => {
-            end_here(exchange, id, reason).await?;
+            end_here(exchange.api, id, reason).await?;
         }
         Err(error) => return Err(error.into()),
     }
     Ok(HttpResponse::Ok().json(message(StatusCode::OK, &format!("{id} revoked"), Some(id.as_str()))))
 }
 
-async fn end_here(exchange: &Exchange<'_>, id: &ResourceId, reason: Option<String>) -> Result<(), ApiError> {
-    let now = exchange.api.world.clock.now().to_string();
+/// Writes into the document of a user's certificate that it counts no longer: it counts at this agent alone, by this document.
+async fn end_here(api: &Api, id: &ResourceId, reason: Option<String>) -> Result<(), ApiError> {
+    let now = api.world.clock.now().to_string();
     let mut changes = Map::from_iter([("state".to_owned(), "REVOKED".into()), ("revokedAt".to_owned(), now.into())]);
     changes.extend(reason.map(|reason| ("reason".to_owned(), reason.into())));
     let edit = EditResource { id: id.clone(), changes, removed: Vec::new(), if_match: None, by: Caller::agent() };
-    exchange.api.writer.send(edit).await.map_err(|_| StoreError::Stopping)??;
+    api.writer.send(edit).await.map_err(|_| StoreError::Stopping)??;
     Ok(())
+}
+
+/// Ends a user's certificate that was made for a purpose which is fulfilled. One that is gone is no error.
+pub(crate) async fn end(api: &Api, id: &str, reason: &str) -> Result<(), ApiError> {
+    let Some(document) = api.store.get(id).filter(|found| found.id.kind() == certificate::SPEC.name) else {
+        return Ok(());
+    };
+    end_here(api, &document.id, Some(reason.to_owned())).await
 }
 
 /// Makes a certificate for a user: 201 with the chain.

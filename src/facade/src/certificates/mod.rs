@@ -15,6 +15,7 @@ use mf2c_domain::caller::Caller;
 use crate::cimi::{Api, Exchange};
 use crate::error::ApiError;
 use crate::front::Peer;
+pub(crate) use actions::end;
 use actix_web::HttpResponse;
 use actix_web::web::Payload;
 pub use bearer::{Bearer, Unfit};

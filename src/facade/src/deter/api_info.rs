@@ -21,6 +21,7 @@ pub(super) static SERVICE: Service = Service {
     operations: &[
         Operation::reading("getVersion", &[], Gives::object(&VERSION_RESPONSE)),
         Operation::reading("echo", &[Field::text("param")], Gives::one(Kind::Text)),
+        Operation::reading("getServerCertificate", &[], Gives::one(Kind::Text)),
     ],
 };
 
@@ -28,6 +29,12 @@ pub(super) async fn answer(call: &Call<'_>, operation: &str, request: &Request) 
     match operation {
         "getVersion" => Ok(version(call)),
         "echo" => Ok(request.text("param").into()),
+        "getServerCertificate" => match (call.door.roots)() {
+            Some(roots) => Ok(roots.into()),
+            None => {
+                Err(Fault::unimplemented("this agent belongs to no area, and shows a certificate of its own making"))
+            }
+        },
         other => Err(Fault::unanswered(other)),
     }
 }

@@ -5,7 +5,7 @@ use mf2c_store::StoreError;
 
 use crate::error::ApiError;
 
-/// The kinds of faults, by the original's numbers.
+/// The kinds of faults, by the original's numbers. Its fourth, of a password that has expired, nobody meets here: passwords have no age.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Code {
     /// The caller may not.
@@ -14,8 +14,6 @@ pub(crate) enum Code {
     Request,
     /// Something here has failed.
     Internal,
-    /// The caller must set a new password first.
-    Password,
     /// The caller is not signed in, or not any more.
     Login,
     /// Nobody has built that.
@@ -28,7 +26,6 @@ impl Code {
             Self::Access => 1,
             Self::Request => 2,
             Self::Internal => 3,
-            Self::Password => 4,
             Self::Login => 5,
             Self::Unimplemented => 6,
         }
@@ -39,7 +36,6 @@ impl Code {
             Self::Access => "Access Denied",
             Self::Request => "Badly Formed Request",
             Self::Internal => "Internal Error",
-            Self::Password => "Expired Password",
             Self::Login => "Not Logged In",
             Self::Unimplemented => "Unimplemented feature",
         }
@@ -61,6 +57,11 @@ impl Fault {
     /// The caller may not.
     pub(crate) fn access() -> Self {
         Self::new(Code::Access, "Access denied")
+    }
+
+    /// Nobody is signed in with what was shown.
+    pub(crate) fn login() -> Self {
+        Self::new(Code::Login, "Not logged in")
     }
 
     /// The request makes no sense.

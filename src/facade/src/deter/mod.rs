@@ -17,6 +17,8 @@ mod testbed;
 mod types;
 mod users;
 
+use std::sync::Arc;
+
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::{self, Data, Payload, ServiceConfig};
@@ -24,7 +26,7 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use mf2c_domain::query::decode_pairs;
 use mf2c_soap::{Detail, Envelope, Form, MOST_BYTES, Operation, Refusal, Request, Service, Side, Value, Version};
 
-use crate::cimi::{Api, Exchange};
+use crate::cimi::Api;
 use crate::lm::Manager;
 use crate::monitor;
 use call::Call;
@@ -32,6 +34,7 @@ use experiments::Bell;
 pub use experiments::Realizer;
 use fault::Fault;
 use path::{BASES, Route};
+use users::{Challenges, KeyMaker};
 
 /// The target namespace of most descriptions; its slash is where the original has it.
 const SLASHED: &str = "http://api.testbed.deterlab/net/";
@@ -53,6 +56,8 @@ static SERVICES: [&Service; 6] = [
 pub struct DeterSettings {
     /// How long somebody stays signed in, in seconds.
     pub session: u64,
+    /// What addresses of pages begin with that may stand in mails and messages before a number.
+    pub url_prefixes: Vec<String>,
 }
 
 /// The door.
@@ -61,16 +66,23 @@ pub struct DeterDoor {
     /// The way to what runs.
     manager: Manager,
     settings: DeterSettings,
+    challenges: Arc<Challenges>,
+    keys: KeyMaker,
+    roots: ShownRoots,
     /// The way to who carries out what experiments shall become.
     realizer: Bell,
 }
 
+/// The certificates in PEM by which clients know this agent; none where it has shown no others than its own.
+pub type ShownRoots = Arc<dyn Fn() -> Option<String> + Send + Sync>;
+
 impl DeterDoor {
     /// A door to these rooms, and who works behind it, to be set to work where the door is opened.
     #[must_use]
-    pub fn new(manager: Manager, settings: DeterSettings) -> (Self, Realizer) {
-        let (bell, realizer) = Realizer::new(manager.clone());
-        (Self { manager, settings, realizer: bell }, realizer)
+    pub fn new(manager: Manager, roots: ShownRoots, settings: DeterSettings) -> (Self, Realizer) {
+        let (realizer, behind) = Realizer::new(manager.clone());
+        let (challenges, keys) = (Arc::default(), KeyMaker::default());
+        (Self { manager, settings, challenges, keys, roots, realizer }, behind)
     }
 }
 

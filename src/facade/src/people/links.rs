@@ -10,13 +10,13 @@ use crate::cimi::Exchange;
 use crate::proxy;
 
 /// Where a request comes from, for the account manager.
-pub(super) fn origin(exchange: &Exchange<'_>) -> Origin {
+pub(crate) fn origin(exchange: &Exchange<'_>) -> Origin {
     let source = proxy::client(exchange.request, &exchange.api.settings.trusted_proxies);
     Origin { by: exchange.caller.clone(), source, base: base(exchange) }
 }
 
 /// The address of this agent as people reach it: `https://fog.example.org:8443`.
-pub(super) fn base(exchange: &Exchange<'_>) -> String {
+pub(crate) fn base(exchange: &Exchange<'_>) -> String {
     let settings = &exchange.api.settings;
     if let Some(url) = &settings.external_url {
         return url.trim_end_matches('/').to_owned();

@@ -5,14 +5,9 @@ use std::fmt;
 use rcgen::{KeyPair, PKCS_RSA_SHA256, PublicKeyData as _, RsaKeySize};
 
 use super::AreaError;
-use super::der::{self, INTEGER, SEQUENCE};
 use super::key::request;
 use super::peer::sha1_of_key;
-use super::pem;
-
-/// What stands in the first and last line of a key in PKCS#1.
-const RSA_PRIVATE_KEY: &str = "RSA PRIVATE KEY";
-const OCTET_STRING: u8 = 0x04;
+use crate::ssh::{pkcs1_of, rsa_private_pem};
 
 /// An RSA key pair of 2048 bits.
 pub struct UserKey {
@@ -57,17 +52,9 @@ impl UserKey {
     pub fn to_pem(&self) -> Result<String, AreaError> {
         let whole = self.pair.serialize_der();
         let inner =
-            inner(&whole).ok_or_else(|| AreaError::Unreadable("the key was not written as PKCS#8".to_owned()))?;
-        Ok(pem::block(RSA_PRIVATE_KEY, inner))
+            pkcs1_of(&whole).ok_or_else(|| AreaError::Unreadable("the key was not written as PKCS#8".to_owned()))?;
+        Ok(rsa_private_pem(inner))
     }
-}
-
-/// The key within PKCS#8: version, algorithm, and the key itself.
-fn inner(pkcs8: &[u8]) -> Option<&[u8]> {
-    let whole = der::only(pkcs8, SEQUENCE)?;
-    let (_, rest) = der::expect(whole.content, INTEGER)?;
-    let (_, rest) = der::expect(rest, SEQUENCE)?;
-    der::expect(rest, OCTET_STRING).map(|(key, _)| key.content)
 }
 
 #[cfg(test)]

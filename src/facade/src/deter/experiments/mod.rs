@@ -259,7 +259,7 @@ fn profile(call: &Call<'_>, request: &Request) -> Result<Value, Fault> {
 async fn changed_profile(call: &Call<'_>, request: &Request) -> Result<Value, Fault> {
     let user = call.user()?.to_owned();
     let held = found(call, request).await?;
-    let rule = |experiment: &mut Experiment| Ok(change_profile(&SCHEMA, &mut experiment.profile, request));
+    let rule = |experiment: &mut Experiment| change_profile(&SCHEMA, &mut experiment.profile, request);
     let (_, results) = changed(call, &user, &held, ExperimentRight::ModifyExperiment, rule).await?;
     Ok(outcomes(results))
 }

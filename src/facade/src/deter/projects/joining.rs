@@ -12,26 +12,12 @@ use crate::deter::fault::Fault;
 use crate::deter::notifications::notify;
 use crate::deter::testbed::{all, outcomes};
 
-/// The longest text before the number of a challenge, in bytes.
-const LONGEST_PREFIX: usize = 1024;
-
-/// What a notification says before the number.
-fn prefix(request: &Request) -> Result<&str, Fault> {
-    let prefix = request.text("urlPrefix").unwrap_or_default();
-    if prefix.len() > LONGEST_PREFIX || prefix.chars().any(char::is_control) {
-        return Err(Fault::request(format!(
-            "urlPrefix is no beginning of an address of at most {LONGEST_PREFIX} bytes"
-        )));
-    }
-    Ok(prefix)
-}
-
 /// Asks users whether they want to belong to a project. Success means that they were asked.
 pub(super) async fn add_users(call: &Call<'_>, request: &Request) -> Result<Value, Fault> {
     let by = call.asker(call.user()?);
-    let (name, prefix, now) = (name_in(request)?, prefix(request)?, call.now());
+    let (name, prefix, now) = (name_in(request)?, call.prefix(request.text("urlPrefix"))?, call.now());
     // The numbers are the same however often the rule is tried.
-    let numbers: Vec<i64> = request.texts("uids").map(|_| call.number()).collect();
+    let numbers: Vec<i64> = request.texts("uids").map(|_| call.random()).collect();
     let rule = |project: &mut Project| {
         project.demand_approval()?;
         let uids = users_in(request)?;
@@ -81,7 +67,8 @@ pub(super) async fn add_confirm(call: &Call<'_>, request: &Request) -> Result<Va
 /// approved of first.
 pub(super) async fn join(call: &Call<'_>, request: &Request, is_later: bool) -> Result<Value, Fault> {
     let uid = call.acting(request.text("uid"))?;
-    let (name, prefix, now, number) = (name_in(request)?, prefix(request)?, call.now(), call.number());
+    let (name, prefix, now, number) =
+        (name_in(request)?, call.prefix(request.text("urlPrefix"))?, call.now(), call.random());
     let rule = |project: &mut Project| {
         if is_later {
             project.demand_approval()?;

@@ -9,7 +9,8 @@ use super::{SCHEMA, changed, name_in, project_of};
 use crate::deter::call::Call;
 use crate::deter::fault::Fault;
 use crate::deter::notifications::notify;
-use crate::deter::testbed::{self, attribute_value, discard, profile_of, project_id, refresh_after, seen_by};
+use crate::deter::testbed::{self, discard, profile_of, project_id, refresh_after, seen_by};
+use crate::deter::users;
 
 /// The most projects that this agent keeps, and that one user owns.
 const MOST: usize = 10_000;
@@ -98,7 +99,7 @@ pub(super) async fn approve(call: &Call<'_>, request: &Request, approved: bool) 
 
 /// What administrators want to know of a project before they vet it.
 pub(super) fn requirements() -> Value {
-    Value::List(SCHEMA.iter().map(|attribute| attribute_value(attribute, None)).collect())
+    Value::list(SCHEMA.iter().map(|attribute| users::attribute_value(attribute, None)))
 }
 
 /// Asks administrators for a project that they vouch for. They make it, and give it to the user.

@@ -238,7 +238,7 @@ async fn changed_profile(call: &Call<'_>, request: &Request) -> Result<Value, Fa
         if !call.is_admin() && project.owner != user {
             return Err(Fault::access());
         }
-        Ok(change_profile(&SCHEMA, &mut project.profile, request))
+        change_profile(&SCHEMA, &mut project.profile, request)
     };
     let (_, results) = changed(call, name_in(request)?, rule).await?;
     Ok(outcomes(results))

@@ -11,7 +11,7 @@ use mf2c_soap::{Request, Value};
 
 use super::call::Call;
 use super::fault::Fault;
-use super::types::{ATTRIBUTE, CHANGE_RESULT, PROFILE};
+use super::{types, users};
 pub(super) use circles::{Members, project_id};
 pub(super) use shelf::{Held, add, all, discard, edit, read};
 pub(super) use sight::{refresh_after, refresh_class, seen_by};
@@ -48,24 +48,11 @@ impl Call<'_> {
     pub(super) fn named<'r>(&self, request: &'r Request, names: &[&str]) -> Option<&'r str> {
         names.iter().find_map(|name| request.text(name).filter(|text| !text.is_empty()))
     }
-
-    /// A number for a challenge: 64 bits, with a sign, that nobody can guess.
-    pub(super) fn number(&self) -> i64 {
-        let mut bytes = [0; 8];
-        self.exchange.api.world.entropy.fill(&mut bytes);
-        i64::from_le_bytes(bytes)
-    }
 }
 
 /// What became of parts of a request.
 pub(super) fn outcomes(outcomes: impl IntoIterator<Item = Outcome>) -> Value {
-    let value = |outcome: Outcome| {
-        let success = outcome.success();
-        let members =
-            vec![("name", outcome.name.into()), ("reason", outcome.reason.into()), ("success", success.into())];
-        Value::Object(&CHANGE_RESULT, members)
-    };
-    Value::List(outcomes.into_iter().map(value).collect())
+    Value::list(outcomes.into_iter().map(|outcome| types::changed(&outcome.name, outcome.reason)))
 }
 
 /// What became of the only part: true, or a fault.
@@ -76,52 +63,37 @@ pub(super) fn outcome(outcome: Outcome) -> Result<Value, Fault> {
     }
 }
 
-/// One attribute as a client is told of it, with its value.
-pub(super) fn attribute_value(attribute: &Attribute, value: Option<&str>) -> Value {
-    let format = attribute.format;
-    let members = vec![
-        ("access", attribute.access.word().into()),
-        ("dataType", "string".into()),
-        ("description", attribute.description.into()),
-        ("format", format.map(|format| format.pattern).into()),
-        ("formatDescription", format.map(|format| format.expected).into()),
-        ("lengthHint", attribute.length.unwrap_or_default().into()),
-        ("name", attribute.name.into()),
-        ("optional", attribute.optional.into()),
-        ("orderingHint", attribute.order.into()),
-        ("removable", attribute.optional.into()),
-        ("value", value.into()),
-    ];
-    Value::Object(&ATTRIBUTE, members)
-}
-
 /// What profiles of a kind hold, or what one of them holds.
 pub(super) fn profile_value(schema: &[Attribute], of: Option<(&str, &Values)>) -> Value {
-    let attributes = schema.iter().filter_map(|attribute| match of {
-        None => Some(attribute_value(attribute, None)),
-        Some((_, values)) => values.get(attribute.name).map(|value| attribute_value(attribute, Some(value))),
-    });
-    let attributes = Value::List(attributes.collect());
-    Value::Object(&PROFILE, vec![("attributes", attributes), ("id", of.map(|(id, _)| id).into())])
+    match of {
+        Some((id, values)) => users::profile(schema, values, Some(id)),
+        None => users::profile(schema, &Values::new(), None),
+    }
 }
 
 /// A profile that a client sends.
 pub(super) fn profile_of(schema: &[Attribute], request: &Request, name: &str) -> Result<Values, Fault> {
-    let given: Vec<&Request> = request.objects(name).collect();
-    let given = given.iter().map(|one| (one.text("name"), one.text("value")));
+    let given: Result<Vec<_>, Fault> =
+        request.objects(name).map(|one| Ok((one.text("name"), users::sent(one)?))).collect();
+    let given = given?;
+    let given = given.iter().map(|(name, value)| (*name, value.as_deref()));
     profile::filled(schema, given).map_err(Fault::request)
 }
 
 /// Changes a profile as a client wants it, one attribute after the other.
-pub(super) fn change_profile(schema: &[Attribute], values: &mut Values, request: &Request) -> Vec<Outcome> {
+pub(super) fn change_profile(
+    schema: &[Attribute],
+    values: &mut Values,
+    request: &Request,
+) -> Result<Vec<Outcome>, Fault> {
     let mut outcomes = Vec::new();
     for change in request.objects("changes") {
-        let name = change.text("name").unwrap_or_default();
-        let asked = (name, change.text("value"), change.flag("delete").unwrap_or_default());
+        let (name, value) = (change.text("name").unwrap_or_default(), users::sent(change)?);
+        let asked = (name, value.as_deref(), change.flag("delete").unwrap_or_default());
         outcomes.push(match profile::change(schema, values, asked) {
             Ok(()) => Outcome::done(name),
             Err(reason) => Outcome::failed(name, reason),
         });
     }
-    outcomes
+    Ok(outcomes)
 }

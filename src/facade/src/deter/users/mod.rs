@@ -1,11 +1,22 @@
 //! `Users`: signing in, passwords, profiles, notifications and new accounts.
 
+mod accounts;
+mod challenges;
+mod identity;
+mod login;
+mod passwords;
+mod profiles;
+
 use mf2c_soap::{Field, Gives, Kind, ObjectType, Operation, Request, Service, Value};
 
 use super::SLASHED;
 use super::call::Call;
 use super::fault::Fault;
 use super::notifications::{self, USER_NOTIFICATION};
+pub(super) use challenges::Challenges;
+pub(super) use identity::KeyMaker;
+pub(super) use profiles::{attribute_value, profile, sent};
+
 use super::types::{ATTRIBUTE, CHANGE_ATTRIBUTE, CHANGE_RESULT, PROFILE};
 
 static USER_CHALLENGE: ObjectType = ObjectType {
@@ -90,6 +101,24 @@ pub(super) static SERVICE: Service = Service {
     ],
 };
 
-pub(super) async fn answer(_: &Call<'_>, operation: &str, _: &Request) -> Result<Value, Fault> {
-    Err(Fault::unanswered(operation))
+pub(super) async fn answer(call: &Call<'_>, operation: &str, request: &Request) -> Result<Value, Fault> {
+    match operation {
+        "requestChallenge" => login::request_challenge(call, request),
+        "challengeResponse" => login::answer_challenge(call, request).await,
+        "logout" => login::logout(call).await,
+        "changePassword" => passwords::change(call, request).await,
+        "requestPasswordReset" => passwords::request_reset(call, request).await,
+        "changePasswordChallenge" => passwords::change_by_challenge(call, request).await,
+        "getProfileDescription" => Ok(profiles::description()),
+        "getUserProfile" => profiles::get(call, request),
+        "changeUserProfile" => profiles::change(call, request).await,
+        "getNotifications" => notifications::get(call, request).await,
+        "markNotificationsRead" => notifications::mark_read(call, request).await,
+        "markNotifications" => notifications::mark(call, request).await,
+        "sendNotification" => notifications::send(call, request).await,
+        "createUser" => accounts::create(call, request).await,
+        "createUserNoConfirm" => accounts::create_at_once(call, request).await,
+        "removeUser" => accounts::remove(call, request).await,
+        other => Err(Fault::unanswered(other)),
+    }
 }

@@ -1,0 +1,78 @@
+//! Signing in by a challenge, and signing out.
+
+use mf2c_actors::session_manager::{Proof, Prove, SignInError};
+use mf2c_domain::id::ResourceId;
+use mf2c_domain::resource::types::people::testbed_session::SPEC;
+use mf2c_soap::{Request, Value};
+use mf2c_store::StoreError;
+
+use super::super::call::Call;
+use super::super::fault::{Code, Fault};
+use super::super::types::{shown, stamp};
+use super::USER_CHALLENGE;
+use super::challenges::{HOLDS, TooMany};
+use super::identity::{Wanted, bind_shown, issue, later};
+
+/// The one kind of challenge: the password is the answer.
+const CLEAR: &str = "clear";
+
+pub(super) fn request_challenge(call: &Call<'_>, request: &Request) -> Result<Value, Fault> {
+    let user = request.text("uid").filter(|user| !user.is_empty());
+    let user = user.ok_or_else(|| Fault::request("No uid given for challenge"))?;
+    let known = call.account(user).is_some_and(|account| account.may_sign_in());
+    if !known {
+        return Err(Fault::request(format!("No such user {}", shown(user))));
+    }
+    let mut types = request.texts("types").peekable();
+    if types.peek().is_some() && !types.any(|kind| kind.eq_ignore_ascii_case(CLEAR)) {
+        return Err(Fault::request("Requested challenges not supported"));
+    }
+    let world = &call.exchange.api.world;
+    let id = call.door.challenges.open(user, call.source(), world.clock.elapsed(), &*world.entropy);
+    let id = id.map_err(|many| match many {
+        TooMany::OfUser => Fault::request(format!("Too many open challenges for {user}")),
+        TooMany::OfAll => Fault::internal("too many challenges are open: try again in two minutes"),
+    })?;
+    let members = vec![
+        ("challengeID", id.into()),
+        ("data", Value::Nil),
+        ("type", CLEAR.into()),
+        ("validity", stamp(later(call.now(), HOLDS)).into()),
+        ("validitySeconds", i32::try_from(HOLDS.as_secs()).unwrap_or(i32::MAX).into()),
+    ];
+    Ok(Value::Object(&USER_CHALLENGE, members))
+}
+
+/// The answer to a challenge: a certificate with its key; nil for who has shown a certificate of his own.
+pub(super) async fn answer_challenge(call: &Call<'_>, request: &Request) -> Result<Value, Fault> {
+    let id = request.long("challengeID").ok_or_else(|| Fault::request("no challenge ID given"))?;
+    // Whatever becomes of it, there is no second attempt.
+    let user = call.door.challenges.take(id, call.exchange.api.world.clock.elapsed());
+    let user = user.ok_or_else(|| Fault::request(format!("no challenge with ID {id}")))?;
+    let password = request.bytes("responseData").and_then(|bytes| String::from_utf8(bytes.to_vec()).ok());
+    let proof = Proof::Password { username: user.clone(), password: password.unwrap_or_default() };
+    let proved = call.exchange.api.sessions.send(Prove { proof, source: call.source() }).await;
+    match proved.map_err(|_| StoreError::Stopping)? {
+        Ok(_) => {}
+        // In the original's spelling.
+        Err(SignInError::Invalid { .. }) => return Err(Fault::new(Code::Access, "Invalid repsonse")),
+        Err(error @ SignInError::Wait(_)) => return Err(Fault::new(Code::Access, error.to_string())),
+        Err(error) => return Err(error.into()),
+    }
+    let wanted = Wanted { user: &user, seconds: call.door.settings.session, is_unconfirmed: false };
+    if bind_shown(call, &wanted).await? {
+        return Ok(Value::Nil);
+    }
+    Ok(Value::Bytes(issue(call, &wanted).await?.into_bytes()))
+}
+
+pub(super) async fn logout(call: &Call<'_>) -> Result<Value, Fault> {
+    if !call.has_certificate() {
+        return Err(Fault::request("You are not logged in (no certificate presented)"));
+    }
+    let _ = call.anybody()?;
+    let key = call.key().ok_or_else(Fault::login)?;
+    let id = ResourceId::new(SPEC.name, key).map_err(|error| Fault::internal(error.to_string()))?;
+    call.delete(&id).await?;
+    Ok(true.into())
+}
