@@ -63,8 +63,6 @@ pub struct DeterSettings {
 /// The door.
 #[derive(Clone)]
 pub struct DeterDoor {
-    /// The way to what runs.
-    manager: Manager,
     settings: DeterSettings,
     challenges: Arc<Challenges>,
     keys: KeyMaker,
@@ -80,9 +78,9 @@ impl DeterDoor {
     /// A door to these rooms, and who works behind it, to be set to work where the door is opened.
     #[must_use]
     pub fn new(manager: Manager, roots: ShownRoots, settings: DeterSettings) -> (Self, Realizer) {
-        let (realizer, behind) = Realizer::new(manager.clone());
+        let (realizer, behind) = Realizer::new(manager);
         let (challenges, keys) = (Arc::default(), KeyMaker::default());
-        (Self { manager, settings, challenges, keys, roots, realizer }, behind)
+        (Self { settings, challenges, keys, roots, realizer }, behind)
     }
 }
 
