@@ -12,6 +12,7 @@ It prints `done: WHAT` for each part that has done what it should, and `operatio
 import collections
 import datetime
 import sys
+import time
 import warnings
 
 import requests
@@ -19,7 +20,7 @@ import zeep
 from zeep.transports import Transport
 
 warnings.simplefilter("ignore")
-SERVICES = ["ApiInfo", "Users", "Projects", "Experiments", "Resources"]
+SERVICES = ["ApiInfo", "Users", "Projects", "Experiments", "Realizations", "Resources"]
 NS = "{http://api.testbed.deterlab.net/xsd}"
 BASE, ROOTS, DIRECTORY, ADMIN, PASSWORD, PREFIX = sys.argv[1:7]
 CALLED = collections.defaultdict(set)
@@ -40,7 +41,7 @@ class Fault(Exception):
 
 
 class Testbed:
-    """The five services, for somebody who shows this certificate, or none."""
+    """The services, for somebody who shows this certificate, or none."""
 
     def __init__(self, certificate=None, version="12"):
         session = requests.Session()
@@ -286,6 +287,187 @@ def notifications(admin, abierce):
     done("notifications")
 
 
+TOPDL = b"""<experiment><version>1.0</version><substrates><name>lan</name></substrates>
+<elements><computer><name>a</name><interface><substrate>lan</substrate></interface>
+<attribute><attribute>exec</attribute><value>/bin/sleep 600</value></attribute>
+<attribute><attribute>type</attribute><value>mainframe</value></attribute></computer></elements></experiment>"""
+
+
+def poll(what, look):
+    """Asks again and again until there is something."""
+    for _ in range(600):
+        found = look()
+        if found:
+            return found
+        time.sleep(0.05)
+    sys.exit(f"{what} did not come to be")
+
+
+def newest(who, uid):
+    """The text of the newest notification."""
+    return who.call("Users", "getNotifications", uid=uid)[-1].body
+
+
+def project(who, uid, name):
+    """A project as its members see it."""
+    (found,) = who.call("Projects", "viewProjects", uid=uid, regex=f"^{name}$")
+    return found
+
+
+def rights(who, uid, name, of):
+    """What a member may do."""
+    (found,) = [member for member in project(who, uid, name).members if member.uid == of]
+    return sorted(found.permissions or [])
+
+
+def projects(admin, abierce, john):
+    """Projects of both generations, and who belongs to them."""
+    told = [{"name": "description", "value": "cars"}]
+    given = {"projectid": "Alfa-Romeo", "owner": "abierce", "profile": told}
+    check("made", abierce.call("Projects", "createProject", **given))
+    abierce.refused(2, "Project name conflict on Alfa-Romeo", "Projects", "createProject", **given)
+    add = {"projectid": "Alfa-Romeo", "uids": ["john"], "perms": ["ADD_USER"], "urlPrefix": PREFIX}
+    abierce.refused(2, "Project is not yet approved", "Projects", "addUsers", **add)
+    approve = {"projectid": "Alfa-Romeo", "approved": True}
+    abierce.refused(1, "Access denied", "Projects", "approveProject", **approve)
+    check("approved", admin.call("Projects", "approveProject", **approve))
+    admin.refused(2, "Project already approved", "Projects", "approveProject", **approve)
+    (result,) = abierce.call("Projects", "addUsers", **add)
+    check("asked", result.name == "john" and result.success and result.reason is None, result)
+    number = int(newest(john, "john").rsplit(PREFIX, 1)[1])
+    check("confirmed", john.call("Projects", "addUserConfirm", challengeId=number))
+    check("john's rights", rights(john, "john", "Alfa-Romeo", "john") == ["ADD_USER"])
+    (result,) = abierce.call("Projects", "changePermissions", projectid="Alfa-Romeo", uids=["john"], perms=["ALL_PERMS"])
+    check("all rights", result.success and len(rights(john, "john", "Alfa-Romeo", "john")) == 7)
+    valid = abierce.call("Projects", "getValidPermissions")
+    check("valid rights", "ADD_USER" in valid and len(valid) == 7, valid)
+    (result,) = abierce.call("Projects", "removeUsers", projectid="Alfa-Romeo", uids=["john"])
+    check("removed", result.success, result)
+    check("asks", john.call("Projects", "joinProject", uid="john", projectid="Alfa-Romeo", urlPrefix=PREFIX))
+    number = int(newest(abierce, "abierce").rsplit(PREFIX, 1)[1])
+    abierce.refused(2, "Invalid permission", "Projects", "joinProjectConfirm", challengeId=number, perms=["BOGUS"])
+    abierce.refused(2, "No such challenge outstanding", "Projects", "joinProjectConfirm", challengeId=7)
+    check("let in", abierce.call("Projects", "joinProjectConfirm", challengeId=number, perms=["CREATE_EXPERIMENT"]))
+    shown = abierce.call("Projects", "getProjectProfile", projectid="Alfa-Romeo")
+    check("a profile", values(shown)["description"] == "cars", shown)
+    check("a schema", abierce.call("Projects", "getProfileDescription").id is None)
+    changes = [{"name": "URL", "value": "https://example.org"}, {"name": "description", "delete": True}]
+    results = abierce.call("Projects", "changeProjectProfile", projectid="Alfa-Romeo", changes=changes)
+    check("changes", [result.success for result in results] == [True, False], results)
+    done("projects")
+
+
+def first_projects(admin, abierce, john):
+    """Projects as the first generation has them."""
+    own = {"uid": "abierce", "projectName": "Bugatti"}
+    check("made", abierce.call("Projects", "createProject", uid="abierce", name="Bugatti"))
+    check("added", abierce.call("Projects", "addUser", **project_of(own), newUser="john"))
+    abierce.call("Projects", "changePermissions", **project_of(own), targetUser="john", rights=5)
+    check("flags", rights(abierce, "abierce", "Bugatti", "john") == ["ADD_USER", "REALIZE_EXPERIMENT"])
+    check("removed", abierce.call("Projects", "removeUser", **project_of(own), removeUser="john"))
+    check("asks", john.call("Projects", "requestJoin", uid="john", projectid="Bugatti"))
+    check("vetting", abierce.call("Projects", "getVettingRequirements")[0].name == "description")
+    fields = [{"name": "description", "value": "faster cars"}]
+    check("asked", abierce.call("Projects", "createVettingProject", uid="abierce", projectid="Cisitalia", fields=fields))
+    check("told", "Cisitalia" in newest(admin, ADMIN))
+    check("vetted", admin.call("Projects", "makeProjectVetting", uid=ADMIN, projectid="Bugatti"))
+    check("it is", project(abierce, "abierce", "Bugatti").vetting)
+    forced = admin.call("Projects", "addUsersNoConfirm", projectid="Bugatti", uids=["john"], perms=["ADD_USER"])
+    check("forced", forced[0].success, forced)
+    john.refused(1, "Access denied", "Projects", "setOwner", projectid="Bugatti", newOwner="john")
+    check("given", abierce.call("Projects", "setOwner", projectid="Bugatti", uid="john"))
+    john.refused(1, "Access denied", "Projects", "removeProject", uid="john", projectid="Bugatti")
+    check("gone", admin.call("Projects", "removeProject", projectid="Bugatti"))
+    done("projects of the first generation")
+
+
+def project_of(own):
+    """The first generation's names, as the description has them."""
+    return {"uid": own["uid"], "projectid": own["projectName"]}
+
+
+def experiment(who, uid, eid):
+    """An experiment as clients see it."""
+    found = who.call("Experiments", "viewExperiments", uid=uid, regex=f"^{eid}$")
+    return found[0] if found else None
+
+
+def experiments(abierce, john):
+    """Experiments of both generations; there is nothing here on which one could run."""
+    eid, told = "Alfa-Romeo:HelloWorld", [{"name": "description", "value": "hello"}]
+    given = {"eid": eid, "owner": "abierce", "profile": told}
+    check("made", abierce.call("Experiments", "createExperiment", **given))
+    abierce.refused(2, "Experiment exists", "Experiments", "createExperiment", **given)
+    layout = [{"type": "layout", "data": TOPDL}]
+    (result,) = abierce.call("Experiments", "addExperimentAspects", eid=eid, aspects=layout)
+    check("a layout", result.name == "layout000" and result.success, result)
+    named = [{"name": "layout000", "type": "layout", "data": TOPDL}]
+    (result,) = abierce.call("Experiments", "addExperimentAspects", eid=eid, aspects=named)
+    check("a second", not result.success and result.reason.startswith("duplicate aspect"), result)
+    (result,) = abierce.call("Experiments", "changeExperimentAspects", eid=eid, aspects=named)
+    check("it stays", not result.success, result)
+    seen = experiment(abierce, "abierce", eid)
+    names = [aspect.name for aspect in seen.aspects]
+    check("aspects", names == ["layout000", "layout000/full_layout"] and seen.aspects[0].data == TOPDL, names)
+    check("rights", "MODIFY_EXPERIMENT" in abierce.call("Experiments", "getValidPermissions"))
+    check("no access", experiment(john, "john", eid) is None)
+    read = [{"circleId": "Alfa-Romeo:Alfa-Romeo", "permissions": ["READ_EXPERIMENT"]}]
+    (result,) = abierce.call("Experiments", "changeExperimentACL", eid=eid, acl=read)
+    check("access", result.success and experiment(john, "john", eid).perms == ["READ_EXPERIMENT"], result)
+    check("a profile", values(abierce.call("Experiments", "getExperimentProfile", eid=eid))["description"] == "hello")
+    check("a schema", abierce.call("Experiments", "getProfileDescription").id is None)
+    changes = [{"name": "description", "value": "hello again"}]
+    (result,) = abierce.call("Experiments", "changeExperimentProfile", eid=eid, changes=changes)
+    check("a change", result.success, result)
+    john.refused(1, "Access denied", "Experiments", "realizeExperiment", uid="john", eid=eid)
+    told = abierce.call("Experiments", "realizeExperiment", uid="abierce", eid=eid, sendNotifications=True)
+    check("a realization", told.experiment == eid and told.circle == "abierce:abierce", told)
+    looked = abierce.call("Realizations", "viewRealizations", uid="abierce")
+    check("of a name", not looked or looked[0].name == told.name, looked)
+    poll("a failure", lambda: "Insufficient Resources" in newest(abierce, "abierce"))
+    seen = poll("it is released", lambda: (one := experiment(abierce, "abierce", eid)).state == "Unrealized" and one)
+    fault = seen.faultInfo
+    check("why", (fault.errorCode, fault.detailString) == (2, "Insufficient Resources") and seen.log, seen)
+    abierce.refused(2, "No such realization: x", "Realizations", "releaseRealization", name="x")
+    check("forgotten", abierce.call("Realizations", "removeRealization", name=told.name))
+    (result,) = abierce.call("Experiments", "removeExperimentAspects", eid=eid, aspects=named)
+    check("no layout", result.success and not experiment(abierce, "abierce", eid).aspects, result)
+    check("given", abierce.call("Experiments", "setOwner", eid=eid, uid="john"))
+    check("john's", experiment(john, "john", eid).owner == "john")
+    own = {"uid": "abierce", "name": "first"}
+    check("made", abierce.call("Experiments", "createExperiment", **own, topology=TOPDL, readProjects=["Alfa-Romeo"]))
+    own["owner"] = "abierce"
+    check("changed", abierce.call("Experiments", "modifyExperiment", **own, actions=b"go", topology=b""))
+    seen = experiment(abierce, "abierce", "abierce:first")
+    check("fields", (seen.actions, seen.topology, seen.readProjects) == (b"go", None, ["Alfa-Romeo"]), seen)
+    abierce.refused(2, "Experiment abierce:first is not realized", "Experiments", "releaseExperiment", **own)
+    check("gone", abierce.call("Experiments", "removeExperiment", **own))
+    done("experiments")
+
+
+def resources(admin, abierce):
+    """Computers, images and keys."""
+    pc = {"uid": ADMIN, "name": "pc23", "type": "pc"}
+    abierce.refused(1, "Access denied", "Resources", "createComputer", name="pc23", type="pc")
+    check("a class", admin.call("Resources", "createComputer", uid=ADMIN, type="pc", projectRead=["Alfa-Romeo"]))
+    check("a computer", admin.call("Resources", "createComputer", **pc))
+    seen = abierce.call("Resources", "viewComputers", uid="abierce", type="pc")
+    check("both", [(one.name, one.allocated) for one in seen] == [(None, None), ("pc23", False)], seen)
+    check("changed", admin.call("Resources", "modifyComputer", **pc, description="a machine"))
+    admin.refused(2, "One of name and type is required", "Resources", "modifyComputer", uid=ADMIN)
+    check("gone", admin.call("Resources", "removeComputer", uid=ADMIN, name="pc23"))
+    check("no images", not abierce.call("Resources", "viewImages", uid="abierce"))
+    abierce.refused(2, "No such image", "Resources", "modifyImage", uid="abierce", name="nginx", description="web")
+    abierce.refused(2, "No such image", "Resources", "removeImage", uid="abierce", name="nginx")
+    key = b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEMzMzMzMzMzMzMzMzMzMzMzMzMzMzMzMzMzMzMzMzMz"
+    check("added", abierce.call("Resources", "addKey", uid="abierce", owner="abierce", keyData=key))
+    (seen,) = abierce.call("Resources", "viewKeys", uid="abierce")
+    check("a key", seen.name and seen.keyData.startswith(b"ssh-ed25519 "), seen)
+    check("removed", abierce.call("Resources", "removeKey", uid="abierce", name=seen.name))
+    check("none", not abierce.call("Resources", "viewKeys", uid="abierce"))
+    done("resources")
+
+
 def main():
     """All parts, in an order in which each has what it needs."""
     admin = login(ADMIN, PASSWORD)
@@ -295,6 +477,10 @@ def main():
     passwords(admin, abierce)
     profiles(admin, abierce)
     notifications(admin, abierce)
+    projects(admin, abierce, john)
+    first_projects(admin, abierce, john)
+    experiments(abierce, john)
+    resources(admin, abierce)
     for service in SERVICES:
         missed = admin.operations(service) - CALLED[service]
         check(f"all operations of {service}", not missed, missed)

@@ -1,6 +1,7 @@
 //! Opens DETER's testbed API at an address of its own.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use actix_web::App;
 use actix_web::dev::ServerHandle;
@@ -38,13 +39,16 @@ impl BoundDeterDoor {
     /// # Errors
     /// [`StartError::Start`].
     pub(crate) fn open(self, config: &Config, manager: Manager, api: Data<Api>) -> Result<ServerHandle, StartError> {
-        let door = Data::new(DeterDoor::new(manager, self.roots, config.deter.settings()));
+        let (door, realizer) = DeterDoor::new(manager, self.roots, config.deter.settings());
+        let door = Data::new(door);
+        let behind = Arc::downgrade(&api.clone().into_inner());
         let settings = front::Settings { workers: 1, ..front_settings(config) };
         let app = move || App::new().configure(|services| deter::configure(services, &door, &api));
         let server = front::serve(vec![self.listener], &settings, app);
         let server = server.map_err(|source| StartError::Start { what: "the door of DETER's API", source })?;
         let handle = server.handle();
         actix::spawn(server);
+        actix::spawn(realizer.run(behind));
         tracing::info!(door = "deter.listen", address = %self.address, "DETER's testbed API listens");
         Ok(handle)
     }

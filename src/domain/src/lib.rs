@@ -18,5 +18,6 @@ pub mod quantity;
 pub mod query;
 pub mod resource;
 pub mod scalar;
+pub mod testbed;
 pub mod time;
 pub mod webhook;

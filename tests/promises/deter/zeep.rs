@@ -11,7 +11,18 @@ use super::place::{PREFIX, Testbed, start};
 /// The version of the client.
 pub(super) const PACKAGE: &str = "zeep==4.3.3";
 /// What the client says when it has tried it.
-const PARTS: [&str; 6] = ["ApiInfo", "accounts", "signing in", "passwords", "profiles", "notifications"];
+const PARTS: [&str; 10] = [
+    "ApiInfo",
+    "accounts",
+    "signing in",
+    "passwords",
+    "profiles",
+    "notifications",
+    "projects",
+    "projects of the first generation",
+    "experiments",
+    "resources",
+];
 
 #[test]
 fn zeep_loads_all_descriptions_and_calls_every_operation() {
@@ -44,8 +55,13 @@ fn zeep_loads_all_descriptions_and_calls_every_operation() {
     assert!(child.wait().unwrap().success(), "{told:#?}\n{error}\n{}", place.agent.log());
     let done: Vec<_> = told.iter().filter_map(|line| line.strip_prefix("done: ")).collect();
     assert_eq!(done, PARTS);
-    let users = told.iter().find_map(|line| line.strip_prefix("operations: Users ")).unwrap();
-    assert_eq!(users.split(' ').count(), 16, "{users}");
+    let called = |service: &str| {
+        let start = format!("operations: {service} ");
+        let names = told.iter().find_map(|line| line.strip_prefix(&start)).unwrap();
+        names.split(' ').count()
+    };
+    let counts = ["Users", "Projects", "Experiments", "Realizations", "Resources"].map(called);
+    assert_eq!(counts, [16, 22, 15, 3, 10]);
 }
 
 /// The number in the first mail to somebody that has not been looked at: it stands behind the prefix, on a line of its

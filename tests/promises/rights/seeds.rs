@@ -15,7 +15,22 @@ use mf2c_store::{Command, NewDocument, Store, StoreOptions};
 use serde_json::{Value, json};
 
 /// The types of which there are seeds.
-pub(super) const SEEDED: [&str; 10] = ["conflict", "proposal", "placement", "workload", "flocker-container", "flocker-dataset", "flocker-lease", "notification", "testbed-profile", "testbed-session"];
+pub(super) const SEEDED: [&str; 14] = [
+    "conflict",
+    "proposal",
+    "placement",
+    "workload",
+    "flocker-container",
+    "flocker-dataset",
+    "flocker-lease",
+    "notification",
+    "testbed-profile",
+    "testbed-session",
+    "project",
+    "experiment",
+    "computer",
+    "image",
+];
 /// Of each type: more than there are callers who may delete one.
 const EACH: usize = 40;
 
@@ -66,12 +81,18 @@ fn body(kind: &str) -> Value {
         }),
         "flocker-dataset" => json!({"primary": "elsewhere", "metadata": {}, "deleted": false, "places": []}),
         "flocker-lease" => json!({"node": "elsewhere"}),
+        "project" => json!({"projectId": "elsewhere", "owner": "super", "approved": false, "members": []}),
+        "experiment" => json!({"experimentId": "super:elsewhere", "owner": "super", "aspects": [], "access": []}),
+        "computer" => json!({"type": "elsewhere", "owner": "super"}),
+        "image" => json!({"image": "elsewhere", "owner": "super", "validIn": []}),
         "notification" => json!({
             "user": "super", "text": "hello", "sent": "2023-11-14T22:13:20.000Z", "read": false, "urgent": false,
+        }),
         "testbed-profile" => json!({ "user": "super", "values": {} }),
         "testbed-session" => json!({
             "user": "super", "until": "2023-11-14T22:13:20.000Z", "certificate": "certificate/0a1b", "issued": true,
             "unconfirmed": false,
+        }),
         _ => json!({
             "resource": about, "origin": "ff", "operation": "edit", "changes": {"description": "another"},
             "by": "super", "time": "1", "base": 1, "state": "REFUSED", "reason": "it is gone",

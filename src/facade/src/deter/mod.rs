@@ -1,4 +1,4 @@
-//! DETER's testbed API: five services of SOAP over TLS, with the paths, names and faults of the original (facades
+//! DETER's testbed API: services of SOAP over TLS, with the paths, names and faults of the original (facades
 //! specification, part 3), upon the users, the documents and the services of this agent.
 //!
 //! A certificate of the area is optional in the handshake. Whoever shows none, or one whose key nobody has signed in
@@ -13,6 +13,7 @@ mod notifications;
 mod path;
 mod projects;
 mod resources;
+mod testbed;
 mod types;
 mod users;
 
@@ -29,6 +30,8 @@ use crate::cimi::Api;
 use crate::lm::Manager;
 use crate::monitor;
 use call::Call;
+use experiments::Bell;
+pub use experiments::Realizer;
 use fault::Fault;
 use path::{BASES, Route};
 use users::{Challenges, KeyMaker};
@@ -39,8 +42,14 @@ const SLASHED: &str = "http://api.testbed.deterlab/net/";
 const UNSLASHED: &str = "http://api.testbed.deterlab.net/";
 
 /// The services.
-static SERVICES: [&Service; 5] =
-    [&api_info::SERVICE, &users::SERVICE, &projects::SERVICE, &experiments::SERVICE, &resources::SERVICE];
+static SERVICES: [&Service; 6] = [
+    &api_info::SERVICE,
+    &users::SERVICE,
+    &projects::SERVICE,
+    &experiments::SERVICE,
+    &experiments::REALIZATIONS,
+    &resources::SERVICE,
+];
 
 /// What the operator has set.
 #[derive(Debug, Clone)]
@@ -54,22 +63,24 @@ pub struct DeterSettings {
 /// The door.
 #[derive(Clone)]
 pub struct DeterDoor {
-    /// The way to what runs.
-    manager: Manager,
     settings: DeterSettings,
     challenges: Arc<Challenges>,
     keys: KeyMaker,
     roots: ShownRoots,
+    /// The way to who carries out what experiments shall become.
+    realizer: Bell,
 }
 
 /// The certificates in PEM by which clients know this agent; none where it has shown no others than its own.
 pub type ShownRoots = Arc<dyn Fn() -> Option<String> + Send + Sync>;
 
 impl DeterDoor {
-    /// A door to these rooms.
+    /// A door to these rooms, and who works behind it, to be set to work where the door is opened.
     #[must_use]
-    pub fn new(manager: Manager, roots: ShownRoots, settings: DeterSettings) -> Self {
-        Self { manager, settings, challenges: Arc::default(), keys: KeyMaker::default(), roots }
+    pub fn new(manager: Manager, roots: ShownRoots, settings: DeterSettings) -> (Self, Realizer) {
+        let (realizer, behind) = Realizer::new(manager);
+        let (challenges, keys) = (Arc::default(), KeyMaker::default());
+        (Self { settings, challenges, keys, roots, realizer }, behind)
     }
 }
 
@@ -232,6 +243,7 @@ async fn dispatched(call: &Call<'_>, service: &Service, name: &str, request: &Re
         "Users" => users::answer(call, name, request).await,
         "Projects" => projects::answer(call, name, request).await,
         "Experiments" => experiments::answer(call, name, request).await,
+        "Realizations" => experiments::answer_realizations(call, name, request).await,
         _ => resources::answer(call, name, request).await,
     }
 }

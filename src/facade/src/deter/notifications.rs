@@ -2,6 +2,7 @@
 
 use mf2c_domain::resource::types::people::notification::{LONGEST_TEXT, MOST_OF_ONE, SPEC};
 use mf2c_domain::resource::types::people::testbed_profile::acl_of;
+use mf2c_domain::testbed::names::digest;
 use mf2c_domain::time::Timestamp;
 use mf2c_soap::{Field, ObjectType, Request, Value};
 use mf2c_store::StoreError;
@@ -10,7 +11,9 @@ use serde_json::{Map, Value as Json, json};
 use super::call::Call;
 use super::documents::Record;
 use super::fault::Fault;
+use super::testbed;
 use super::types::{instant, shown, stamp};
+use crate::cimi::Api;
 use crate::cimi::parts::quoted;
 
 /// The most users that one message goes to, and the most messages that are marked at a time.
@@ -89,14 +92,34 @@ fn is_user(call: &Call<'_>, name: &str) -> bool {
     call.exchange.api.store.get(&format!("user/{name}")).is_some_and(|found| found.id.kind() == "user")
 }
 
-async fn send_one(call: &Call<'_>, user: &str, text: &str, from: Option<&str>, flags: Flags) -> Result<(), Fault> {
-    make_room(call, user).await?;
+/// As [`notify`], outside requests, to a user who is there: of the same `about` there is one message, however often it is sent.
+///
+/// # Errors
+/// What the store refuses.
+pub(super) async fn tell_once(api: &Api, user: &str, text: &str, about: &str) -> Result<(), Fault> {
+    let digits = digest(&[user, about]);
+    // As other numbers: 63 bits at most.
+    let number = digits.get(..15).and_then(|digits| i64::from_str_radix(digits, 16).ok()).unwrap_or_default();
+    let message = message(user, text, api.world.clock.now(), Flags::default());
+    match testbed::add(api, SPEC.name, &number.to_string(), &message, acl_of(user)).await {
+        Ok(_) | Err(StoreError::Conflict { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What stands in the document of a message.
+fn message(user: &str, text: &str, sent: Timestamp, flags: Flags) -> Map<String, Json> {
     let text = text.get(..text.floor_char_boundary(LONGEST_TEXT)).unwrap_or_default();
     let message = json!({
-        "user": user, "text": text, "sent": call.now().to_string(),
+        "user": user, "text": text, "sent": sent.to_string(),
         "read": flags.read.unwrap_or_default(), "urgent": flags.urgent.unwrap_or_default(),
     });
-    let mut message = message.as_object().cloned().unwrap_or_default();
+    message.as_object().cloned().unwrap_or_default()
+}
+
+async fn send_one(call: &Call<'_>, user: &str, text: &str, from: Option<&str>, flags: Flags) -> Result<(), Fault> {
+    make_room(call, user).await?;
+    let mut message = message(user, text, call.now(), flags);
     message.extend(from.map(|from| ("from".to_owned(), from.into())));
     Ok(call.add(SPEC.name, &call.random().to_string(), message, acl_of(user)).await?)
 }

@@ -25,6 +25,7 @@ pub mod sla_penalty;
 pub mod sla_template;
 pub mod sla_violation;
 pub mod sla_warning;
+pub mod testbed;
 pub mod user_identifier;
 pub mod user_param;
 pub mod user_profile;
@@ -41,6 +42,7 @@ pub static ALL: &[&TypeSpec] = &[
     &area::area_member::SPEC,
     &people::callback::SPEC,
     &area::certificate::SPEC,
+    &testbed::computer::SPEC,
     &configuration::SPEC,
     &configuration_template::SPEC,
     &area::conflict::SPEC,
@@ -50,13 +52,16 @@ pub static ALL: &[&TypeSpec] = &[
     &device_dynamic::SPEC,
     &people::email::SPEC,
     &event::SPEC,
+    &testbed::experiment::SPEC,
     &flocker::container::SPEC,
     &flocker::dataset::SPEC,
     &flocker::lease::SPEC,
     &fog_area::SPEC,
+    &testbed::image::SPEC,
     &area::join_token::SPEC,
     &people::notification::SPEC,
     &placement::SPEC,
+    &testbed::project::SPEC,
     &area::proposal::SPEC,
     &qos_model::SPEC,
     &resource_metadata::SPEC,

@@ -15,8 +15,7 @@ use super::fault::Fault;
 use super::notifications::{self, USER_NOTIFICATION};
 pub(super) use challenges::Challenges;
 pub(super) use identity::KeyMaker;
-#[expect(unused_imports, reason = "for profiles of other kinds")]
-pub(super) use profiles::{profile, sent};
+pub(super) use profiles::{attribute_value, profile, sent};
 
 use super::types::{ATTRIBUTE, CHANGE_ATTRIBUTE, CHANGE_RESULT, PROFILE};
 

@@ -23,24 +23,28 @@ pub(super) fn description() -> Value {
 pub(in crate::deter) fn profile(schema: &[Attribute], values: &Values, id: Option<&str>) -> Value {
     let mut schema: Vec<&Attribute> = schema.iter().collect();
     schema.sort_by_key(|attribute| attribute.order);
-    let attributes = schema.into_iter().map(|attribute| {
-        let format = attribute.format;
-        let members = vec![
-            ("access", attribute.access.word().into()),
-            ("dataType", "string".into()),
-            ("description", attribute.description.into()),
-            ("format", format.map(|format| format.pattern).into()),
-            ("formatDescription", format.map(|format| format.expected).into()),
-            ("lengthHint", attribute.length.unwrap_or_default().into()),
-            ("name", attribute.name.into()),
-            ("optional", attribute.optional.into()),
-            ("orderingHint", attribute.order.into()),
-            ("removable", attribute.optional.into()),
-            ("value", values.get(attribute.name).map(String::as_str).into()),
-        ];
-        Value::Object(&ATTRIBUTE, members)
-    });
+    let value = |name: &str| values.get(name).map(String::as_str);
+    let attributes = schema.into_iter().map(|attribute| attribute_value(attribute, value(attribute.name)));
     Value::Object(&PROFILE, vec![("attributes", Value::list(attributes)), ("id", id.into())])
+}
+
+/// An attribute with its value, if it has one.
+pub(in crate::deter) fn attribute_value(attribute: &Attribute, value: Option<&str>) -> Value {
+    let format = attribute.format;
+    let members = vec![
+        ("access", attribute.access.word().into()),
+        ("dataType", "string".into()),
+        ("description", attribute.description.into()),
+        ("format", format.map(|format| format.pattern).into()),
+        ("formatDescription", format.map(|format| format.expected).into()),
+        ("lengthHint", attribute.length.unwrap_or_default().into()),
+        ("name", attribute.name.into()),
+        ("optional", attribute.optional.into()),
+        ("orderingHint", attribute.order.into()),
+        ("removable", attribute.optional.into()),
+        ("value", value.into()),
+    ];
+    Value::Object(&ATTRIBUTE, members)
 }
 
 pub(super) fn get(call: &Call<'_>, request: &Request) -> Result<Value, Fault> {

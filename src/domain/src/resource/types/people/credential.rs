@@ -4,6 +4,7 @@ use crate::acl::{Acl, Right, Rule};
 use crate::people::{keyring, stored};
 use crate::resource::kind::{Field, Kind, list, nat, object, one_of, text, timestamp};
 use crate::resource::spec::{Form, Names, TypeSpec};
+use crate::resource::types::testbed::{PROJECT_DELETE, PROJECT_MODIFY, PROJECT_READ, PROJECT_USE};
 
 /// The description of the type.
 pub static SPEC: TypeSpec = TypeSpec::new(
@@ -38,6 +39,10 @@ const FIELDS: &[Field] = &[
     text("publicKey").optional("the public key as OpenSSH writes it").for_admins(),
     text("fingerprint").optional("what an SSH key is compared by").for_admins(),
     one_of("state", &[keyring::AVAILABLE]).optional("whether an SSH key can be used").for_admins(),
+    PROJECT_DELETE.for_admins(),
+    PROJECT_MODIFY.for_admins(),
+    PROJECT_USE.for_admins(),
+    PROJECT_READ.for_admins(),
 ];
 
 const METHODS: &[&str] = &[

@@ -1,0 +1,147 @@
+//! Documents of the testbed as what they hold: read, added, changed as a whole. What is written here, the agent writes; who may was
+//! asked before.
+
+use std::sync::Arc;
+
+use actix_web::web;
+use mf2c_actors::resource_store::{AddResource, DeleteResource, EditResource};
+use mf2c_domain::acl::Acl;
+use mf2c_domain::caller::Caller;
+use mf2c_domain::id::ResourceId;
+use mf2c_domain::resource::{self, Draft};
+use mf2c_store::{Document, IfMatch, NewDocument, Store, StoreError};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::cimi::Api;
+use crate::deter::fault::Fault;
+
+/// So often a change is tried again that others have come before.
+const TRIES: usize = 20;
+
+/// A document, and what it holds.
+#[derive(Debug, Clone)]
+pub(crate) struct Held<T> {
+    pub(crate) document: Arc<Document>,
+    pub(crate) value: T,
+}
+
+fn opened<T: DeserializeOwned>(store: &Store, document: Arc<Document>) -> Result<Option<Held<T>>, StoreError> {
+    let Some(body) = store.body(&document)? else { return Ok(None) };
+    match serde_json::from_slice(&body) {
+        Ok(value) => Ok(Some(Held { document, value })),
+        Err(error) => {
+            tracing::error!(id = %document.id, %error, "a document of the testbed cannot be read");
+            Ok(None)
+        }
+    }
+}
+
+/// The document of this id.
+pub(crate) fn read<T: DeserializeOwned>(api: &Api, id: &str) -> Result<Option<Held<T>>, StoreError> {
+    match api.store.get(id) {
+        Some(document) => opened(&api.store, document),
+        None => Ok(None),
+    }
+}
+
+/// All documents of a type that are this agent's own.
+pub(crate) async fn all<T: DeserializeOwned + Send + 'static>(
+    api: &Api,
+    kind: &'static str,
+) -> Result<Vec<Held<T>>, StoreError> {
+    let store = Arc::clone(&api.store);
+    let look = move || -> Result<Vec<Held<T>>, StoreError> {
+        let documents = store.all(kind).into_iter().filter(|document| document.origin().is_none());
+        documents.filter_map(|document| opened(&store, document).transpose()).collect()
+    };
+    web::block(look).await.map_err(|_| StoreError::Stopping)?
+}
+
+fn attributes<T: Serialize>(value: &T) -> Map<String, Value> {
+    match serde_json::to_value(value) {
+        Ok(Value::Object(attributes)) => attributes,
+        _ => Map::new(),
+    }
+}
+
+/// Adds a document. It is held against its type as everything that is stored.
+///
+/// # Errors
+/// [`StoreError::Conflict`] where there is one of this name.
+pub(crate) async fn add<T: Serialize>(
+    api: &Api,
+    kind: &str,
+    name: &str,
+    value: &T,
+    acl: Acl,
+) -> Result<ResourceId, StoreError> {
+    let missing = || StoreError::NotFound { id: format!("{kind}/{name}") };
+    let spec = resource::find(kind).ok_or_else(missing)?;
+    let draft = spec.prepare_add(attributes(value), api.world.clock.now(), &*api.world.entropy)?;
+    let draft = Draft { acl: Some(acl), name: Some(name.to_owned()), ..draft };
+    let new = NewDocument::new(spec, draft, &Caller::agent(), &*api.world.entropy).map_err(|_| missing())?;
+    Ok(api.writer.send(AddResource(new)).await.map_err(|_| StoreError::Stopping)??.id)
+}
+
+/// Writes what a document is to hold now, if nobody has changed it since it was read.
+///
+/// # Errors
+/// [`StoreError::Stale`] where somebody has.
+pub(crate) async fn put<T: Serialize>(api: &Api, document: &Document, value: &T, acl: Acl) -> Result<(), StoreError> {
+    let id = document.id.clone();
+    let mut changes = attributes(value);
+    let fields = resource::find(id.kind()).map(|spec| spec.fields).unwrap_or_default();
+    let removed = fields.iter().filter(|field| !field.required && !changes.contains_key(field.name));
+    let removed = removed.map(|field| field.name.to_owned()).collect();
+    if *document.acl != acl.clone().with_admin() {
+        changes.insert("acl".to_owned(), serde_json::to_value(acl).unwrap_or_default());
+    }
+    let if_match = Some(IfMatch::OneOf(vec![api.store.tag(document)]));
+    let edit = EditResource { id, changes, removed, if_match, by: Caller::agent() };
+    api.writer.send(edit).await.map_err(|_| StoreError::Stopping)??;
+    Ok(())
+}
+
+/// Changes what a document holds by a function, which is asked again where somebody else came first. None where there is no
+/// such document.
+pub(crate) async fn edit<T, R>(
+    api: &Api,
+    id: &str,
+    change: impl Fn(&mut T) -> Result<R, Fault>,
+    acl: impl Fn(&T) -> Acl,
+) -> Result<Option<(T, R)>, Fault>
+where
+    T: Serialize + DeserializeOwned + PartialEq + Clone,
+{
+    for _ in 0..TRIES {
+        let Some(Held { document, value: before }) = read::<T>(api, id)? else { return Ok(None) };
+        let mut value = before.clone();
+        let result = change(&mut value)?;
+        let acl = acl(&value);
+        if value == before && *document.acl == acl.clone().with_admin() {
+            return Ok(Some((value, result)));
+        }
+        match put(api, &document, &value, acl).await {
+            Ok(()) => return Ok(Some((value, result))),
+            Err(StoreError::Stale { .. }) => {}
+            Err(StoreError::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(Fault::internal("too many others change it at the same time: try again"))
+}
+
+/// Deletes a document. One that is gone is no error.
+///
+/// # Errors
+/// What the writer refuses.
+pub(crate) async fn discard(api: &Api, id: &str) -> Result<(), StoreError> {
+    let Ok(id) = ResourceId::parse(id) else { return Ok(()) };
+    let delete = DeleteResource { id, if_match: None, by: Caller::agent() };
+    match api.writer.send(delete).await.map_err(|_| StoreError::Stopping)? {
+        Ok(_) | Err(StoreError::NotFound { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
