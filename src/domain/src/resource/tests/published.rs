@@ -12,7 +12,7 @@ use crate::resource::{Served, Verbs, all, find, metadata, openapi};
 
 #[test]
 fn each_type_is_found_by_its_name_and_all_names_agree() {
-    assert_eq!(all().len(), 47);
+    assert_eq!(all().len(), 50);
     for spec in all() {
         assert_eq!(find(spec.name).map(|found| found.name), Some(spec.name));
         assert!(is_type_name(spec.name));

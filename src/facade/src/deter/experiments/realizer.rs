@@ -192,7 +192,8 @@ impl Realizer {
                     Source::Id(ResourceId::parse(&element.service).map_err(|it| Fault::internal(it.to_string()))?);
                 let name = element.spec.get("name").and_then(|name| name.as_str()).map(str::to_owned);
                 let (devices, key) = (devices.clone(), Some(realization.launch_key(index)));
-                let launch = Launch { service, by, template: None, agreement: None, devices, name, key };
+                let for_another = false;
+                let launch = Launch { service, by, for_another, template: None, agreement: None, devices, name, key };
                 match manager.send(launch).await {
                     Ok(launched) => launched,
                     Err(_) => return Ok(Done::Later),
@@ -354,7 +355,7 @@ async fn launch_recorded(
             }
             Trouble::Forbidden => (1, format!("{name}: {}", error.text)),
             Trouble::Invalid | Trouble::NotFound | Trouble::Unsupported => (2, format!("{name}: {}", error.text)),
-            Trouble::Conflict | Trouble::Failed => (3, format!("{name}: {}", error.text)),
+            Trouble::Conflict | Trouble::Reused | Trouble::Failed => (3, format!("{name}: {}", error.text)),
         },
     };
     let failure = Failure { code, text };
