@@ -98,8 +98,9 @@ fn signing_in_gives_a_certificate_of_ours_that_opens_the_api_too_and_its_revocat
     for part in ["Version: 3", "CN=abierce", "(2048 bit)", "TLS Web Client Authentication"] {
         assert!(text.replace("CN = ", "CN=").contains(part), "{part}: {text}");
     }
-    let chain = fs::write(place.file("area.pem"), place.command("ca show --pem").expect(0).out);
-    chain.unwrap();
+    let told = place.reply("ApiInfo", "<n:getServerCertificate/>", None);
+    fs::write(place.file("authorities.pem"), element(&told, "return").unwrap()).unwrap();
+    let _ = place.openssl(&format!("verify -purpose sslclient -CAfile authorities.pem {held}")).expect(0);
     let lasts = place.openssl(&format!("x509 -in {held} -noout -checkend 85000")).expect(0).out;
     assert!(lasts.contains("will not expire"), "{lasts}");
     assert_eq!(place.openssl(&format!("x509 -in {held} -noout -checkend 86500")).code, Some(1), "it holds for a day");
@@ -114,8 +115,8 @@ fn signing_in_gives_a_certificate_of_ours_that_opens_the_api_too_and_its_revocat
     let sessions = at_api("testbed-session").expect(200).json();
     assert_eq!((&sessions["count"], &sessions["testbedSessions"][0]["user"]), (&json!(1), &json!("abierce")));
     let _ = place.admin("POST", &format!("{id}/revoke"), None).expect(200);
-    let _ = at_api("user/abierce").expect(403);
-    same(place.fault("Users", PROFILE, Some(&held)), LOGGED_OUT);
+    assert_eq!(at_api("user/abierce").status, 0, "the handshake fails");
+    assert_eq!(place.call("Users", PROFILE, Some(&held)).0, 0, "here as well");
 }
 
 #[test]

@@ -271,12 +271,15 @@ impl Area {
         Arc::new(move |der| -> Option<Certified> { certified(der, &credentials.membership()?.own.id) })
     }
 
-    /// The roots in PEM by which clients know this agent; none where it belongs to no area.
+    /// The roots in PEM by which clients know this agent, with the authorities below them, which have issued the
+    /// certificates of its users; none where it belongs to no area.
     pub(crate) fn roots(&self) -> ShownRoots {
         let credentials = self.credentials.clone();
         Arc::new(move || {
             credentials.membership()?;
-            Some(credentials.trust().roots().iter().map(|der| certificate_pem(der)).collect())
+            let trust = credentials.trust();
+            let all = trust.roots().iter().chain(trust.intermediates());
+            Some(all.map(|der| certificate_pem(der)).collect())
         })
     }
 

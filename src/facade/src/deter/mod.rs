@@ -71,7 +71,7 @@ pub struct DeterDoor {
     realizer: Bell,
 }
 
-/// The certificates in PEM by which clients know this agent; none where it has shown no others than its own.
+/// The authorities in PEM by which clients know this agent and the certificates of its users; none where it has none.
 pub type ShownRoots = Arc<dyn Fn() -> Option<String> + Send + Sync>;
 
 impl DeterDoor {
