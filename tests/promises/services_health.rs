@@ -44,7 +44,7 @@ fn each_run_that_ends_for_bad_health_is_measured_to_its_end() {
     let _ = becomes(&agent, &id, "stopped");
     eventually("all of its runs have an end", || metrics().iter().all(|run| run["stop_time"].is_string()));
     let (runs, restarts) = (metrics().len(), workload(&agent, &id)["restarts"].as_u64().unwrap());
-    assert!(restarts as usize <= runs, "one restart for each end: {restarts} of {runs} runs");
+    assert!(usize::try_from(restarts).unwrap() <= runs, "one restart for each end: {restarts} of {runs} runs");
     let _ = agent.send("DELETE", &id, None).expect(200);
     eventually("it is gone", || agent.send("GET", "workload", None).json()["count"] == 0);
 }
