@@ -215,8 +215,8 @@ fn f34_and_the_rule_of_the_door_users_of_the_cluster_get_in_and_nobody_else_past
     let seeds = "curl --cacert $PWD/cluster.crt --cert $PWD/user.crt --key $PWD/user.key \
                  https://172.16.255.250:4523/v1/configuration/containers -s -S -o /dev/null -w '%{http_code} %{content_type}'";
     assert_eq!(curl(seeds).expect(0).out, "200 application/json");
-    let node = "ad0a05dd-a1ed-449f-b44b-e1e2757bda00";
-    let makes = format!("{seeds} -d '{{\"node_uuid\":\"{node}\",\"name\":\"web\",\"image\":\"nginx\"}}'");
+    let device = "ad0a05dd-a1ed-449f-b44b-e1e2757bda00";
+    let makes = format!("{seeds} -d '{{\"node_uuid\":\"{device}\",\"name\":\"web\",\"image\":\"nginx\"}}'");
     assert_eq!(curl(&makes).expect(0).out, "201 application/json");
     // By a name, as a DNS name in the control certificate is meant: it leads here for this call only.
     let by_name = "curl --cacert $PWD/cluster.crt --cert $PWD/user.crt --key $PWD/user.key -s -S \

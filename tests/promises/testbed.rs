@@ -95,7 +95,8 @@ impl Bed {
         let mut bed = Self { agent: None, folder, signed_in: BTreeMap::new() };
         bed.begin();
         eventually("an authority", || {
-            let place = ["--data-dir", bed.data().to_str().unwrap()];
+            let data = bed.data();
+            let place = ["--data-dir", data.to_str().unwrap()];
             mf2c(&"ca init --area harbour".split(' ').chain(place).collect::<Vec<_>>()).code == Some(0)
         });
         bed.lend();

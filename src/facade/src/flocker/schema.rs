@@ -25,11 +25,13 @@ pub(super) const fn from_to(least: u64, most: Option<u64>) -> Range {
     Range { least, most, step: 1 }
 }
 
+/// A regular expression that a fault shows, and whether a text fits it.
+type Pattern = (&'static str, fn(&str) -> bool);
+
 /// What a text may be.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Text {
-    /// The regular expression that a fault shows, and whether a text fits it.
-    pub(super) pattern: Option<(&'static str, fn(&str) -> bool)>,
+    pub(super) pattern: Option<Pattern>,
     pub(super) shortest: usize,
     pub(super) longest: usize,
 }

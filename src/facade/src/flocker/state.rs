@@ -61,7 +61,7 @@ impl Call<'_> {
         for found in self.seen::<Dataset>(DATASET) {
             let places = || found.is.places.iter().filter_map(|place| Some((place, nodes.get(place.device.as_str())?)));
             let primary = places().find(|(_, node)| node.uuid == found.is.primary);
-            let Some((place, node)) = primary.or_else(|| places().last()) else { continue };
+            let Some((place, node)) = primary.or_else(|| places().next_back()) else { continue };
             let id = found.document.id.name().to_owned();
             let state = json!({ "dataset_id": id, "primary": node.uuid, "path": place.path });
             all.push((id, state));

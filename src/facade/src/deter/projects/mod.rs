@@ -146,7 +146,7 @@ pub(super) async fn answer(call: &Call<'_>, operation: &str, request: &Request) 
 }
 
 /// The name of the project that a request is about.
-fn name_in<'r>(request: &'r Request) -> Result<&'r str, Fault> {
+fn name_in(request: &Request) -> Result<&str, Fault> {
     request.text("projectid").filter(|name| !name.is_empty()).ok_or_else(|| Fault::request("Projectid required"))
 }
 

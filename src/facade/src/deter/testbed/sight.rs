@@ -97,7 +97,7 @@ impl Sight for Experiment {
     }
 }
 
-fn readers<'l>(lists: &'l ProjectLists) -> impl Iterator<Item = &'l str> {
+fn readers(lists: &ProjectLists) -> impl Iterator<Item = &str> {
     lists.of(Deed::Read).into_iter().flatten().map(String::as_str)
 }
 
