@@ -175,9 +175,8 @@ fn names_that_lead_elsewhere_and_keys_that_others_may_read_are_refused_and_nothi
     said.tells(&["Error: Private key file could not be opened. No such file or directory ", "/cluster.key\n"]);
 }
 
-#[test]
-fn f34_and_the_rule_of_the_door_users_of_the_cluster_get_in_and_nobody_else_past_the_handshake() {
-    let place = Place::with_cluster();
+/// A user's certificate, and others of all kinds that should not pass; the name of the file of the node's.
+fn doubtful_certificates(place: &Place) -> String {
     for words in [
         &["create-control-certificate", "127.0.0.1"][..],
         &["create-api-certificate", "user"],
@@ -201,6 +200,13 @@ fn f34_and_the_rule_of_the_door_users_of_the_cluster_get_in_and_nobody_else_past
     ] {
         place.openssl(line);
     }
+    node
+}
+
+#[test]
+fn f34_and_the_rule_of_the_door_users_of_the_cluster_get_in_and_nobody_else_past_the_handshake() {
+    let place = Place::with_cluster();
+    let node = doubtful_certificates(&place);
     let mut agent = start(&install(&place, "control-127.0.0.1")).agent();
     for name in ["user", "plain"] {
         user(&agent, name);

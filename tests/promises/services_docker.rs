@@ -2,9 +2,9 @@
 //!
 //! Where no engine can be started, these say so and prove nothing.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use mf2c_tests::{Agent, Engine, Start, eventually};
+use mf2c_tests::{Agent, Engine, Start, eventually, timed};
 use serde_json::{Value, json};
 
 use crate::services::{becomes, instance, launch, lm, register, workload};
@@ -135,11 +135,12 @@ fn the_engine_may_go_and_come_back() {
 
 /// Deletes an instance; how long it took until nothing was left of it.
 fn delete(agent: &Agent, engine: &Engine, id: &str) -> Duration {
-    let begun = Instant::now();
-    let _ = agent.send("DELETE", id, None).expect(200);
-    eventually("its workload is gone", || agent.send("GET", "workload", None).json()["count"] == 0);
-    eventually("nothing is left of it", || containers(engine, true).is_empty());
-    begun.elapsed()
+    let ((), took) = timed(|| {
+        let _ = agent.send("DELETE", id, None).expect(200);
+        eventually("its workload is gone", || agent.send("GET", "workload", None).json()["count"] == 0);
+        eventually("nothing is left of it", || containers(engine, true).is_empty());
+    });
+    took
 }
 
 #[test]
@@ -201,12 +202,12 @@ fn a_volume_belongs_to_its_service_and_that_of_a_compose_file_to_its_instance() 
         let _ = becomes(&agent, id, "started");
     }
     let shared = format!("mf2c-{}-frames", service.strip_prefix("service/").unwrap());
-    assert_eq!(volumes(), [shared.clone()], "both have the same one");
+    assert_eq!(volumes(), std::slice::from_ref(&shared), "both have the same one");
     for id in &ids {
         let _ = agent.send("DELETE", id, None).expect(200);
     }
     eventually("both are gone", || containers(&engine, true).is_empty());
-    assert_eq!(volumes(), [shared.clone()], "it outlives them");
+    assert_eq!(volumes(), std::slice::from_ref(&shared), "it outlives them");
     let file = "services:\n  db:\n    image: test/web:1\n    entrypoint: [/guest]\n    command: [polite, sleep]\n    \
                 volumes: ['data:/data']\nvolumes: {data: }\n";
     let application = json!({

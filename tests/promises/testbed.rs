@@ -4,12 +4,11 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use mf2c_tests::{Agent, Answer, Start, curl, eventually, let_pass, mf2c, run};
+use mf2c_tests::{Agent, Answer, Start, curl, eventually, let_pass, mf2c};
 use serde_json::{Value, json};
 
 use crate::discovery::door_of;
@@ -175,11 +174,6 @@ impl Bed {
         let _ = self.signed_in.insert(uid.to_owned(), path);
     }
 
-    /// The file of who has signed in.
-    pub(crate) fn pem(&self, uid: &str) -> &Path {
-        &self.signed_in[uid]
-    }
-
     /// `https://127.0.0.1:12345/axis2/services`
     pub(crate) fn url(&self) -> String {
         format!("https://{}/axis2/services", door_of(self.agent(), "deter.listen"))
@@ -269,13 +263,6 @@ impl Bed {
 
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
-    }
-
-    /// Runs a program of Python with zeep, where it is installed.
-    pub(crate) fn python(&self, script: &Path, arguments: &[&str]) -> mf2c_tests::Ran {
-        let mut command = Command::new("python3");
-        command.arg(script).args(arguments);
-        run(command)
     }
 }
 

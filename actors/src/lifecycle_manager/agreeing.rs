@@ -10,9 +10,9 @@ use mf2c_store::NewDocument;
 use serde_json::{Map, Value, json};
 
 use super::LifecycleManager;
-use super::conduct::Unwritten;
 use super::messages::{Trouble, WorkError};
 use super::parcel::Desired;
+use super::writing::Unwritten;
 
 impl LifecycleManager {
     /// A new agreement from a template that the caller may see, and its id. It is stopped until the instance has started.

@@ -18,23 +18,15 @@ use super::messages::{Trouble, WorkError};
 use super::parcel::{Assignment, Desired, Goal, Parcel, Reply, Taken, Wish};
 use super::run::{Record, id_of};
 use super::runner::STORE_PAUSE;
+use super::writing::Unwritten;
 use super::{Kept, LifecycleManager};
-use crate::replicator::{AskFar, Far, Propose};
+use crate::replicator::{AskFar, Far};
 use crate::resource_store::{DeleteResource, EditResource, KeepState};
 
 /// So long another agent may take for an answer.
 pub(super) const ANSWER: Duration = Duration::from_secs(10);
-/// Why something was not written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unwritten {
-    /// It is worth another try after so long.
-    Later(Duration),
-    /// The agent is stopping: nobody writes any more.
-    Stopping,
-}
-
 /// Pauses before an agent that could not be reached is asked again: the first, and the longest.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+pub(super) const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 
 impl LifecycleManager {
     /// Reads what this agent conducts, and does not know of.
@@ -397,57 +389,6 @@ impl LifecycleManager {
                 Err(Unwritten::Stopping) => {}
             }
         }));
-    }
-
-    /// Edits or deletes a document here, or there where it belongs.
-    ///
-    /// # Errors
-    /// Whether it is worth another try.
-    pub(super) fn write_anywhere(
-        &self,
-        id: ResourceId,
-        origin: Option<NodeId>,
-        changes: Option<Map<String, Value>>,
-    ) -> ResponseFuture<Result<(), Unwritten>> {
-        self.change_anywhere(id, origin, changes, vec![])
-    }
-
-    /// The same, which takes attributes out as well.
-    fn change_anywhere(
-        &self,
-        id: ResourceId,
-        origin: Option<NodeId>,
-        changes: Option<Map<String, Value>>,
-        removed: Vec<String>,
-    ) -> ResponseFuture<Result<(), Unwritten>> {
-        let Some(origin) = origin else {
-            let writer = self.writer.clone();
-            return Box::pin(async move {
-                let by = Caller::agent();
-                let written = match changes {
-                    Some(changes) => writer.send(EditResource { id, changes, removed, if_match: None, by }).await,
-                    None => writer.send(DeleteResource { id, if_match: None, by }).await,
-                };
-                match written.unwrap_or(Err(StoreError::Stopping)) {
-                    Ok(_) | Err(StoreError::NotFound { .. }) => Ok(()),
-                    Err(StoreError::Stopping) => Err(Unwritten::Stopping),
-                    Err(_) => Err(Unwritten::Later(STORE_PAUSE)),
-                }
-            });
-        };
-        let Some(elsewhere) = self.elsewhere.clone() else {
-            return Box::pin(std::future::ready(Err(Unwritten::Later(PAUSES.1))));
-        };
-        let by = ("internal".to_owned(), true);
-        let propose = Propose { id, origin, changes, removed, if_match: None, by, may_wait: false };
-        Box::pin(async move {
-            match elsewhere.send(propose).await {
-                Ok(Ok(_)) => Ok(()),
-                Ok(Err(error)) if error.code == Code::NotFound => Ok(()),
-                Ok(Err(_)) => Err(Unwritten::Later(PAUSES.1 / 6)),
-                Err(_) => Err(Unwritten::Stopping),
-            }
-        })
     }
 
     /// The last of an instance: its agreement ends, and its documents go.

@@ -34,6 +34,7 @@ mod specs;
 mod taking_over;
 mod tending;
 mod updating;
+mod writing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

@@ -14,13 +14,14 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::charge::node_of;
-use super::conduct::{ANSWER, Unwritten, read};
+use super::conduct::{ANSWER, read};
 use super::launch::store_error;
 use super::messages::{
     Exec, Line, Lines, Operate, Operation, PartIndex, ReadLogs, Schedule, Source, Trouble, Usage, WorkError,
 };
 use super::opening::{line_of, may_modify};
 use super::parcel::{Desired, ExecWish, LogsWish, Outcome, Page, Parcel, Reply};
+use super::writing::Unwritten;
 use super::{LifecycleManager, NextPage};
 use crate::replicator::Far;
 use crate::resource_store::DeleteResource;

@@ -41,8 +41,7 @@ fn runs(door: &Cluster, name: &str) -> Value {
     let mut last = Value::Null;
     eventually("it runs", || {
         last = door.get("u", RUNNING).expect(200).json();
-        let found = last.as_array().unwrap().iter().any(|one| one["name"] == name && one["running"] == true);
-        found
+        last.as_array().is_some_and(|all| all.iter().any(|one| one["name"] == name && one["running"] == true))
     });
     last
 }

@@ -60,14 +60,13 @@ mod tests {
                 "Users.UsersHttpsSoap12Endpoint/",
                 "Users.UsersHttpsEndpoint/",
             ] {
-                assert_eq!(
-                    read(&format!("{base}/{form}")).map(|found| (found.1, found.2)),
-                    Some(("Users", None)),
-                    "{form}"
-                );
+                let path = format!("{base}/{form}");
+                let found = read(&path).map(|found| (found.1, found.2));
+                assert_eq!(found, Some(("Users", None)), "{form}");
             }
             for form in ["ApiInfo/getVersion", "ApiInfo/getVersion/", "ApiInfo.ApiInfoHttpsEndpoint/getVersion"] {
-                let found = read(&format!("{base}/{form}")).map(|found| (found.0, found.2));
+                let path = format!("{base}/{form}");
+                let found = read(&path).map(|found| (found.0, found.2));
                 assert_eq!(found, Some((base, Some("getVersion"))), "{form}");
             }
         }
