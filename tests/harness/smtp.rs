@@ -1,14 +1,14 @@
 //! A real mail server on loopback, written by others: aiosmtpd, in a Python environment of the tests' own.
 
-use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 
-use crate::agent::{agent_binary, eventually};
+use crate::agent::eventually;
+use crate::python::python;
 
 /// The version of the mail server.
 const PACKAGE: &str = "aiosmtpd==1.4.6";
@@ -71,7 +71,7 @@ impl SmtpServer {
     #[must_use]
     pub fn with(arguments: &[&str]) -> Self {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("harness/smtp_server.py");
-        let mut child = Command::new(python())
+        let mut child = Command::new(python("test-python", &[PACKAGE]))
             .arg(script)
             .args(arguments)
             .stdin(Stdio::piped())
@@ -145,23 +145,4 @@ fn read(line: &str) -> Option<Mail> {
         tls: mail["tls"] == true,
         user: mail["user"].as_str().map(str::to_owned),
     })
-}
-
-/// Python with the mail server, in the build directory; made where it is not there yet.
-fn python() -> PathBuf {
-    let place = agent_binary().parent().expect("the binary has a folder").join("test-python");
-    let (python, done) = (place.join("bin/python"), place.join("done"));
-    // Tests run in processes of their own: one of them makes it, the others wait.
-    let lock = File::create(place.with_extension("lock")).expect("the build directory can be written");
-    lock.lock().expect("the lock is taken");
-    if !done.exists() {
-        // However slow the network is: this waits without a deadline, and once.
-        let venv = Command::new("python3").args(["-m", "venv", "--clear"]).arg(&place).status();
-        assert!(venv.is_ok_and(|status| status.success()), "python3 -m venv works: install python3-venv");
-        let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", PACKAGE];
-        let installed = Command::new(&python).args(install).status();
-        assert!(installed.is_ok_and(|status| status.success()), "{PACKAGE} is installed from PyPI");
-        fs::write(&done, PACKAGE).expect("the build directory can be written");
-    }
-    python
 }

@@ -40,6 +40,7 @@ pub(super) fn problems(config: &Config, origins: &BTreeMap<String, Origin>) -> V
     check.area(config);
     check.discovery(config);
     check.flocker(config);
+    check.deltacloud(config);
     check.legacy(config);
     check.qos(config);
     check.services(config);
@@ -62,6 +63,7 @@ fn listeners(config: &Config) -> Vec<(&'static str, ListenAddress)> {
         ("discovery.listen", config.discovery.listen),
         ("qos.listen", config.qos.listen),
         ("sla.listen", config.sla.listen),
+        ("deltacloud.listen", config.deltacloud.listen),
     ];
     let set = |(key, address): (&'static str, Option<ListenAddress>)| Some((key, address?));
     let last = last.into_iter().chain(config.services.doors());

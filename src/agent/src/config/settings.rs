@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::address::{ListenAddress, empty_is_none};
 use super::area::{Link, Pki};
+use super::deltacloud::Deltacloud;
 use super::discovery::Discovery;
 use super::flocker::Flocker;
 use super::fog::FogArea;
@@ -65,6 +66,8 @@ pub struct Config {
     pub discovery: Discovery,
     /// The control API of Flocker.
     pub flocker: Flocker,
+    /// Deltacloud's API for keys.
+    pub deltacloud: Deltacloud,
     /// The doors of the original.
     pub legacy: Legacy,
     /// The log on standard error.

@@ -10,6 +10,7 @@ use mf2c_facade::um::UmDoor;
 use super::StartError;
 use crate::area::Area;
 use crate::config::Config;
+use crate::deltacloud_door::BoundDeltacloudDoor;
 use crate::discovery::BoundDoor;
 use crate::flocker_door::FlockerDoor;
 use crate::services_doors::BoundServicesDoors;
@@ -21,6 +22,7 @@ pub(super) struct BoundDoors {
     flocker: Option<FlockerDoor>,
     discovery: Option<BoundDoor>,
     sla: Option<BoundSlaDoor>,
+    deltacloud: Option<BoundDeltacloudDoor>,
     services: BoundServicesDoors,
 }
 
@@ -33,7 +35,8 @@ impl BoundDoors {
         let flocker = FlockerDoor::prepare(config, world)?;
         let discovery = BoundDoor::prepare(config, area)?;
         let services = BoundServicesDoors::prepare(config, area)?;
-        Ok(Self { flocker, discovery, sla: BoundSlaDoor::prepare(config, area)?, services })
+        let deltacloud = BoundDeltacloudDoor::prepare(config, area)?;
+        Ok(Self { flocker, discovery, sla: BoundSlaDoor::prepare(config, area)?, deltacloud, services })
     }
 
     /// Serves at all of them.
@@ -51,7 +54,8 @@ impl BoundDoors {
         let discovery =
             self.discovery.map(|door| door.open(config, &area.fog.discovery, Data::clone(api))).transpose()?;
         let sla = self.sla.map(|door| door.open(config, sla, Data::clone(api))).transpose()?;
+        let deltacloud = self.deltacloud.map(|door| door.open(config, Data::clone(api))).transpose()?;
         let services = self.services.open(config, (lm, um), api)?;
-        Ok(flocker.into_iter().chain(discovery).chain(sla).chain(services).collect())
+        Ok(flocker.into_iter().chain(discovery).chain(sla).chain(deltacloud).chain(services).collect())
     }
 }
