@@ -177,5 +177,6 @@ fn the_door_has_the_name_and_the_keys_that_the_operator_chose() {
     }
     let other = Place::new();
     let _ = other.jane(&["-d", "name=k"], "/api;driver=gogrid/keys?format=xml").expect(501);
-    let _ = Start::new().environment("MF2C_DELTACLOUD_DRIVER", "A b").refused().tells(&["deltacloud.driver"]);
+    let odd = Start::new().data_dir(place.folder.path()).environment("MF2C_DELTACLOUD_DRIVER", "A b");
+    odd.refused().tells(&["deltacloud.driver"]);
 }
