@@ -36,7 +36,7 @@ pub use fog::{Fog, free_address};
 pub use guest::guest;
 pub use http::{Connection, Response};
 pub use net::Net;
-pub use python::python_with;
+pub use python::python;
 pub use random::Random;
 pub use receiver::{Delivery, Receiver, Reply};
 pub use skip::skip;

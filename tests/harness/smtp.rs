@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::Value;
 
 use crate::agent::eventually;
-use crate::python::python_with;
+use crate::python::python;
 
 /// The version of the mail server.
 const PACKAGE: &str = "aiosmtpd==1.4.6";
@@ -71,7 +71,7 @@ impl SmtpServer {
     #[must_use]
     pub fn with(arguments: &[&str]) -> Self {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("harness/smtp_server.py");
-        let mut child = Command::new(python_with("test-python", PACKAGE))
+        let mut child = Command::new(python("test-python", &[PACKAGE]))
             .arg(script)
             .args(arguments)
             .stdin(Stdio::piped())

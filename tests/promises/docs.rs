@@ -12,7 +12,7 @@ use mf2c_tests::{Agent, Start, agent_binary, eventually};
 use serde_json::json;
 
 /// The pages whose links are followed.
-const LINKED: [&str; 22] = [
+const LINKED: [&str; 23] = [
     "README.md",
     "CHANGELOG.md",
     "docs/ARCHITECTURE.md",
@@ -31,6 +31,7 @@ const LINKED: [&str; 22] = [
     "docs/user-management.md",
     "docs/area.md",
     "docs/flocker.md",
+    "docs/deltacloud.md",
     "docs/deter.md",
     "docs/simulation.md",
     "docs/discovery.md",

@@ -8,6 +8,7 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod control;
+mod deltacloud_door;
 mod deter_door;
 mod discovery;
 

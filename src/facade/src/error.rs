@@ -111,6 +111,12 @@ impl ApiError {
         self.status
     }
 
+    /// In how many seconds the client may ask again, where that is said.
+    #[must_use]
+    pub fn wait(&self) -> Option<u32> {
+        self.retry_after
+    }
+
     /// The message document.
     #[must_use]
     pub fn document(&self) -> Map<String, Value> {

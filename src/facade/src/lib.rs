@@ -4,6 +4,7 @@ pub mod caller;
 pub mod certauths;
 pub mod certificates;
 pub mod cimi;
+pub mod deltacloud;
 pub mod deter;
 pub mod discovery;
 pub mod error;

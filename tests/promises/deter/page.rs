@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use mf2c_tests::{Ran, agent_binary, eventually, python_with, run};
+use mf2c_tests::{Ran, agent_binary, eventually, python, run};
 use serde_json::json;
 
 use super::place::{Testbed, start};
@@ -40,7 +40,7 @@ fn the_examples_of_the_page_work() {
     shell.args(["-e", "-c", &(program + &within(examples("sh")))]);
     let ran = done(shell).expect(0);
     assert!(ran.out.contains("<ns:getVersionResponse") && ran.out.contains("<ns:id>abierce</ns:id>"), "{ran:?}");
-    let mut python = Command::new(python_with("test-zeep", PACKAGE));
-    python.args(["-c", &within(examples("python"))]);
-    assert!(done(python).expect(0).out.contains("'abierce'"));
+    let mut interpreter = Command::new(python("test-zeep", &[PACKAGE]));
+    interpreter.args(["-c", &within(examples("python"))]);
+    assert!(done(interpreter).expect(0).out.contains("'abierce'"));
 }

@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use mf2c_tests::{SmtpServer, python_with};
+use mf2c_tests::{SmtpServer, python};
 
 use super::place::{PREFIX, Testbed, start};
 
@@ -30,7 +30,7 @@ fn zeep_loads_all_descriptions_and_calls_every_operation() {
     let start = server.environment().iter().fold(start(), |start, (name, value)| start.environment(name, value));
     let place = Testbed::with(start);
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/deter.py");
-    let mut command = Command::new(python_with("test-zeep", PACKAGE));
+    let mut command = Command::new(python("test-zeep", &[PACKAGE]));
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).arg("-B").arg(script);
     command.args([
         &place.base(),

@@ -40,6 +40,7 @@ pub(super) fn problems(config: &Config, origins: &BTreeMap<String, Origin>) -> V
     check.area(config);
     check.discovery(config);
     check.flocker(config);
+    check.deltacloud(config);
     check.deter(config);
     check.legacy(config);
     check.qos(config);
@@ -63,6 +64,7 @@ fn listeners(config: &Config) -> Vec<(&'static str, ListenAddress)> {
         ("discovery.listen", config.discovery.listen),
         ("qos.listen", config.qos.listen),
         ("sla.listen", config.sla.listen),
+        ("deltacloud.listen", config.deltacloud.listen),
         ("deter.listen", config.deter.listen),
     ];
     let set = |(key, address): (&'static str, Option<ListenAddress>)| Some((key, address?));

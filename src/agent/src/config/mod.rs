@@ -9,6 +9,7 @@
 mod address;
 mod area;
 mod check;
+mod deltacloud;
 mod deter;
 mod discovery;
 mod error;
@@ -37,6 +38,7 @@ use toml::Value;
 pub use address::{AddressError, ListenAddress};
 pub use area::{Link, Pki};
 pub(crate) use check::is_host;
+pub use deltacloud::Deltacloud;
 pub use discovery::Discovery;
 pub use error::{ConfigError, Origin, Problem};
 pub use fog::FogArea;
@@ -50,8 +52,8 @@ pub use sharing::Sharing;
 pub use sla::Sla;
 pub use sources::Overrides;
 pub use words::{
-    AccessLog, AgentType, AuthHeader, CauGeneration, Election, KeyLabel, LogFormat, MailSecurity, MetricsReaders,
-    Offer, OnViolation, Profile, ReportUnit, Role, UnknownWord, Urgency,
+    AccessLog, AgentType, AuthHeader, CauGeneration, DeltacloudKeys, Election, KeyLabel, LogFormat, MailSecurity,
+    MetricsReaders, Offer, OnViolation, Profile, ReportUnit, Role, UnknownWord, Urgency,
 };
 
 use keys::Keys;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::address::{ListenAddress, empty_is_none};
 use super::area::{Link, Pki};
+use super::deltacloud::Deltacloud;
 use super::deter::Deter;
 use super::discovery::Discovery;
 use super::flocker::Flocker;
@@ -66,6 +67,8 @@ pub struct Config {
     pub discovery: Discovery,
     /// The control API of Flocker.
     pub flocker: Flocker,
+    /// Deltacloud's API for keys.
+    pub deltacloud: Deltacloud,
     /// DETER's testbed API.
     pub deter: Deter,
     /// The doors of the original.

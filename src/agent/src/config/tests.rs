@@ -340,6 +340,7 @@ fn each_door_that_listens_has_a_port_of_its_own() {
     for (key, other) in [
         ("qos.listen", "legacy.policies"),
         ("sla.listen", "qos.listen"),
+        ("deltacloud.listen", "sla.listen"),
         ("services.lm_listen", "sla.listen"),
         ("services.optimal_listen", "sla.listen"),
         ("discovery.listen", "flocker.listen"),

@@ -85,6 +85,17 @@ words! {
 }
 
 words! {
+    /// Which keys are made at the door for Deltacloud's clients.
+    DeltacloudKeys {
+        /// SSH keys.
+        #[default]
+        Key = "key",
+        /// None: logins are shown that were stored in CIMI.
+        Password = "password",
+    }
+}
+
+words! {
     /// What an agent is in its area.
     Role {
         /// A child of a leader, or alone.

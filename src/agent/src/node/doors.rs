@@ -12,6 +12,7 @@ use mf2c_facade::um::UmDoor;
 use super::StartError;
 use crate::area::Area;
 use crate::config::Config;
+use crate::deltacloud_door::BoundDeltacloudDoor;
 use crate::deter_door::BoundDeterDoor;
 use crate::discovery::BoundDoor;
 use crate::flocker_door::{FlockerDoor, FlockerRooms};
@@ -24,6 +25,7 @@ pub(super) struct BoundDoors {
     flocker: Option<FlockerDoor>,
     discovery: Option<BoundDoor>,
     sla: Option<BoundSlaDoor>,
+    deltacloud: Option<BoundDeltacloudDoor>,
     services: BoundServicesDoors,
     deter: Option<BoundDeterDoor>,
 }
@@ -37,8 +39,9 @@ impl BoundDoors {
         let flocker = FlockerDoor::prepare(config, world)?;
         let discovery = BoundDoor::prepare(config, area)?;
         let services = BoundServicesDoors::prepare(config, area)?;
+        let deltacloud = BoundDeltacloudDoor::prepare(config, area)?;
         let deter = BoundDeterDoor::prepare(config, area)?;
-        Ok(Self { flocker, discovery, sla: BoundSlaDoor::prepare(config, area)?, services, deter })
+        Ok(Self { flocker, discovery, sla: BoundSlaDoor::prepare(config, area)?, deltacloud, services, deter })
     }
 
     /// Serves at all of them.
@@ -58,8 +61,10 @@ impl BoundDoors {
         let discovery =
             self.discovery.map(|door| door.open(config, &area.fog.discovery, Data::clone(api))).transpose()?;
         let sla = self.sla.map(|door| door.open(config, sla, Data::clone(api))).transpose()?;
+        let deltacloud = self.deltacloud.map(|door| door.open(config, Data::clone(api))).transpose()?;
         let services = self.services.open(config, (lm, um), api)?;
         let deter = self.deter.map(|door| door.open(config, manager, Data::clone(api))).transpose()?;
-        Ok(flocker.into_iter().chain(discovery).chain(sla).chain(services).chain(deter).collect())
+        let first = flocker.into_iter().chain(discovery).chain(sla).chain(deltacloud);
+        Ok(first.chain(services).chain(deter).collect())
     }
 }

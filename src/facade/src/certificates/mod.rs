@@ -21,6 +21,7 @@ use actix_web::web::Payload;
 pub use bearer::{Bearer, Unfit};
 use mf2c_domain::id::ResourceId;
 use mf2c_domain::resource::{Action, TypeSpec};
+pub(crate) use pages::is_foreign_to;
 
 /// The way to those who make and end certificates.
 pub struct Authorities {

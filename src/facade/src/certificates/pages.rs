@@ -11,14 +11,14 @@ use actix_web::http::header::{self, HeaderMap};
 pub(super) fn is_foreign(request: &HttpRequest, named: &[String]) -> bool {
     let host = request.uri().authority().map(|authority| authority.as_str());
     let host = host.or_else(|| request.headers().get(header::HOST)?.to_str().ok());
-    is_of_foreign_page(request.headers(), host.unwrap_or_default(), named)
+    is_foreign_to(request.headers(), &format!("https://{}", host.unwrap_or_default()), named)
 }
 
-fn is_of_foreign_page(headers: &HeaderMap, host: &str, named: &[String]) -> bool {
+/// The same for a listener whose own pages are at this origin: `https://host:port`.
+pub(crate) fn is_foreign_to(headers: &HeaderMap, own: &str, named: &[String]) -> bool {
     if headers.contains_key(header::ORIGIN) {
-        let own = format!("https://{host}");
         let good = |origin: &str| {
-            origin.eq_ignore_ascii_case(&own) || named.iter().any(|named| named == origin && named != "*")
+            origin.eq_ignore_ascii_case(own) || named.iter().any(|named| named == origin && named != "*")
         };
         return !headers.get_all(header::ORIGIN).all(|origin| origin.to_str().is_ok_and(good));
     }
@@ -38,7 +38,7 @@ mod tests {
         for (name, value) in headers {
             map.append(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
-        is_of_foreign_page(&map, "fog.example:8443", &["https://console.example".to_owned(), "*".to_owned()])
+        is_foreign_to(&map, "https://fog.example:8443", &["https://console.example".to_owned(), "*".to_owned()])
     }
 
     #[test]
