@@ -64,7 +64,7 @@ fn preferred(accept: &str, offered: &[Format]) -> Option<Format> {
     let good = ranges.iter().filter(|(_, weight)| *weight > 0);
     good.flat_map(|(name, _)| {
         // A page that may not be had is replaced by what else there is.
-        let rest = name.ends_with('*').then_some(offered).unwrap_or_default();
+        let rest = if name.ends_with('*') { offered } else { &[] };
         let named = offered.iter().filter(|format| is_of(**format, name));
         named.chain(rest.iter().filter(|format| *name == "*/*" || is_of(**format, name))).copied().collect::<Vec<_>>()
     })

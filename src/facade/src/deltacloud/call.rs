@@ -232,7 +232,9 @@ impl<'a> Call<'a> {
         &self,
         status: StatusCode,
         shown: &T,
-        (xml, json, html): (fn(&T) -> String, fn(&T) -> serde_json::Value, impl FnOnce(&T) -> String),
+        xml: fn(&T) -> String,
+        json: fn(&T) -> serde_json::Value,
+        html: impl FnOnce(&T) -> String,
     ) -> Answered {
         let format = self.format()?;
         Ok(match format {

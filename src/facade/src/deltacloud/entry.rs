@@ -24,7 +24,7 @@ impl Call<'_> {
         let base = self.base();
         let links = ["drivers", "keys"].map(|rel| Link { rel, href: format!("{base}{rel}") }).to_vec();
         let shown = ShownApi { driver: self.driver.clone(), provider: self.provider.clone(), links };
-        self.rendered(StatusCode::OK, &shown, (xml::api, json::api, html::api))
+        self.rendered(StatusCode::OK, &shown, xml::api, json::api, html::api)
     }
 
     /// `POST /api`: leads to the address by which another driver is used.
@@ -41,7 +41,7 @@ impl Call<'_> {
 
     /// `GET /api/drivers`: the one that there is.
     pub(super) fn drivers(&self) -> Answered {
-        self.rendered(StatusCode::OK, &[self.own_driver()][..], (xml::drivers, json::drivers, html::drivers))
+        self.rendered(StatusCode::OK, &[self.own_driver()][..], xml::drivers, json::drivers, html::drivers)
     }
 
     /// `GET /api/drivers/{id}`.
@@ -49,7 +49,7 @@ impl Call<'_> {
         if id != self.door.settings.driver {
             return Err(Refusal::not_found());
         }
-        self.rendered(StatusCode::OK, &self.own_driver(), (xml::driver, json::driver, html::driver))
+        self.rendered(StatusCode::OK, &self.own_driver(), xml::driver, json::driver, html::driver)
     }
 
     fn own_driver(&self) -> ShownDriver {

@@ -45,7 +45,7 @@ impl Call<'_> {
         let base = self.base();
         let keys: Vec<ShownKey> =
             found.into_iter().map(|(document, key)| self.shown_key(&caller, &document, key)).collect();
-        self.rendered(StatusCode::OK, &keys[..], (xml::keys, json::keys, |keys| html::keys(keys, &base)))
+        self.rendered(StatusCode::OK, &keys[..], xml::keys, json::keys, |keys| html::keys(keys, &base))
     }
 
     /// `GET /api/keys/{name}`.
@@ -58,7 +58,7 @@ impl Call<'_> {
 
     fn answer_key(&self, status: StatusCode, key: &ShownKey) -> Answered {
         let base = self.base();
-        self.rendered(status, key, (xml::key, json::key, |key| html::key(key, &base)))
+        self.rendered(status, key, xml::key, json::key, |key| html::key(key, &base))
     }
 
     /// `GET /api/keys/new`: the form for people.
