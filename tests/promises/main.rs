@@ -39,6 +39,7 @@ mod docs_discovery;
 mod docs_fog;
 mod docs_services;
 mod docs_sla;
+mod doors_together;
 mod events;
 mod filters;
 mod flocker;
