@@ -56,7 +56,7 @@ fn release(bed: &Bed, uid: &str, owner: &str, name: &str) {
 fn an_experiment_is_made_in_a_scope_by_who_may() {
     let bed = Bed::start(&["ann", "john"]);
     bed.project("ann", "Alfa-Romeo");
-    let _ = bed.done("root", "Projects", "addUsersNoConfirm", &[el("projectid", "Alfa-Romeo"), el("uids", "john")]);
+    let _ = bed.done("boss", "Projects", "addUsersNoConfirm", &[el("projectid", "Alfa-Romeo"), el("uids", "john")]);
     // T-33.
     let made = |name: &str, owner: &str| vec![eid(name), el("owner", owner), profile()];
     let create = |uid: &str, inside: &[String]| bed.ask(uid, "Experiments", "createExperiment", inside);
@@ -98,7 +98,7 @@ fn an_experiment_is_made_in_a_scope_by_who_may() {
     // A project that is gone leaves nothing to who takes its name.
     let read = within("acl", &[el("circleId", "Alfa-Romeo:Alfa-Romeo"), el("permissions", "READ_EXPERIMENT")]);
     let _ = bed.done("john", "Experiments", "changeExperimentACL", &[eid("Alfa-Romeo:Other"), read]);
-    let _ = bed.done("root", "Projects", "removeProject", &[el("projectid", "Alfa-Romeo")]);
+    let _ = bed.done("boss", "Projects", "removeProject", &[el("projectid", "Alfa-Romeo")]);
     bed.project("ann", "Alfa-Romeo");
     assert!(seen("ann") == 0 && bed.experiment("ann", "Alfa-Romeo:Other").is_empty());
 }
@@ -271,7 +271,7 @@ fn what_is_omitted_stays_and_rights_of_projects_count() {
     let bed = Bed::start(&["ann", "john"]);
     bed.project("ann", "Alfa");
     let add = [el("projectid", "Alfa"), el("uids", "john")];
-    let _ = bed.done("root", "Projects", "addUsersNoConfirm", &add);
+    let _ = bed.done("boss", "Projects", "addUsersNoConfirm", &add);
     let own = |name: &str| vec![el("uid", "ann"), el("owner", "ann"), el("name", name)];
     // T-37.
     make(&bed, "ann", "x", &topdl(&[("a", SLEEP)]));

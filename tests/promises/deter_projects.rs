@@ -23,7 +23,7 @@ fn a_project_waits_for_approval_and_administrators_hear_of_it() {
     // T-25.
     assert_eq!(one(&bed.done("ann", "Projects", "createProject", &made), "return"), "true");
     bed.refused("ann", "Projects", "createProject", &made, (2, "Project name conflict on Alfa-Romeo"));
-    assert!(bed.notifications("root").iter().any(|text| text.contains("ann") && text.contains("Alfa-Romeo")));
+    assert!(bed.notifications("boss").iter().any(|text| text.contains("ann") && text.contains("Alfa-Romeo")));
     for (inside, text) in [
         (vec![id("Beta"), el("owner", "ann")], "No profile passed to profiled object!"),
         (vec![id("Beta"), profile()], "owner is required"),
@@ -45,8 +45,8 @@ fn a_project_waits_for_approval_and_administrators_hear_of_it() {
     bed.refused("ann", "Projects", "addUsers", &add, (2, "Project is not yet approved"));
     let approve = [id("Alfa-Romeo"), el("approved", "true")];
     bed.refused("ann", "Projects", "approveProject", &approve, (1, "Access denied"));
-    assert_eq!(one(&bed.done("root", "Projects", "approveProject", &approve), "return"), "true");
-    bed.refused("root", "Projects", "approveProject", &approve, (2, "Project already approved"));
+    assert_eq!(one(&bed.done("boss", "Projects", "approveProject", &approve), "return"), "true");
+    bed.refused("boss", "Projects", "approveProject", &approve, (2, "Project already approved"));
     // Validity comes first, then approval, then whether anybody is named, then who may.
     bed.refused("john", "Projects", "addUsers", &[id("None"), el("uids", "john")], (2, "Invalid projectid"));
     bed.refused("john", "Projects", "addUsers", &[el("uids", "john")], (2, "Projectid required"));
@@ -105,7 +105,7 @@ fn users_are_asked_or_ask_and_somebody_confirms_it() {
     let _ = bed.cimi("john", "project/Alfa-Romeo").expect(403);
     let forced = [id("Alfa-Romeo"), el("uids", "john"), el("perms", "ALL_PERMS")];
     bed.refused("ann", "Projects", "addUsersNoConfirm", &forced, (1, "Access denied"));
-    assert_eq!(one(&bed.done("root", "Projects", "addUsersNoConfirm", &forced), "success"), "true");
+    assert_eq!(one(&bed.done("boss", "Projects", "addUsersNoConfirm", &forced), "success"), "true");
     let seen = bed.done("john", "Projects", "viewProjects", &[el("uid", "john")]);
     assert_eq!(
         (each(&member(&seen, "john"), "permissions").len(), one(&member(&seen, "john"), "rights")),
@@ -162,7 +162,7 @@ fn projects_are_found_by_name_and_owner_and_given_away_by_their_owner() {
     bed.project("ann", "Alfa-Romeo");
     bed.project("ann", "Bugatti");
     let _ = bed.done("john", "Projects", "createProject", &[el("name", "Alfa-John")]);
-    let _ = bed.done("root", "Projects", "addUsersNoConfirm", &[id("Alfa-Romeo"), el("uids", "john")]);
+    let _ = bed.done("boss", "Projects", "addUsersNoConfirm", &[id("Alfa-Romeo"), el("uids", "john")]);
     // T-30.
     let view = |inside: &[(&str, &str)]| {
         let inside: Vec<String> = [("uid", "john")].iter().chain(inside).map(|(name, text)| el(name, text)).collect();
@@ -172,7 +172,7 @@ fn projects_are_found_by_name_and_owner_and_given_away_by_their_owner() {
     assert_eq!(view(&[("regex", "^Alfa-R")]), ["Alfa-Romeo"]);
     assert_eq!(view(&[("nameRE", "^Alfa"), ("owner", "john")]), ["Alfa-John"]);
     assert!(view(&[("nameRE", "^Alfa-R"), ("owner", "john")]).is_empty());
-    assert_eq!(each(&bed.done("root", "Projects", "viewProjects", &[]), "projectId").len(), 3);
+    assert_eq!(each(&bed.done("boss", "Projects", "viewProjects", &[]), "projectId").len(), 3);
     bed.refused("john", "Projects", "viewProjects", &[], (1, "Access denied"));
     bed.refused("john", "Projects", "viewProjects", &[el("uid", "ann")], (1, "Access denied"));
     let (code, text) = bed.ask("john", "Projects", "viewProjects", &[el("uid", "john"), el("regex", "(")]).unwrap_err();
@@ -186,8 +186,8 @@ fn projects_are_found_by_name_and_owner_and_given_away_by_their_owner() {
     assert_eq!(one(&bed.done("ann", "Projects", "setOwner", &later), "return"), "true");
     bed.refused("ann", "Projects", "setOwner", &later, (1, "Access denied"));
     bed.refused("john", "Projects", "removeProject", &[id("Alfa-Romeo")], (1, "Access denied"));
-    let _ = bed.done("root", "Projects", "removeProject", &[id("Alfa-Romeo")]);
-    bed.refused("root", "Projects", "removeProject", &[id("Alfa-Romeo")], (2, "Invalid projectid"));
+    let _ = bed.done("boss", "Projects", "removeProject", &[id("Alfa-Romeo")]);
+    bed.refused("boss", "Projects", "removeProject", &[id("Alfa-Romeo")], (2, "Invalid projectid"));
     let _ = bed.done("john", "Projects", "removeProject", &[el("uid", "john"), el("name", "Alfa-John")]);
 }
 
@@ -199,18 +199,18 @@ fn administrators_vet_projects_and_profiles_say_what_they_are() {
     assert!(wanted.contains(&"description".to_owned()), "{wanted:?}");
     let asked = [el("uid", "ann"), el("name", "Alfa"), said("fields", "description", "fast cars")];
     let _ = bed.done("ann", "Projects", "createVettingProject", &asked);
-    let told = bed.notifications("root").pop().unwrap();
+    let told = bed.notifications("boss").pop().unwrap();
     assert!(told.contains("ann") && told.contains("Alfa") && told.contains("fast cars"), "{told}");
     let (code, text) = bed.ask("ann", "Projects", "createVettingProject", &asked[..2]).unwrap_err();
     assert_eq!((code, text.as_str()), (2, "No profile passed to profiled object!"));
-    let _ = bed.done("root", "Projects", "createProject", &[el("uid", "root"), el("name", "Alfa")]);
-    let vet = [el("uid", "root"), el("name", "Alfa")];
+    let _ = bed.done("boss", "Projects", "createProject", &[el("uid", "boss"), el("name", "Alfa")]);
+    let vet = [el("uid", "boss"), el("name", "Alfa")];
     bed.refused("ann", "Projects", "makeProjectVetting", &[el("uid", "ann"), el("name", "Alfa")], (1, "Access denied"));
-    let _ = bed.done("root", "Projects", "makeProjectVetting", &vet);
+    let _ = bed.done("boss", "Projects", "makeProjectVetting", &vet);
     let add = [el("projectName", "Alfa"), el("newUser", "ann")];
-    let _ = bed.done("root", "Projects", "addUser", &add);
-    let _ = bed.done("root", "Projects", "setOwner", &[el("projectName", "Alfa"), el("newOwner", "ann")]);
-    let _ = bed.done("root", "Projects", "removeUser", &[el("projectName", "Alfa"), el("removeUser", "root")]);
+    let _ = bed.done("boss", "Projects", "addUser", &add);
+    let _ = bed.done("boss", "Projects", "setOwner", &[el("projectName", "Alfa"), el("newOwner", "ann")]);
+    let _ = bed.done("boss", "Projects", "removeUser", &[el("projectName", "Alfa"), el("removeUser", "boss")]);
     let seen = bed.done("ann", "Projects", "viewProjects", &[el("uid", "ann")]);
     assert_eq!((one(&seen, "vetting"), one(&seen, "owner")), ("true".into(), "ann".into()));
     assert_eq!(each(&seen, "members").len(), 1);

@@ -31,26 +31,26 @@ fn computers_are_added_by_administrators_and_are_devices() {
         each(&bed.done(uid, "Resources", "viewComputers", &inside), "return")
     };
     // Without a description the device is a computer by itself, for who may see it.
-    assert_eq!(one(named(&view("root", &[]), &device)[0], "type"), "device");
+    assert_eq!(one(named(&view("boss", &[]), &device)[0], "type"), "device");
     // T-38.
     let class =
         [el("type", "pc"), el("description", "a plain machine"), el("projectUse", "Alfa"), el("projectRead", "Alfa")];
     bed.refused("ann", "Resources", "createComputer", &class, (1, "Access denied"));
-    assert_eq!(one(&bed.done("root", "Resources", "createComputer", &class), "return"), "true");
-    bed.refused("root", "Resources", "createComputer", &class, (2, "There is a class pc already"));
+    assert_eq!(one(&bed.done("boss", "Resources", "createComputer", &class), "return"), "true");
+    bed.refused("boss", "Resources", "createComputer", &class, (2, "There is a class pc already"));
     let computer = [el("name", "pc23"), el("type", "pc"), el("device", &device)];
-    let _ = bed.done("root", "Resources", "createComputer", &computer);
-    bed.refused("root", "Resources", "createComputer", &[el("name", "x")], (2, "type is required"));
+    let _ = bed.done("boss", "Resources", "createComputer", &computer);
+    bed.refused("boss", "Resources", "createComputer", &[el("name", "x")], (2, "type is required"));
     bed.refused(
-        "root",
+        "boss",
         "Resources",
         "createComputer",
         &[el("name", "<x>"), el("type", "pc")],
         (2, "Bad computer name"),
     );
     let unknown = [el("name", "x"), el("type", "pc"), el("projectUse", "None")];
-    bed.refused("root", "Resources", "createComputer", &unknown, (2, "Invalid project None"));
-    let _ = bed.done("root", "Resources", "createComputer", &[el("name", "mac1"), el("type", "mac")]);
+    bed.refused("boss", "Resources", "createComputer", &unknown, (2, "Invalid project None"));
+    let _ = bed.done("boss", "Resources", "createComputer", &[el("name", "mac1"), el("type", "mac")]);
     let seen = view("ann", &[("type", "pc")]);
     assert_eq!(seen.len(), 2, "{seen:?}");
     let pc23 = |uid: &str| named(&view(uid, &[]), "pc23").first().map(|found| (*found).clone()).unwrap_or_default();
@@ -75,9 +75,9 @@ fn computers_are_added_by_administrators_and_are_devices() {
     let _ = bed.becomes("ann", "ann:x", "Realized");
     let seen = pc23("ann");
     assert_eq!((one(&seen, "allocated"), one(&seen, "allocatedExperiment")), ("true".into(), "ann:x".into()));
-    let open = [el("uid", "root"), el("name", "pc23"), el("projectRead", "Alfa"), el("projectModify", "Alfa")];
-    let _ = bed.done("root", "Resources", "modifyComputer", &open);
-    let _ = bed.done("root", "Projects", "addUsersNoConfirm", &[el("projectid", "Alfa"), el("uids", "john")]);
+    let open = [el("uid", "boss"), el("name", "pc23"), el("projectRead", "Alfa"), el("projectModify", "Alfa")];
+    let _ = bed.done("boss", "Resources", "modifyComputer", &open);
+    let _ = bed.done("boss", "Projects", "addUsersNoConfirm", &[el("projectid", "Alfa"), el("uids", "john")]);
     let seen = pc23("john");
     assert_eq!((one(&seen, "allocated"), one(&seen, "allocatedExperiment")), ("true".into(), String::new()));
     // John is of the project now, which sees the class as well.
@@ -87,7 +87,7 @@ fn computers_are_added_by_administrators_and_are_devices() {
     assert_eq!(one(&pc23("ann"), "allocated"), "false");
     // Who may not use the computer finds none of its type.
     let closed = [el("name", "pc23"), el("projectUse", "")];
-    let _ = bed.done("root", "Resources", "modifyComputer", &closed);
+    let _ = bed.done("boss", "Resources", "modifyComputer", &closed);
     let _ = bed.done("ann", "Experiments", "realizeExperiment", &[el("owner", "ann"), el("name", "x")]);
     let seen = bed.becomes("ann", "ann:x", "Unrealized");
     assert_eq!(one(&one(&seen, "faultInfo"), "detailString"), "Insufficient Resources");
@@ -112,16 +112,16 @@ fn computers_change_and_go(bed: &Bed) {
     let _ = bed.done("john", "Resources", "modifyComputer", &[el("name", "pc23"), el("description", "john's")]);
     assert_eq!(one(&pc23(), "description"), "john's");
     bed.refused("john", "Resources", "removeComputer", &[el("name", "pc23")], (1, "Access denied"));
-    let _ = bed.done("root", "Resources", "removeComputer", &[el("uid", "root"), el("name", "pc23")]);
-    bed.refused("root", "Resources", "removeComputer", &[el("name", "pc23")], (2, "No such computer"));
-    let _ = bed.done("root", "Resources", "removeComputer", &[el("type", "pc")]);
+    let _ = bed.done("boss", "Resources", "removeComputer", &[el("uid", "boss"), el("name", "pc23")]);
+    bed.refused("boss", "Resources", "removeComputer", &[el("name", "pc23")], (2, "No such computer"));
+    let _ = bed.done("boss", "Resources", "removeComputer", &[el("type", "pc")]);
 }
 
 #[test]
 fn images_come_with_what_runs_and_are_described() {
     let bed = Bed::start(&["ann", "john"]);
     bed.project("ann", "Alfa");
-    let _ = bed.done("root", "Projects", "addUsersNoConfirm", &[el("projectid", "Alfa"), el("uids", "john")]);
+    let _ = bed.done("boss", "Projects", "addUsersNoConfirm", &[el("projectid", "Alfa"), el("uids", "john")]);
     let view = |uid: &str| each(&bed.done(uid, "Resources", "viewImages", &[el("uid", uid)]), "return");
     let topology = topdl(&[("a", &[("exec", "/bin/sleep 600")])]);
     let made = [el("uid", "ann"), el("name", "x"), el("topology", &base64(&topology))];
@@ -176,7 +176,7 @@ fn public_key(bed: &Bed) -> String {
 fn keys_are_credentials_of_their_owners() {
     let bed = Bed::start(&["ann", "john"]);
     bed.project("ann", "Alfa");
-    let _ = bed.done("root", "Projects", "addUsersNoConfirm", &[el("projectid", "Alfa"), el("uids", "john")]);
+    let _ = bed.done("boss", "Projects", "addUsersNoConfirm", &[el("projectid", "Alfa"), el("uids", "john")]);
     let key = public_key(&bed);
     let view = |uid: &str| each(&bed.done(uid, "Resources", "viewKeys", &[el("uid", uid)]), "return");
     // T-39.

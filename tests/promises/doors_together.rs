@@ -89,7 +89,7 @@ impl House {
     fn resources(&self, card: &Card, operation: &str, members: &str) -> Answer {
         let envelope = format!(
             "<s:Envelope xmlns:s=\"http://schemas.xmlsoap.org/soap/envelope/\"><s:Body>\
-             <a:{operation} xmlns:a=\"http://api.testbed.deterlab/net/xsd\">{members}</a:{operation}></s:Body></s:Envelope>"
+             <a:{operation} xmlns:a=\"http://api.testbed.deterlab.net/xsd\">{members}</a:{operation}></s:Body></s:Envelope>"
         );
         let url = format!("https://{}/axis2/services/Resources", self.deter);
         self.show(card, &["-H", "Content-Type: text/xml; charset=utf-8", "--data-binary", &envelope], &url)

@@ -88,7 +88,7 @@ fn plain(text: &str) -> String {
 }
 
 impl Bed {
-    /// An agent whose owner lends its device to plain processes, with accounts: `root` administers, the others do not.
+    /// An agent whose owner lends its device to plain processes, with accounts: `boss` administers, the others do not.
     pub(crate) fn start(others: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut bed = Self { agent: None, folder, signed_in: BTreeMap::new() };
@@ -99,9 +99,9 @@ impl Bed {
             mf2c(&"ca init --area harbour".split(' ').chain(place).collect::<Vec<_>>()).code == Some(0)
         });
         bed.lend();
-        bed.user("root", true);
+        bed.user("boss", true);
         others.iter().for_each(|name| bed.user(name, false));
-        for name in others.iter().chain(&["root"]) {
+        for name in others.iter().chain(&["boss"]) {
             bed.sign_in(name);
         }
         bed
@@ -236,7 +236,7 @@ impl Bed {
     pub(crate) fn project(&self, owner: &str, name: &str) {
         let profile = said("profile", "description", "cars");
         let _ = self.done(owner, "Projects", "createProject", &[el("projectid", name), el("owner", owner), profile]);
-        let _ = self.done("root", "Projects", "approveProject", &[el("projectid", name), el("approved", "true")]);
+        let _ = self.done("boss", "Projects", "approveProject", &[el("projectid", name), el("approved", "true")]);
     }
 
     /// What clients see of an experiment.

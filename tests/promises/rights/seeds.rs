@@ -90,7 +90,7 @@ fn body(kind: &str) -> Value {
         }),
         "testbed-profile" => json!({ "user": "super", "values": {} }),
         "testbed-session" => json!({
-            "user": "super", "until": "2023-11-14T22:13:20.000Z", "certificate": "certificate/0a1b", "issued": true,
+            "user": "super", "until": "2099-11-14T22:13:20.000Z", "certificate": "certificate/0a1b", "issued": true,
             "unconfirmed": false,
         }),
         _ => json!({

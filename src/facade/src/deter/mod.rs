@@ -35,6 +35,7 @@ pub use experiments::Realizer;
 use fault::Fault;
 use path::{BASES, Route};
 use users::{Challenges, KeyMaker};
+pub use users::{MadeKey, MakeKey};
 
 /// The target namespace of most descriptions; its slash is where the original has it.
 const SLASHED: &str = "http://api.testbed.deterlab/net/";
@@ -77,9 +78,14 @@ pub type ShownRoots = Arc<dyn Fn() -> Option<String> + Send + Sync>;
 impl DeterDoor {
     /// A door to these rooms, and who works behind it, to be set to work where the door is opened.
     #[must_use]
-    pub fn new(manager: Manager, roots: ShownRoots, settings: DeterSettings) -> (Self, Realizer) {
+    pub fn new(
+        manager: Manager,
+        roots: ShownRoots,
+        keys: MakeKey,
+        settings: DeterSettings,
+    ) -> (Self, Realizer) {
         let (realizer, behind) = Realizer::new(manager);
-        let (challenges, keys) = (Arc::default(), KeyMaker::default());
+        let (challenges, keys) = (Arc::default(), KeyMaker::new(keys));
         (Self { settings, challenges, keys, roots, realizer }, behind)
     }
 }

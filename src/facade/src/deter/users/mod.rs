@@ -15,6 +15,7 @@ use super::fault::Fault;
 use super::notifications::{self, USER_NOTIFICATION};
 pub(super) use challenges::Challenges;
 pub(super) use identity::KeyMaker;
+pub use identity::{MadeKey, MakeKey};
 pub(super) use profiles::{attribute_value, profile, sent};
 
 use super::types::{ATTRIBUTE, CHANGE_ATTRIBUTE, CHANGE_RESULT, PROFILE};

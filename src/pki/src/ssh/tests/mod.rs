@@ -1,3 +1,5 @@
+//! Keys for SSH: read, made, printed and told apart by their fingerprints.
+
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use proptest::prelude::*;
 
