@@ -65,15 +65,27 @@ pub enum SignInError {
     /// The name is none for a key.
     #[error(transparent)]
     Name(#[from] SchemaError),
-    /// The text is no public key, or no pair could be made.
-    #[error(transparent)]
-    SshKey(#[from] SshKeyError),
+    /// The text is no public key.
+    #[error("{0}")]
+    SshKey(String),
+    /// No pair could be made.
+    #[error("{0}")]
+    NoPair(String),
     /// Too many pairs are made.
     #[error("too many keys are being made at the moment: try again in a moment, or bring a public key")]
     MakingKeys,
     /// The store cannot write.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<SshKeyError> for SignInError {
+    fn from(error: SshKeyError) -> Self {
+        match error {
+            SshKeyError::Make => Self::NoPair(error.to_string()),
+            _ => Self::SshKey(error.to_string()),
+        }
+    }
 }
 
 impl SignInError {

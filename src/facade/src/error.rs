@@ -11,7 +11,6 @@ use mf2c_domain::filter::FilterError;
 use mf2c_domain::id::IdError;
 use mf2c_domain::query::QueryError;
 use mf2c_domain::resource::SchemaError;
-use mf2c_pki::ssh::SshKeyError;
 use mf2c_store::{NewDocumentError, StoreError};
 use serde_json::{Map, Value};
 
@@ -184,7 +183,7 @@ impl From<SignInError> for ApiError {
             SignInError::NoUser { .. } => Self::new(StatusCode::NOT_FOUND, text),
             SignInError::PasswordLength { .. } => Self::bad_request(text),
             SignInError::NameTaken { .. } => Self::new(StatusCode::CONFLICT, text),
-            SignInError::SshKey(SshKeyError::Make) | SignInError::MakingKeys => Self::unavailable(text, 1),
+            SignInError::NoPair(_) | SignInError::MakingKeys => Self::unavailable(text, 1),
             SignInError::Name(_) | SignInError::SshKey(_) => Self::bad_request(text),
             SignInError::Store(error) => error.into(),
         }
