@@ -3,7 +3,7 @@
 
 use mf2c_tests::eventually;
 
-use crate::testbed::{Bed, base64, each, el, one, said, unbase64, within};
+use crate::testbed::{Bed, base64, each, el, one, said, state, unbase64, within};
 
 /// A topology of computers, each with attributes, on one network.
 pub(crate) fn topdl(computers: &[(&str, &[(&str, &str)])]) -> String {
@@ -177,9 +177,9 @@ fn an_experiment_runs_and_stops_and_what_is_said_of_it_is_so() {
         "two",
         &topdl(&[("a", SLEEP), ("b", &[("exec", "/bin/sh -c 'exec sleep 600'"), ("env.WHO", "me")])]),
     );
-    assert_eq!(one(&bed.experiment("ann", "ann:two"), "state"), "Unrealized");
+    assert_eq!(state(&bed.experiment("ann", "ann:two")), "Unrealized");
     realize(&bed, "ann", "ann", "two", true);
-    assert!(["Changing", "Realized"].contains(&one(&bed.experiment("ann", "ann:two"), "state").as_str()));
+    assert!(["Changing", "Realized"].contains(&state(&bed.experiment("ann", "ann:two")).as_str()));
     let seen = bed.becomes("ann", "ann:two", "Realized");
     let containers = each(&seen, "containers");
     assert_eq!(containers.iter().map(|it| one(it, "name")).collect::<Vec<_>>(), ["a", "b"]);
@@ -240,7 +240,7 @@ fn where_nothing_fits_it_is_said_and_nothing_is_left() {
         let mut seen = String::new();
         eventually("a fault", || {
             seen = bed.experiment("ann", &format!("ann:{name}"));
-            !one(&seen, "faultInfo").is_empty() && one(&seen, "state") == "Unrealized"
+            !one(&seen, "faultInfo").is_empty() && state(&seen) == "Unrealized"
         });
         let fault = one(&seen, "faultInfo");
         assert_eq!(

@@ -32,8 +32,10 @@ struct Card {
 
 impl House {
     fn open() -> Self {
-        let start = Start::new().plain().arguments(["--link", "127.0.0.1:0"]).environment("MF2C_DEVICE_ENABLED", "true");
-        let start = start.environment("MF2C_DELTACLOUD_LISTEN", "0.0.0.0:0").environment("MF2C_DETER_LISTEN", "127.0.0.1:0");
+        let start =
+            Start::new().plain().arguments(["--link", "127.0.0.1:0"]).environment("MF2C_DEVICE_ENABLED", "true");
+        let start =
+            start.environment("MF2C_DELTACLOUD_LISTEN", "0.0.0.0:0").environment("MF2C_DETER_LISTEN", "127.0.0.1:0");
         let agent = start.agent();
         let admin = agent.sign_in("admin", &agent.admin_password());
         let near = |key: &str| door_of(&agent, key).replace("0.0.0.0", "127.0.0.1");
@@ -73,10 +75,19 @@ impl House {
             "openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -subj /CN=x -keyout {name}.key -out {name}.csr"
         ));
         let request = fs::read_to_string(self.file(&format!("{name}.csr"))).unwrap();
-        let made = self.by_admin("POST", &format!("user/{name}/certify"), Some(json!({ "request": request }))).expect(201);
+        let made =
+            self.by_admin("POST", &format!("user/{name}/certify"), Some(json!({ "request": request }))).expect(201);
         let certificate = self.file(&format!("{name}.crt"));
         fs::write(&certificate, made.json()["certificate"].as_str().unwrap()).unwrap();
-        Card { id: made.id(), certificate, key: self.file(&format!("{name}.key")) }
+        let card = Card { id: made.id(), certificate, key: self.file(&format!("{name}.key")) };
+        // DETER wants to be told once that the card is used there.
+        let asked =
+            self.deter("Users", &card, "requestChallenge", &format!("<a:uid>{name}</a:uid>")).expect(200).text();
+        let number = asked.split("challengeID>").nth(1).unwrap().split('<').next().unwrap().to_owned();
+        let password = BASE64_STANDARD.encode(PASSWORD);
+        let answer = format!("<a:responseData>{password}</a:responseData><a:challengeID>{number}</a:challengeID>");
+        let _ = self.deter("Users", &card, "challengeResponse", &answer).expect(200);
+        card
     }
 
     /// A request for which a certificate is shown.
@@ -87,18 +98,24 @@ impl House {
 
     /// An operation of DETER's resources, by who shows a certificate.
     fn resources(&self, card: &Card, operation: &str, members: &str) -> Answer {
+        self.deter("Resources", card, operation, members)
+    }
+
+    /// An operation of DETER's, by who shows a certificate.
+    fn deter(&self, service: &str, card: &Card, operation: &str, members: &str) -> Answer {
         let envelope = format!(
             "<s:Envelope xmlns:s=\"http://schemas.xmlsoap.org/soap/envelope/\"><s:Body>\
              <a:{operation} xmlns:a=\"http://api.testbed.deterlab.net/xsd\">{members}</a:{operation}></s:Body></s:Envelope>"
         );
-        let url = format!("https://{}/axis2/services/Resources", self.deter);
+        let url = format!("https://{}/axis2/services/{service}", self.deter);
         self.show(card, &["-H", "Content-Type: text/xml; charset=utf-8", "--data-binary", &envelope], &url)
     }
 
     /// A user's keys at the door for Deltacloud's clients.
     fn keys(&self, name: &str) -> Vec<Value> {
         let user = format!("{name}:{PASSWORD}");
-        let listed = curl(["-k", "-u", &user, &format!("https://{}/api/keys?format=json", self.deltacloud)]).expect(200);
+        let listed =
+            curl(["-k", "-u", &user, &format!("https://{}/api/keys?format=json", self.deltacloud)]).expect(200);
         listed.json()["keys"].as_array().unwrap().clone()
     }
 }
@@ -146,7 +163,8 @@ fn a_user_has_the_same_rights_at_each_door_and_is_refused_the_same() {
     let _ = house.show(&joe, &["-X", "DELETE"], &format!("{}/{id}", house.agent.api())).expect(403);
     let _ = curl(["-k", "-u", &user("joe"), "-X", "DELETE", &format!("{keys}/k?format=xml")]).expect(404);
     let _ = house.show(&joe, &["-X", "DELETE"], &format!("{keys}/k?format=xml")).expect(404);
-    let _ = house.resources(&joe, "removeKey", "<a:uid>joe</a:uid><a:owner>jane</a:owner><a:name>k</a:name>").expect(500);
+    let _ =
+        house.resources(&joe, "removeKey", "<a:uid>joe</a:uid><a:owner>jane</a:owner><a:name>k</a:name>").expect(500);
     assert_eq!(house.keys("jane").len(), 1);
     // Whoever may not sign in is nobody at every door.
     let _ = house.by_admin("PUT", "user/jane", Some(json!({"state": "SUSPENDED"}))).expect(200);

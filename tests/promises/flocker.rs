@@ -179,11 +179,15 @@ fn names_that_lead_elsewhere_and_keys_that_others_may_read_are_refused_and_nothi
 fn doubtful_certificates(place: &Place) -> String {
     for words in [
         &["create-control-certificate", "127.0.0.1"][..],
-        &["create-api-certificate", "user"],
+        &["create-api-certificate", "allison"],
         &["create-node-certificate"],
     ] {
         place.makes(words);
     }
+    // As Flocker's own clients want the files to be called.
+    let mut rename = place.command("bash");
+    rename.args(["-c", "for end in crt key; do mv allison.$end user.$end; done"]);
+    let _ = run(rename).expect(0);
     let node = place.names().into_iter().find(|name| name.len() == 40 && name.ends_with(".crt")).unwrap();
     // A user of another cluster; a name that only looks like a user's; an end in the past; one of X.509 version 1, as the
     // original makes them; and a user whose certificate says nothing of its use.
@@ -208,7 +212,7 @@ fn f34_and_the_rule_of_the_door_users_of_the_cluster_get_in_and_nobody_else_past
     let place = Place::with_cluster();
     let node = doubtful_certificates(&place);
     let mut agent = start(&install(&place, "control-127.0.0.1")).agent();
-    for name in ["user", "plain"] {
+    for name in ["allison", "plain"] {
         user(&agent, name);
     }
     let port = port(&agent);

@@ -80,6 +80,11 @@ pub(crate) fn one(reply: &str, name: &str) -> String {
     each(reply, name).into_iter().next().unwrap_or_default()
 }
 
+/// The state of an experiment, which stands behind those of its containers.
+pub(crate) fn state(experiment: &str) -> String {
+    each(experiment, "state").pop().unwrap_or_default()
+}
+
 fn plain(text: &str) -> String {
     if text.contains("<ns:") {
         return text.to_owned();
@@ -247,12 +252,16 @@ impl Bed {
 
     /// Waits until an experiment is in a state.
     #[track_caller]
-    pub(crate) fn becomes(&self, uid: &str, eid: &str, state: &str) -> String {
+    pub(crate) fn becomes(&self, uid: &str, eid: &str, wanted: &str) -> String {
         let mut seen = String::new();
-        eventually(&format!("{eid} is {state}"), || {
+        let mut settled = String::new();
+        eventually(&format!("{eid} is {wanted}"), || {
             seen = self.experiment(uid, eid);
-            one(&seen, "state") == state
+            settled = state(&seen);
+            // What has failed does not come to be by waiting.
+            settled == wanted || (wanted == "Realized" && settled == "Unrealized")
         });
+        assert_eq!(settled, wanted, "{seen}");
         seen
     }
 

@@ -60,10 +60,13 @@ impl LifecycleManager {
         requester: Option<&str>,
         blocked: &[String],
     ) -> Result<Places, WorkError> {
-        let own = [format!("device/{}", self.node_name)];
-        let devices = if self.may_begin() { devices } else { Some(own.as_slice()) };
         let field = self.field(&prepared.id, &prepared.spec, devices);
-        let field = field.ok_or_else(|| WorkError::new(Trouble::Invalid, "the service makes no sense"))?;
+        let mut field = field.ok_or_else(|| WorkError::new(Trouble::Invalid, "the service makes no sense"))?;
+        if !self.may_begin() {
+            // Of those that the caller has named as well.
+            let own = format!("device/{}", self.node_name);
+            field.found.retain(|found| found.id == own);
+        }
         let wanted = wanted(&field);
         field.rank(&[], requester, blocked, |ranking, found| {
             let outcome = select(ranking, wanted, Rule::of(&field.service, wanted));

@@ -195,13 +195,13 @@ fn a_container_moves_to_another_agent_of_the_area_and_finds_its_dataset_there() 
     let _ = door.post("u", C, &body).expect(201);
     assert_eq!(runs(&door, "web")[0]["node_uuid"], kid);
     let primary = || door.get("u", "/v1/state/datasets").json()[0]["primary"].clone();
-    assert_eq!(primary(), kid);
+    eventually("its dataset is there", || primary() == kid);
     let _ = door.post("u", &format!("{C}/web"), &json!({"node_uuid": lead})).expect(200);
     eventually("it runs there", || {
         let state = door.get("u", RUNNING).json();
         state.as_array().unwrap().len() == 1 && state[0]["node_uuid"] == lead && state[0]["running"] == true
     });
-    assert_eq!(primary(), lead);
+    eventually("its dataset is there", || primary() == lead);
     assert_eq!(engine.docker(&["ps", "-aq"]).lines().count(), 1, "it is one container");
     assert_eq!(engine.docker(&["volume", "ls", "-q"]).lines().count(), 2, "what it left is kept");
     let _ = door.delete("u", &format!("{C}/web")).expect(200);

@@ -12,8 +12,8 @@ const DATASETS: &str = "/v1/configuration/datasets";
 
 #[test]
 fn each_user_sees_and_changes_his_own_and_administrators_all_of_it() {
-    let door = Door::open(&["ann", "ben", "root"]);
-    let _ = door.agent.send("PUT", "user/root", Some(r#"{"isSuperUser":true}"#)).expect(200);
+    let door = Door::open(&["ann", "ben", "boss"]);
+    let _ = door.agent.send("PUT", "user/boss", Some(r#"{"isSuperUser":true}"#)).expect(200);
     let _ = door
         .post("ann", C, &json!({"node_uuid": N, "name": "w1", "image": "x", "ports": [{"internal": 1, "external": 9}]}))
         .expect(201);
@@ -21,8 +21,8 @@ fn each_user_sees_and_changes_his_own_and_administrators_all_of_it() {
     let tag = |who: &str| door.get(who, DATASETS).header("x-configuration-tag").unwrap();
     assert_eq!(door.get("ben", C).json(), json!([]));
     assert_eq!(door.get("ben", DATASETS).json(), json!([]));
-    assert!(tag("ann") != tag("ben") && tag("ann") == tag("root"), "a tag is of what one sees");
-    assert_eq!(door.get("root", C).json()[0]["name"], "w1");
+    assert!(tag("ann") != tag("ben") && tag("ann") == tag("boss"), "a tag is of what one sees");
+    assert_eq!(door.get("boss", C).json()[0]["name"], "w1");
     door.delete("ben", &format!("{C}/w1")).refused(404, "Container not found.");
     door.post("ben", &format!("{C}/w1"), &json!({"node_uuid": N})).refused(404, "Container not found.");
     door.delete("ben", &format!("{DATASETS}/{D}")).refused(404, "Dataset not found.");
@@ -52,7 +52,7 @@ fn each_user_sees_and_changes_his_own_and_administrators_all_of_it() {
     let body = json!({"service": {"href": made["resource-id"]}, "user": "ben"});
     let refused = door.agent.send_as(Some("ben USER"), "POST", "service-instance", Some(&body.to_string()));
     assert!(refused.status >= 400, "{}", refused.text());
-    let _ = door.delete("root", &format!("{C}/w1")).expect(200);
+    let _ = door.delete("boss", &format!("{C}/w1")).expect(200);
     assert_eq!(door.get("ann", C).json(), json!([]));
 }
 

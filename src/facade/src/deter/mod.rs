@@ -78,12 +78,7 @@ pub type ShownRoots = Arc<dyn Fn() -> Option<String> + Send + Sync>;
 impl DeterDoor {
     /// A door to these rooms, and who works behind it, to be set to work where the door is opened.
     #[must_use]
-    pub fn new(
-        manager: Manager,
-        roots: ShownRoots,
-        keys: MakeKey,
-        settings: DeterSettings,
-    ) -> (Self, Realizer) {
+    pub fn new(manager: Manager, roots: ShownRoots, keys: MakeKey, settings: DeterSettings) -> (Self, Realizer) {
         let (realizer, behind) = Realizer::new(manager);
         let (challenges, keys) = (Arc::default(), KeyMaker::new(keys));
         (Self { settings, challenges, keys, roots, realizer }, behind)
