@@ -216,6 +216,13 @@ impl Charge<'_> {
         let (entropy, now) = (&*self.parts.world.entropy, self.parts.world.clock.now());
         let draft = service_type::SPEC.prepare_add(body.clone(), now, entropy).map_err(|error| text(&error))?;
         let attributes = draft.attributes.clone();
+        if let Some(document) = self.parts.store.get(id.as_str()) {
+            let known: Map<String, Value> = read(&self.parts.store, &document).unwrap_or_default();
+            let told = |name: &String| attributes.get(name).is_none_or(|value| known.get(name) == Some(value));
+            if body.keys().all(told) {
+                return Ok(id);
+            }
+        }
         let draft = Draft { name: Some(id.name().to_owned()), acl: Some(self.acl.clone()), attributes };
         let new =
             NewDocument::new(&service_type::SPEC, draft, &Caller::agent(), entropy).map_err(|error| text(&error))?;
