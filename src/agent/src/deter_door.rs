@@ -1,14 +1,16 @@
 //! Opens DETER's testbed API at an address of its own.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use actix_web::App;
 use actix_web::dev::ServerHandle;
 use actix_web::web::Data;
 use mf2c_facade::cimi::Api;
-use mf2c_facade::deter::{self, DeterDoor, ShownRoots};
+use mf2c_facade::deter::{self, DeterDoor, MadeKey, ShownRoots};
 use mf2c_facade::front::{self, Listener};
 use mf2c_facade::lm::Manager;
+use mf2c_pki::area::{AreaError, UserKey};
 
 use crate::area::Area;
 use crate::config::Config;
@@ -38,7 +40,7 @@ impl BoundDeterDoor {
     /// # Errors
     /// [`StartError::Start`].
     pub(crate) fn open(self, config: &Config, manager: Manager, api: Data<Api>) -> Result<ServerHandle, StartError> {
-        let door = Data::new(DeterDoor::new(manager, self.roots, config.deter.settings()));
+        let door = Data::new(DeterDoor::new(manager, self.roots, Arc::new(made_key), config.deter.settings()));
         let settings = front::Settings { workers: 1, ..front_settings(config) };
         let app = move || App::new().configure(|services| deter::configure(services, &door, &api));
         let server = front::serve(vec![self.listener], &settings, app);
@@ -48,4 +50,13 @@ impl BoundDeterDoor {
         tracing::info!(door = "deter.listen", address = %self.address, "DETER's testbed API listens");
         Ok(handle)
     }
+}
+
+/// A new key for a user, with a request for its certificate.
+fn made_key(user: &str) -> Result<MadeKey, String> {
+    let make = || -> Result<MadeKey, AreaError> {
+        let key = UserKey::generate()?;
+        Ok(MadeKey { id: key.id(), request: key.request(user)?, pem: key.to_pem()? })
+    };
+    make().map_err(|error| error.to_string())
 }

@@ -321,7 +321,7 @@ fn start_writer(
     // What the testbed API keeps for each user has its own bound; these hold where there are very many users.
     let testbed = [
         Bound { kind: "notification", most: 100_000, life: None },
-        Bound { kind: "testbed-session", most: 100_000, life: Some(config.deter.session_life.get()) },
+        Bound { kind: "testbed-session", most: 100_000, life: None },
     ];
     let kept: Vec<Bound> = kept.into_iter().chain(reports).chain(findings).chain(testbed).collect();
     let retention = Retention::new(&kept, store, Arc::clone(&world.clock));

@@ -32,6 +32,7 @@ use call::Call;
 use fault::Fault;
 use path::{BASES, Route};
 use users::{Challenges, KeyMaker};
+pub use users::{MadeKey, MakeKey};
 
 /// The target namespace of most descriptions; its slash is where the original has it.
 const SLASHED: &str = "http://api.testbed.deterlab/net/";
@@ -68,8 +69,8 @@ pub type ShownRoots = Arc<dyn Fn() -> Option<String> + Send + Sync>;
 impl DeterDoor {
     /// A door to these rooms.
     #[must_use]
-    pub fn new(manager: Manager, roots: ShownRoots, settings: DeterSettings) -> Self {
-        Self { manager, settings, challenges: Arc::default(), keys: KeyMaker::default(), roots }
+    pub fn new(manager: Manager, roots: ShownRoots, keys: MakeKey, settings: DeterSettings) -> Self {
+        Self { manager, settings, challenges: Arc::default(), keys: KeyMaker::new(keys), roots }
     }
 }
 

@@ -7,7 +7,6 @@ use mf2c_actors::ca_client::CertifyUser;
 use mf2c_domain::resource::types::people::testbed_profile::acl_of;
 use mf2c_domain::resource::types::people::testbed_session::{MOST_OF_ONE, SPEC};
 use mf2c_domain::time::Timestamp;
-use mf2c_pki::area::UserKey;
 use mf2c_store::StoreError;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -25,26 +24,40 @@ const LINE: usize = 32;
 /// The end of a certificate in PEM.
 const END: &str = "-----END CERTIFICATE-----\n";
 
+/// A key that was made for somebody who is given it.
+#[derive(Clone)]
+pub struct MadeKey {
+    /// Its identifier: SHA-1 of its bits, in lower-case hexadecimal.
+    pub id: String,
+    /// A request for a certificate of it, in DER (PKCS#10).
+    pub request: Vec<u8>,
+    /// RSA in PEM, PKCS#1.
+    pub pem: String,
+}
+
+/// Makes a key for a user of this name, or says why not. It takes a core for a while.
+pub type MakeKey = Arc<dyn Fn(&str) -> Result<MadeKey, String> + Send + Sync>;
+
 /// Makes keys off the threads that answer.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(in crate::deter) struct KeyMaker {
+    make: MakeKey,
     line: Arc<Semaphore>,
     places: Arc<Semaphore>,
 }
 
-impl Default for KeyMaker {
-    fn default() -> Self {
-        Self { line: Arc::new(Semaphore::new(LINE)), places: Arc::new(Semaphore::new(AT_ONCE)) }
-    }
-}
-
 impl KeyMaker {
-    async fn make(&self) -> Result<UserKey, Fault> {
+    pub(in crate::deter) fn new(make: MakeKey) -> Self {
+        Self { make, line: Arc::new(Semaphore::new(LINE)), places: Arc::new(Semaphore::new(AT_ONCE)) }
+    }
+
+    async fn make(&self, user: &str) -> Result<MadeKey, Fault> {
         let busy = || Fault::internal("too many keys are being made: try again in a moment");
         let _in_line = self.line.try_acquire().map_err(|_| busy())?;
         let _place = self.places.acquire().await.map_err(|_| busy())?;
-        let made = tokio::task::spawn_blocking(UserKey::generate).await.map_err(|_| busy())?;
-        made.map_err(|error| Fault::internal(error.to_string()))
+        let (make, user) = (Arc::clone(&self.make), user.to_owned());
+        let made = tokio::task::spawn_blocking(move || make(&user)).await.map_err(|_| busy())?;
+        made.map_err(Fault::internal)
     }
 }
 
@@ -61,18 +74,15 @@ pub(super) struct Wanted<'a> {
 pub(super) async fn issue(call: &Call<'_>, wanted: &Wanted<'_>) -> Result<String, Fault> {
     let none = || Fault::internal("this agent has no authority that could issue a certificate");
     let authorities = call.exchange.api.authorities.as_ref().ok_or_else(none)?;
-    let key = call.door.keys.make().await?;
-    let failed = |error: &dyn std::fmt::Display| Fault::internal(error.to_string());
-    let request = key.request(wanted.user).map_err(|error| failed(&error))?;
-    let certify = CertifyUser { name: wanted.user.to_owned(), request, ttl: wanted.seconds };
+    let key = call.door.keys.make(wanted.user).await?;
+    let certify = CertifyUser { name: wanted.user.to_owned(), request: key.request, ttl: wanted.seconds };
     let made = authorities.certify.send(certify).await.map_err(|_| StoreError::Stopping)?;
-    let made = made.map_err(|error| failed(&error))?;
+    let made = made.map_err(|error| Fault::internal(error.to_string()))?;
     let session = json!({ "certificate": made.id, "issued": true });
-    bind(call, wanted, &key.id(), session).await?;
-    let pem = key.to_pem().map_err(|error| failed(&error))?;
+    bind(call, wanted, &key.id, session).await?;
     // Its authorities are known to whoever checks it here, and clients expect no more than two blocks.
     let own = made.chain.find(END).and_then(|at| made.chain.get(..at + END.len())).unwrap_or(&made.chain);
-    Ok(format!("{own}{pem}"))
+    Ok(format!("{own}{}", key.pem))
 }
 
 /// Signs somebody in with the certificate that he has shown, which the API believes.

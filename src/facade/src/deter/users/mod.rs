@@ -15,6 +15,7 @@ use super::fault::Fault;
 use super::notifications::{self, USER_NOTIFICATION};
 pub(super) use challenges::Challenges;
 pub(super) use identity::KeyMaker;
+pub use identity::{MadeKey, MakeKey};
 #[expect(unused_imports, reason = "for profiles of other kinds")]
 pub(super) use profiles::{profile, sent};
 
