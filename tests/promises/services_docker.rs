@@ -285,7 +285,7 @@ fn compose_files_run_beside_each_other() {
     let Some(engine) = Engine::start() else { return };
     let folder = tempfile::tempdir().unwrap();
     let agent = start(&engine, folder.path());
-    let file = "services:\n  one:\n    image: test/web:1\n    entrypoint: [/guest]\n    command: [say, first, serve, '8080']\n    ports: ['8080']\n  \
+    let file = "services:\n  one:\n    image: test/web:1\n    entrypoint: [/guest]\n    command: [say, first, env, serve, '8080']\n    ports: ['8080']\n  \
                 two:\n    image: test/web:1\n    entrypoint: [/guest]\n    command: [say, second, sleep]\n    depends_on: [one]\n";
     // The original's clients send ports with compose files as well; here they say which is asked for health.
     let mut service = json!({
@@ -315,8 +315,18 @@ fn compose_files_run_beside_each_other() {
     let path = format!("/service-instances/{}", ids[0].strip_prefix("service-instance/").unwrap());
     eventually("both parts' words are in the log", || {
         let (_, said) = lm(&agent, "GET", &format!("{path}/logs"), None);
-        said.to_string().contains("first") && said.to_string().contains("second")
+        let words = ["first".to_owned(), "second".to_owned(), format!("MF2C_INSTANCE={}", ids[0])];
+        words.iter().all(|word| said.to_string().contains(word))
     });
+    // Somebody removes one of them.
+    let lost =
+        engine.docker(&["ps", "-q", "--filter", &format!("name={}-0-1-two", &ids[0]["service-instance/".len()..])]);
+    let _ = engine.docker(&["rm", "-f", lost.trim()]);
+    eventually("it is made again", || {
+        let there = containers(&engine, false);
+        there.len() == 4 && !there.iter().any(|id| id == lost.trim())
+    });
+    let _ = becomes(&agent, &ids[0], "started");
     let _ = agent.send("DELETE", &ids[0], None).expect(200);
     eventually("one is left", || containers(&engine, true).len() == 2);
     let _ = becomes(&agent, &ids[1], "started");

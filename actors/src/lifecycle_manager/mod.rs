@@ -30,6 +30,7 @@ mod parcel;
 mod preparing;
 mod run;
 mod runner;
+mod sightings;
 mod specs;
 mod taking_over;
 mod tending;

@@ -12,7 +12,7 @@ use mf2c_workload::{
 };
 use tokio::sync::mpsc;
 
-use super::runner::{fetches, seen};
+use super::sightings::{fetches, seen};
 use super::specs::{self, kind_of};
 use super::{LifecycleManager, Progressed};
 
@@ -206,8 +206,10 @@ async fn do_it(
         Order::Prepare => backend.prepare(&spec, &source, progress).await.map(|()| None),
         Order::Create => backend.create(&spec).await.map(|_| None),
         Order::Start => {
-            // Those in memory are gone after a restart of the machine: what is there already is made no second time.
-            if spec.secrets.iter().any(|secret| secret.place == SecretPlace::File) {
+            // Secrets in memory are gone after a restart of the machine, and somebody may have removed a part of an application: what is
+            // there already is made no second time.
+            let in_memory = spec.secrets.iter().any(|secret| secret.place == SecretPlace::File);
+            if in_memory || backend.kind() == BackendKind::Compose {
                 backend.create(&spec).await?;
             }
             backend.start(&handle).await.map(Some)

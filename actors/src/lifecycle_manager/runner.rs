@@ -6,12 +6,13 @@ use std::time::Duration;
 use actix::prelude::*;
 use mf2c_domain::caller::Caller;
 use mf2c_domain::time::Timestamp;
-use mf2c_lifecycle::{AgentStatus, Exit, Input, Note, Order, Seen};
+use mf2c_lifecycle::{AgentStatus, Exit, Input, Note, Seen};
 use mf2c_store::StoreError;
 use mf2c_workload::{BackendKind, Capability, Change, Event, Handle, Inspection, Listed, State};
 
 use super::parcel::{Desired, Goal};
 use super::run::{self, Run, how_it_ended};
+use super::sightings::{interrupted, seen};
 use super::specs::kind_of;
 use super::{LifecycleManager, News};
 use crate::resource_store::{DeleteResource, EditResource, KeepState};
@@ -252,6 +253,7 @@ impl LifecycleManager {
                 self.lose(kind, why, ctx);
                 self.advertise(ctx);
             }
+            Event::Changed { handle, part: Some(_), change: Change::Removed, .. } => self.lacks_a_part(&handle, ctx),
             Event::Changed { handle, part: Some(_), .. } => self.look_at(&handle, ctx),
             Event::Changed { handle, part: None, change, at } => self.changed(&handle, change, at, ctx),
         }
@@ -268,6 +270,15 @@ impl LifecycleManager {
     fn runs_of(&self, kind: BackendKind) -> Vec<Handle> {
         let runs = self.runs.values().filter(|run| kind_of(run.service.backend) == Some(kind));
         runs.map(|run| run.handle.clone()).collect()
+    }
+
+    /// Somebody else has removed a part of an application that should run: it is made again, and the others run on.
+    fn lacks_a_part(&mut self, handle: &Handle, ctx: &mut Context<Self>) {
+        let should = |run: &&Run| run.goal.desired == Desired::Running && run.held_back.is_none();
+        match self.runs.get(handle).filter(should) {
+            Some(run) if !run.supervisor.is_busy() => self.step(handle, Input::Seen(Seen::Created), ctx),
+            _ => self.look_at(handle, ctx),
+        }
     }
 
     fn changed(&mut self, handle: &Handle, change: Change, at: Timestamp, ctx: &mut Context<Self>) {
@@ -439,58 +450,5 @@ impl LifecycleManager {
                 None => tracing::error!(id = %document.id, "a workload makes no sense, and is not looked after"),
             }
         }
-    }
-}
-
-/// What a state means for a supervisor.
-pub(super) fn seen(state: &State) -> Option<Seen> {
-    match state {
-        State::Created => Some(Seen::Created),
-        State::Running => Some(Seen::Running),
-        State::Exited { code, oom, .. } => {
-            Some(Seen::Exited(Exit { code: *code, oom: *oom, interrupted: code.is_none() && !oom }))
-        }
-        State::Unknown => None,
-    }
-}
-
-/// What has ended while nobody watched was ended by a signal, or by whatever kept others from watching, and not by itself: a
-/// machine that goes down stops everything, and much of that ends with 0.
-fn interrupted(seen: Seen, gap: bool) -> Seen {
-    match seen {
-        Seen::Exited(exit) if !exit.oom => {
-            let signalled = matches!(exit.code, None | Some(137 | 143));
-            let stopped = gap && exit.code == Some(0);
-            Seen::Exited(Exit { interrupted: signalled || stopped, ..exit })
-        }
-        other => other,
-    }
-}
-
-/// The order that an image comes with.
-pub(super) const fn fetches(order: Order) -> bool {
-    matches!(order, Order::Prepare | Order::Create)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_ended_while_nobody_watched_counts_as_interrupted_if_it_may_have_been() {
-        let exited = |code, oom| Seen::Exited(Exit { code, oom, interrupted: false });
-        let is = |seen, gap| matches!(interrupted(seen, gap), Seen::Exited(Exit { interrupted: true, .. }));
-        for (code, gap, expected) in [
-            (Some(0), false, false),
-            (Some(0), true, true),
-            (Some(1), true, false),
-            (Some(137), false, true),
-            (Some(143), false, true),
-            (None, false, true),
-        ] {
-            assert_eq!(is(exited(code, false), gap), expected, "{code:?} {gap}");
-        }
-        assert!(!is(exited(Some(137), true), true), "it wanted too much memory by itself");
-        assert_eq!(interrupted(Seen::Running, true), Seen::Running);
     }
 }

@@ -49,7 +49,10 @@ fn planned(workload: &Spec, application: &Application, name: &str, part: &AppPar
     spec.program = Program::Image(part.image.clone());
     spec.entrypoint = part.entrypoint.clone();
     spec.command = part.command.clone();
-    spec.environment = part.environment.clone();
+    // What every workload of this agent is told of itself; the file's own words win.
+    let own = workload.environment.iter().filter(|(name, _)| name.starts_with("MF2C_"));
+    spec.environment = own.map(|(name, value)| (name.clone(), value.clone())).collect();
+    spec.environment.extend(part.environment.clone());
     spec.secrets = workload.secrets.iter().filter(|secret| is_for(secret, part)).cloned().collect();
     spec.ports = part.ports.clone();
     spec.volumes = part.volumes.clone();
