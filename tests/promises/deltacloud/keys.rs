@@ -207,7 +207,7 @@ fn d_25_and_d_29_every_key_is_where_it_says_whatever_its_name_is() {
     let _ = place.shell("ssh-keygen -q -t ed25519 -N '' -f k");
     let public = format!("public_key=<{}", place.folder.path().join("k.pub").display());
     for name in names {
-        let body = format!("name={}", name.replace('"', "\""));
+        let body = format!("name={name}");
         let _ = place.jane(&["--form-string", &body, "-F", &public], "/api/keys?format=xml").expect(201);
     }
     let list = place.jane(&[], "/api/keys?format=xml").expect(200).text();
