@@ -20,8 +20,8 @@ Usage: scripts/test.sh [--no-fuzz]
   --no-fuzz   leave the fuzz targets out; MF2C_TEST_FUZZ=0 does the same
   --help      print this
 
-What is missing for that is installed (a C and C++ compiler, make, curl, openssl, docker.io, rustfmt, clippy, cargo-fuzz, a validator of OpenAPI
-in target/), but for cargo-deny and cargo-nextest, which are used where they are.
+What is missing for that is installed (a C and C++ compiler, make, curl, openssl, docker.io, Go with Flocker's library, rustfmt, clippy,
+cargo-fuzz, a validator of OpenAPI in target/), but for cargo-deny and cargo-nextest, which are used where they are.
 Some tests need root, networks of their own (unshare, nsenter, ip, tc), systemd-analyze or a Docker engine (dockerd,
 containerd, docker; each test starts one of its own). Where all of that is there, a
 test that is left out is an error (MF2C_TEST_NO_SKIP=1); otherwise the last lines say which were left out, and why.
@@ -55,6 +55,10 @@ trap ended EXIT
 
 # ------------------------------------------------------------------------------------------------ what testing needs
 
+has_flocker_client() {
+    command -v go >/dev/null && [[ -d /usr/share/gocode/src/github.com/ClusterHQ/flocker-go ]]
+}
+
 need_packages() {
     local missing=()
     compiles c "${CC:-cc}" stdio.h || missing+=(gcc libc6-dev)
@@ -69,6 +73,11 @@ need_packages() {
     # The engine that tests of services start, each one of its own. Where it cannot be had, they are left out, and it is said.
     if ((EUID == 0)) && ! { command -v dockerd && command -v docker; } >/dev/null; then
         (install docker.io) || say "    docker.io could not be installed: tests that need an engine are left out"
+    fi
+    # A client of Flocker that others wrote, of which the same is true.
+    if ((EUID == 0)) && ! has_flocker_client; then
+        (install golang-go golang-github-clusterhq-flocker-go-dev) ||
+            say "    Flocker's library for Go could not be installed: its test is left out"
     fi
 }
 
@@ -148,6 +157,7 @@ lacking_for_tests() {
     for program in dockerd containerd docker ip; do
         command -v "$program" >/dev/null || say "$program (Debian: docker.io, iproute2)"
     done
+    has_flocker_client || say "Flocker's library for Go (Debian: golang-go, golang-github-clusterhq-flocker-go-dev)"
     [[ $(stat -f -c %T /dev/shm 2>/dev/null) == tmpfs ]] || say "a tmpfs at /dev/shm"
 }
 
@@ -205,8 +215,9 @@ main() {
     check_licences
     step "OpenAPI document"
     check_openapi
-    step "Building the program that the tests run"
-    cargo build --package mf2c-agent --bin mf2c --locked
+    step "Building the program and the tests"
+    # Together with the tests, so that what both need is built once: features are those of all that is built at once.
+    cargo build --workspace --bin mf2c --tests --locked
     if [[ $fuzz == yes ]]; then
         step "Fuzz targets, ${FUZZ_SECONDS} s each"
         fuzz_targets

@@ -16,7 +16,7 @@ const DATASETS: &str = "/v1/configuration/datasets";
 const RUNNING: &str = "/v1/state/containers";
 
 /// An agent that uses this engine, and its node.
-fn open(engine: &Engine) -> (Door, String) {
+pub(super) fn open(engine: &Engine) -> (Door, String) {
     let socket = engine.socket();
     let door = Door::open_with(&["u"], |start| {
         start

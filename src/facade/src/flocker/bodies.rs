@@ -191,9 +191,11 @@ pub(super) fn moved(body: &Value, name: &'static str, required: bool) -> Result<
 /// All that is wrong with it.
 pub(super) fn dataset(body: &Value) -> Result<(Dataset, Option<String>), Vec<String>> {
     let mut faults = Faults::default();
-    let Some(object) = faults.object(body, &["primary"], &["dataset_id", "maximum_size", "metadata"]) else {
+    // The client for Go, by which Kubernetes made volumes, always says that its new dataset is not deleted.
+    let Some(object) = faults.object(body, &["primary"], &["dataset_id", "maximum_size", "metadata", "deleted"]) else {
         return faults.unless(None);
     };
+    object.get("deleted").into_iter().for_each(|value| faults.constant(value, &Value::Bool(false)));
     let primary = object.get("primary").and_then(|value| faults.text(value, UUID));
     let id = object.get("dataset_id").and_then(|value| faults.text(value, UUID)).map(|id| id.to_lowercase());
     let size = object.get("maximum_size").filter(|value| !value.is_null());
@@ -278,6 +280,8 @@ mod tests {
     #[test]
     fn datasets_and_leases_have_their_rules_too() {
         assert_eq!(dataset(&json!({"metadata": {}})).unwrap_err(), ["'primary' is a required property"]);
+        assert!(dataset(&json!({"primary": N, "deleted": false})).is_ok());
+        assert_eq!(dataset(&json!({"primary": N, "deleted": true})).unwrap_err(), ["true is not one of [false]"]);
         assert_eq!(
             dataset(&json!({"primary": N, "maximum_size": 1000})).unwrap_err(),
             ["1000 is less than the minimum of 67108864", "1000 is not a multiple of 1024"]

@@ -196,6 +196,13 @@ impl Faults {
         object.iter().filter_map(|(name, value)| Some((name, self.text(value, rule)?))).collect()
     }
 
+    /// What may be this alone.
+    pub(super) fn constant(&mut self, value: &Value, expected: &Value) {
+        if value != expected {
+            self.add(format!("{} is not one of [{}]", shown(value), shown(expected)));
+        }
+    }
+
     /// Something that is none of what it may be.
     pub(super) fn none_of(&mut self, value: &Value) {
         self.add(format!("{} is not valid under any of the given schemas", shown(value)));
