@@ -68,7 +68,8 @@ pub enum Proof {
 impl Proof {
     /// The name that failures are charged to. Nobody guesses 174 bits: only passwords need a lock, and nobody shall lock
     /// somebody's programs out.
-    fn name(&self) -> Option<String> {
+    #[must_use]
+    pub fn name(&self) -> Option<String> {
         match self {
             Self::Password { username, .. } => Some(username.clone()),
             Self::Key { .. } => None,
@@ -100,6 +101,17 @@ pub struct Prove {
     /// Who, and what shows it.
     pub proof: Proof,
     /// The address that failures are charged to.
+    pub source: IpAddr,
+}
+
+/// Whether an attempt would be admitted now: for who knows already that a proof is good, and must not tell it to those whose
+/// attempts are refused. Costs nothing.
+#[derive(Message)]
+#[rtype(result = "Result<(), SignInError>")]
+pub struct MayTry {
+    /// The name that the proof is for.
+    pub name: String,
+    /// The address that asks.
     pub source: IpAddr,
 }
 
@@ -315,6 +327,14 @@ impl Handler<Prove> for SessionManager {
     fn handle(&mut self, Prove { proof, source }: Prove, _: &mut Context<Self>) -> Self::Result {
         let (desk, name) = (self.desk.clone(), proof.name());
         self.charged(source, name, async move { desk.prove(&proof).await })
+    }
+}
+
+impl Handler<MayTry> for SessionManager {
+    type Result = Result<(), SignInError>;
+
+    fn handle(&mut self, MayTry { name, source }: MayTry, _: &mut Context<Self>) -> Self::Result {
+        Ok(self.throttle.may_try(source, Some(&name), self.desk.world.clock.elapsed())?)
     }
 }
 

@@ -140,6 +140,28 @@ fn passwords_are_not_guessed_here_either() {
 }
 
 #[test]
+fn a_password_that_was_right_lately_is_refused_too_while_others_guess() {
+    let place = Place::new();
+    let _ = place.jane(&[], "/api/keys?format=json").expect(200);
+    let guess = |number: &u32| place.ask(&["-u", &format!("jane:guess {number}")], "/api/keys?format=json").status;
+    let tried = (0..40).take_while(|number| guess(number) != 429).count();
+    assert!(tried < 40);
+    // Right and wrong ones are told apart by nobody now.
+    let _ = place.jane(&[], "/api/keys?format=json").expect(429);
+}
+
+#[test]
+fn many_requests_at_once_prove_themselves_once() {
+    let place = Place::new();
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let ask = || place.jane(&[], "/api/keys?format=json").status;
+        let asked: Vec<_> = (0..40).map(|_| scope.spawn(ask)).collect();
+        asked.into_iter().map(|asked| asked.join().unwrap()).collect()
+    });
+    assert_eq!(statuses, [200; 40]);
+}
+
+#[test]
 fn the_door_opens_no_sessions_and_is_shut_unless_it_is_asked_for() {
     let place = Place::new();
     for _ in 0..3 {

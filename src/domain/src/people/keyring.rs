@@ -159,7 +159,8 @@ pub fn check_name(name: &str) -> Result<(), SchemaError> {
         "is empty, or begins or ends with white space".to_owned()
     } else if name.len() > LONGEST_NAME {
         format!("has {} bytes: expected at most {LONGEST_NAME}", name.len())
-    } else if name.chars().any(char::is_control) {
+    } else if name.chars().any(|letter| letter.is_control() || matches!(letter, '\u{FFFE}' | '\u{FFFF}')) {
+        // The last two are none that XML has.
         "holds a control character".to_owned()
     } else if TAKEN.contains(&name) {
         format!("is `{name}`, which means something else in paths: choose another")
@@ -216,6 +217,7 @@ mod tests {
             (" k", "white space"),
             ("k\n", "white space"),
             ("a\u{7}b", "control character"),
+            ("a\u{ffff}b", "control character"),
             ("new", "means something else"),
             ("..", "means something else"),
             (&*"n".repeat(256), "has 256 bytes"),

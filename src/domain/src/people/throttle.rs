@@ -101,21 +101,11 @@ impl Throttle {
     /// # Errors
     /// [`Wait`] with the time after which the next attempt may be admitted.
     pub fn admit(&mut self, source: IpAddr, name: Option<&str>, now: Duration) -> Result<(), Wait> {
+        self.may_try(source, name, now)?;
         let source = network(source);
-        let full = self.limits.refill * self.limits.burst;
-        let bucket = self.sources.get(&source).map_or(now, |bucket| bucket.full_at.max(now)) + self.limits.refill;
-        let mut wait = bucket.saturating_sub(now + full);
-        let name = name.map(cut);
-        if let Some(name) = &name {
-            let known = self.known.get(&(name.clone(), source));
-            let tries = known.or_else(|| self.names.get(name));
-            wait = wait.max(tries.map_or(Duration::ZERO, |tries| tries.wait(&self.limits, now)));
-        }
-        if wait > Duration::ZERO {
-            return Err(Wait(wait));
-        }
-        self.sources.used(&source).full_at = bucket;
-        if let Some(name) = name {
+        let bucket = self.sources.used(&source);
+        bucket.full_at = bucket.full_at.max(now) + self.limits.refill;
+        if let Some(name) = name.map(cut) {
             let key = (name, source);
             let limits = &self.limits;
             match self.known.get(&key) {
@@ -124,6 +114,24 @@ impl Throttle {
             }
         }
         Ok(())
+    }
+
+    /// Whether [`Throttle::admit`] would admit an attempt now; nothing is charged. What is known to be right without being
+    /// tried is asked this, too: otherwise whoever is refused would learn by that whether he has guessed right.
+    ///
+    /// # Errors
+    /// Those of [`Throttle::admit`].
+    pub fn may_try(&self, source: IpAddr, name: Option<&str>, now: Duration) -> Result<(), Wait> {
+        let source = network(source);
+        let full = self.limits.refill * self.limits.burst;
+        let bucket = self.sources.get(&source).map_or(now, |bucket| bucket.full_at.max(now)) + self.limits.refill;
+        let mut wait = bucket.saturating_sub(now + full);
+        if let Some(name) = name.map(cut) {
+            let known = self.known.get(&(name.clone(), source));
+            let tries = known.or_else(|| self.names.get(&name));
+            wait = wait.max(tries.map_or(Duration::ZERO, |tries| tries.wait(&self.limits, now)));
+        }
+        if wait > Duration::ZERO { Err(Wait(wait)) } else { Ok(()) }
     }
 
     /// An admitted attempt failed: its charge stays, and the name may be locked now.

@@ -1,16 +1,18 @@
 //! Basic authentication (RFC 7617): who asks, by a user's name and password or by an API key and its secret.
 //!
 //! The proof comes with every request, and checking a password is made to cost something: so proofs that were good lately are
-//! known by a salted hash, for a short while, and as long as no document has changed that they rest on.
+//! known by a salted hash, for a short while, and as long as no document has changed that they rest on. What is known is still
+//! refused while its name is locked for who asks: an answer would tell guessers that they have guessed right.
 
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use mf2c_actors::session_manager::{Proof, Prove, Proven, SignInError};
+use mf2c_actors::session_manager::{MayTry, Proof, Prove, Proven, SignInError};
 use mf2c_domain::caller::Caller;
 use mf2c_domain::entropy::Entropy;
 use mf2c_store::StoreError;
@@ -73,9 +75,15 @@ impl Credentials {
     }
 }
 
+/// A salted hash of credentials.
+type Digest = [u8; 32];
+
+/// The gates of those who wait for one proof.
+type Turns = Mutex<HashMap<Digest, Arc<tokio::sync::Mutex<()>>>>;
+
 /// A proof that was good.
 struct Known {
-    digest: [u8; 32],
+    digest: Digest,
     proven: Proven,
     /// Until when it is known, since the start.
     until: Duration,
@@ -85,6 +93,8 @@ struct Known {
 pub(super) struct Basic {
     salt: [u8; 32],
     places: Box<[Mutex<Option<Known>>]>,
+    /// What is being proven: who brings the same waits, so that a client which asks many things at once proves itself once.
+    turns: Turns,
 }
 
 impl Basic {
@@ -92,7 +102,7 @@ impl Basic {
     pub(super) fn new(entropy: &dyn Entropy) -> Self {
         let mut salt = [0; 32];
         entropy.fill(&mut salt);
-        Self { salt, places: (0..PLACES).map(|_| Mutex::default()).collect() }
+        Self { salt, places: (0..PLACES).map(|_| Mutex::default()).collect(), turns: Mutex::default() }
     }
 
     /// Who it is, with the rights that he has at this instant.
@@ -106,13 +116,19 @@ impl Basic {
         credentials: Credentials,
     ) -> Result<Caller, SignInError> {
         let digest = self.digest(&credentials);
+        let proof = credentials.proof(api);
+        let source = proxy::client(request, &api.settings.trusted_proxies);
         // Only good ones have a place, so that those of strangers push nobody out.
         let place = &self.places[usize::from(digest[0]) % PLACES];
+        let turn = Turn::new(&self.turns, digest);
+        let _mine = turn.gate.lock().await;
         if let Some(caller) = known(place, api, &digest) {
+            if let Some(name) = proof.name() {
+                api.sessions.send(MayTry { name, source }).await.map_err(|_| StoreError::Stopping)??;
+            }
             return Ok(caller);
         }
-        let source = proxy::client(request, &api.settings.trusted_proxies);
-        let proven = api.sessions.send(Prove { proof: credentials.proof(api), source }).await;
+        let proven = api.sessions.send(Prove { proof, source }).await;
         let proven = proven.map_err(|_| StoreError::Stopping)??;
         let caller = proven.caller.clone();
         let until = api.world.clock.elapsed() + LIFE;
@@ -120,7 +136,7 @@ impl Basic {
         Ok(caller)
     }
 
-    fn digest(&self, Credentials { name, secret }: &Credentials) -> [u8; 32] {
+    fn digest(&self, Credentials { name, secret }: &Credentials) -> Digest {
         let length = u64::try_from(name.len()).unwrap_or(u64::MAX).to_be_bytes();
         Sha256::new()
             .chain_update(self.salt)
@@ -132,9 +148,33 @@ impl Basic {
     }
 }
 
+/// One who waits for his turn with a proof, or has it. The last one takes the entry away, also when he gives up.
+struct Turn<'a> {
+    turns: &'a Turns,
+    digest: Digest,
+    gate: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl<'a> Turn<'a> {
+    fn new(turns: &'a Turns, digest: Digest) -> Self {
+        let gate = turns.lock().unwrap_or_else(PoisonError::into_inner).entry(digest).or_default().clone();
+        Self { turns, digest, gate }
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        // One in the table, and this one.
+        if Arc::strong_count(&self.gate) == 2 {
+            turns.remove(&self.digest);
+        }
+    }
+}
+
 /// Whom a proof is known to prove, if nothing has changed since. Whatever is changed has another revision: the password, the
 /// roles and the state of the account, and the key.
-fn known(place: &Mutex<Option<Known>>, api: &Api, digest: &[u8; 32]) -> Option<Caller> {
+fn known(place: &Mutex<Option<Known>>, api: &Api, digest: &Digest) -> Option<Caller> {
     let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
     let known = place.as_ref().filter(|known| known.digest == *digest)?;
     let same = known
