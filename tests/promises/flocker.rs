@@ -1,6 +1,7 @@
 //! Flocker's certificates and the door behind which they count, with `openssl` and `curl` as the judges. The numbers are
 //! those of the vectors in the specification of Flocker's interface.
 
+mod bounds;
 mod client;
 mod containers;
 mod datasets;

@@ -1,17 +1,25 @@
 //! Datasets: their volumes are made where they shall be, and removed when they shall be gone and nobody has them.
 
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use futures_util::stream::{self, StreamExt as _};
+use mf2c_domain::acl::Principal;
 use mf2c_domain::caller::Caller;
 use mf2c_domain::id::ResourceId;
+use mf2c_store::Document;
 use serde_json::{Map, Value, json};
 
 use super::documents::{CONTAINER, Container, DATASET, Dataset, Desired, LEASE, Lease, Place, read};
-use super::{KeeperParts, Left, nodes};
+use super::{KeeperParts, Left, forget, nodes};
 use crate::lifecycle_manager::{Tend, Tended};
 use crate::resource_store::EditResource;
 
 /// So many are tended at a time.
 const TOGETHER: usize = 8;
+/// So many that are gone are remembered of each owner, the newest.
+const REMEMBERED: usize = 1000;
 
 /// Brings all datasets of this agent nearer to what they shall be.
 pub(super) async fn tend(parts: &KeeperParts, unsure: bool) -> Left {
@@ -30,7 +38,27 @@ pub(super) async fn tend(parts: &KeeperParts, unsure: bool) -> Left {
             keep(parts, &id, dataset, unsure).await
         }
     });
-    stream::iter(tended).buffer_unordered(TOGETHER).fold(Left::Nothing, |all, one| async move { all.max(one) }).await
+    let all = |all: Left, one: Left| async move { all.max(one) };
+    let left = stream::iter(tended).buffer_unordered(TOGETHER).fold(Left::Nothing, all).await;
+    let forgotten = too_many_gone(parts);
+    let forgotten = forgotten.iter().map(|document| async move { forget(parts, document).await });
+    stream::iter(forgotten).buffer_unordered(TOGETHER).fold(left, all).await
+}
+
+/// Documents of datasets that are gone, beyond those that are remembered.
+fn too_many_gone(parts: &KeeperParts) -> Vec<Arc<Document>> {
+    let mut gone: HashMap<Principal, Vec<Arc<Document>>> = HashMap::new();
+    for document in parts.store.all(DATASET) {
+        let is_gone = || read::<Dataset>(&parts.store, &document).is_some_and(|dataset| dataset.is_gone());
+        if document.origin().is_none() && is_gone() {
+            gone.entry(document.acl.owner.clone()).or_default().push(document);
+        }
+    }
+    let oldest = gone.into_values().flat_map(|mut of_one| {
+        of_one.sort_by_key(|document| Reverse(document.revision));
+        of_one.split_off(of_one.len().min(REMEMBERED))
+    });
+    oldest.collect()
 }
 
 /// All containers that are there in any way.

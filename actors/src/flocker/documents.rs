@@ -164,6 +164,14 @@ pub struct Dataset {
     pub detail: Option<String>,
 }
 
+impl Dataset {
+    /// Whether it is deleted and has no volume anywhere: what is left of it says no more than that it was.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.deleted && self.places.is_empty()
+    }
+}
+
 /// Where a dataset is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {

@@ -9,6 +9,7 @@
 mod containers;
 mod datasets;
 pub mod documents;
+mod leases;
 pub mod nodes;
 mod service;
 
@@ -16,18 +17,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
-use mf2c_store::{Changes, Store};
+use mf2c_domain::caller::Caller;
+use mf2c_store::{Changes, Document, IfMatch, Store, StoreError};
 use tokio::sync::watch;
 
 use crate::lifecycle_manager::LifecycleManager;
 use crate::ports::World;
-use crate::resource_store::ResourceStore;
+use crate::resource_store::{DeleteResource, ResourceStore};
 use crate::supervisor::DeathNotice;
 
 /// What was not possible is tried again after so long.
 const AGAIN: Duration = Duration::from_secs(5);
 /// What is waited for is looked at after so long.
 const SOON: Duration = Duration::from_millis(500);
+/// Even if nothing is known to come, what ends by itself is looked for after so long: clocks are set.
+const SELDOM: Duration = Duration::from_secs(600);
 /// Changes that are read at a time.
 const PAGE: usize = 512;
 /// Bytes of them.
@@ -75,6 +79,8 @@ pub struct ContainerKeeper {
     again: bool,
     /// Whether datasets that are known to be there are asked for: once after each start.
     unsure: bool,
+    /// The next look that is waited for.
+    wake: Option<SpawnHandle>,
     _notice: DeathNotice,
 }
 
@@ -83,7 +89,7 @@ impl ContainerKeeper {
     #[must_use]
     pub fn new(parts: KeeperParts, notice: DeathNotice) -> Self {
         let feed = parts.store.subscribe();
-        Self { parts, feed, read: 0, working: false, again: false, unsure: true, _notice: notice }
+        Self { parts, feed, read: 0, working: false, again: false, unsure: true, wake: None, _notice: notice }
     }
 
     fn await_feed(&self, ctx: &mut Context<Self>) {
@@ -123,20 +129,42 @@ impl ContainerKeeper {
         }
         let (parts, unsure) = (self.parts.clone(), std::mem::take(&mut self.unsure));
         let pass = async move {
+            // Those that have ended keep nothing from being removed or started.
+            let (leases, end) = leases::tend(&parts).await;
             let datasets = datasets::tend(&parts, unsure).await;
-            datasets.max(containers::tend(&parts).await)
+            (leases.max(datasets).max(containers::tend(&parts).await), end)
         };
-        ctx.spawn(pass.into_actor(self).map(|left, keeper, ctx| {
+        ctx.spawn(pass.into_actor(self).map(|(left, end), keeper, ctx| {
             keeper.working = false;
             if std::mem::take(&mut keeper.again) {
                 return keeper.look(ctx);
             }
-            match left {
-                Left::Nothing => {}
-                Left::Stuck => drop(ctx.run_later(AGAIN, Self::look)),
-                Left::UnderWay => drop(ctx.run_later(SOON, Self::look)),
+            let pause = match left {
+                Left::Nothing => None,
+                Left::Stuck => Some(AGAIN),
+                Left::UnderWay => Some(SOON),
+            };
+            let end = end.map(|end| end.clamp(SOON, SELDOM));
+            let soonest = pause.into_iter().chain(end).min();
+            // One look is waited for, however many passes there were.
+            let wake = soonest.map(|pause| ctx.run_later(pause, Self::look));
+            if let Some(before) = std::mem::replace(&mut keeper.wake, wake) {
+                let _ = ctx.cancel_future(before);
             }
         }));
+    }
+}
+
+/// Removes a document, unless it has become another one meanwhile.
+async fn forget(parts: &KeeperParts, document: &Document) -> Left {
+    let only = IfMatch::OneOf(vec![parts.store.tag(document)]);
+    let delete = DeleteResource { id: document.id.clone(), if_match: Some(only), by: Caller::agent() };
+    match parts.writer.send(delete).await.unwrap_or(Err(StoreError::Stopping)) {
+        Ok(_) | Err(StoreError::NotFound { .. } | StoreError::Stopping) => Left::Nothing,
+        Err(error) => {
+            tracing::warn!(id = %document.id, %error, "what has ended cannot be removed; it is tried again");
+            Left::Stuck
+        }
     }
 }
 

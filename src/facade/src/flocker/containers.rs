@@ -36,6 +36,7 @@ impl Call<'_> {
         self.check_ports(&new, &others)?;
         check_links(&new)?;
         self.check_volumes(&new, &others)?;
+        self.room_for(CONTAINER, "containers", |_: &Container| true)?;
         (new.user, new.trusted) = (self.who.name.clone(), self.who.trusted);
         self.add(&container::SPEC, None, &new).await?;
         tracing::info!(container = new.name, node = new.node, user = new.user, "a container is configured");

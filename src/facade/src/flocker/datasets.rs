@@ -26,6 +26,7 @@ impl Call<'_> {
         if self.store().get(&format!("{DATASET}/{id}")).is_some() {
             return Err(Refusal::conflict("The provided dataset_id is already in use."));
         }
+        self.room_for(DATASET, "datasets", |dataset: &Dataset| !dataset.is_gone())?;
         self.add(&dataset::SPEC, Some(id.clone()), &new).await?;
         tracing::info!(dataset = id, node = new.primary, user = self.who.name, "a dataset is configured");
         Ok(HttpResponse::Created().json(shown(&id, &new)))

@@ -84,3 +84,4 @@ fn shown(dataset: &str, lease: &Lease, now: Timestamp) -> Value {
     let left = left.map(|nanos| Duration::from_nanos(nanos).as_secs_f64());
     json!({ "dataset_id": dataset, "node_uuid": lease.node, "expires": left })
 }
+        self.room_for(LEASE, "leases", |lease: &Lease| lease.holds(now))?;

@@ -12,6 +12,7 @@ mod containers;
 mod datasets;
 mod leases;
 mod refusal;
+mod room;
 mod route;
 mod schema;
 mod state;
@@ -41,9 +42,6 @@ use crate::monitor;
 use caller::Who;
 use refusal::{Refusal, nowhere, wrong_verb};
 use route::Route;
-
-/// So many documents of each type there may be.
-const MOST: usize = 10_000;
 
 /// Whether the certificate with this serial number, in lower-case hexadecimal, has been revoked.
 pub type IsRevoked = Arc<dyn Fn(&str) -> bool + Send + Sync>;
@@ -184,12 +182,8 @@ impl Call<'_> {
         Ok(())
     }
 
-    /// Stores a new document of the caller's.
+    /// Stores a new document of the caller's, for which there is room.
     async fn add<T: Serialize>(&self, spec: &'static TypeSpec, name: Option<String>, is: &T) -> Result<(), Refusal> {
-        if self.store().count(spec.name) >= MOST {
-            let text = format!("There are {MOST} of them already, and no more are taken. Delete some.");
-            return Err(Refusal::new(StatusCode::INSUFFICIENT_STORAGE, text));
-        }
         let world = &self.exchange.api.world;
         let (now, entropy) = (world.clock.now(), &*world.entropy);
         let draft = spec.prepare_add(documents::attributes(is), now, entropy);
