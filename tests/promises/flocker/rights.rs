@@ -10,6 +10,7 @@ use crate::lm_rest::ask_as;
 
 const C: &str = "/v1/configuration/containers";
 const DATASETS: &str = "/v1/configuration/datasets";
+const LEASES: &str = "/v1/configuration/leases";
 
 #[test]
 fn each_user_sees_and_changes_his_own_and_administrators_all_of_it() {
@@ -33,10 +34,8 @@ fn each_user_sees_and_changes_his_own_and_administrators_all_of_it() {
     // Names and ports there are once, whosever they are.
     door.post("ben", C, &json!({"node_uuid": N, "name": "w1", "image": "x"}))
         .refused(409, "The container name already exists.");
-    assert_eq!(
-        door.post("ben", "/v1/configuration/leases", &json!({"dataset_id": D, "node_uuid": N, "expires": 5})).status,
-        403
-    );
+    door.post("ben", LEASES, &json!({"dataset_id": D, "node_uuid": N, "expires": 5}))
+        .refused(404, "Dataset not found.");
 
     // The same documents by CIMI, for the same people.
     let seen =
@@ -55,6 +54,32 @@ fn each_user_sees_and_changes_his_own_and_administrators_all_of_it() {
     assert!(refused.text().contains(&format!("flocker-dataset/{D} not found")), "{}", refused.text());
     let _ = door.delete("boss", &format!("{C}/w1")).expect(200);
     assert_eq!(door.get("ann", C).json(), json!([]));
+}
+
+#[test]
+fn a_lease_keeps_nobodys_dataset_from_its_owner() {
+    let door = Door::open(&["ann", "ben", "boss"]);
+    let _ = door.agent.send("PUT", "user/boss", Some(r#"{"isSuperUser":true}"#)).expect(200);
+    let hold =
+        |who: &str, id: &str| door.post(who, LEASES, &json!({"dataset_id": id, "node_uuid": N, "expires": null}));
+    let make = |who: &str, id: &str| door.post(who, DATASETS, &json!({"primary": N, "dataset_id": id}));
+    let end = |who: &str, id: &str| door.delete(who, &format!("{LEASES}/{id}"));
+    // Clients may hold a dataset before they make it, and nobody makes it below somebody else's hands.
+    let _ = hold("ben", D).expect(201);
+    for other in ["ann", "boss"] {
+        make(other, D).refused(409, "The provided dataset_id is already in use.");
+    }
+    let _ = end("ben", D).expect(200);
+    let _ = make("ann", D).expect(201);
+    let _ = hold("ann", N).expect(201);
+    let _ = make("ann", N).expect(201);
+    // An owner sees and ends whatever holds what is hers.
+    let _ = hold("boss", D).expect(201);
+    let seen = |who: &str| door.get(who, LEASES).expect(200).json().as_array().unwrap().len();
+    assert_eq!(["ann", "ben", "boss"].map(seen), [2, 0, 2]);
+    end("ben", D).refused(404, "Lease not found.");
+    let _ = end("ann", D).expect(200);
+    assert_eq!(seen("boss"), 1);
 }
 
 #[test]

@@ -24,7 +24,11 @@ impl Call<'_> {
         self.unless_changed()?;
         let id = id.unwrap_or_else(|| uuid_v4(&*self.exchange.api.world.entropy));
         if self.store().get(&format!("{DATASET}/{id}")).is_some() {
-            return Err(Refusal::conflict("The provided dataset_id is already in use."));
+            return Err(in_use());
+        }
+        // Who holds an id that is free may keep it for himself, and has no part in what others make.
+        if self.held_lease(&id).is_some_and(|held| !held.document.acl.is_owned_by(self.caller())) {
+            return Err(in_use());
         }
         self.room_for(DATASET, "datasets", |dataset: &Dataset| !dataset.is_gone())?;
         self.add(&dataset::SPEC, Some(id.clone()), &new).await?;
@@ -68,6 +72,10 @@ impl Call<'_> {
         }
         Ok(HttpResponse::Ok().json(shown(found.document.id.name(), &found.is)))
     }
+}
+
+fn in_use() -> Refusal {
+    Refusal::conflict("The provided dataset_id is already in use.")
 }
 
 /// A dataset as its clients see it.

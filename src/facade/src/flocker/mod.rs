@@ -175,11 +175,7 @@ impl Call<'_> {
         if !document.acl.can_modify(self.caller()) {
             return Err(Refusal::forbidden("Only who may change it may do that."));
         }
-        if document.origin().is_some() {
-            let text = "It was configured at the door of another agent. Ask there.";
-            return Err(Refusal::conflict(text));
-        }
-        Ok(())
+        is_from_here(document)
     }
 
     /// Stores a new document of the caller's, for which there is room.
@@ -213,4 +209,12 @@ impl Call<'_> {
         crate::cimi::parts::may_add(self.exchange, "service")
             .map_err(|_| Refusal::forbidden("Your account may not run anything here."))
     }
+}
+
+/// Refuses to change what other agents alone change.
+fn is_from_here(document: &Document) -> Result<(), Refusal> {
+    if document.origin().is_some() {
+        return Err(Refusal::conflict("It was configured at the door of another agent. Ask there."));
+    }
+    Ok(())
 }

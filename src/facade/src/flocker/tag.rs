@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use actix_web::http::StatusCode;
-use mf2c_actors::flocker::documents::{Dataset, LEASE, Lease};
+use mf2c_actors::flocker::documents::Dataset;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
@@ -29,9 +29,7 @@ impl Call<'_> {
         for (id, dataset) in self.known_datasets() {
             add(datasets::shown(&id, &dataset));
         }
-        let mut leases = self.seen::<Lease>(LEASE);
-        leases.sort_by(|one, other| one.document.id.cmp(&other.document.id));
-        for lease in leases {
+        for lease in self.known_leases() {
             add(json!([lease.document.id.name(), lease.is.node, lease.is.until]));
         }
         sum.finalize().iter().take(16).fold(String::new(), |mut text, byte| {
