@@ -14,7 +14,7 @@ pub(crate) mod parts;
 mod repeat;
 mod route;
 mod runnable;
-mod strict;
+pub(crate) mod strict;
 mod view;
 mod webhook;
 mod writes;

@@ -36,6 +36,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use tokio::sync::Mutex;
 
+use crate::cimi::strict::Strict;
 use crate::cimi::{Api, Exchange};
 use crate::front::refusal as front_refusal;
 use crate::monitor;
@@ -144,7 +145,8 @@ impl Call<'_> {
     /// The body, whatever it is called, as JSON.
     async fn body(&self, payload: Payload) -> Result<Value, Refusal> {
         let bytes = self.exchange.said(payload).await?;
-        serde_json::from_slice(&bytes).map_err(|_| Refusal::undecodable())
+        let Strict(value) = serde_json::from_slice(&bytes).map_err(|error| Refusal::undecodable(&error))?;
+        Ok(value)
     }
 
     fn store(&self) -> &Store {

@@ -36,10 +36,11 @@ impl Refusal {
         Self::new(StatusCode::NOT_FOUND, format!("{what} not found."))
     }
 
-    /// 400 for a body that is no JSON.
-    pub(super) fn undecodable() -> Self {
+    /// 400 for a body that is no JSON; for one that is, and whose meaning is not sure, also why.
+    pub(super) fn undecodable(error: &serde_json::Error) -> Self {
         let text = "The request body could not be decoded according to the value of the\nContent-Type header.";
-        Self::new(StatusCode::BAD_REQUEST, text)
+        let errors = if error.is_data() { vec![error.to_string()] } else { vec![] };
+        Self { errors, ..Self::new(StatusCode::BAD_REQUEST, text) }
     }
 
     /// 400 for a body that does not keep the rules.
