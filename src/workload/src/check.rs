@@ -162,9 +162,10 @@ fn check_words(what: &str, words: &[String]) -> Result<(), BackendError> {
     Ok(())
 }
 
-/// What the engine takes for a reference, roughly: it decides itself. Nothing that a URL or a shell would read
-/// otherwise.
-pub(crate) fn is_image_name(text: &str) -> bool {
+/// Whether a text may be the name of an image: what the engine takes for a reference, roughly, for it decides itself. Nothing that a
+/// URL or a shell would read otherwise.
+#[must_use]
+pub fn is_image_name(text: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"._-/:@+".contains(&b);
     text.len() <= 512
         && text.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric())

@@ -17,6 +17,7 @@ mod secrets;
 mod spec;
 
 pub use backend::{Answer, ExecOutcome, ExecutionBackend, Progress, PullPolicy, RegistryLogin, Source};
+pub use check::is_image_name;
 pub use compose::ComposeBackend;
 pub use docker::{DockerBackend, DockerConfig};
 pub use error::BackendError;

@@ -35,6 +35,20 @@ fn names_with_markup_tricks_with_paths_deep_and_huge_bodies_are_refused_and_chan
     let huge = send(&format!("\"{}\"", "x".repeat(20 << 20)));
     assert!(huge.status == 413 && huge.json()["description"].is_string(), "{}", huge.status);
     let _ = door.said("u", &["-H", "content-encoding: gzip", "-d", "{}"], C).expect(415);
+    // Which of two was meant nobody knows.
+    for (twice, key) in [
+        (format!(r#"{{"name":"w1","node_uuid":"{N}","image":"x","name":"w2"}}"#), "name"),
+        (format!(r#"{{"name":"w1","node_uuid":"{N}","image":"x","environment":{{"A":"1","\u0041":"2"}}}}"#), "A"),
+    ] {
+        let said = send(&twice).expect(400).json();
+        assert_eq!(said["description"], undecodable);
+        let fault = said["errors"][0].as_str().unwrap();
+        assert!(fault.starts_with(&format!("the key `{key}` is given twice in one object")), "{fault}");
+    }
+    for image in ["", "../../x y", "a//b", "-v"] {
+        let said = send(&json!({"node_uuid": N, "name": "w1", "image": image}).to_string()).expect(400).json();
+        assert!(said["errors"][0].as_str().unwrap().starts_with(&format!("'{image}' does not match")), "{said}");
+    }
     for body in ["1e999", "{\"a\":1,\"a\":2}", "null", "\"x\"", "[]", "{\"node_uuid\":{}}"] {
         assert_eq!(send(body).status, 400, "{body}");
     }

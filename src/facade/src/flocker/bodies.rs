@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use mf2c_actors::flocker::documents::{Container, Dataset, Desired, Link, PortPair, Restart, Volume};
+use mf2c_workload::is_image_name;
 use serde_json::{Map, Value};
 
 use super::schema::{ANY, Faults, Range, Text, UUID, from_to};
@@ -19,6 +20,11 @@ const LONGEST_LEASE: f64 = 3_153_600_000.0;
 const NAME: Text = Text { pattern: Some(("^/?[a-zA-Z0-9][a-zA-Z0-9_.-]+$", is_name)), shortest: 0, longest: 4096 };
 const ALIAS: Text = Text { pattern: Some(("^[a-zA-Z0-9]+$", is_alias)), shortest: 0, longest: 4096 };
 const PATH: Text = Text { pattern: Some(("^/", is_path)), shortest: 0, longest: 4096 };
+/// What every engine refuses as the name of an image is refused at once.
+const IMAGE: Text = Text { pattern: Some((IMAGE_PATTERN, is_image_name)), shortest: 0, longest: 512 };
+const IMAGE_PATTERN: &str = "^(?!.*(\\.\\.|//))[a-zA-Z0-9][a-zA-Z0-9._/:@+-]*$";
+/// Main memory in bytes. The engine counts them in 63 bits, after they are rounded up to whole MiB.
+const MEMORY: Range = from_to(1_048_576, Some(((1 << 43) - 1) << 20));
 const PORT: Range = from_to(1, Some(65_535));
 
 fn is_name(text: &str) -> bool {
@@ -58,10 +64,10 @@ pub(super) fn container(body: &Value) -> Result<Container, Vec<String>> {
     };
     let node = member(object, "node_uuid").and_then(|value| faults.text(value, UUID));
     let name = member(object, "name").and_then(|value| faults.text(value, NAME));
-    let image = member(object, "image").and_then(|value| faults.text(value, ANY));
+    let image = member(object, "image").and_then(|value| faults.text(value, IMAGE));
     let number = |faults: &mut Faults, name, range| member(object, name).and_then(|value| faults.number(value, range));
     let cpu_shares = number(&mut faults, "cpu_shares", from_to(1, Some(1024)));
-    let memory_limit = number(&mut faults, "memory_limit", from_to(1_048_576, None));
+    let memory_limit = number(&mut faults, "memory_limit", MEMORY);
     let _ = number(&mut faults, "swappiness", from_to(0, Some(100)));
     let ports = member(object, "ports").map(|value| ports(value, &mut faults)).unwrap_or_default();
     let links = member(object, "links").map(|value| links(value, &mut faults)).unwrap_or_default();
@@ -233,6 +239,7 @@ mod tests {
     use super::*;
 
     const N: &str = "ad0a05dd-a1ed-449f-b44b-e1e2757bda00";
+    const M: &str = "bd0a05dd-a1ed-449f-b44b-e1e2757bda01";
 
     fn faults(more: Value) -> Vec<String> {
         let mut body = json!({"node_uuid": N, "name": "web", "image": "nginx"});
@@ -257,7 +264,10 @@ mod tests {
             (json!({"restart_policy": {"name": "always", "maximum_retry_count": 2}}), "not valid under any"),
             (json!({"restart_policy": {"name": "on-failure", "maximum_retry_count": 0}}), "not valid under any"),
             (json!({"volumes": [{"dataset_id": N, "mountpoint": "data"}]}), "'data' does not match '^/'"),
-            (json!({"volumes": [1, 2]}), "[1,2] is too long"),
+            (
+                json!({"volumes": [{"dataset_id": N, "mountpoint": "/a"}, {"dataset_id": M, "mountpoint": "/b"}]}),
+                "is too long",
+            ),
             (json!({"name": "v"}), "'v' does not match"),
             (json!({"name": "<b>x</b>"}), "'<b>x</b>' does not match"),
             (json!({"name": "../x"}), "'../x' does not match"),
@@ -269,6 +279,11 @@ mod tests {
             (json!({"environment": []}), "[] is not of type 'object'"),
             (json!({"links": [{"alias": "a-b", "local_port": 1, "remote_port": 2}]}), "'a-b' does not match"),
             (json!({"command_line": "ls"}), "'ls' is not of type 'array'"),
+            (json!({"image": ""}), "'' does not match '^(?!.*(\\.\\.|//))[a-zA-Z0-9]"),
+            (json!({"image": "../../x y"}), "'../../x y' does not match"),
+            (json!({"image": "-v"}), "'-v' does not match"),
+            (json!({"image": "http://host/x"}), "'http://host/x' does not match"),
+            (json!({"memory_limit": u64::MAX}), "is greater than the maximum of 9223372036853727232"),
             (json!({"swappiness": -1}), "-1 is less than the minimum of 0"),
         ] {
             let told = faults(more);
@@ -305,6 +320,8 @@ mod tests {
 
     #[test]
     fn an_image_has_a_tag() {
+        let good = |image: &str| container(&json!({"node_uuid": N, "name": "web", "image": image})).is_ok();
+        assert!(["nginx", "Host.example:5000/a_b/c-d:v1.2", "a@sha256:00"].into_iter().all(good));
         for (image, whole) in [
             ("nginx", "nginx:latest"),
             ("nginx:1", "nginx:1"),

@@ -362,8 +362,9 @@ fn health(shape: HealthShape, ports: &[u16], faults: &mut Faults) -> Option<Heal
 fn limits(shape: Option<LimitsShape>, faults: &mut Faults) -> Limits {
     const MIB: u64 = 1 << 20;
     let Some(shape) = shape else { return Limits::default() };
-    if shape.memory.is_some_and(|memory| !(4..=u64::MAX / MIB).contains(&memory)) {
-        faults.add("limits.memory", "expected at least 4 MiB");
+    // The engine counts bytes in 63 bits.
+    if shape.memory.is_some_and(|memory| !(4..1 << 43).contains(&memory)) {
+        faults.add("limits.memory", "expected at least 4 MiB and less than 8 EiB, in MiB");
     }
     if shape.cpus.is_some_and(|cpus| !(0.01..=1024.0).contains(&cpus)) {
         faults.add("limits.cpus", "expected 0.01 to 1024 processors");

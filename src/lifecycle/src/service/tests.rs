@@ -82,6 +82,8 @@ fn each_fault_is_named_with_its_place() {
         (json!({"health": {"type": "tcp", "port": 1, "interval": 0}}), "health.interval"),
         (json!({"health": {"type": "http", "port": 1, "path": "x"}}), "health.path"),
         (json!({"limits": {"memory": 1}}), "limits.memory"),
+        // It would be no limit at all: the engine counts bytes in 63 bits.
+        (json!({"limits": {"memory": 1_u64 << 43}}), "limits.memory"),
         (json!({"limits": {"cpus": 0}}), "limits.cpus"),
         (json!({"pull": "now"}), "pull"),
         (json!({"stop_grace": 1e9}), "stop_grace"),
