@@ -25,12 +25,19 @@ use crate::resource_store::{AddResource, DeleteResource, EditResource};
 /// So many are tended at a time.
 const TOGETHER: usize = 8;
 
-/// What the document of an instance says of whether it stays.
+/// What the document of an instance says of whether it stays, and how it is.
 #[derive(Deserialize)]
 struct Instance {
     #[serde(default)]
     desired: String,
+    #[serde(default)]
+    status: String,
+    #[serde(default)]
+    detail: String,
 }
+
+/// States of an instance whose explanation is no fault: it runs, has come to its end, or goes.
+const CONTENT: [&str; 5] = ["started", "stopped", "stopping", "terminating", "terminated"];
 
 /// One container with all others.
 struct Charge<'a> {
@@ -75,8 +82,8 @@ impl Charge<'_> {
                 let _ = edit(self.parts, &self.id, changes, &["instance", "placed", "detail"]).await;
                 return Left::UnderWay;
             }
-            if self.stays(instance) {
-                return Left::Nothing;
+            if let Some(known) = self.known(instance).filter(|known| known.desired != "deleted") {
+                return self.tell_of(known).await;
             }
             tracing::info!(container = self.is.name, instance, "a container goes with its instance");
             let _ = edit(self.parts, &self.id, desired(Desired::Deleted), &[]).await;
@@ -118,11 +125,22 @@ impl Charge<'_> {
         Left::Nothing
     }
 
-    /// Whether an instance is there and shall be.
-    fn stays(&self, instance: &str) -> bool {
+    /// What the document of an instance says; none where there is none.
+    fn known(&self, instance: &str) -> Option<Instance> {
         let store = &self.parts.store;
-        let found = store.get(instance).and_then(|document| read::<Instance>(store, &document));
-        found.is_some_and(|found| found.desired != "deleted")
+        store.get(instance).and_then(|document| read(store, &document))
+    }
+
+    /// Writes down what keeps its instance from running, or that nothing does any more.
+    async fn tell_of(&self, instance: Instance) -> Left {
+        let is_fault = !CONTENT.contains(&instance.status.as_str()) && !instance.detail.is_empty();
+        let why = is_fault.then_some(instance.detail);
+        if why == self.is.detail {
+            return Left::Nothing;
+        }
+        let changes = why.map(|why| ("detail".to_owned(), Value::from(why)));
+        let removed: &[&str] = if changes.is_none() { &["detail"] } else { &[] };
+        edit(self.parts, &self.id, changes.into_iter().collect(), removed).await
     }
 
     /// Whether an instance is gone; if it is not, it shall be.
@@ -130,7 +148,7 @@ impl Charge<'_> {
         if self.parts.store.get(instance).is_none() {
             return Ok(true);
         }
-        if self.stays(instance) {
+        if self.known(instance).is_some_and(|known| known.desired != "deleted") {
             let manager = (self.parts.manager)().ok_or(ABSENT)?;
             let id = ResourceId::parse(instance).map_err(|error| error.to_string())?;
             let operate = Operate { instance: id, operation: Operation::Delete, by: Caller::agent() };

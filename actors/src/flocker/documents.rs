@@ -92,7 +92,7 @@ pub struct Container {
     /// The instance that it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leaving: Option<String>,
-    /// Why it is not carried out.
+    /// Why it is not carried out, or does not run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
 }

@@ -54,6 +54,11 @@ fn instance(door: &Door) -> (String, Value) {
     (instance["id"].as_str().unwrap().to_owned(), instance)
 }
 
+fn instances(door: &Door) -> Vec<Value> {
+    let list = door.agent.send("GET", "service-instance", None).expect(200).json();
+    list["serviceInstances"].as_array().cloned().unwrap_or_default()
+}
+
 fn logs(door: &Door) -> String {
     let id = instance(door).0;
     let name = id.strip_prefix("service-instance/").unwrap();
@@ -160,6 +165,27 @@ fn what_is_moved_to_a_node_that_is_not_there_stops_and_runs_again_when_it_comes_
 
 #[test]
 fn a_container_moves_to_another_agent_of_the_area_and_finds_its_dataset_there() {
+#[test]
+fn what_never_began_to_run_is_not_there_and_says_why() {
+    let Some(engine) = Engine::start() else { return };
+    let (door, node) = open(&engine);
+    let body = json!({"node_uuid": node, "name": "web", "image": "127.0.0.1:1/none:1"});
+    let _ = door.post("u", C, &body).expect(201);
+    let detail = || door.agent.send("GET", "flocker-container", None).json()["flockerContainers"][0]["detail"].clone();
+    eventually("it says why not", || detail().as_str().is_some_and(|detail| detail.contains("127.0.0.1:1/none:1")));
+    assert_eq!(door.get("u", RUNNING).json(), json!([]));
+    // What ran and failed is there, and does not run.
+    let failing = json!({"node_uuid": node, "name": "two", "image": "test/web:1", "command_line": ["exit", "3"]});
+    let _ = door.post("u", C, &failing).expect(201);
+    let mut state = Value::Null;
+    eventually("it has failed", || {
+        state = door.get("u", RUNNING).json();
+        state[0]["running"] == false
+            && instances(&door).iter().any(|one| one["status"] == "error" && one["name"] == "two")
+    });
+    assert_eq!((state.as_array().unwrap().len(), &state[0]["name"]), (1, &json!("two")));
+}
+
     let Some(engine) = Engine::start() else { return };
     let place = Place::with_cluster();
     place.makes(&["create-control-certificate", "127.0.0.1"]);

@@ -15,8 +15,8 @@ use super::{Answered, Call};
 
 /// States of a part that there is nothing of.
 const ABSENT: [&str; 5] = ["created-not-initialized", "deploying", "waiting", "terminated", "??"];
-/// States of a part that runs.
-const RUNNING: [&str; 3] = ["started", "degraded", "stopping"];
+/// States of a part that runs, also against what it should.
+const RUNNING: [&str; 4] = ["started", "degraded", "stopping", "error-stopping"];
 
 #[derive(Deserialize)]
 struct Instance {
@@ -30,6 +30,21 @@ struct Part {
     device_id: String,
     #[serde(default)]
     status: String,
+    #[serde(default)]
+    exit_code: Option<f64>,
+}
+
+impl Part {
+    /// Whether the engine has something of it. What has failed was there if it has ended: otherwise it never was, for its image could
+    /// not be had, for example.
+    fn is_there(&self) -> bool {
+        let is_missing = ABSENT.contains(&self.status.as_str()) || self.status == "error" && self.exit_code.is_none();
+        !is_missing
+    }
+
+    fn runs(&self) -> bool {
+        RUNNING.contains(&self.status.as_str())
+    }
 }
 
 impl Call<'_> {
@@ -41,11 +56,11 @@ impl Call<'_> {
             for instance in [&found.is.instance, &found.is.leaving].into_iter().flatten() {
                 let document = store.get(instance).filter(|document| document.acl.can_view(self.caller()));
                 let Some(instance) = document.and_then(|document| read::<Instance>(store, &document)) else { continue };
-                let there = instance.agents.iter().filter(|part| !ABSENT.contains(&part.status.as_str()));
+                let there = instance.agents.iter().filter(|part| part.is_there());
                 for (part, node) in there.filter_map(|part| Some((part, nodes.get(part.device_id.as_str())?))) {
                     let mut state = shown(&found.is);
                     state["node_uuid"] = node.uuid.clone().into();
-                    state["running"] = RUNNING.contains(&part.status.as_str()).into();
+                    state["running"] = part.runs().into();
                     all.push((found.is.name.clone(), state));
                 }
             }
@@ -90,5 +105,30 @@ impl Call<'_> {
     fn live_nodes(&self) -> BTreeMap<String, Node> {
         let live = nodes(self.store()).into_iter().filter(|node| node.is_live);
         live.map(|node| (node.device.clone(), node)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mf2c_lifecycle::AgentStatus as A;
+
+    use super::*;
+
+    #[test]
+    fn what_the_engine_has_is_told_from_what_it_never_had() {
+        let told = |status: A, exit: Value| {
+            let part: Part = serde_json::from_value(json!({ "status": status.name(), "exit_code": exit })).unwrap();
+            (part.is_there(), part.runs())
+        };
+        for status in [A::Created, A::Deploying, A::Waiting, A::Terminated, A::Unknown, A::Error] {
+            assert_eq!(told(status, Value::Null), (false, false), "{status:?}");
+        }
+        assert_eq!(told(A::Error, json!(1.0)), (true, false));
+        for status in [A::Started, A::Degraded, A::Stopping, A::ErrorStopping] {
+            assert_eq!(told(status, Value::Null), (true, true), "{status:?}");
+        }
+        for status in [A::Stopped, A::Starting, A::Terminating] {
+            assert_eq!(told(status, json!(0.0)), (true, false), "{status:?}");
+        }
     }
 }

@@ -38,7 +38,7 @@ const FIELDS: &[Field] = &[
     text("instance").optional("the service instance that it is"),
     text("placed").optional("the node that this instance was launched for"),
     text("leaving").optional("the service instance that it was, while that one is being removed"),
-    any_text("detail").optional("why it is not carried out"),
+    any_text("detail").optional("why it is not carried out, or does not run"),
 ];
 
 const PORT: &[Field] =
