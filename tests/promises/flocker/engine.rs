@@ -74,7 +74,8 @@ fn a_container_runs_as_it_was_told_is_an_instance_everywhere_and_goes_from_every
     let Some(engine) = Engine::start() else { return };
     let (door, node) = open(&engine);
     let volumes = || engine.docker(&["volume", "ls", "-q"]);
-    let _ = door.post("u", DATASETS, &json!({"primary": node, "dataset_id": D})).expect(201);
+    let _ =
+        door.post("u", DATASETS, &json!({"primary": node, "dataset_id": D, "maximum_size": 67_108_864})).expect(201);
     let port = free_port();
     let web = json!({
         "node_uuid": node, "name": "web", "image": "test/web:1", "ports": [{"internal": 8080, "external": port}],
@@ -92,6 +93,7 @@ fn a_container_runs_as_it_was_told_is_an_instance_everywhere_and_goes_from_every
     eventually("it serves", || TcpStream::connect(("127.0.0.1", port)).is_ok());
     let there = door.get("u", "/v1/state/datasets").expect(200).json();
     assert_eq!((&there[0]["dataset_id"], &there[0]["primary"]), (&json!(D), &json!(node)));
+    assert_eq!(there[0]["maximum_size"], 67_108_864);
     assert!(std::path::Path::new(there[0]["path"].as_str().unwrap()).join("kept").exists(), "{there}");
 
     let (id, document) = instance(&door);
@@ -164,8 +166,6 @@ fn what_is_moved_to_a_node_that_is_not_there_stops_and_runs_again_when_it_comes_
 }
 
 #[test]
-fn a_container_moves_to_another_agent_of_the_area_and_finds_its_dataset_there() {
-#[test]
 fn what_never_began_to_run_is_not_there_and_says_why() {
     let Some(engine) = Engine::start() else { return };
     let (door, node) = open(&engine);
@@ -186,6 +186,8 @@ fn what_never_began_to_run_is_not_there_and_says_why() {
     assert_eq!((state.as_array().unwrap().len(), &state[0]["name"]), (1, &json!("two")));
 }
 
+#[test]
+fn a_container_moves_to_another_agent_of_the_area_and_finds_its_dataset_there() {
     let Some(engine) = Engine::start() else { return };
     let place = Place::with_cluster();
     place.makes(&["create-control-certificate", "127.0.0.1"]);

@@ -78,7 +78,10 @@ impl Call<'_> {
             let primary = places().find(|(_, node)| node.uuid == found.is.primary);
             let Some((place, node)) = primary.or_else(|| places().next_back()) else { continue };
             let id = found.document.id.name().to_owned();
-            let state = json!({ "dataset_id": id, "primary": node.uuid, "path": place.path });
+            let mut state = json!({ "dataset_id": id, "primary": node.uuid, "path": place.path });
+            if let Some(size) = found.is.maximum_size {
+                state["maximum_size"] = size.into();
+            }
             all.push((id, state));
         }
         all.sort_by(|one, other| one.0.cmp(&other.0));
