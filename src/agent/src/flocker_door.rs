@@ -15,7 +15,7 @@ use mf2c_facade::cimi::Api;
 use mf2c_facade::flocker::{self, FlockerApi};
 use mf2c_facade::front::{self, Certified, CertifiedClusterUser, Listener, ReadCertificate};
 use mf2c_facade::lm::Manager;
-use mf2c_pki::flocker::{LIST_FILE, Revocations, Told, server_config, user_of};
+use mf2c_pki::flocker::{LIST_FILE, ListRead, Revocations, Told, server_config, user_of};
 use tokio::sync::Mutex;
 
 use crate::config::Config;
@@ -102,9 +102,12 @@ fn users() -> ReadCertificate {
 /// Tells the operator what became of the list.
 fn told() -> Told {
     Arc::new(|read| match read {
-        Ok(revoked) => {
+        ListRead::Taken { revoked } => {
             tracing::info!(revoked, "read {LIST_FILE}, the list of Flocker's certificates that count no more")
         }
-        Err(why) => tracing::error!(why, "{LIST_FILE} is bad: nobody is let in by Flocker's certificates"),
+        ListRead::Older { number, newest } => {
+            tracing::warn!(number, newest, "{LIST_FILE} is older than the list before it, which stays in force")
+        }
+        ListRead::Bad(why) => tracing::error!(why, "{LIST_FILE} is bad: nobody is let in by Flocker's certificates"),
     })
 }

@@ -130,7 +130,7 @@ fn a_revoked_certificate_opens_nothing_and_closes_what_is_open() {
         list.contains("X509v3 CRL Number: \n                1\n") && list.matches("Serial Number:").count() == 1,
         "{list}"
     );
-    let into = door.place.path("../etc/cluster.crl");
+    let (into, old) = (door.place.path("../etc/cluster.crl"), door.place.text("cluster.crl"));
     fs::copy(door.place.path("cluster.crl"), &into).unwrap();
     let (status, text) = talk.get("/v1/version");
     assert!(status == 403 && text.contains("revoked"), "{status} {text}");
@@ -146,6 +146,10 @@ fn a_revoked_certificate_opens_nothing_and_closes_what_is_open() {
     let _ = revoke(serial.trim().strip_prefix("serial=").unwrap());
     fs::copy(door.place.path("cluster.crl"), &into).unwrap();
     assert_ne!(door.curl("ben", &[], "/v1/version").code, Some(0));
+    // An older one takes nothing back.
+    fs::write(&into, old).unwrap();
+    assert_ne!(door.curl("ben", &[], "/v1/version").code, Some(0));
+    eventually("a word about it", || door.agent.log().contains("is older than the list before it"));
     // A list of somebody else lets in nobody, and the operator reads why.
     door.certify("eve");
     fs::write(&into, "nonsense").unwrap();
@@ -154,6 +158,12 @@ fn a_revoked_certificate_opens_nothing_and_closes_what_is_open() {
     fs::copy(door.place.path("cluster.crl"), &into).unwrap();
     assert_eq!(door.get("eve", "/v1/version").status, 403, "she has no account");
 
+    let before = door.place.text("cluster.crl");
+    let _ = door.place.openssl(
+        "req -x509 -newkey rsa:2048 -nodes -keyout other.key -out other.crt -subj /OU=x/CN=user-allison -days 2",
+    );
+    door.place.ca(&["revoke", "other.crt"]).expect(1).tells(&["was not issued by this cluster", "other.crt\n"]);
+    assert_eq!(door.place.text("cluster.crl"), before);
     door.place
         .ca(&["revoke", "none.crt"])
         .expect(1)

@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as
 use std::path::{Path, PathBuf};
 
 use mf2c_pki::area::Serial;
-use mf2c_pki::flocker::{Cluster, LIST_FILE, Pair, serial_in};
+use mf2c_pki::flocker::{Cluster, LIST_FILE, Pair};
 
 /// Certificates and keys hold a few kilobytes; more than this is something else.
 const LARGEST: u64 = 1 << 20;
@@ -38,15 +38,13 @@ pub(super) fn authority(directory: &Path) -> Result<Cluster, String> {
     Cluster::from_pem(&text, &secret).map_err(|error| format!("{NO_AUTHORITY} {error} {}", certificate.display()))
 }
 
-/// The serial number of a certificate, by its file or by itself.
+/// The serial number of a certificate of a cluster, by its file or by itself.
 ///
 /// # Errors
 /// What to tell.
-pub(super) fn serial(certificate: &Path) -> Result<Serial, String> {
+pub(super) fn serial(certificate: &Path, cluster: &Cluster) -> Result<Serial, String> {
     match read(certificate) {
-        Ok((text, _)) => {
-            serial_in(&text).ok_or_else(|| format!("The file holds no certificate in PEM. {}", certificate.display()))
-        }
+        Ok((text, _)) => cluster.serial_of_own(&text).map_err(|error| format!("{error} {}", certificate.display())),
         Err(error) => {
             let digits = certificate.to_str().and_then(|text| text.parse().ok());
             let is_none = error.kind() == io::ErrorKind::NotFound;

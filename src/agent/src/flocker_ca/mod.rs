@@ -107,8 +107,8 @@ fn work(command: Command, journal: &Journal, world: &World) -> Result<String, St
 /// Adds a certificate to the list of those that count no more.
 fn revoke(certificate: &OsStr, places: &Places, journal: &Journal, world: &World) -> Result<String, String> {
     let (from, into) = (absolute(places.inputpath.as_deref())?, absolute(places.outputpath.as_deref())?);
-    let serial = files::serial(Path::new(certificate))?;
     let cluster = files::authority(&from)?;
+    let serial = files::serial(Path::new(certificate), &cluster)?;
     let known = files::list(&into)?;
     let list = cluster.revoke(&serial, known.as_deref(), world.clock.now()).map_err(|error| error.to_string())?;
     let Some(list) = list else { return Ok(format!("{serial} was revoked before: {LIST_FILE} has it.")) };

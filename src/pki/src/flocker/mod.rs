@@ -23,12 +23,13 @@ use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use crate::area::Serial;
+use crate::area::der::Signed;
 use crate::distinguished::carried_over;
 use crate::selfsigned::dns_name;
 
 pub use door::{CLUSTER_FILE, CONTROL_FILES, ClusterUser, DoorError, server_config, user_of};
 pub use name::{NameError, checked};
-pub use revoked::{LIST_FILE, Revocations, Told, serial_in};
+pub use revoked::{LIST_FILE, ListRead, Revocations, Told};
 
 /// Common names of API users begin so.
 pub const USER: &str = "user-";
@@ -81,6 +82,8 @@ pub struct Cluster {
     unit: String,
     /// The `SubjectPublicKeyInfo`.
     key: Vec<u8>,
+    /// The subject, in DER.
+    subject: Vec<u8>,
     /// The identifier of the key, where the certificate has one.
     key_id: Option<Vec<u8>>,
 }
@@ -126,14 +129,32 @@ impl Cluster {
         }
         let unit = parsed.subject().iter_organizational_unit().find_map(|unit| unit.as_str().ok());
         let unit = unit.ok_or_else(|| bad("The certificate names no cluster: its subject has no OU."))?.to_owned();
-        let info = key.subject_public_key_info();
-        Ok(Self { issuer: Issuer::new(params, key), unit, key: info, key_id: id })
+        let (info, subject) = (key.subject_public_key_info(), parsed.subject().as_raw().to_vec());
+        Ok(Self { issuer: Issuer::new(params, key), unit, key: info, subject, key_id: id })
     }
 
     /// The id of the cluster: the organisational unit of all its certificates.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.unit
+    }
+
+    /// The serial number of a certificate in PEM, which this cluster has issued.
+    ///
+    /// # Errors
+    /// [`FlockerError::Authority`] where it is none, or somebody else's.
+    pub fn serial_of_own(&self, pem: &str) -> Result<Serial, FlockerError> {
+        let none = || FlockerError::Authority("The file holds no certificate in PEM.".to_owned());
+        let der = CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|_| none())?;
+        let (_, parsed) = X509Certificate::from_der(&der).map_err(|_| none())?;
+        let is_signed = || Signed::read(&der).is_some_and(|signed| signed.is_by(&self.key));
+        if parsed.issuer().as_raw() != self.subject || !is_signed() {
+            return Err(FlockerError::Authority(format!(
+                "The certificate was not issued by this cluster, {}: expected one that its cluster.key has signed.",
+                self.unit
+            )));
+        }
+        Ok(Serial::from_bytes(parsed.raw_serial()))
     }
 
     /// Makes a key and certifies it.
@@ -274,13 +295,36 @@ mod tests {
         assert_eq!(found(), [true, true]);
         std::fs::remove_file(&path).unwrap();
         assert_eq!(found(), [true, true], "what was revoked stays so");
+        put(&first);
+        assert_eq!(found(), [true, true], "an older list takes nothing back");
         for bad in ["", "nonsense", &root.certificate, &stranger.revoke(&one, None, now()).unwrap().unwrap()] {
             put(bad);
             assert!(revocations.is_revoked(&"ff".parse().unwrap()), "nobody is let in");
             assert!(Revocations::open(folder.path(), &roots, std::sync::Arc::new(|_| {})).is_err());
         }
         put(&first);
-        assert_eq!(found(), [true, false]);
+        assert_eq!(found(), [true, true], "the newest that was good is in force again");
+        // The same number, made by two who knew nothing of each other.
+        let other_first = cluster.revoke(&two, None, now()).unwrap().unwrap();
+        let anew = Revocations::open(folder.path(), &roots, std::sync::Arc::new(|_| {})).unwrap();
+        put(&other_first);
+        assert_eq!([&one, &two].map(|serial| anew.is_revoked(serial)), [true, false]);
+        put(&both);
+        assert_eq!([&one, &two].map(|serial| anew.is_revoked(serial)), [true, true]);
+    }
+
+    #[test]
+    fn a_certificate_is_known_by_who_issued_it() {
+        let [root, other] = [(); 2].map(|()| Cluster::create("c", now(), &entropy()).unwrap());
+        let [cluster, stranger] = [&root, &other].map(|pair| Cluster::from_pem(&pair.certificate, &pair.key).unwrap());
+        let user = cluster.issue(Owner::User("allison"), now(), &entropy()).unwrap();
+        let serial = cluster.serial_of_own(&user.certificate).unwrap();
+        let der = CertificateDer::from_pem_slice(user.certificate.as_bytes()).unwrap();
+        assert_eq!(serial, user_of(&der).unwrap().serial);
+        // It has the same name, and even the same id, and another key.
+        let error = stranger.serial_of_own(&user.certificate).unwrap_err().to_string();
+        assert!(error.contains("was not issued by this cluster"), "{error}");
+        assert!(cluster.serial_of_own(&user.key).unwrap_err().to_string().contains("no certificate in PEM"));
     }
 
     #[test]

@@ -40,7 +40,7 @@ impl List {
             return Err("its list is not signed by the key of this cluster".to_owned());
         }
         let (_, list) = CertificateRevocationList::from_der(&der).map_err(|error| error.to_string())?;
-        let number = list.crl_number().and_then(|number| u64::try_from(number).ok()).unwrap_or_default();
+        let number = list.crl_number().map_or(0, |number| u64::try_from(number).unwrap_or(u64::MAX));
         let entries = list.iter_revoked_certificates();
         let revoked =
             entries.map(|entry| (Serial::from_bytes(entry.raw_serial()), entry.revocation_date.to_datetime()));
@@ -83,15 +83,27 @@ impl Cluster {
     }
 }
 
-/// The serial number of the first certificate in a text in PEM; none where there is none.
-#[must_use]
-pub fn serial_in(pem: &str) -> Option<Serial> {
-    let der = CertificateDer::from_pem_slice(pem.as_bytes()).ok()?;
-    Some(Serial::from_bytes(X509Certificate::from_der(&der).ok()?.1.raw_serial()))
+/// What became of a list that was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListRead<'a> {
+    /// It is in force.
+    Taken {
+        /// How many certificates it holds.
+        revoked: usize,
+    },
+    /// It is older than the one in force, which stays so.
+    Older {
+        /// Its number.
+        number: u64,
+        /// The number of the one in force.
+        newest: u64,
+    },
+    /// It is none of this cluster: nobody is let in. What is wrong with it.
+    Bad(&'a str),
 }
 
-/// Hears of each list that was read: how many certificates it holds, or what is wrong with it.
-pub type Told = Arc<dyn Fn(Result<usize, &str>) + Send + Sync>;
+/// Hears of each list that was read.
+pub type Told = Arc<dyn Fn(ListRead<'_>) + Send + Sync>;
 
 /// Which certificates of a cluster have been revoked, by the file, which is read again when it has changed.
 pub struct Revocations {
@@ -105,8 +117,24 @@ pub struct Revocations {
 struct Known {
     /// What distinguishes the file; none before there was one.
     stamp: Option<Stamp>,
-    /// Nobody is let in where the file cannot be read.
-    serials: Option<Arc<HashSet<Serial>>>,
+    /// What is wrong with the file: nobody is let in.
+    bad: Option<String>,
+    /// The number of the newest list that was good, and what it holds.
+    newest: u64,
+    serials: Arc<HashSet<Serial>>,
+}
+
+impl Known {
+    /// Takes a list, unless it takes back what was revoked: one is never shorter than those before it.
+    fn take(&mut self, list: List) -> ListRead<'static> {
+        let serials: HashSet<Serial> = list.revoked.into_iter().map(|(serial, _)| serial).collect();
+        self.bad = None;
+        if list.number < self.newest || list.number == self.newest && !serials.is_superset(&self.serials) {
+            return ListRead::Older { number: list.number, newest: self.newest };
+        }
+        (self.newest, self.serials) = (list.number, Arc::new(serials));
+        ListRead::Taken { revoked: self.serials.len() }
+    }
 }
 
 /// The file's inode, size, and the time of its last change in nanoseconds.
@@ -138,7 +166,7 @@ impl Revocations {
         let path = directory.join(LIST_FILE);
         let key = |der: &CertificateDer<'_>| Some(X509Certificate::from_der(der).ok()?.1.public_key().raw.to_vec());
         let keys = authorities.iter().filter_map(key).collect();
-        let none = Known { stamp: None, serials: Some(Arc::default()) };
+        let none = Known { stamp: None, bad: None, newest: 0, serials: Arc::default() };
         let revocations = Self { path, keys, told, known: Mutex::new(none) };
         revocations.serials().map_err(|why| (revocations.path.clone(), why))?;
         Ok(revocations)
@@ -153,31 +181,23 @@ impl Revocations {
     fn serials(&self) -> Result<Arc<HashSet<Serial>>, String> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let unreadable = |why: &str| format!("the revocation list cannot be read: {why}");
-        let stamp = match std::fs::metadata(&self.path) {
-            Ok(about) => Stamp::of(&about),
+        match std::fs::metadata(&self.path) {
+            Ok(about) if known.stamp != Some(Stamp::of(&about)) => {
+                known.stamp = Some(Stamp::of(&about));
+                let list = read_up_to(&self.path, LARGEST).map_err(|error| error.to_string());
+                match list.and_then(|(pem, _)| List::read(&pem, &self.keys)) {
+                    Ok(list) => (self.told)(known.take(list)),
+                    Err(why) => {
+                        (self.told)(ListRead::Bad(&why));
+                        known.bad = Some(why);
+                    }
+                }
+            }
             // What was revoked stays so for as long as the agent runs.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return known.serials.clone().ok_or_else(|| unreadable("it was bad, and is gone"));
-            }
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(unreadable(&error.to_string())),
-        };
-        if known.stamp != Some(stamp) {
-            let list = read_up_to(&self.path, LARGEST).map_err(|error| error.to_string());
-            let list = list.and_then(|(pem, _)| List::read(&pem, &self.keys));
-            known.stamp = Some(stamp);
-            match list {
-                Ok(list) => {
-                    let serials: HashSet<Serial> = list.revoked.into_iter().map(|(serial, _)| serial).collect();
-                    (self.told)(Ok(serials.len()));
-                    known.serials = Some(Arc::new(serials));
-                }
-                Err(why) => {
-                    (self.told)(Err(&why));
-                    known.serials = None;
-                    return Err(why);
-                }
-            }
         }
-        known.serials.clone().ok_or_else(|| unreadable("see the log"))
+        known.bad.as_deref().map_or_else(|| Ok(Arc::clone(&known.serials)), |why| Err(why.to_owned()))
     }
 }
