@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::discovery::door_of;
+use crate::flocker::place::{Cluster, N, Place, install, port};
 
 const PASSWORD: &str = "correct horse battery";
 
@@ -21,6 +22,7 @@ struct House {
     folder: TempDir,
     deltacloud: String,
     deter: String,
+    flocker: Cluster,
 }
 
 /// A user's certificate.
@@ -36,11 +38,17 @@ impl House {
             Start::new().plain().arguments(["--link", "127.0.0.1:0"]).environment("MF2C_DEVICE_ENABLED", "true");
         let start =
             start.environment("MF2C_DELTACLOUD_LISTEN", "0.0.0.0:0").environment("MF2C_DETER_LISTEN", "127.0.0.1:0");
+        let place = Place::with_cluster();
+        place.makes(&["create-control-certificate", "127.0.0.1"]);
+        let certificates = install(&place, "control-127.0.0.1");
+        let start = start.environment("MF2C_FLOCKER_LISTEN", "127.0.0.1:0");
+        let start = start.environment("MF2C_FLOCKER_CERTIFICATES", certificates.to_str().unwrap());
         let agent = start.agent();
         let admin = agent.sign_in("admin", &agent.admin_password());
         let near = |key: &str| door_of(&agent, key).replace("0.0.0.0", "127.0.0.1");
         let (deltacloud, deter) = (near("deltacloud.listen"), near("deter.listen"));
-        let house = Self { agent, admin, folder: tempfile::tempdir().unwrap(), deltacloud, deter };
+        let flocker = Cluster { place, port: port(&agent) };
+        let house = Self { agent, admin, folder: tempfile::tempdir().unwrap(), deltacloud, deter, flocker };
         let command = |line: &str| {
             let place = ["--data-dir", house.agent.data_dir().to_str().unwrap()];
             mf2c(&line.split(' ').chain(place).collect::<Vec<_>>())
@@ -94,6 +102,15 @@ impl House {
     fn show(&self, card: &Card, words: &[&str], url: &str) -> Answer {
         let [certificate, key] = [&card.certificate, &card.key].map(|path| path.to_str().unwrap().to_owned());
         curl([&["-k", "--cert", &certificate, "--key", &key, url], words].concat())
+    }
+
+    /// What curl ends with at the door for Flocker's clients, with a card of this agent's authority.
+    fn shown_to_flocker(&self, card: &Card) -> Option<i32> {
+        let [certificate, key] = [&card.certificate, &card.key].map(|path| path.to_str().unwrap().to_owned());
+        let mut command = self.flocker.place.command("curl");
+        command.args(["-sS", "--cacert", "cluster.crt", "--cert", &certificate, "--key", &key]);
+        command.arg(format!("https://127.0.0.1:{}/v1/version", self.flocker.port));
+        run(command).code
     }
 
     /// An operation of DETER's resources, by who shows a certificate.
@@ -166,6 +183,17 @@ fn a_user_has_the_same_rights_at_each_door_and_is_refused_the_same() {
     let _ =
         house.resources(&joe, "removeKey", "<a:uid>joe</a:uid><a:owner>jane</a:owner><a:name>k</a:name>").expect(500);
     assert_eq!(house.keys("jane").len(), 1);
+    // The same of what is made at the door for Flocker's clients, where he shows a certificate of the cluster.
+    ["jane", "joe"].into_iter().for_each(|name| house.flocker.certify(name));
+    let (containers, flocker) = ("/v1/configuration/containers", &house.flocker);
+    let _ = flocker.post("jane", containers, &json!({"node_uuid": N, "name": "web", "image": "x"})).expect(201);
+    let found = house.agent.send_with(&cookies[0], "GET", "flocker-container", None).expect(200).json();
+    let id = found["flockerContainers"][0]["id"].as_str().unwrap();
+    let _ = house.agent.send_with(&cookies[1], "GET", id, None).expect(403);
+    let _ = house.show(&joe, &[], &format!("{}/{id}", house.agent.api())).expect(403);
+    assert_eq!(flocker.get("joe", containers).expect(200).json(), json!([]));
+    let _ = flocker.delete("joe", &format!("{containers}/web")).expect(404);
+    assert_eq!(flocker.get("jane", containers).expect(200).json()[0]["name"], "web");
     // Whoever may not sign in is nobody at every door.
     let _ = house.by_admin("PUT", "user/jane", Some(json!({"state": "SUSPENDED"}))).expect(200);
     let form = json!({"href": "session-template/internal", "username": "jane", "password": PASSWORD});
@@ -174,10 +202,17 @@ fn a_user_has_the_same_rights_at_each_door_and_is_refused_the_same() {
     let _ = curl(["-k", "-u", &user("jane"), &keys]).expect(401);
     let _ = house.show(&jane, &[], &keys).expect(401);
     let _ = house.resources(&jane, "viewKeys", "<a:uid>jane</a:uid>").expect(500);
+    let _ = flocker.get("jane", containers).expect(403);
     // And is somebody again at every door.
     let _ = house.by_admin("PUT", "user/jane", Some(json!({"state": "ACTIVE"}))).expect(200);
     let _ = house.show(&jane, &[], &keys).expect(200);
     let _ = house.resources(&jane, "viewKeys", "<a:uid>jane</a:uid>").expect(200);
+    let _ = flocker.get("jane", containers).expect(200);
+    // Who is removed is gone from every door.
+    let _ = house.by_admin("DELETE", "user/jane", None).expect(200);
+    let _ = curl(["-k", "-u", &user("jane"), &keys]).expect(401);
+    let _ = house.resources(&jane, "viewKeys", "<a:uid>jane</a:uid>").expect(500);
+    let _ = flocker.get("jane", containers).expect(403);
 }
 
 #[test]
@@ -197,4 +232,30 @@ fn revoking_a_certificate_closes_every_door_that_takes_it() {
     let _ = house.by_admin("POST", &format!("{}/revoke", jane.id), None).expect(200);
     eventually("every door is closed", || lets_in(&jane, "jane") == [false; 3]);
     assert_eq!(lets_in(&joe, "joe"), [true; 3], "of others they stay open");
+}
+
+#[test]
+fn the_door_for_flockers_clients_has_an_authority_of_its_own_and_closes_by_its_own_list() {
+    let house = House::open();
+    let [jane, joe] = ["jane", "joe"].map(|name| house.card(name));
+    let device = format!("{}/device", house.agent.api());
+    let at_cimi = |card: &Card| house.show(card, &[], &device).status;
+    ["jane", "joe"].into_iter().for_each(|name| house.flocker.certify(name));
+    let version = |name: &str| house.flocker.curl(name, &[], "/v1/version").code;
+    assert_eq!(["jane", "joe"].map(version), [Some(0); 2]);
+    // A card of the agent's authority opens it not, and one of the cluster's no other door.
+    for card in [&jane, &joe] {
+        assert!([35, 56].contains(&house.shown_to_flocker(card).unwrap()));
+    }
+    let [certificate, key] = ["jane.crt", "jane.key"].map(|file| house.flocker.place.path(file));
+    let stranger = Card { id: String::new(), certificate, key };
+    assert_ne!(at_cimi(&stranger), 200);
+    // Each is revoked where it was issued.
+    let _ = house.flocker.place.makes(&["revoke", "jane.crt"]);
+    fs::copy(house.flocker.place.path("cluster.crl"), house.flocker.place.path("../etc/cluster.crl")).unwrap();
+    assert!(version("jane") != Some(0) && version("joe") == Some(0));
+    assert_eq!([&jane, &joe].map(at_cimi), [200; 2]);
+    let _ = house.by_admin("POST", &format!("{}/revoke", joe.id), None).expect(200);
+    eventually("the other doors are closed", || at_cimi(&joe) != 200);
+    assert_eq!((version("joe"), at_cimi(&jane)), (Some(0), 200));
 }

@@ -8,7 +8,7 @@ mod datasets;
 mod doors;
 mod engine;
 mod input;
-mod place;
+pub(crate) mod place;
 mod rights;
 
 use std::fs::{self, Permissions};
@@ -235,6 +235,14 @@ fn f34_and_the_rule_of_the_door_users_of_the_cluster_get_in_and_nobody_else_past
                    --resolve control-service:PORT:127.0.0.1 https://control-service:PORT/v1/configuration/containers";
     let listed = curl(&by_name.replace("PORT", &port)).expect(0).out;
     assert!(listed.contains("\"name\":\"web\""), "{listed}");
+    // By the name of this machine, where its certificate bears that.
+    place.makes(&["create-control-certificate", "localhost"]);
+    let host = start(&install(&place, "control-localhost")).agent();
+    user(&host, "allison");
+    let named = seeds.replace("172.16.255.250:4523", &format!("localhost:{}", place::port(&host)));
+    assert_eq!(curl(&named).expect(0).out, "200 application/json");
+    let other = curl(&named.replace("//localhost", "//127.0.0.1"));
+    assert_eq!(other.code, Some(60), "it bears no other: {other:?}");
     let asked = |pair: &str, more: &str| {
         let pair = if pair.is_empty() { String::new() } else { format!("--cert {pair}.crt --key {pair}.key") };
         curl(&format!("curl -s -S --cacert cluster.crt {pair} {more} https://172.16.255.250:4523/v1/version"))

@@ -34,6 +34,7 @@ fn f12_f15_to_f17_and_f20_to_f26_containers_are_added_shown_moved_and_removed() 
     add(taken).refused(409, "A specified external port is already in use.");
     let link = |alias: &str, local: u16| json!({"alias": alias, "local_port": local, "remote_port": 1});
     let linked = |links| add(json!({"node_uuid": N, "name": "w4", "image": "x", "links": links}));
+    linked(json!([link("a", 1), link("a", 2)])).refused(409, "Link aliases must be unique.");
     linked(json!([link("a", 1), link("A", 2)])).refused(409, "Link aliases must be unique.");
     linked(json!([link("a", 1), link("b", 1)])).refused(409, "The local ports in a container's links must be unique.");
 
@@ -77,9 +78,9 @@ fn f18_f19_f22_and_f23_what_keeps_no_rule_is_refused_with_all_its_faults() {
     assert_eq!(said["errors"], json!(["Additional properties are not allowed ('bogus' was unexpected)"]));
     assert_eq!(faults(with("name", json!("v"))), 1);
     assert_eq!(faults(json!({"node_uuid": N, "name": "w1", "image": "x", "memory_limit": 5, "cpu_shares": 2000})), 2);
-    assert_eq!(faults(with("restart_policy", json!({"name": "sometimes"}))), 1);
     let said = door.post("u", C, &with("memory_limit", json!(u64::MAX))).expect(400).json();
     assert_eq!(said["errors"], json!(["18446744073709551615 is greater than the maximum of 9223372036853727232"]));
+    assert_eq!(faults(with("restart_policy", json!({"name": "sometimes"}))), 1);
     assert_eq!(faults(with("volumes", json!([{"dataset_id": N, "mountpoint": "data"}]))), 1);
     let undecodable = "The request body could not be decoded according to the value of the\nContent-Type header.";
     for body in ["nojson", "", "{", "\u{1}", "{\"a\":1}x"] {
