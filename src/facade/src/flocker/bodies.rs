@@ -252,12 +252,13 @@ mod tests {
             faults(json!({"memory_limit": 5, "cpu_shares": 2000})),
             ["2000 is greater than the maximum of 1024", "5 is less than the minimum of 1048576"]
         );
+        let volume = &json!({"dataset_id": N, "mountpoint": "/data"});
         for (more, fault) in [
             (json!({"restart_policy": {"name": "sometimes"}}), "is not valid under any of the given schemas"),
             (json!({"restart_policy": {"name": "always", "maximum_retry_count": 2}}), "not valid under any"),
             (json!({"restart_policy": {"name": "on-failure", "maximum_retry_count": 0}}), "not valid under any"),
             (json!({"volumes": [{"dataset_id": N, "mountpoint": "data"}]}), "'data' does not match '^/'"),
-            (json!({"volumes": [1, 2]}), "[1,2] is too long"),
+            (json!({"volumes": [volume, volume]}), " is too long"),
             (json!({"name": "v"}), "'v' does not match"),
             (json!({"name": "<b>x</b>"}), "'<b>x</b>' does not match"),
             (json!({"name": "../x"}), "'../x' does not match"),
