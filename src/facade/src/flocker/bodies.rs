@@ -239,7 +239,6 @@ mod tests {
     use super::*;
 
     const N: &str = "ad0a05dd-a1ed-449f-b44b-e1e2757bda00";
-    const M: &str = "bd0a05dd-a1ed-449f-b44b-e1e2757bda01";
 
     fn faults(more: Value) -> Vec<String> {
         let mut body = json!({"node_uuid": N, "name": "web", "image": "nginx"});
@@ -259,15 +258,13 @@ mod tests {
             faults(json!({"memory_limit": 5, "cpu_shares": 2000})),
             ["2000 is greater than the maximum of 1024", "5 is less than the minimum of 1048576"]
         );
+        let volume = &json!({"dataset_id": N, "mountpoint": "/data"});
         for (more, fault) in [
             (json!({"restart_policy": {"name": "sometimes"}}), "is not valid under any of the given schemas"),
             (json!({"restart_policy": {"name": "always", "maximum_retry_count": 2}}), "not valid under any"),
             (json!({"restart_policy": {"name": "on-failure", "maximum_retry_count": 0}}), "not valid under any"),
             (json!({"volumes": [{"dataset_id": N, "mountpoint": "data"}]}), "'data' does not match '^/'"),
-            (
-                json!({"volumes": [{"dataset_id": N, "mountpoint": "/a"}, {"dataset_id": M, "mountpoint": "/b"}]}),
-                "is too long",
-            ),
+            (json!({"volumes": [volume, volume]}), " is too long"),
             (json!({"name": "v"}), "'v' does not match"),
             (json!({"name": "<b>x</b>"}), "'<b>x</b>' does not match"),
             (json!({"name": "../x"}), "'../x' does not match"),
