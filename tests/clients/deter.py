@@ -362,29 +362,26 @@ def first_projects(admin, abierce, john):
     """Projects as the first generation has them."""
     own = {"uid": "abierce", "projectName": "Bugatti"}
     check("made", abierce.call("Projects", "createProject", uid="abierce", name="Bugatti"))
-    check("added", abierce.call("Projects", "addUser", **project_of(own), newUser="john"))
-    abierce.call("Projects", "changePermissions", **project_of(own), targetUser="john", rights=5)
+    check("added", abierce.call("Projects", "addUser", **own, newUser="john"))
+    abierce.call("Projects", "changePermissions", **own, targetUser="john", rights=5)
     check("flags", rights(abierce, "abierce", "Bugatti", "john") == ["ADD_USER", "REALIZE_EXPERIMENT"])
-    check("removed", abierce.call("Projects", "removeUser", **project_of(own), removeUser="john"))
-    check("asks", john.call("Projects", "requestJoin", uid="john", projectid="Bugatti"))
+    check("removed", abierce.call("Projects", "removeUser", **own, removeUser="john"))
+    check("asks", john.call("Projects", "requestJoin", uid="john", projectName="Bugatti"))
     check("vetting", abierce.call("Projects", "getVettingRequirements")[0].name == "description")
     fields = [{"name": "description", "value": "faster cars"}]
-    check("asked", abierce.call("Projects", "createVettingProject", uid="abierce", projectid="Cisitalia", fields=fields))
+    check("asked", abierce.call("Projects", "createVettingProject", uid="abierce", name="Cisitalia", fields=fields))
     check("told", "Cisitalia" in newest(admin, ADMIN))
-    check("vetted", admin.call("Projects", "makeProjectVetting", uid=ADMIN, projectid="Bugatti"))
+    check("vetted", admin.call("Projects", "makeProjectVetting", uid=ADMIN, name="Bugatti"))
+    found = abierce.call("Projects", "viewProjects", uid="abierce", nameRE="^Buga")
+    check("found", [one.projectId for one in found] == ["Bugatti"], found)
     check("it is", project(abierce, "abierce", "Bugatti").vetting)
     forced = admin.call("Projects", "addUsersNoConfirm", projectid="Bugatti", uids=["john"], perms=["ADD_USER"])
     check("forced", forced[0].success, forced)
     john.refused(1, "Access denied", "Projects", "setOwner", projectid="Bugatti", newOwner="john")
     check("given", abierce.call("Projects", "setOwner", projectid="Bugatti", uid="john"))
-    john.refused(1, "Access denied", "Projects", "removeProject", uid="john", projectid="Bugatti")
+    john.refused(1, "Access denied", "Projects", "removeProject", uid="john", name="Bugatti")
     check("gone", admin.call("Projects", "removeProject", projectid="Bugatti"))
     done("projects of the first generation")
-
-
-def project_of(own):
-    """The first generation's names, as the description has them."""
-    return {"uid": own["uid"], "projectid": own["projectName"]}
 
 
 def experiment(who, uid, eid):
@@ -421,7 +418,7 @@ def experiments(abierce, john):
     (result,) = abierce.call("Experiments", "changeExperimentProfile", eid=eid, changes=changes)
     check("a change", result.success, result)
     john.refused(1, "Access denied", "Experiments", "realizeExperiment", uid="john", eid=eid)
-    told = abierce.call("Experiments", "realizeExperiment", uid="abierce", eid=eid, sendNotifications=True)
+    told = abierce.call("Experiments", "realizeExperiment", uid="abierce", eid=eid, notify=True)
     check("a realization", told.experiment == eid and told.circle == "abierce:abierce", told)
     looked = abierce.call("Realizations", "viewRealizations", uid="abierce")
     check("of a name", not looked or looked[0].name == told.name, looked)

@@ -29,6 +29,7 @@ mod deter;
 mod deter_experiments;
 mod deter_projects;
 mod deter_resources;
+mod deter_rights;
 mod discovery;
 mod disk;
 mod docs;

@@ -198,6 +198,23 @@ impl Operation {
     pub const fn reading(name: &'static str, takes: &'static [Field], gives: Gives) -> Self {
         Self { name, takes, gives, query: true }
     }
+
+    /// What it takes, by the other names that are read: for clients that send only what a description names. They come after
+    /// the first names, whose order counts for those who leave names out.
+    #[must_use]
+    pub fn other_names(&self) -> Vec<Field> {
+        let mut named: Vec<&str> = self.takes.iter().map(|field| field.name).collect();
+        let mut others = Vec::new();
+        for field in self.takes {
+            for alias in field.aliases {
+                if !named.iter().any(|name| name.eq_ignore_ascii_case(alias)) {
+                    named.push(alias);
+                    others.push(Field { name: alias, ..*field });
+                }
+            }
+        }
+        others
+    }
 }
 
 /// A service.

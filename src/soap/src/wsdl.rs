@@ -71,6 +71,7 @@ impl Service {
         for operation in self.operations {
             put(out, format_args!("<xs:element name=\"{}\"><xs:complexType><xs:sequence>", operation.name));
             operation.takes.iter().for_each(|field| element(out, field));
+            operation.other_names().iter().for_each(|field| element(out, field));
             out.push_str("</xs:sequence></xs:complexType></xs:element>");
             put(out, format_args!("<xs:element name=\"{}Response\"><xs:complexType><xs:sequence>", operation.name));
             let gives = operation.gives;

@@ -16,7 +16,9 @@ const LIBRARY: &str = "src/github.com/ClusterHQ/flocker-go/client.go";
 fn the_client_of_kubernetes_makes_finds_and_moves_a_dataset() {
     let has_go = Command::new("go").arg("version").output().is_ok_and(|output| output.status.success());
     if !has_go || !Path::new(GOPATH).join(LIBRARY).exists() {
-        return skip("Flocker's library for Go is not there (Debian: golang-go, golang-github-clusterhq-flocker-go-dev)");
+        return skip(
+            "Flocker's library for Go is not there (Debian: golang-go, golang-github-clusterhq-flocker-go-dev)",
+        );
     }
     let Some(engine) = Engine::start() else { return };
     let (door, node) = open(&engine);
@@ -32,7 +34,8 @@ fn the_client_of_kubernetes_makes_finds_and_moves_a_dataset() {
     client.args(["127.0.0.1", &door.port, &host, "cluster.crt", "u.key", "u.crt"]);
     let ran = run(client).expect(0);
     let told: Vec<Value> = ran.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let of = |step: &str| told.iter().find(|line| line["step"] == step).map_or(Value::Null, |line| line["told"].clone());
+    let of =
+        |step: &str| told.iter().find(|line| line["step"] == step).map_or(Value::Null, |line| line["told"].clone());
     assert_eq!(of("node"), json!(node));
     let id = of("id");
     for step in ["made", "state"] {

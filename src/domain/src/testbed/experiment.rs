@@ -97,8 +97,7 @@ impl Experiment {
     }
 
     /// The project under which somebody realizes it; none where it is his own and no project is named. Its owner may, and
-    /// members of a project that may realize it: one that the experiment lists, or one that is named as `circle` and whose
-    /// members may read it.
+    /// members of a project that the experiment lists for it; which of them, `circle` may say. Its owner may name others, too.
     ///
     /// # Errors
     /// [`Refusal::Access`] where he may not, [`Refusal::Request`] where the project is not approved yet, or there is none.
@@ -111,9 +110,13 @@ impl Experiment {
         let is_own = by.admin || by.uid == self.owner;
         if let Some(circle) = circle {
             let Circle(of) = Circle::read(circle).ok_or_else(|| Refusal::request("Invalid circle"))?;
-            self.demand(by, ExperimentRight::ReadExperiment, circles)?;
             if of == by.uid && is_own {
                 return Ok(None);
+            }
+            if !is_own {
+                self.demand(by, ExperimentRight::ReadExperiment, circles)?;
+                let listed = access::projects(&self.access, ExperimentRight::RealizeExperiment).any(|name| name == of);
+                listed.then_some(()).ok_or(Refusal::Access)?;
             }
             if !by.admin {
                 circles.may_realize(of, by.uid)?;

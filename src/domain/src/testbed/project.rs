@@ -127,6 +127,15 @@ impl Project {
         may.then_some(()).ok_or(Refusal::Access)
     }
 
+    /// Whether somebody may add users who have these rights: nobody gives away what he has not himself.
+    ///
+    /// # Errors
+    /// [`Refusal::Access`] otherwise.
+    pub fn demand_adding(&self, by: Asker<'_>, rights: &Rights) -> Result<(), Refusal> {
+        self.demand(by, &[ProjectRight::AddUser])?;
+        self.demand(by, &rights.iter().collect::<Vec<_>>())
+    }
+
     /// What the later generations ask of a project before anything else.
     ///
     /// # Errors
@@ -270,7 +279,7 @@ impl Project {
             (ChallengeKind::Add, Confirmation::ByUser) if found.uid == by.uid => found.permissions.clone(),
             (ChallengeKind::Add, Confirmation::ByUser) => return Err(Refusal::Access),
             (ChallengeKind::Join, Confirmation::ByMember(rights)) => {
-                self.demand(by, &[ProjectRight::AddUser])?;
+                self.demand_adding(by, rights)?;
                 rights.clone()
             }
             _ => return Err(no_challenge()),

@@ -103,6 +103,11 @@ impl Rights {
         self.0.iter().map(|right| right.name())
     }
 
+    /// Each of them.
+    pub fn iter(&self) -> impl Iterator<Item = ProjectRight> + '_ {
+        self.0.iter().copied()
+    }
+
     /// Whether one is among them.
     #[must_use]
     pub fn has(&self, right: ProjectRight) -> bool {

@@ -30,13 +30,15 @@ pub(super) async fn change(call: &Call<'_>, request: &Request, operation: &str) 
     Ok(outcomes(results))
 }
 
-/// Whose circle an id names: a project comes before a user of the same name.
+/// Whose circle an id names. Where a user came to bear the name of a project it is nobody's: rights would go to others than
+/// those who were meant.
 fn kind_of(call: &Call<'_>, members: &Members<'_>, circle: &str) -> Option<CircleKind> {
     let Circle(of) = Circle::read(circle)?;
-    if members.exists(of) {
-        return Some(CircleKind::Project);
+    match (members.exists(of), call.is_user(of)) {
+        (true, false) => Some(CircleKind::Project),
+        (false, true) => Some(CircleKind::User),
+        _ => None,
     }
-    call.is_user(of).then_some(CircleKind::User)
 }
 
 /// Takes over what a client says of circles; an entry without permissions goes.

@@ -117,9 +117,8 @@ pub(super) async fn modify(call: &Call<'_>, request: &Request) -> Result<Value, 
     let touches_access = LISTS.iter().any(|(name, _)| request.has(name));
     let rule = |experiment: &mut Experiment| {
         if touches_access {
-            // In the first generation who may write to an experiment may say who else may; the owner always may.
             let members = Members::new(call.exchange.api);
-            experiment.demand(by, ExperimentRight::ModifyExperiment, &members)?;
+            experiment.demand(by, ExperimentRight::ModifyExperimentAccess, &members)?;
         }
         take_over(call, experiment, request)
     };
@@ -142,6 +141,7 @@ pub(super) async fn set_owner(call: &Call<'_>, request: &Request) -> Result<Valu
         new.clone_into(&mut experiment.owner);
         Ok(())
     };
+    room(call, new).await?;
     changed(call, &user, &held, ExperimentRight::ModifyExperiment, rule).await?;
     Ok(true.into())
 }

@@ -22,7 +22,7 @@ pub(super) async fn add_users(call: &Call<'_>, request: &Request) -> Result<Valu
         project.demand_approval()?;
         let uids = users_in(request)?;
         let rights = Rights::named(request.texts("perms"))?;
-        project.demand(by, &[ProjectRight::AddUser])?;
+        project.demand_adding(by, &rights)?;
         let mut asked = Vec::new();
         for (uid, number) in uids.into_iter().zip(&numbers) {
             let opened = match call.is_user(uid) {

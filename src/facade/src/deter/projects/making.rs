@@ -51,15 +51,11 @@ fn conflict(name: &str) -> Fault {
 
 async fn store(call: &Call<'_>, name: &str, owner: &str, profile: Values) -> Result<(), Fault> {
     let api = call.exchange.api;
-    if api.store.get(&project_id(name)).is_some() {
+    // A user has a circle and a scope of his own under his name: whoever owned a project of that name would have them.
+    if api.store.get(&project_id(name)).is_some() || call.is_user(name) {
         return Err(conflict(name));
     }
-    let projects = testbed::all::<Project>(api, "project").await?;
-    let own = projects.iter().filter(|held| held.value.owner == owner).count();
-    if projects.len() >= MOST || own >= MOST_OF_ONE {
-        let text = format!("there are too many projects: {MOST} in all and {MOST_OF_ONE} of one owner are accepted");
-        return Err(Fault::request(text));
-    }
+    demand_room(call, owner).await?;
     let new = Project::new(name, owner, profile);
     let local = mf2c_domain::testbed::names::local_name(name);
     match testbed::add(api, "project", &local, &new, seen_by(api, &new)).await {
@@ -67,6 +63,17 @@ async fn store(call: &Call<'_>, name: &str, owner: &str, profile: Values) -> Res
         Err(StoreError::Conflict { .. }) => Err(conflict(name)),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Whether somebody may own one project more.
+pub(super) async fn demand_room(call: &Call<'_>, owner: &str) -> Result<(), Fault> {
+    let projects = testbed::all::<Project>(call.exchange.api, "project").await?;
+    let own = projects.iter().filter(|held| held.value.owner == owner).count();
+    if projects.len() < MOST && own < MOST_OF_ONE {
+        return Ok(());
+    }
+    let text = format!("there are too many projects: {MOST} in all and {MOST_OF_ONE} of one owner are accepted");
+    Err(Fault::request(text))
 }
 
 async fn tell_administrators(call: &Call<'_>, text: &str) -> Result<(), Fault> {

@@ -135,6 +135,8 @@ pub(super) async fn set_owner(call: &Call<'_>, request: &Request) -> Result<Valu
         *project = after;
         Ok(())
     };
-    regrouped(call, name_in(request)?, rule).await?;
+    let name = name_in(request)?;
+    super::making::demand_room(call, new).await?;
+    regrouped(call, name, rule).await?;
     Ok(true.into())
 }

@@ -143,11 +143,11 @@ async fn end(call: &Call<'_>, session: &Record) -> Result<(), Fault> {
     Ok(call.delete(session.id()).await?)
 }
 
-/// Ends what was given for an account that waited for its e-mail, once it does not wait any more: who has made the
-/// account need not be who reads its mail.
-pub(super) async fn end_unconfirmed(call: &Call<'_>, user: &str) -> Result<(), Fault> {
+/// Ends all that somebody is signed in with, here and with the certificates made for it, but for what he asks with now: after
+/// a new password nobody goes on with what the old one gave.
+pub(super) async fn end_others(call: &Call<'_>, user: &str) -> Result<(), Fault> {
     for session in sessions_of(call, user).await? {
-        if session.body.get("unconfirmed").and_then(Value::as_bool) == Some(true) {
+        if call.key() != Some(session.id().name()) {
             end(call, &session).await?;
         }
     }

@@ -9,7 +9,7 @@ use mf2c_store::StoreError;
 use super::super::call::Call;
 use super::super::fault::Fault;
 use super::super::types::shown;
-use super::identity::end_unconfirmed;
+use super::identity::end_others;
 use crate::people::links::origin;
 
 /// Sets the password of who is signed in, or of whom an administrator names. The present one is not asked for: it was,
@@ -20,8 +20,9 @@ pub(super) async fn change(call: &Call<'_>, request: &Request) -> Result<Value, 
     let password = request.text("newPass").filter(|password| !password.is_empty());
     let password = password.ok_or_else(|| Fault::request("missing password"))?.to_owned();
     let username = call.acting(Some(named))?;
-    let set = call.exchange.api.sessions.send(SetPassword { username, password }).await;
+    let set = call.exchange.api.sessions.send(SetPassword { username: username.clone(), password }).await;
     set.map_err(|_| StoreError::Stopping)??;
+    end_others(call, &username).await?;
     Ok(true.into())
 }
 
@@ -54,6 +55,6 @@ pub(super) async fn change_by_challenge(call: &Call<'_>, request: &Request) -> R
         Err(AccountError::NotActive(_) | AccountError::NotNew(_)) => return Err(unknown()),
         Err(error) => return Err(error.into()),
     };
-    end_unconfirmed(call, done.resource.name()).await?;
+    end_others(call, done.resource.name()).await?;
     Ok(true.into())
 }
