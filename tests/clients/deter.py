@@ -207,7 +207,7 @@ def signing_in(abierce):
 
 
 def passwords(admin, abierce):
-    """Changed by who knows them, by administrators, and by mail."""
+    """Changed by who knows them, by administrators, and by mail; who signs in again with the new ones."""
     nobody = Testbed()
     abierce.refused(2, "missing uid", "Users", "changePassword", newPass="another password")
     abierce.refused(2, "missing password", "Users", "changePassword", uid="abierce")
@@ -215,7 +215,7 @@ def passwords(admin, abierce):
     check("own", abierce.call("Users", "changePassword", uid="abierce", newPass="owl creek bridge"))
     login("abierce", "owl creek bridge")
     check("by an administrator", admin.call("Users", "changePassword", uid="john", newPass="battery staple"))
-    login("john", "battery staple")
+    john = login("john", "battery staple")
     nobody.refused(2, "No profile for id unknown", "Users", "requestPasswordReset", uid="unknown", urlPrefix=PREFIX)
     nobody.refused(2, "Missing uid", "Users", "requestPasswordReset", urlPrefix=PREFIX)
     elsewhere = {"uid": "abierce", "urlPrefix": "https://elsewhere.example/?c="}
@@ -225,8 +225,10 @@ def passwords(admin, abierce):
     given = {"challengeID": number, "newPass": "in the midst of life"}
     check("set", nobody.call("Users", "changePasswordChallenge", **given))
     nobody.refused(2, f"no challenge with ID {number}", "Users", "changePasswordChallenge", **given)
-    login("abierce", "in the midst of life")
+    abierce.refused(5, "Not logged in", "Users", "getUserProfile", uid="abierce")
+    again = login("abierce", "in the midst of life")
     done("passwords")
+    return again, john
 
 
 def profiles(admin, abierce):
@@ -470,9 +472,9 @@ def main():
     """All parts, in an order in which each has what it needs."""
     admin = login(ADMIN, PASSWORD)
     api_info(admin)
-    abierce, john = accounts(admin)
+    abierce, _ = accounts(admin)
     signing_in(abierce)
-    passwords(admin, abierce)
+    abierce, john = passwords(admin, abierce)
     profiles(admin, abierce)
     notifications(admin, abierce)
     projects(admin, abierce, john)
