@@ -213,8 +213,9 @@ mod tests {
             access::set_projects(&mut experiment.access, right, &[project.to_owned()]).unwrap();
         };
         set(&mut experiment, ExperimentRight::ReadExperiment, "Alfa");
-        assert_eq!(realize(&experiment, JOHN, Some("Alfa:Alfa")), Ok(Some("Alfa".to_owned())));
+        assert_eq!(realize(&experiment, JOHN, Some("Alfa:Alfa")), Err(Refusal::Access));
         set(&mut experiment, ExperimentRight::RealizeExperiment, "Alfa");
+        assert_eq!(realize(&experiment, JOHN, Some("Alfa:Alfa")), Ok(Some("Alfa".to_owned())));
         assert_eq!(realize(&experiment, JOHN, None), Ok(Some("Alfa".to_owned())));
         set(&mut experiment, ExperimentRight::RealizeExperiment, "Beta");
         assert_eq!(realize(&experiment, JOHN, None), Err(Refusal::request("Project is not yet approved")));
