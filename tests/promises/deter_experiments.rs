@@ -256,7 +256,11 @@ fn where_nothing_fits_it_is_said_and_nothing_is_left() {
     make(&bed, "ann", "broken", &topdl(&[("a", SLEEP), ("b", &[("exec", "/no/such/program")])]));
     realize(&bed, "ann", "ann", "broken", false);
     let seen = bed.becomes("ann", "ann:broken", "Unrealized");
-    assert_eq!(one(&one(&seen, "faultInfo"), "errorCode"), "3", "{seen}");
+    let fault = one(&seen, "faultInfo");
+    assert_eq!(one(&fault, "errorCode"), "3", "{seen}");
+    let why = one(&fault, "detailString");
+    assert!(why.starts_with("b does not run: ") && why.contains("/no/such/program"), "{why}");
+    assert!(unbase64(&one(&seen, "log")).contains(&why), "{seen}");
     // What cannot be planned is refused at once.
     make(&bed, "ann", "plain", &topdl(&[("a", &[])]));
     let plain = [el("owner", "ann"), el("name", "plain")];

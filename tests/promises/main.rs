@@ -26,6 +26,8 @@ mod crash;
 mod cursors;
 mod deltacloud;
 mod deter;
+mod deter_bounds;
+mod deter_clock;
 mod deter_experiments;
 mod deter_projects;
 mod deter_resources;

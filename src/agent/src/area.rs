@@ -265,6 +265,12 @@ impl Area {
         Arc::new(move || credentials.api_server())
     }
 
+    /// The same for a door that tells by itself whose certificate has expired.
+    pub(crate) fn late_tls(&self) -> TlsSettings {
+        let credentials = self.credentials.clone();
+        Arc::new(move || credentials.late_server())
+    }
+
     /// Who a client of the API is by its certificate.
     pub(crate) fn users(&self) -> ReadCertificate {
         let credentials = self.credentials.clone();

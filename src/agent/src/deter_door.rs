@@ -31,7 +31,7 @@ impl BoundDeterDoor {
     pub(crate) fn prepare(config: &Config, area: &Area) -> Result<Option<Self>, StartError> {
         let Some(wanted) = config.deter.listen else { return Ok(None) };
         let (socket, address) = listen(wanted, "deter.listen")?;
-        let listener = Listener { socket, tls: Some(area.tls()), users: Some(area.users()) };
+        let listener = Listener { socket, tls: Some(area.late_tls()), users: Some(area.users()) };
         Ok(Some(Self { listener, address, roots: area.roots() }))
     }
 

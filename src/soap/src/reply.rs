@@ -31,7 +31,7 @@ impl Form {
     /// The reply of an operation.
     #[must_use]
     pub fn reply(self, operation: &Operation, value: &Value) -> String {
-        let mut out = String::with_capacity(512);
+        let mut out = String::with_capacity(512 + value.weight());
         out.push_str(PROLOGUE);
         self.enclosed(&mut out, |out| {
             let name = operation.name;

@@ -37,9 +37,17 @@ impl Request {
             return Err(format!("Element {} holds text: expected elements", shown(&element.name)));
         }
         let mut request = Self::default();
+        let mut seen: Vec<&str> = Vec::new();
         for child in &element.children {
             let ours = matches!(child.space, Space::Payload | Space::None);
             let Some(field) = fields.iter().find(|field| ours && field.is_called(&child.name)) else { continue };
+            // Clients that fill in one of several names may say that the others are nil, but no name twice.
+            if !field.many {
+                if seen.iter().any(|name| name.eq_ignore_ascii_case(&child.name)) {
+                    return Err(format!("Element {} is there more than once", field.name));
+                }
+                seen.push(&child.name);
+            }
             if child.is_nil {
                 continue;
             }

@@ -147,6 +147,10 @@ fn values_are_read_by_their_kind_and_wrong_ones_are_named() {
 #[test]
 fn what_may_be_there_once_is_refused_twice_under_whatever_names() {
     assert_eq!(fault("<n:echo><param>a</param><param>b</param></n:echo>"), "Element param is there more than once");
+    let nil = "<param xsi:nil='true' xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance'/>";
+    for doubled in [format!("{nil}<param>b</param>"), format!("<param>b</param>{nil}"), format!("{nil}{nil}")] {
+        assert_eq!(fault(&format!("<n:echo>{doubled}</n:echo>")), "Element param is there more than once");
+    }
     let both = "<n:requestChallenge><uid>a</uid><userid>b</userid></n:requestChallenge>";
     assert_eq!(fault(both), "Element uid is there more than once");
 }

@@ -31,6 +31,22 @@ impl Value {
     pub fn list<T: Into<Self>>(values: impl IntoIterator<Item = T>) -> Self {
         Self::List(values.into_iter().map(Into::into).collect())
     }
+
+    /// About how many bytes it takes when it is written, without marks that stand for markup in texts.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        /// What the tags of an element take, besides its name.
+        const TAGS: usize = 5;
+        match self {
+            Self::Nil | Self::Int(_) | Self::Long(_) | Self::Bool(_) | Self::Double(_) => 20,
+            Self::Text(text) => text.len(),
+            Self::Bytes(bytes) => bytes.len().div_ceil(3) * 4,
+            Self::Object(_, members) => {
+                members.iter().map(|(name, value)| 2 * name.len() + TAGS + value.weight()).sum()
+            }
+            Self::List(values) => values.iter().map(|value| TAGS + value.weight()).sum(),
+        }
+    }
 }
 
 impl From<&str> for Value {

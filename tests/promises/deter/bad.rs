@@ -70,9 +70,14 @@ fn wrong_verbs_media_types_and_sizes_are_refused() {
     for media in ["application/json", "text/plain", "multipart/related", "text/xml2"] {
         let _ = place.post("ApiInfo", media, &envelope(NEW, "<n:getVersion/>"), None).expect(415);
     }
-    for path in ["", "Nobody", "Users/nothing", "../../etc/passwd", "Users/../Users", "%2e%2e/x"] {
+    for path in ["", "Nobody", "../../etc/passwd", "Users/../Users", "%2e%2e/x"] {
         assert!([404, 405].contains(&place.curl(path, None, &["--path-as-is"]).status), "{path}");
     }
+    // An operation that there is not, named by the address: a fault of the sender, as by the envelope.
+    let answer = place.curl("Users/nothing", None, &[]).expect(500);
+    assert!(answer.text().contains("soapenv:Sender") && answer.text().contains("Users has no operation nothing"));
+    let answer = place.post("Users/nothing", "text/xml", &envelope(OLD, "<n:nothing/>"), None).expect(500);
+    assert!(answer.text().contains("soapenv:Client") && answer.text().contains("Users has no operation nothing"));
     let large = envelope(NEW, &format!("<n:echo><n:param>{}</n:param></n:echo>", "x".repeat(11 << 20)));
     let answer = place.post("ApiInfo", "application/soap+xml", &large, None).expect(413);
     assert!(answer.text().contains("too large") && answer.text().contains("Fault"), "{}", answer.text());

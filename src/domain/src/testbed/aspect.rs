@@ -107,7 +107,8 @@ pub fn with_derived(aspects: &[Aspect]) -> Vec<Aspect> {
 }
 
 /// The bytes of all aspects, as they are written.
-fn size(aspects: &[Aspect]) -> usize {
+#[must_use]
+pub fn size(aspects: &[Aspect]) -> usize {
     aspects.iter().map(|aspect| aspect.data.as_ref().map_or(0, String::len)).sum()
 }
 

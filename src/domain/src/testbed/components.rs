@@ -2,6 +2,7 @@
 //! values: these are this agent's.
 
 use super::Refusal;
+use super::aspect::LAYOUT;
 
 /// All parts: the flag of each is 1 shifted by its place. `EXPERIMENT_TOPOLOGY` is 1.
 const ALL: [Component; 8] = [
@@ -50,6 +51,18 @@ impl Components {
         }
     }
 
+    /// Whether aspects of this type are: those that are parts go with them, others belong to the whole.
+    #[must_use]
+    pub fn has_aspect(self, kind: &str) -> bool {
+        match kind {
+            LAYOUT => self.has(Component::Topology),
+            "actions" => self.has(Component::Actions),
+            "constraints" => self.has(Component::Constraints),
+            "dataCollection" => self.has(Component::DataCollection),
+            _ => ALL.into_iter().all(|component| self.has(component)),
+        }
+    }
+
     /// Whether a part is asked for.
     #[must_use]
     pub fn has(self, component: Component) -> bool {
@@ -88,6 +101,9 @@ mod tests {
         let all = Components::of(None).unwrap();
         assert!(ALL.iter().all(|component| all.has(*component)));
         assert!(!Components::of(Some(0)).unwrap().has(Component::Log));
+        let topology = Components::of(Some(1)).unwrap();
+        assert_eq!(["layout", "actions", "notes"].map(|kind| topology.has_aspect(kind)), [true, false, false]);
+        assert_eq!(["layout", "actions", "notes"].map(|kind| all.has_aspect(kind)), [true; 3]);
         assert!(Components::of(Some(256)).is_err() && Components::of(Some(-1)).is_err());
     }
 

@@ -73,6 +73,12 @@ impl Experiment {
         }
     }
 
+    /// The same, without what became of it.
+    #[must_use]
+    pub fn without_realization(self) -> Self {
+        Self { realization: None, ..self }
+    }
+
     /// Its id in parts. Every experiment that is stored has one.
     #[must_use]
     pub fn id(&self) -> Option<ExperimentId> {

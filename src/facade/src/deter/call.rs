@@ -173,9 +173,10 @@ impl<'a> Call<'a> {
         if prefix.is_empty() || (known && plain) {
             return Ok(prefix);
         }
-        let text = "urlPrefix is no address that is known here: expected one that begins with an entry of \
-                    `deter.url_prefixes`, or none";
-        Err(Fault::request(text))
+        Err(Fault::request(format!(
+            "urlPrefix is no address that is known here: expected one that begins with {own}/ or with an entry of \
+             `deter.url_prefixes`, or none"
+        )))
     }
 
     /// The account of a user who may sign in, or is to prove his address yet; none where there is none.

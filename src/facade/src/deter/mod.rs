@@ -25,6 +25,7 @@ use actix_web::web::{self, Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use mf2c_domain::query::decode_pairs;
 use mf2c_soap::{Detail, Envelope, Form, MOST_BYTES, Operation, Refusal, Request, Service, Side, Value, Version};
+use tokio::sync::Mutex;
 
 use crate::cimi::Api;
 use crate::lm::Manager;
@@ -52,6 +53,9 @@ static SERVICES: [&Service; 6] = [
     &resources::SERVICE,
 ];
 
+/// The most that an answer takes, in bytes.
+const MOST_ANSWER: usize = 16 << 20;
+
 /// What the operator has set.
 #[derive(Debug, Clone)]
 pub struct DeterSettings {
@@ -70,6 +74,8 @@ pub struct DeterDoor {
     roots: ShownRoots,
     /// The way to who carries out what experiments shall become.
     realizer: Bell,
+    /// Held from when the experiments are counted until there is one more, or more in one.
+    counting: Arc<Mutex<()>>,
 }
 
 /// The authorities in PEM by which clients know this agent and the certificates of its users; none where it has none.
@@ -81,7 +87,7 @@ impl DeterDoor {
     pub fn new(manager: Manager, roots: ShownRoots, keys: MakeKey, settings: DeterSettings) -> (Self, Realizer) {
         let (realizer, behind) = Realizer::new(manager);
         let (challenges, keys) = (Arc::default(), KeyMaker::new(keys));
-        (Self { settings, challenges, keys, roots, realizer }, behind)
+        (Self { settings, challenges, keys, roots, realizer, counting: Arc::default() }, behind)
     }
 }
 
@@ -108,6 +114,13 @@ async fn answer(request: HttpRequest, payload: Payload, api: Data<Api>, door: Da
 async fn routed(call: &Call<'_>, route: &Route<'_>, payload: Payload) -> HttpResponse {
     let request = call.exchange.request;
     let query = request.query_string();
+    if let (Some(asked), Method::GET | Method::HEAD | Method::POST) = (route.unknown, request.method().clone()) {
+        let form = match claimed(request) {
+            Some(Claimed::Document(form)) if request.method() == Method::POST => form,
+            _ => Form::Bare,
+        };
+        return unknown(route.service, form, asked);
+    }
     match *request.method() {
         Method::GET | Method::HEAD if route.operation.is_none() && is_asked(query, "wsdl") => {
             xml(route.service.wsdl(&base(call, route)))
@@ -192,9 +205,7 @@ async fn opened(call: &Call<'_>, route: &Route<'_>, envelope: &Envelope) -> Http
     let (form, asked) = (envelope.form(), envelope.operation());
     let service = route.service;
     let Some(operation) = service.operation(asked) else {
-        let asked: String = asked.chars().take(60).collect();
-        let reason = format!("{} has no operation {asked}", service.name);
-        return refused(StatusCode::INTERNAL_SERVER_ERROR, form, Side::Sender, &reason);
+        return unknown(service, form, asked);
     };
     if let Some(named) = route.operation.filter(|named| named.name != operation.name) {
         let reason = format!("the address names {} and the envelope {}", named.name, operation.name);
@@ -202,6 +213,13 @@ async fn opened(call: &Call<'_>, route: &Route<'_>, envelope: &Envelope) -> Http
     }
     let request = envelope.request(operation).map_err(|refusal| refusal.reason);
     done(call, service, form, operation, request).await
+}
+
+/// The fault of a request for an operation that the service does not have.
+fn unknown(service: &Service, form: Form, asked: &str) -> HttpResponse {
+    let asked: String = asked.chars().take(60).collect();
+    let reason = format!("{} has no operation {asked}", service.name);
+    refused(StatusCode::INTERNAL_SERVER_ERROR, form, Side::Sender, &reason)
 }
 
 /// What an operation is given in a query or a form.
@@ -222,7 +240,7 @@ async fn done(
         Err(reason) => return refused(StatusCode::INTERNAL_SERVER_ERROR, form, Side::Sender, &reason),
     };
     let name = operation.name;
-    match dispatched(call, service, name, &request).await {
+    match dispatched(call, service, name, &request).await.and_then(bounded) {
         Ok(value) => {
             let media = form.media(&format!("{name}Response"));
             HttpResponse::Ok().insert_header((header::CONTENT_TYPE, media)).body(form.reply(operation, &value))
@@ -236,6 +254,12 @@ async fn done(
             faulty(StatusCode::INTERNAL_SERVER_ERROR, &media).body(document)
         }
     }
+}
+
+/// An answer, if it is not too large to be written.
+fn bounded(value: Value) -> Result<Value, Fault> {
+    let text = || format!("the answer would take more than {} MiB: ask for less", MOST_ANSWER >> 20);
+    (value.weight() <= MOST_ANSWER).then_some(value).ok_or_else(|| Fault::request(text()))
 }
 
 async fn dispatched(call: &Call<'_>, service: &Service, name: &str, request: &Request) -> Result<Value, Fault> {

@@ -12,6 +12,8 @@ pub(super) struct Route<'p> {
     pub(super) base: &'p str,
     pub(super) service: &'static Service,
     pub(super) operation: Option<&'static Operation>,
+    /// The name of an operation that the service does not have.
+    pub(super) unknown: Option<&'p str>,
 }
 
 impl<'p> Route<'p> {
@@ -26,11 +28,15 @@ impl<'p> Route<'p> {
         if port.is_some_and(|port| !is_port(service.name, port)) {
             return None;
         }
-        let operation = match parts.next() {
-            None => None,
-            Some(name) => Some(service.operation(name)?),
+        let (operation, unknown) = match parts.next() {
+            None => (None, None),
+            Some("") => return None,
+            Some(name) => match service.operation(name) {
+                None => (None, Some(name)),
+                known => (known, None),
+            },
         };
-        parts.next().is_none().then_some(Self { base, service, operation })
+        parts.next().is_none().then_some(Self { base, service, operation, unknown })
     }
 }
 
@@ -47,6 +53,7 @@ mod tests {
 
     fn read(path: &str) -> Option<(&str, &str, Option<&'static str>)> {
         let route = Route::of(path)?;
+        assert_eq!(route.unknown, None, "{path}");
         Some((route.base, route.service.name, route.operation.map(|operation| operation.name)))
     }
 
@@ -73,6 +80,14 @@ mod tests {
     }
 
     #[test]
+    fn an_operation_that_the_service_does_not_have_is_told_apart() {
+        let unknown = |path| Route::of(path).and_then(|route| route.unknown);
+        assert_eq!(unknown("/axis2/services/Users/nothing"), Some("nothing"));
+        assert_eq!(unknown("/axis2/services/Users/getVersion/"), Some("getVersion"));
+        assert_eq!(unknown("/axis2/services/Users/"), None);
+    }
+
+    #[test]
     fn what_no_service_has_leads_nowhere() {
         for path in [
             "/",
@@ -82,7 +97,6 @@ mod tests {
             "/axis2/servicesUsers",
             "/axis2/services/Nobody",
             "/axis2/services/users",
-            "/axis2/services/Users/nothing",
             "/axis2/services/Users/echo/echo",
             "/axis2/services/Users.ProjectsHttpsSoap11Endpoint/",
             "/axis2/services/Users./",

@@ -11,7 +11,7 @@ use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, ServerConfig};
 
 use super::settings::{self, Showing, certified};
-use super::verify::{Believed, Host};
+use super::verify::{Believed, Guests, Host};
 use super::{AgentKey, PeerIdentity, Trust};
 use crate::{PkiError, ServerIdentity, server_config};
 
@@ -67,6 +67,7 @@ struct Inner {
     /// The same with the roots.
     join: Showing,
     api_server: ArcSwap<ServerConfig>,
+    late_server: ArcSwap<ServerConfig>,
     link_server: Arc<ServerConfig>,
     join_server: Arc<ServerConfig>,
     /// Held while things change: two changes at once would mix.
@@ -99,6 +100,7 @@ impl Credentials {
         let (link, join) = (Showing(Arc::default()), Showing(Arc::default()));
         let inner = Inner {
             api_server: ArcSwap::from_pointee(server_config(own.identity())?),
+            late_server: ArcSwap::from_pointee(server_config(own.identity())?),
             link_server: Arc::new(settings::link_server(&believed, link.clone())?),
             join_server: Arc::new(settings::join_server(join.clone())?),
             api_identity: own,
@@ -162,10 +164,12 @@ impl Credentials {
     }
 
     fn show(&self, prepared: Prepared) -> Result<(), PkiError> {
-        let api = settings::api_server(&self.inner.believed, prepared.api)?;
+        let api = settings::api_server(&self.inner.believed, Guests::OwnUsers, Arc::clone(&prepared.api))?;
+        let late = settings::api_server(&self.inner.believed, Guests::LateUsers, prepared.api)?;
         self.inner.link.0.store(Some(prepared.link));
         self.inner.join.0.store(Some(prepared.join));
         self.inner.api_server.store(Arc::new(api));
+        self.inner.late_server.store(Arc::new(late));
         Ok(())
     }
 
@@ -201,6 +205,13 @@ impl Credentials {
     #[must_use]
     pub fn api_server(&self) -> Arc<ServerConfig> {
         self.inner.api_server.load_full()
+    }
+
+    /// The same, but that a certificate which has expired does not fail the handshake. Who serves by this must ask the
+    /// certificate's end at every request.
+    #[must_use]
+    pub fn late_server(&self) -> Arc<ServerConfig> {
+        self.inner.late_server.load_full()
     }
 
     /// What clients of the API are shown now, for doors that ask for other certificates than the API does.

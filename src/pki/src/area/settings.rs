@@ -90,8 +90,12 @@ pub(super) fn link_client(believed: &Arc<Believed>, host: Host, showing: Showing
 }
 
 /// For the API with certificates of its users: TLS 1.2 too, because every client must get in.
-pub(super) fn api_server(believed: &Arc<Believed>, shown: Arc<CertifiedKey>) -> Result<ServerConfig, PkiError> {
-    let verifier = ClientVerifier::new(Arc::clone(believed), Guests::OwnUsers, hints(&believed.trust.load()));
+pub(super) fn api_server(
+    believed: &Arc<Believed>,
+    guests: Guests,
+    shown: Arc<CertifiedKey>,
+) -> Result<ServerConfig, PkiError> {
+    let verifier = ClientVerifier::new(Arc::clone(believed), guests, hints(&believed.trust.load()));
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(unusable)?

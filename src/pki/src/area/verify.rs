@@ -34,6 +34,11 @@ impl Believed {
         let chain: Vec<_> = std::iter::once(own).chain(others).map(|der| CertificateDer::from(der.as_ref())).collect();
         self.trust.load().check(&chain, as_server, self.strict, self.clock.now())
     }
+
+    /// All but the end of a certificate.
+    fn check_late(&self, own: &CertificateDer<'_>) -> Result<PeerIdentity, TrustError> {
+        self.trust.load().check_expired(own, self.strict, self.clock.now())
+    }
 }
 
 /// Who may come in.
@@ -43,6 +48,8 @@ pub(super) enum Guests {
     Agents,
     /// Users of this very agent, or somebody without a certificate, on the API.
     OwnUsers,
+    /// The same, and those whose certificate has expired: by doors that tell them so in their own words.
+    LateUsers,
 }
 
 /// Checks those who connect.
@@ -63,7 +70,7 @@ impl ClientVerifier {
         let own = self.believed.own.load();
         let good = match (&peer.id.subject, self.guests) {
             (Subject::Agent { .. }, Guests::Agents) => true,
-            (Subject::User { .. }, Guests::OwnUsers) => own.as_ref().is_some_and(|own| {
+            (Subject::User { .. }, Guests::OwnUsers | Guests::LateUsers) => own.as_ref().is_some_and(|own| {
                 own.trust_domain == peer.id.trust_domain
                     && own.area() == peer.id.area()
                     && own.device() == peer.id.device()
@@ -72,7 +79,7 @@ impl ClientVerifier {
         };
         let expected = match self.guests {
             Guests::Agents => "an agent",
-            Guests::OwnUsers => "a user of this agent",
+            Guests::OwnUsers | Guests::LateUsers => "a user of this agent",
         };
         if good { Ok(()) } else { Err(TrustError::Use(format!("it names {}, expected {expected}", peer.id))) }
     }
@@ -99,7 +106,11 @@ impl ClientCertVerifier for ClientVerifier {
         others: &[CertificateDer<'_>],
         _now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let peer = self.believed.check(own, others, false).map_err(refusal)?;
+        let peer = match self.believed.check(own, others, false) {
+            Err(TrustError::Expired(_)) if self.guests == Guests::LateUsers => self.believed.check_late(own),
+            checked => checked,
+        };
+        let peer = peer.map_err(refusal)?;
         self.admit(&peer).map_err(refusal)?;
         Ok(ClientCertVerified::assertion())
     }

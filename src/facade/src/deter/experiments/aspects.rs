@@ -5,6 +5,7 @@ use mf2c_domain::testbed::experiment::Experiment;
 use mf2c_domain::testbed::{Outcome, aspect};
 use mf2c_soap::{Request, Value};
 
+use super::stock::Stock;
 use super::{changed, found, sent_aspects};
 use crate::deter::call::Call;
 use crate::deter::fault::Fault;
@@ -17,14 +18,24 @@ pub(super) async fn change(call: &Call<'_>, request: &Request, operation: &str) 
     if sent.is_empty() {
         return Err(Fault::request("Null or empty aspect list"));
     }
+    let stock = match sent.iter().any(|sent| sent.data.is_some()) && operation != "removeExperimentAspects" {
+        true => Some(Stock::count(call, &held.value.owner, &held.value.experiment_id).await?),
+        false => None,
+    };
     let rule = |experiment: &mut Experiment| {
         let aspects = &mut experiment.aspects;
+        let before = aspect::size(aspects);
         let results = sent.iter().cloned().map(|sent| match operation {
             "addExperimentAspects" => aspect::add(aspects, sent),
             "changeExperimentAspects" => aspect::change(aspects, sent),
             _ => aspect::remove(aspects, &sent),
         });
-        Ok(results.collect::<Vec<_>>())
+        let results = results.collect::<Vec<_>>();
+        let after = aspect::size(aspects);
+        if let Some(stock) = stock.as_ref().filter(|_| after > before) {
+            stock.admit_bytes(after)?;
+        }
+        Ok(results)
     };
     let (_, results) = changed(call, &user, &held, ExperimentRight::ModifyExperiment, rule).await?;
     Ok(outcomes(results))

@@ -8,14 +8,11 @@ use mf2c_domain::testbed::realization::Phase;
 use mf2c_soap::{Request, Value};
 use mf2c_store::StoreError;
 
+use super::stock::Stock;
 use super::{SCHEMA, changed, document_id, found, given, sent_aspects};
 use crate::deter::call::Call;
 use crate::deter::fault::Fault;
 use crate::deter::testbed::{self, Members, discard, profile_of, seen_by};
-
-/// The most experiments that this agent keeps, and that one user owns.
-const MOST: usize = 10_000;
-const MOST_OF_ONE: usize = 500;
 
 /// The fields of the first generation, with the aspects that they are.
 fn fields() -> impl Iterator<Item = (&'static str, &'static str)> {
@@ -89,7 +86,8 @@ pub(super) async fn create(call: &Call<'_>, request: &Request) -> Result<Value, 
         return Err(Fault::request(reason));
     }
     take_over(call, &mut experiment, request)?;
-    room(call, &owner).await?;
+    let stock = Stock::count(call, &owner, &experiment.experiment_id).await?;
+    stock.admit(&experiment)?;
     let api = call.exchange.api;
     match testbed::add(api, "experiment", &id.local_name(), &experiment, seen_by(api, &experiment)).await {
         Ok(_) => Ok(true.into()),
@@ -98,29 +96,28 @@ pub(super) async fn create(call: &Call<'_>, request: &Request) -> Result<Value, 
     }
 }
 
-/// Whether there is room for one more.
-async fn room(call: &Call<'_>, owner: &str) -> Result<(), Fault> {
-    let all = testbed::all::<Experiment>(call.exchange.api, "experiment").await?;
-    let own = all.iter().filter(|held| held.value.owner == owner).count();
-    if all.len() < MOST && own < MOST_OF_ONE {
-        return Ok(());
-    }
-    let text = format!("there are too many experiments: {MOST} in all and {MOST_OF_ONE} of one owner are accepted");
-    Err(Fault::request(text))
-}
-
 /// What is omitted stays; what is empty is deleted.
 pub(super) async fn modify(call: &Call<'_>, request: &Request) -> Result<Value, Fault> {
     let uid = call.acting(given(request, "uid"))?;
     let held = found(call, request).await?;
     let by = call.asker(&uid);
+    let stock = match fields().any(|(field, _)| request.bytes(field).is_some_and(|data| !data.is_empty())) {
+        true => Some(Stock::count(call, &held.value.owner, &held.value.experiment_id).await?),
+        false => None,
+    };
     let touches_access = LISTS.iter().any(|(name, _)| request.has(name));
     let rule = |experiment: &mut Experiment| {
         if touches_access {
             let members = Members::new(call.exchange.api);
             experiment.demand(by, ExperimentRight::ModifyExperimentAccess, &members)?;
         }
-        take_over(call, experiment, request)
+        let before = aspect::size(&experiment.aspects);
+        take_over(call, experiment, request)?;
+        let after = aspect::size(&experiment.aspects);
+        match &stock {
+            Some(stock) if after > before => stock.admit_bytes(after),
+            _ => Ok(()),
+        }
     };
     changed(call, &uid, &held, ExperimentRight::ModifyExperiment, rule).await?;
     Ok(true.into())
@@ -131,6 +128,7 @@ pub(super) async fn set_owner(call: &Call<'_>, request: &Request) -> Result<Valu
     let user = call.user()?.to_owned();
     let held = found(call, request).await?;
     let new = given(request, "uid").ok_or_else(|| Fault::request("owner is required"))?;
+    let stock = Stock::count(call, new, &held.value.experiment_id).await?;
     let rule = |experiment: &mut Experiment| {
         if !call.is_admin() && experiment.owner != user {
             return Err(Fault::access());
@@ -139,9 +137,8 @@ pub(super) async fn set_owner(call: &Call<'_>, request: &Request) -> Result<Valu
             return Err(Fault::request(format!("No such user {new}")));
         }
         new.clone_into(&mut experiment.owner);
-        Ok(())
+        stock.admit(experiment)
     };
-    room(call, new).await?;
     changed(call, &user, &held, ExperimentRight::ModifyExperiment, rule).await?;
     Ok(true.into())
 }

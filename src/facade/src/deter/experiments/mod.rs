@@ -5,6 +5,7 @@ mod making;
 mod realizations;
 mod realizer;
 mod realizing;
+mod stock;
 mod view;
 
 use mf2c_domain::people::profile::Attribute;
@@ -12,12 +13,13 @@ use mf2c_domain::testbed::access::ExperimentRight;
 use mf2c_domain::testbed::aspect;
 use mf2c_domain::testbed::experiment::Experiment;
 use mf2c_domain::testbed::names::ExperimentId;
+use mf2c_domain::testbed::outline::Outline;
 use mf2c_soap::{Field, Gives, Kind, ObjectType, Operation, Request, Service, Value};
 
 use super::SLASHED;
 use super::call::Call;
 use super::fault::Fault;
-use super::testbed::{Held, Members, all, change_profile, edit, outcomes, profile_value, read, seen_by};
+use super::testbed::{Held, Members, change_profile, edit, outcomes, picked, profile_value, read, seen_by};
 use super::types::{ATTRIBUTE, CHANGE_ATTRIBUTE, CHANGE_RESULT, PROFILE};
 pub(super) use realizer::Bell;
 pub use realizer::Realizer;
@@ -214,11 +216,14 @@ async fn found(call: &Call<'_>, request: &Request) -> Result<Held<Experiment>, F
     if let Some(held) = at(call, &id)? {
         return Ok(held);
     }
-    let is_meant =
-        |held: &Held<Experiment>| held.value.owner == owner && held.value.id().is_some_and(|id| id.name == name);
-    let mut others = all::<Experiment>(call.exchange.api, "experiment").await?.into_iter().filter(is_meant);
-    match (others.next(), others.next()) {
-        (Some(held), None) => Ok(held),
+    let meant = (owner.to_owned(), name.to_owned());
+    let is_meant = move |held: Held<Outline>| {
+        let Outline { experiment, .. } = held.value;
+        let id = experiment.id().filter(|id| experiment.owner == meant.0 && id.name == meant.1)?;
+        Some(id)
+    };
+    match picked(call.exchange.api, "experiment", is_meant).await?.as_slice() {
+        [other] => at(call, other)?.ok_or_else(|| invalid(&id.to_string())),
         _ => Err(invalid(&id.to_string())),
     }
 }

@@ -3,16 +3,18 @@
 use mf2c_domain::testbed::Asker;
 use mf2c_domain::testbed::access::{Circle, ExperimentRight};
 use mf2c_domain::testbed::experiment::Experiment;
+use mf2c_domain::testbed::outline::Outline;
 use mf2c_domain::testbed::pattern::Pattern;
 use mf2c_domain::testbed::realization::{Phase, Realization};
 use mf2c_soap::{Field, ObjectType, Request, Value};
+use serde_json::Map;
 
 use super::view::{page, viewer};
 use super::{ACCESS_MEMBER, given, realizer, realizing};
 use crate::cimi::Api;
 use crate::deter::call::Call;
 use crate::deter::fault::Fault;
-use crate::deter::testbed::{Held, Members, all, edit, seen_by};
+use crate::deter::testbed::{Held, Members, edit, fetch, picked, seen_by};
 
 static CONTAINMENT: ObjectType =
     ObjectType { name: "RealizationContainment", fields: &[Field::text("inner"), Field::text("outer")] };
@@ -73,8 +75,8 @@ pub(super) async fn view(call: &Call<'_>, request: &Request) -> Result<Value, Fa
     let api = call.exchange.api;
     let members = Members::new(api);
     let mut found = Vec::new();
-    for experiment in all::<Experiment>(api, "experiment").await?.into_iter().map(|held| held.value) {
-        let Some(realization) = experiment.realization.clone().filter(|it| it.phase != Phase::Ended) else { continue };
+    for mut experiment in picked(api, "experiment", realized).await? {
+        let Some(realization) = experiment.realization.take() else { continue };
         let name = name(&experiment, &realization);
         let may = may_end(&experiment, &realization, by)
             || experiment.demand(by, ExperimentRight::ReadExperiment, &members).is_ok();
@@ -87,14 +89,29 @@ pub(super) async fn view(call: &Call<'_>, request: &Request) -> Result<Value, Fa
     Ok(Value::List(found.iter().map(|(_, experiment, it)| description(api, experiment, it, by)).collect()))
 }
 
+/// An experiment of which something runs or shall, with no more of it than is told.
+fn realized(held: Held<Outline>) -> Option<Experiment> {
+    let mut experiment = held.value.experiment;
+    let realization = experiment.realization.as_mut().filter(|it| it.phase != Phase::Ended)?;
+    realization.log = Vec::new();
+    realization.elements.iter_mut().for_each(|element| element.spec = Map::new());
+    Some(experiment)
+}
+
 /// The experiment whose realization has this name.
 async fn found(call: &Call<'_>, request: &Request) -> Result<Held<Experiment>, Fault> {
     let _ = call.user()?;
     let wanted = given(request, "name").ok_or_else(|| Fault::request("name is required"))?;
-    let is_meant = |held: &Held<Experiment>| {
-        held.value.realization.as_ref().is_some_and(|realization| name(&held.value, realization) == wanted)
+    let meant = wanted.to_owned();
+    let is_meant = move |held: Held<Outline>| {
+        let experiment = held.value.experiment;
+        let realization = experiment.realization.as_ref()?;
+        (name(&experiment, realization) == meant).then(|| held.document.id.clone())
     };
-    let found = all::<Experiment>(call.exchange.api, "experiment").await?.into_iter().find(is_meant);
+    let found = match picked(call.exchange.api, "experiment", is_meant).await?.first() {
+        Some(id) => fetch(call.exchange.api, id).await?,
+        None => None,
+    };
     let shown: String = wanted.chars().take(120).collect();
     found.ok_or_else(|| Fault::request(format!("No such realization: {shown}")))
 }

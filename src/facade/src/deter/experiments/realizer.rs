@@ -18,6 +18,7 @@ use mf2c_domain::query::Query;
 use mf2c_domain::resource;
 use mf2c_domain::testbed::experiment::Experiment;
 use mf2c_domain::testbed::image::Image;
+use mf2c_domain::testbed::outline::Outline;
 use mf2c_domain::testbed::realization::{Failure, INSUFFICIENT, Phase, Realization, Seen, Step};
 use mf2c_domain::testbed::state::Container;
 use mf2c_lifecycle::AgentStatus;
@@ -28,7 +29,7 @@ use tokio::sync::{mpsc, watch};
 use crate::cimi::Api;
 use crate::deter::fault::Fault;
 use crate::deter::notifications;
-use crate::deter::testbed::{add, all, discard, edit, read, seen_by};
+use crate::deter::testbed::{Held, add, discard, edit, picked, read, seen_by};
 use crate::lm::Manager;
 
 /// So many experiments may wait to be looked at; who names one more waits himself.
@@ -40,6 +41,10 @@ const LONGEST: Duration = Duration::from_secs(2);
 
 /// So long after a start an agent may not know yet on which devices something can run.
 const GATHERING: Duration = Duration::from_secs(30);
+
+/// The most reasons that a failure tells, and the longest of them, in characters.
+const REASONS: usize = 3;
+const LONGEST_REASON: usize = 200;
 
 /// The way to the [`Realizer`].
 #[derive(Debug, Clone)]
@@ -171,6 +176,7 @@ impl Realizer {
             }
             Step::Finish => finish(api, id, experiment, realization).await,
             Step::Fail(failure) => {
+                let failure = Failure { text: with_reasons(api, realization, failure.text), ..failure };
                 tracing::info!(id, why = failure.text, "an experiment cannot be realized");
                 record(api, id, realization, |it, now| it.fail(failure.clone(), now)).await
             }
@@ -230,12 +236,13 @@ impl Realizer {
 async fn begin(api: &Weak<Api>) -> Option<(BTreeSet<String>, watch::Receiver<u64>, Duration)> {
     let api = api.upgrade()?;
     let feed = api.store.subscribe();
-    let found = all::<Experiment>(&api, "experiment").await;
+    let is_under_way = |held: Held<Outline>| {
+        let realization = held.value.experiment.realization.filter(Realization::is_under_way);
+        realization.map(|_| held.document.id.as_str().to_owned())
+    };
+    let found = picked(&api, "experiment", is_under_way).await;
     let found = found.inspect_err(|error| tracing::error!(%error, "experiments cannot be read")).unwrap_or_default();
-    let is_under_way = |experiment: &Experiment| experiment.realization.as_ref().is_some_and(Realization::is_under_way);
-    let under_way = found.into_iter().filter(|held| is_under_way(&held.value));
-    let under_way = under_way.map(|held| held.document.id.as_str().to_owned()).collect();
-    Some((under_way, feed, api.world.clock.elapsed()))
+    Some((found.into_iter().collect(), feed, api.world.clock.elapsed()))
 }
 
 /// What the document of an instance says.
@@ -245,17 +252,41 @@ struct Instance {
     status: String,
     #[serde(default)]
     desired: Option<String>,
+    #[serde(default)]
+    detail: Option<String>,
+    #[serde(default)]
+    agents: Vec<Part>,
+}
+
+/// What runs of it on one device.
+#[derive(Deserialize)]
+struct Part {
+    #[serde(default)]
+    detail: Option<String>,
+}
+
+fn instance(api: &Api, id: &Option<String>) -> Option<Instance> {
+    let document = api.store.get(id.as_deref()?)?;
+    serde_json::from_slice(&api.store.body(&document).ok()??).ok()
+}
+
+/// What is told of a failure, with what its instances say of themselves.
+fn with_reasons(api: &Api, realization: &Realization, text: String) -> String {
+    let failed = realization.elements.iter().filter_map(|element| {
+        let instance = instance(api, &element.instance).filter(|instance| instance.status == "error")?;
+        let parts = instance.agents.into_iter().filter_map(|part| part.detail);
+        instance.detail.into_iter().chain(parts).find(|detail| !detail.is_empty())
+    });
+    let reasons: BTreeSet<String> = failed.map(|reason| reason.chars().take(LONGEST_REASON).collect()).collect();
+    let reasons: Vec<String> = reasons.into_iter().take(REASONS).collect();
+    if reasons.is_empty() { text } else { format!("{text}: {}", reasons.join("; ")) }
 }
 
 /// What is seen of the elements of a realization.
 pub(super) fn seen(api: &Api, realization: &Realization) -> Vec<Seen> {
-    let instance = |id: &Option<String>| -> Option<Instance> {
-        let document = api.store.get(id.as_deref()?)?;
-        serde_json::from_slice(&api.store.body(&document).ok()??).ok()
-    };
     let seen = |element: &mf2c_domain::testbed::realization::Element| {
         let service = api.store.get(&element.service).is_some();
-        let Some(instance) = instance(&element.instance) else {
+        let Some(instance) = instance(api, &element.instance) else {
             return Seen { service, container: Container::None, failed: false };
         };
         let is_going = instance.desired.as_deref() == Some("deleted");

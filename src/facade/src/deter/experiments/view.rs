@@ -5,6 +5,7 @@ use mf2c_domain::testbed::access::{self, ExperimentRight};
 use mf2c_domain::testbed::aspect::{self, Aspect, LAYOUT, Question};
 use mf2c_domain::testbed::components::{Component, Components, check_format};
 use mf2c_domain::testbed::experiment::Experiment;
+use mf2c_domain::testbed::outline::Outline;
 use mf2c_domain::testbed::pattern::Pattern;
 use mf2c_domain::testbed::realization::Realization;
 use mf2c_domain::testbed::state::State;
@@ -12,9 +13,10 @@ use mf2c_soap::{Field, ObjectType, Request, Value};
 
 use super::{ACCESS_MEMBER, ASPECT, given, realizer};
 use crate::cimi::Api;
+use crate::deter::MOST_ANSWER;
 use crate::deter::call::Call;
 use crate::deter::fault::{Code, Fault};
-use crate::deter::testbed::{Members, all};
+use crate::deter::testbed::{Held, Members, fetch, picked};
 
 static CONTAINER: ObjectType =
     ObjectType { name: "Container", fields: &[Field::text("name"), Field::text("state"), Field::text("type")] };
@@ -147,11 +149,33 @@ pub(super) async fn view(call: &Call<'_>, request: &Request) -> Result<Value, Fa
     // Who looks for somebody else sees what he sees.
     let by = Asker { uid: uid.unwrap_or_default(), admin: uid.is_none() };
     let readable = |experiment: &Experiment| experiment.demand(by, ExperimentRight::ReadExperiment, &members).is_ok();
-    let held = all::<Experiment>(api, "experiment").await?.into_iter().map(|held| held.value);
-    let mut found: Vec<Experiment> = held.filter(|experiment| wanted.has(experiment) && readable(experiment)).collect();
-    found.sort_by(|a, b| a.experiment_id.cmp(&b.experiment_id));
-    let found = page(found, request)?;
-    Ok(Value::List(found.iter().map(|experiment| description(api, experiment, &wanted, by, &members)).collect()))
+    let outlined = |held: Held<Outline>| Some((held.document.id.clone(), held.value.experiment.without_realization()));
+    let mut found = picked(api, "experiment", outlined).await?;
+    found.retain(|(_, experiment)| wanted.has(experiment) && readable(experiment));
+    found.sort_by(|(_, a), (_, b)| a.experiment_id.cmp(&b.experiment_id));
+    let (mut shown, mut weight) = (Vec::new(), 0);
+    for (id, _) in page(found, request)? {
+        // One that went meanwhile, or that he may not read any more.
+        let Some(Held { value, .. }) = fetch::<Experiment>(api, &id).await?.filter(|it| readable(&it.value)) else {
+            continue;
+        };
+        let value = description(api, &value, &wanted, by, &members);
+        weight += value.weight();
+        if weight > MOST_ANSWER {
+            return Err(too_much(shown.len()));
+        }
+        shown.push(value);
+    }
+    Ok(Value::List(shown))
+}
+
+/// What is told of an answer that would be too large, of which so many experiments have room.
+fn too_much(fitting: usize) -> Fault {
+    Fault::request(format!(
+        "the answer would take more than {} MiB, which has room for the first {fitting} experiments: ask for fewer with regex or \
+         with offset and count, or for less with listOnly, queryAspects or components",
+        MOST_ANSWER >> 20
+    ))
 }
 
 fn aspect_value(aspect: &Aspect, list_only: bool) -> Value {
@@ -169,8 +193,11 @@ fn aspect_value(aspect: &Aspect, list_only: bool) -> Value {
 
 fn description(api: &Api, experiment: &Experiment, wanted: &Wanted<'_>, by: Asker<'_>, members: &Members<'_>) -> Value {
     let rights = experiment.rights_of(by, members).into_iter().map(ExperimentRight::name);
+    let is_wanted = |aspect: &&Aspect| {
+        wanted.components.has_aspect(&aspect.kind) && aspect::is_asked_for(&wanted.questions, aspect)
+    };
     let aspects = aspect::with_derived(&experiment.aspects);
-    let aspects = aspects.iter().filter(|aspect| aspect::is_asked_for(&wanted.questions, aspect));
+    let aspects = aspects.iter().filter(is_wanted);
     let mut out = vec![
         ("aspects", Value::List(aspects.map(|aspect| aspect_value(aspect, wanted.list_only)).collect())),
         ("experimentId", experiment.experiment_id.as_str().into()),

@@ -6,6 +6,7 @@ use mf2c_domain::testbed::Asker;
 use mf2c_domain::testbed::computer::{Computer, Deed};
 use mf2c_store::StoreError;
 
+use super::computers::DEVICE;
 use crate::cimi::Api;
 use crate::deter::testbed::{Members, all};
 
@@ -64,6 +65,13 @@ impl Choice {
             it.may_use && kind.is_none_or(|kind| it.kind == kind) && name.is_none_or(|name| it.name == name)
         };
         let mut devices: Vec<String> = self.computers.iter().filter(is_wanted).map(|it| it.device.clone()).collect();
+        // Those that no computer names are shown as computers themselves: of this type, by the names of their documents.
+        let undescribed = self.devices.iter().filter(|device| !self.computers.iter().any(|it| it.device == **device));
+        let is_wanted = |device: &&String| {
+            kind.is_none_or(|kind| kind == DEVICE)
+                && name.is_none_or(|name| device.strip_prefix(DEVICE).and_then(|it| it.strip_prefix('/')) == Some(name))
+        };
+        devices.extend(undescribed.filter(is_wanted).cloned());
         devices.sort();
         devices.dedup();
         Some(devices)
@@ -95,6 +103,9 @@ mod tests {
         for none in [devices(None, Some("pc2")), devices(Some("mac"), None), devices(Some("mac"), Some("pc1"))] {
             assert!(none.unwrap().is_empty());
         }
+        assert_eq!(devices(Some("device"), None).unwrap(), ["device/c"]);
+        assert_eq!(devices(None, Some("c")).unwrap(), ["device/c"]);
+        assert!(devices(Some("device"), Some("b")).unwrap().is_empty(), "it is described as something else");
         let open = Choice { computers: vec![], ..choice };
         assert_eq!(open.devices(None, None), None);
     }

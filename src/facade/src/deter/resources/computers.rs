@@ -11,6 +11,7 @@ use mf2c_domain::testbed::Asker;
 use mf2c_domain::testbed::access::{Circles as _, ExperimentRight};
 use mf2c_domain::testbed::computer::{Computer, Deed};
 use mf2c_domain::testbed::experiment::Experiment;
+use mf2c_domain::testbed::outline::Outline;
 use mf2c_domain::testbed::pattern::Pattern;
 use mf2c_domain::testbed::state::Container;
 use mf2c_soap::{Field, ObjectType, Request, Value};
@@ -21,10 +22,10 @@ use super::{description_in, given, list_values, lists_in};
 use crate::cimi::Api;
 use crate::deter::call::Call;
 use crate::deter::fault::Fault;
-use crate::deter::testbed::{Held, Members, add, all, discard, edit, read, refresh_class, seen_by};
+use crate::deter::testbed::{Held, Members, add, all, discard, edit, picked, read, refresh_class, seen_by};
 
 /// The type of computers that are devices and nothing else.
-const DEVICE: &str = "device";
+pub(super) const DEVICE: &str = "device";
 /// The most computers and classes.
 const MOST: usize = 10_000;
 
@@ -56,7 +57,7 @@ struct Running {
     /// The instances that run on each device.
     on: BTreeMap<String, Vec<String>>,
     /// The experiments of instances, with the projects under which they run.
-    of: BTreeMap<String, (Experiment, Option<String>)>,
+    of: BTreeMap<String, (Arc<Experiment>, Option<String>)>,
 }
 
 #[derive(Deserialize)]
@@ -86,15 +87,23 @@ fn on_devices(store: &Store) -> Result<BTreeMap<String, Vec<String>>, StoreError
     Ok(on)
 }
 
+/// An experiment of which something runs, the project under which it does, and the instances.
+fn instances(held: Held<Outline>) -> Option<(Experiment, Option<String>, Vec<String>)> {
+    let mut experiment = held.value.experiment;
+    let realization = experiment.realization.take()?;
+    let instances: Vec<String> = realization.elements.into_iter().filter_map(|element| element.instance).collect();
+    (!instances.is_empty()).then_some((experiment, realization.project, instances))
+}
+
 impl Running {
     async fn read(api: &Api) -> Result<Self, StoreError> {
         let store = Arc::clone(&api.store);
         let on = web::block(move || on_devices(&store)).await.map_err(|_| StoreError::Stopping)??;
         let mut running = Self { on, of: BTreeMap::new() };
-        for experiment in all::<Experiment>(api, "experiment").await?.into_iter().map(|held| held.value) {
-            let Some(realization) = experiment.realization.clone() else { continue };
-            for instance in realization.elements.iter().filter_map(|element| element.instance.clone()) {
-                let _ = running.of.insert(instance, (experiment.clone(), realization.project.clone()));
+        for (experiment, project, instances) in picked(api, "experiment", instances).await? {
+            let experiment = Arc::new(experiment);
+            for instance in instances {
+                let _ = running.of.insert(instance, (Arc::clone(&experiment), project.clone()));
             }
         }
         Ok(running)

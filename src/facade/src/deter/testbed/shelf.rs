@@ -46,15 +46,38 @@ pub(crate) fn read<T: DeserializeOwned>(api: &Api, id: &str) -> Result<Option<He
     }
 }
 
+/// The same for what may be large: read aside, so that others are answered meanwhile.
+pub(crate) async fn fetch<T: DeserializeOwned + Send + 'static>(
+    api: &Api,
+    id: &ResourceId,
+) -> Result<Option<Held<T>>, StoreError> {
+    let (store, id) = (Arc::clone(&api.store), id.clone());
+    let look = move || store.get(id.as_str()).map_or(Ok(None), |document| opened(&store, document));
+    web::block(look).await.map_err(|_| StoreError::Stopping)?
+}
+
 /// All documents of a type that are this agent's own.
 pub(crate) async fn all<T: DeserializeOwned + Send + 'static>(
     api: &Api,
     kind: &'static str,
 ) -> Result<Vec<Held<T>>, StoreError> {
+    picked(api, kind, Some).await
+}
+
+/// What is needed of all documents of a type that are this agent's own. They are read one by one: what is not picked takes no
+/// memory any more when the next is read.
+pub(crate) async fn picked<T: DeserializeOwned, R: Send + 'static>(
+    api: &Api,
+    kind: &'static str,
+    mut pick: impl FnMut(Held<T>) -> Option<R> + Send + 'static,
+) -> Result<Vec<R>, StoreError> {
     let store = Arc::clone(&api.store);
-    let look = move || -> Result<Vec<Held<T>>, StoreError> {
-        let documents = store.all(kind).into_iter().filter(|document| document.origin().is_none());
-        documents.filter_map(|document| opened(&store, document).transpose()).collect()
+    let look = move || -> Result<Vec<R>, StoreError> {
+        let mut all = Vec::new();
+        for document in store.all(kind).into_iter().filter(|document| document.origin().is_none()) {
+            all.extend(opened(&store, document)?.and_then(&mut pick));
+        }
+        Ok(all)
     };
     web::block(look).await.map_err(|_| StoreError::Stopping)?
 }

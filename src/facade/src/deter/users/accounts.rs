@@ -32,6 +32,8 @@ const OWNED: [(&str, &str); 2] = [("project", "project"), ("experiment", "experi
 pub(super) async fn create(call: &Call<'_>, request: &Request) -> Result<Value, Fault> {
     let (values, email) = profile(request)?;
     let prefix = call.prefix(request.text("urlPrefix"))?.to_owned();
+    // Who finds no place for his key comes again, and has no account yet.
+    let place = call.door.keys.place()?;
     let id = named(call, request.text("uid"), &email, async |username| {
         let ask = RegisterByMail { username, email: email.clone(), origin: origin(&call.exchange) };
         call.exchange.api.accounts.send(ask).await.map_err(|_| StoreError::Stopping)?
@@ -46,7 +48,7 @@ pub(super) async fn create(call: &Call<'_>, request: &Request) -> Result<Value, 
         Err(error) => tracing::warn!(%id, %error, "no mail is sent for a new account"),
     }
     let wanted = Wanted { user: id.name(), seconds: IDENTITY_SECONDS, is_unconfirmed: true };
-    let identity = match issue(call, &wanted).await {
+    let identity = match issue(call, &wanted, place).await {
         Ok(pem) => Value::Bytes(pem.into_bytes()),
         Err(fault) => {
             tracing::warn!(%id, reason = fault.detail, "no certificate is made for a new account");

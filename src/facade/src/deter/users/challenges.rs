@@ -73,6 +73,13 @@ impl Challenges {
         Ok(id)
     }
 
+    /// Whose it is. It stays.
+    pub(super) fn user_of(&self, id: i64, now: Duration) -> Option<String> {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        forget(&mut open, now);
+        open.iter().find(|challenge| challenge.id == id).map(|challenge| challenge.user.clone())
+    }
+
     /// Whose it is. It is gone then.
     pub(super) fn take(&self, id: i64, now: Duration) -> Option<String> {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -116,7 +123,9 @@ mod tests {
         let (challenges, entropy) = (Challenges::default(), Counting::default());
         let id = challenges.open("abierce", NEAR, at(0), &entropy).unwrap();
         let late = challenges.open("abierce", NEAR, at(10), &entropy).unwrap();
+        assert_eq!(challenges.user_of(id, at(119)).as_deref(), Some("abierce"));
         assert_eq!(challenges.take(id, at(119)).as_deref(), Some("abierce"));
+        assert_eq!(challenges.user_of(id, at(119)), None);
         assert_eq!(challenges.take(id, at(119)), None, "it was answered");
         assert_eq!(challenges.take(late, at(130)), None, "it is too old");
         assert_eq!(challenges.take(7777, at(0)), None);

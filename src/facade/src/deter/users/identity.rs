@@ -9,7 +9,7 @@ use mf2c_domain::resource::types::people::testbed_session::{MOST_OF_ONE, SPEC};
 use mf2c_domain::time::Timestamp;
 use mf2c_store::StoreError;
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::super::call::Call;
 use super::super::documents::Record;
@@ -46,14 +46,24 @@ pub(in crate::deter) struct KeyMaker {
     places: Arc<Semaphore>,
 }
 
+/// A place in the line of those for whom keys are made.
+pub(super) struct Place(#[expect(dead_code, reason = "it is given back when it is dropped")] OwnedSemaphorePermit);
+
+fn busy() -> Fault {
+    Fault::internal("too many keys are being made: try again in a moment")
+}
+
 impl KeyMaker {
     pub(in crate::deter) fn new(make: MakeKey) -> Self {
         Self { make, line: Arc::new(Semaphore::new(LINE)), places: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
-    async fn make(&self, user: &str) -> Result<MadeKey, Fault> {
-        let busy = || Fault::internal("too many keys are being made: try again in a moment");
-        let _in_line = self.line.try_acquire().map_err(|_| busy())?;
+    /// A place in the line, for who will want a key.
+    pub(super) fn place(&self) -> Result<Place, Fault> {
+        Arc::clone(&self.line).try_acquire_owned().map(Place).map_err(|_| busy())
+    }
+
+    async fn make(&self, user: &str, _: Place) -> Result<MadeKey, Fault> {
         let _place = self.places.acquire().await.map_err(|_| busy())?;
         let (make, user) = (Arc::clone(&self.make), user.to_owned());
         let made = tokio::task::spawn_blocking(move || make(&user)).await.map_err(|_| busy())?;
@@ -71,10 +81,10 @@ pub(super) struct Wanted<'a> {
 }
 
 /// Signs somebody in with a new certificate: it and its key in PEM.
-pub(super) async fn issue(call: &Call<'_>, wanted: &Wanted<'_>) -> Result<String, Fault> {
+pub(super) async fn issue(call: &Call<'_>, wanted: &Wanted<'_>, place: Place) -> Result<String, Fault> {
     let none = || Fault::internal("this agent has no authority that could issue a certificate");
     let authorities = call.exchange.api.authorities.as_ref().ok_or_else(none)?;
-    let key = call.door.keys.make(wanted.user).await?;
+    let key = call.door.keys.make(wanted.user, place).await?;
     let certify = CertifyUser { name: wanted.user.to_owned(), request: key.request, ttl: wanted.seconds };
     let made = authorities.certify.send(certify).await.map_err(|_| StoreError::Stopping)?;
     let made = made.map_err(|error| Fault::internal(error.to_string()))?;

@@ -1,6 +1,6 @@
 //! Signing in by a challenge, and signing out.
 
-use mf2c_actors::session_manager::{Proof, Prove, SignInError};
+use mf2c_actors::session_manager::{MayTry, Proof, Prove, SignInError};
 use mf2c_domain::id::ResourceId;
 use mf2c_domain::resource::types::people::testbed_session::SPEC;
 use mf2c_soap::{Request, Value};
@@ -46,9 +46,15 @@ pub(super) fn request_challenge(call: &Call<'_>, request: &Request) -> Result<Va
 /// The answer to a challenge: a certificate with its key; nil for who has shown a certificate of his own.
 pub(super) async fn answer_challenge(call: &Call<'_>, request: &Request) -> Result<Value, Fault> {
     let id = request.long("challengeID").ok_or_else(|| Fault::request("no challenge ID given"))?;
-    // Whatever becomes of it, there is no second attempt.
-    let user = call.door.challenges.take(id, call.exchange.api.world.clock.elapsed());
-    let user = user.ok_or_else(|| Fault::request(format!("no challenge with ID {id}")))?;
+    let (challenges, clock) = (&call.door.challenges, &call.exchange.api.world.clock);
+    let gone = || Fault::request(format!("no challenge with ID {id}"));
+    let user = challenges.user_of(id, clock.elapsed()).ok_or_else(gone)?;
+    // Who is put off for what others do may come again with the same challenge.
+    let place = if call.proof_of(&user).is_some() { None } else { Some(call.door.keys.place()?) };
+    let may_try = call.exchange.api.sessions.send(MayTry { name: user.clone(), source: call.source() }).await;
+    may_try.map_err(|_| StoreError::Stopping)?.map_err(put_off)?;
+    // Whatever becomes of it from here, there is no second attempt.
+    let user = challenges.take(id, clock.elapsed()).ok_or_else(gone)?;
     let password = request.bytes("responseData").and_then(|bytes| String::from_utf8(bytes.to_vec()).ok());
     let proof = Proof::Password { username: user.clone(), password: password.unwrap_or_default() };
     let proved = call.exchange.api.sessions.send(Prove { proof, source: call.source() }).await;
@@ -56,14 +62,25 @@ pub(super) async fn answer_challenge(call: &Call<'_>, request: &Request) -> Resu
         Ok(_) => {}
         // In the original's spelling.
         Err(SignInError::Invalid { .. }) => return Err(Fault::new(Code::Access, "Invalid repsonse")),
-        Err(error @ SignInError::Wait(_)) => return Err(Fault::new(Code::Access, error.to_string())),
-        Err(error) => return Err(error.into()),
+        Err(error) => return Err(put_off(error)),
     }
     let wanted = Wanted { user: &user, seconds: call.door.settings.session, is_unconfirmed: false };
     if bind_shown(call, &wanted).await? {
         return Ok(Value::Nil);
     }
-    Ok(Value::Bytes(issue(call, &wanted).await?.into_bytes()))
+    let place = match place {
+        Some(place) => place,
+        None => call.door.keys.place()?,
+    };
+    Ok(Value::Bytes(issue(call, &wanted, place).await?.into_bytes()))
+}
+
+/// What is told to who may not try now.
+fn put_off(error: SignInError) -> Fault {
+    match error {
+        SignInError::Wait(_) => Fault::new(Code::Access, error.to_string()),
+        error => error.into(),
+    }
 }
 
 pub(super) async fn logout(call: &Call<'_>) -> Result<Value, Fault> {

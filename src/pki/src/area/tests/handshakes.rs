@@ -281,6 +281,33 @@ fn the_api_shows_the_areas_certificate_and_takes_users_of_this_agent_alone() {
 }
 
 #[test]
+fn a_user_whose_certificate_has_expired_gets_in_where_he_is_told_so_and_nowhere_else() {
+    let (area, foreign) = (Area::new("harbour"), Area::new("harbour"));
+    let (server, clock) = area.credentials(DEVICE);
+    let of = server.clone();
+    let (late, api) = (Echo::start(move || of.late_server()), api_echo(&server));
+    let both: &[_] = &[&rustls::version::TLS12, &rustls::version::TLS13];
+    let ((key, user), (agent_key, agent)) = (area.user(DEVICE, "jane"), area.agent(DEVICE));
+    let (foreign_key, stranger) = foreign.user(DEVICE, "jane");
+    let config = stock_client(&area, both, Some((&key, &user.der)));
+    clock.set(later(i64::try_from(LEAF_LIFE.as_millis()).unwrap() + 1000));
+    assert!(dial(&api, &config).is_err() && api.guest().unwrap_err().contains("Expired"));
+    dial(&late, &config).unwrap();
+    assert_eq!(late.guest().unwrap().peer.unwrap().serial, user.serial);
+    for (key, der, part) in
+        [(&agent_key, &agent.der, "expected a user"), (&foreign_key, &stranger.der, "UnknownIssuer")]
+    {
+        assert!(dial(&late, &stock_client(&area, both, Some((key, der)))).is_err());
+        let said = late.guest().unwrap_err();
+        assert!(said.contains(part), "{said}");
+    }
+    let mut trust = (*server.trust()).clone();
+    trust.take_list(&area.list(1, &[&user.serial]), now()).unwrap();
+    server.set_trust(trust).unwrap();
+    assert!(dial(&late, &config).is_err() && late.guest().unwrap_err().contains("Revoked"));
+}
+
+#[test]
 fn without_an_area_the_api_is_as_it_was_and_there_are_no_links() {
     let data = tempfile::tempdir().unwrap();
     let (own, _) = crate::load_or_create(data.path(), &[], now()).unwrap();
