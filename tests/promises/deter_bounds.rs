@@ -46,7 +46,7 @@ fn an_owner_stores_so_much_and_an_answer_takes_so_much() {
     // All of it does not go into one answer; it says how to ask for less, and each way of that is answered.
     let (code, text) = view(&bed, "ann", &[]).unwrap_err();
     assert_eq!(code, 2);
-    assert!(text.contains("more than 16 MiB") && text.contains("first 7 experiments"), "{text}");
+    assert!(text.contains("more than 16 MiB") && text.contains("first 8 experiments"), "{text}");
     assert_eq!(view(&bed, "ann", &[el("listOnly", "true")]).unwrap().len(), 9);
     assert_eq!(view(&bed, "ann", &[el("components", "16")]).unwrap().len(), 9);
     assert_eq!(view(&bed, "ann", &[el("offset", "8"), el("count", "7")]).unwrap(), ["ann:x7"]);
