@@ -153,7 +153,7 @@ fn told_certificate(place: &Testbed) -> String {
 fn shown_certificate(place: &Testbed) -> String {
     let mut shell = Command::new("bash");
     let line = "openssl s_client -connect $0 </dev/null 2>/dev/null | openssl x509 -noout -fingerprint -sha256";
-    shell.args(["-c", line, &place.agent.https().to_string()]);
+    shell.args(["-c", line, place.agent.https()]);
     run(shell).expect(0).out.trim().rsplit('=').next().unwrap().to_owned()
 }
 

@@ -21,8 +21,8 @@ fn examples(language: &str) -> String {
 fn the_examples_of_the_page_work() {
     let place = Testbed::without_area(start());
     let address = place.base().trim_start_matches("https://").trim_end_matches("/axis2/services").to_owned();
-    let api = place.agent.https().to_string();
-    let within = |script: String| script.replace("127.0.0.1:52323", &address).replace("127.0.0.1:8443", &api);
+    let api = place.agent.https();
+    let within = |script: String| script.replace("127.0.0.1:52323", &address).replace("127.0.0.1:8443", api);
     let folder = place.path("");
     let done = |mut command: Command| -> Ran {
         // Neither proxies nor certificates of this machine's own.
