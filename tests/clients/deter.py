@@ -6,7 +6,8 @@ BASE is the address of the services (`https://127.0.0.1:52323/axis2/services`), 
 where certificates go, ADMIN and PASSWORD an administrator, PREFIX what may stand before a number in a mail. Numbers that
 come by mail are read from standard input, one a line, after a line `mail TO` has been printed.
 
-It prints `done: WHAT` for each part that has done what it should, and `operations: SERVICE NAMES` with what it has called.
+It prints `done: WHAT` for each part that has done what it should, `operations: SERVICE NAMES` with what it has called, and
+`succeeded: SERVICE NAMES` with what was answered by something other than a fault at least once.
 """
 
 import collections
@@ -24,6 +25,7 @@ SERVICES = ["ApiInfo", "Users", "Projects", "Experiments", "Realizations", "Reso
 NS = "{http://api.testbed.deterlab.net/xsd}"
 BASE, ROOTS, DIRECTORY, ADMIN, PASSWORD, PREFIX = sys.argv[1:7]
 CALLED = collections.defaultdict(set)
+SUCCEEDED = collections.defaultdict(set)
 
 
 def check(what, holds, shown=None):
@@ -63,7 +65,9 @@ class Testbed:
         CALLED[service].add(operation)
         client = self.clients[service]
         try:
-            return getattr(client.service, operation)(**given)
+            gave = getattr(client.service, operation)(**given)
+            SUCCEEDED[service].add(operation)
+            return gave
         except zeep.exceptions.Fault as fault:
             detail = fault.detail if fault.detail is not None else []
             if not len(detail):
@@ -295,6 +299,9 @@ TOPDL = b"""<experiment><version>1.0</version><substrates><name>lan</name></subs
 <attribute><attribute>exec</attribute><value>/bin/sleep 600</value></attribute>
 <attribute><attribute>type</attribute><value>mainframe</value></attribute></computer></elements></experiment>"""
 
+SLEEPING = b"""<elements><computer><name>NAME</name>
+<attribute><attribute>exec</attribute><value>/bin/sleep 600</value></attribute></computer></elements>"""
+
 
 def poll(what, look):
     """Asks again and again until there is something."""
@@ -380,7 +387,10 @@ def first_projects(admin, abierce, john):
     forced = admin.call("Projects", "addUsersNoConfirm", projectid="Bugatti", uids=["john"], perms=["ADD_USER"])
     check("forced", forced[0].success, forced)
     john.refused(1, "Access denied", "Projects", "setOwner", projectid="Bugatti", newOwner="john")
-    check("given", abierce.call("Projects", "setOwner", projectid="Bugatti", uid="john"))
+    check("given", abierce.call("Projects", "setOwner", **own, newOwner="john"))
+    check("john's", project(john, "john", "Bugatti").owner == "john")
+    check("given back", john.call("Projects", "setOwner", projectid="Bugatti", uid="abierce"))
+    check("abierce's", project(john, "john", "Bugatti").owner == "abierce")
     john.refused(1, "Access denied", "Projects", "removeProject", uid="john", name="Bugatti")
     check("gone", admin.call("Projects", "removeProject", projectid="Bugatti"))
     done("projects of the first generation")
@@ -468,6 +478,38 @@ def resources(admin, abierce):
     done("resources")
 
 
+def realized(abierce):
+    """An experiment that runs, as plain processes, until it is released; and the image that it leaves behind."""
+    own = {"uid": "abierce", "owner": "abierce", "name": "running"}
+    computer = SLEEPING.replace(b"NAME", b"a") + SLEEPING.replace(b"NAME", b"b")
+    topology = b"<experiment><version>1.0</version>" + computer + b"</experiment>"
+    check("made", abierce.call("Experiments", "createExperiment", uid="abierce", name="running", topology=topology))
+    abierce.call("Experiments", "realizeExperiment", **own, notify=True)
+    settled = lambda: (one := experiment(abierce, "abierce", "abierce:running")).state != "Changing" and one
+    seen = poll("an end of the change", settled)
+    check("it runs", seen.state == "Realized" and seen.faultInfo is None, seen)
+    containers = sorted((one.name, one.state, one.type) for one in seen.containers)
+    check("containers", containers == [("a", "Up", "process"), ("b", "Up", "process")], containers)
+    check("a log", seen.log and isinstance(seen.log, bytes), seen.log)
+    check("told", "abierce:running" in newest(abierce, "abierce"), newest(abierce, "abierce"))
+    abierce.refused(2, "Experiment abierce:running", "Experiments", "removeExperiment", **own)
+    (image,) = abierce.call("Resources", "viewImages", uid="abierce", nameRE="^/bin/sleep$")
+    check("an image", (image.owner, image.validIn) == ("abierce", ["process"]), image)
+    said = {"description": "waits", "validIn": ["pc"], "projectRead": ["Alfa-Romeo"]}
+    check("described", abierce.call("Resources", "modifyImage", uid="abierce", name="/bin/sleep", **said))
+    (image,) = abierce.call("Resources", "viewImages", uid="abierce", owner="abierce")
+    check("as it was", (image.description, image.validIn, image.projectRead) == tuple(said.values()), image)
+    gone = {"uid": "abierce", "name": "/bin/sleep"}
+    abierce.refused(2, "Image /bin/sleep is in use by a service", "Resources", "removeImage", **gone)
+    check("released", abierce.call("Experiments", "releaseExperiment", **own, notify=True))
+    seen = poll("an end of the change", settled)
+    check("it runs no more", seen.state == "Unrealized" and not seen.containers, seen)
+    check("no image", abierce.call("Resources", "removeImage", **gone))
+    check("none is left", not abierce.call("Resources", "viewImages", uid="abierce"))
+    check("gone", abierce.call("Experiments", "removeExperiment", **own))
+    done("what runs")
+
+
 def main():
     """All parts, in an order in which each has what it needs."""
     admin = login(ADMIN, PASSWORD)
@@ -481,10 +523,12 @@ def main():
     first_projects(admin, abierce, john)
     experiments(abierce, john)
     resources(admin, abierce)
+    realized(abierce)
     for service in SERVICES:
         missed = admin.operations(service) - CALLED[service]
         check(f"all operations of {service}", not missed, missed)
         print(f"operations: {service} {' '.join(sorted(CALLED[service]))}", flush=True)
+        print(f"succeeded: {service} {' '.join(sorted(SUCCEEDED[service]))}", flush=True)
 
 
 main()

@@ -2,13 +2,15 @@
 //! exact.
 
 mod bad;
+mod clock;
 mod page;
 mod place;
 mod zeep;
 
 use std::fs;
+use std::process::Command;
 
-use mf2c_tests::Start;
+use mf2c_tests::{Start, eventually, run};
 use place::{NEW, OLD, PASSWORD, Testbed, element, envelope, response, start};
 use serde_json::json;
 
@@ -132,12 +134,39 @@ fn a_session_outlives_a_restart_and_ends_with_its_document_or_by_logout() {
     assert!(place.reply("Users", "<n:logout/>", Some(&first)).contains("<ns:return>true</ns:return>"));
     same(place.fault("Users", PROFILE, Some(&first)), LOGGED_OUT);
     let place = place.restarted(listen());
+    assert_eq!(told_certificate(&place), shown_certificate(&place), "the log tells what is shown");
     assert!(place.reply("Users", PROFILE, Some(&second)).contains("<ns:id>abierce</ns:id>"));
     same(place.fault("Users", PROFILE, Some(&first)), LOGGED_OUT);
     let sessions = place.admin("GET", "testbed-session", None).expect(200).json();
     let id = sessions["testbedSessions"][0]["id"].as_str().unwrap().to_owned();
     let _ = place.admin("DELETE", &id, None).expect(200);
     same(place.fault("Users", PROFILE, Some(&second)), LOGGED_OUT);
+}
+
+/// The fingerprint of the certificate that the agent says it serves with.
+fn told_certificate(place: &Testbed) -> String {
+    let told = place.agent.log_lines().find_map(|line| Some(line.get("fingerprint")?.as_str()?.to_owned()));
+    told.unwrap()
+}
+
+/// That of the certificate that clients of the API see.
+fn shown_certificate(place: &Testbed) -> String {
+    let mut shell = Command::new("bash");
+    let line = "openssl s_client -connect $0 </dev/null 2>/dev/null | openssl x509 -noout -fingerprint -sha256";
+    shell.args(["-c", line, place.agent.https()]);
+    run(shell).expect(0).out.trim().rsplit('=').next().unwrap().to_owned()
+}
+
+#[test]
+fn plain_http_at_the_port_of_a_door_is_told_once() {
+    let place = Testbed::new();
+    let url = place.base().replace("https://", "http://");
+    for _ in 0..3 {
+        assert_eq!(mf2c_tests::curl([&url]).status, 0);
+    }
+    eventually("a word about it", || place.agent.log().contains("a client spoke plain HTTP at a TLS port"));
+    let _ = place.curl("ApiInfo/getVersion", None, &[]).expect(200);
+    assert_eq!(place.agent.log().matches("a client spoke plain HTTP at a TLS port").count(), 1);
 }
 
 #[test]

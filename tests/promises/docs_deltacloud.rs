@@ -1,4 +1,4 @@
-//! The page about Deltacloud: its three requests answer as it says, and make a key that ssh-keygen takes.
+//! The page about Deltacloud: its requests answer as it says, and make a key that ssh-keygen takes, or take one of its.
 
 use std::fs;
 use std::path::Path;
@@ -13,13 +13,13 @@ use crate::discovery::door_of;
 const PRELUDE: &str = "curl() { command curl -s --max-time 30 -w '%{stderr}%{http_code}\\n' \"$@\" 2>>statuses; }\n";
 
 #[test]
-fn the_three_requests_of_the_page_answer_as_it_says() {
+fn the_requests_of_the_page_answer_as_it_says() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/deltacloud.md");
     let page = fs::read_to_string(page).unwrap();
     let blocks: Vec<&str> = page.split("\n```sh\n").skip(1).map(|block| block.split_once("\n```").unwrap().0).collect();
     let promised: Vec<&str> =
         blocks.iter().flat_map(|block| block.lines()).filter_map(|line| line.strip_prefix("# answers ")).collect();
-    assert_eq!(promised, ["201", "200", "204"]);
+    assert_eq!(promised, ["201", "200", "204", "201"]);
     let agent = Start::new().environment("MF2C_DELTACLOUD_LISTEN", "127.0.0.1:0").agent();
     let door = door_of(&agent, "deltacloud.listen");
     let form = json!({"href": "user-template/direct", "username": "jane", "password": "correct horse 8",
@@ -40,6 +40,14 @@ fn the_three_requests_of_the_page_answer_as_it_says() {
         let lines = text.lines().filter(|line| !line.contains("<fingerprint>"));
         lines.map(str::to_owned).collect::<Vec<_>>()
     };
-    let listed = said.split_once("<?xml").map(|(_, list)| format!("<?xml{list}")).unwrap();
-    assert_eq!(without(listed.trim()), without(&shown));
+    let (listed, brought) = said.split_once("</keys>").unwrap();
+    let listed = listed.split_once("<?xml").map(|(_, list)| format!("<?xml{list}</keys>")).unwrap();
+    assert_eq!(without(&listed), without(&shown));
+    // Of the key that she has brought, the fingerprint is the one that ssh-keygen tells, and there is no private part.
+    let mut keygen = Command::new("ssh-keygen");
+    keygen.args(["-l", "-f", "id.pub"]).current_dir(folder.path());
+    let told = run(keygen).expect(0).out;
+    let print = told.split(' ').nth(1).unwrap();
+    assert!(brought.contains("id='laptop'") && brought.contains(&format!("<fingerprint>{print}<")), "{told} {brought}");
+    assert!(!brought.contains("<pem>"), "{brought}");
 }

@@ -27,7 +27,6 @@ mod cursors;
 mod deltacloud;
 mod deter;
 mod deter_bounds;
-mod deter_clock;
 mod deter_experiments;
 mod deter_projects;
 mod deter_resources;

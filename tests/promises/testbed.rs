@@ -12,7 +12,7 @@ use mf2c_tests::{Agent, Answer, Clock, Start, curl, eventually, let_pass, mf2c};
 use serde_json::{Value, json};
 
 use crate::discovery::door_of;
-use crate::lm_rest::{ADMIN, ask_as};
+use crate::lm_rest::ADMIN;
 
 pub(crate) const PASSWORD: &str = "correct horse battery";
 const SOAP_12: &str = "http://www.w3.org/2003/05/soap-envelope";
@@ -94,6 +94,37 @@ fn plain(text: &str) -> String {
     text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&amp;", "&")
 }
 
+/// What the owner of the device says of it, so that plain processes run there; `ask` sends a request to the API as an
+/// administrator, by method, path below `/api` and body.
+pub(crate) fn lend(ask: impl Fn(&str, &str, Option<Value>) -> Answer) {
+    let mut device = Value::Null;
+    eventually("a device that runs processes", || {
+        device = ask("GET", "../lm/devices", None).expect(200).json()["devices"][0].clone();
+        device["status"] == "connected" && device["backends"] == json!(["process"])
+    });
+    let profile = json!({ "service_consumer": true, "resource_contributor": true });
+    let limits = ["max_cpu_usage", "max_memory_usage", "max_storage_usage", "max_bandwidth_usage"];
+    let mut sharing = json!({ "gps_allowed": false, "battery_limit": 1, "max_apps": 100 });
+    limits.iter().for_each(|limit| sharing[limit] = 90.into());
+    for (kind, mut body) in [("user-profile", profile), ("sharing-model", sharing)] {
+        if ask("GET", &format!("{kind}?$last=0"), None).json()["count"] == 0 {
+            body["device_id"] = device["id"].clone();
+            let _ = ask("POST", kind, Some(body)).expect(201);
+        }
+    }
+}
+
+/// Stops whatever runs there, as far as that can be done; asked as [`lend`] asks.
+pub(crate) fn stop_all(ask: impl Fn(&str, &str, Option<Value>) -> Answer) {
+    for _ in 0..100 {
+        let _ = ask("DELETE", "../lm/service-instances/all", None);
+        if ask("GET", "workload?$last=0", None).json()["count"] == 0 {
+            return;
+        }
+        let_pass(Duration::from_millis(100));
+    }
+}
+
 impl Bed {
     /// An agent whose owner lends its device to plain processes, with accounts: `boss` administers, the others do not.
     pub(crate) fn start(others: &[&str]) -> Self {
@@ -116,7 +147,7 @@ impl Bed {
             let place = ["--data-dir", data.to_str().unwrap()];
             mf2c(&"ca init --area harbour".split(' ').chain(place).collect::<Vec<_>>()).code == Some(0)
         });
-        bed.lend();
+        lend(|method, path, body| bed.admin(method, path, body));
         bed.user("boss", true);
         others.iter().for_each(|name| bed.user(name, false));
         for name in others.iter().chain(&["boss"]) {
@@ -145,25 +176,6 @@ impl Bed {
 
     pub(crate) fn agent(&self) -> &Agent {
         self.agent.as_ref().unwrap()
-    }
-
-    /// What the owner of the device says of it, so that services run there.
-    fn lend(&self) {
-        let mut device = Value::Null;
-        eventually("a device that runs processes", || {
-            device = ask_as(self.agent(), ADMIN, "GET", "/lm/devices", None).expect(200).json()["devices"][0].clone();
-            device["status"] == "connected" && device["backends"] == json!(["process"])
-        });
-        let profile = json!({ "service_consumer": true, "resource_contributor": true });
-        let limits = ["max_cpu_usage", "max_memory_usage", "max_storage_usage", "max_bandwidth_usage"];
-        let mut sharing = json!({ "gps_allowed": false, "battery_limit": 1, "max_apps": 100 });
-        limits.iter().for_each(|limit| sharing[limit] = 90.into());
-        for (kind, mut body) in [("user-profile", profile), ("sharing-model", sharing)] {
-            if self.admin("GET", &format!("{kind}?$last=0"), None).json()["count"] == 0 {
-                body["device_id"] = device["id"].clone();
-                let _ = self.admin("POST", kind, Some(body)).expect(201);
-            }
-        }
     }
 
     /// CIMI as its administrator sees it.
@@ -300,12 +312,6 @@ impl Drop for Bed {
         if self.agent.is_none() {
             return;
         }
-        for _ in 0..100 {
-            let _ = ask_as(self.agent(), ADMIN, "DELETE", "/lm/service-instances/all", None);
-            if self.admin("GET", "workload?$last=0", None).json()["count"] == 0 {
-                return;
-            }
-            let_pass(Duration::from_millis(100));
-        }
+        stop_all(|method, path, body| self.admin(method, path, body));
     }
 }

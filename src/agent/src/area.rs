@@ -271,6 +271,16 @@ impl Area {
         Arc::new(move || credentials.late_server())
     }
 
+    /// The fingerprint (SHA-256) of the certificate that clients of the API are shown.
+    pub(crate) fn fingerprint(&self) -> String {
+        self.credentials.api_fingerprint()
+    }
+
+    /// Whether the agent belongs to an area.
+    pub(crate) fn is_joined(&self) -> bool {
+        self.credentials.membership().is_some()
+    }
+
     /// Who a client of the API is by its certificate.
     pub(crate) fn users(&self) -> ReadCertificate {
         let credentials = self.credentials.clone();

@@ -90,7 +90,7 @@ impl Node {
     pub async fn start(config: &Config, world: World) -> Result<Self, StartError> {
         make_directory(config)?;
         let (store, writer) = open_store(config, &world)?;
-        let identity = server_identity(config, &world)?;
+        let (identity, origin) = server_identity(config, &world)?;
         let device = area::device_id(config, &store, &world);
         let mail = accounts::mail_transport(config, &world)?;
         let transport = HttpWebhooks::new(&webhook_options(config))?;
@@ -104,6 +104,7 @@ impl Node {
         let plain = config.api.http.map(|address| listen(address, "--http")).transpose()?;
         let rooms = AreaRooms { arbiter: &arbiters[1], store: &store, writer: &store_writer, world: &world };
         let area = area::start(config, identity, device, &rooms)?;
+        tell_certificate(&area, origin);
         let doors = BoundDoors::prepare(config, &area, &world)?;
         let mut legacy = LegacyDoors::open(config, &area, &store, &world)?;
         let tokens = Arc::new(TokenKey::load_or_create(&config.data_dir, &*world.entropy)?);
@@ -403,18 +404,25 @@ fn open_store(config: &Config, world: &World) -> Result<(Arc<Store>, Writer), St
     Ok((store, writer))
 }
 
-fn server_identity(config: &Config, world: &World) -> Result<ServerIdentity, PkiError> {
+/// The certificate of the agent without an area, and how it came to be; nothing of that where the configuration names it.
+fn server_identity(config: &Config, world: &World) -> Result<(ServerIdentity, Option<Origin>), PkiError> {
     if let (Some(certificate), Some(key)) = (&config.tls.certificate, &config.tls.key) {
-        return mf2c_pki::load(certificate, key);
+        return Ok((mf2c_pki::load(certificate, key)?, None));
     }
     let (identity, origin) = mf2c_pki::load_or_create(&config.data_dir, &config.tls.names, world.clock.now())?;
+    Ok((identity, Some(origin)))
+}
+
+/// Tells what clients are shown: what the configuration names, else what the area has issued, else what was made here.
+fn tell_certificate(area: &Area, origin: Option<Origin>) {
     let what = match origin {
-        Origin::Loaded => "serving with the certificate of an earlier start",
-        Origin::Created => "made a certificate of our own; clients do not know it, curl needs -k",
-        Origin::Renewed => "the certificate had expired; made a new one",
+        None => "serving with the certificate of the configuration",
+        Some(_) if area.is_joined() => "serving with the certificate of the area",
+        Some(Origin::Loaded) => "serving with the certificate of an earlier start",
+        Some(Origin::Created) => "made a certificate of our own; clients do not know it, curl needs -k",
+        Some(Origin::Renewed) => "the certificate had expired; made a new one",
     };
-    tracing::info!(fingerprint = identity.fingerprint_sha256(), "{what}");
-    Ok(identity)
+    tracing::info!(fingerprint = area.fingerprint(), "{what}");
 }
 
 /// Binds a port.

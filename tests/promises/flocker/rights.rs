@@ -169,5 +169,11 @@ fn a_revoked_certificate_opens_nothing_and_closes_what_is_open() {
         .expect(1)
         .tells(&["Unable to load certificate file. No such file or directory"]);
     door.place.ca(&["revoke"]).expect(1).tells(&["Wrong number of arguments"]);
+    let own = door.place.openssl("x509 -in cluster.crt -noout -serial");
+    for authority in ["cluster.crt", own.trim().strip_prefix("serial=").unwrap()] {
+        let refused = ["that of the cluster's authority, which cannot revoke itself"];
+        door.place.ca(&["revoke", authority]).expect(1).tells(&refused);
+    }
+    assert_eq!(door.place.text("cluster.crl"), before);
     door.place.ca(&["revoke", "cluster.key"]).expect(1).tells(&["The file holds no certificate in PEM."]);
 }

@@ -32,16 +32,18 @@ impl Keys {
         self.defaults.keys().any(|key| key.split_once('.').is_some_and(|(section, _)| section == name))
     }
 
-    /// The known key that somebody who wrote `key` probably meant: the same word elsewhere, or the nearest one.
+    /// The known key that somebody who wrote `key` probably meant: the nearest one in the section, the same word elsewhere, or the
+    /// nearest of all.
     pub(super) fn suggestion(&self, key: &str) -> Option<String> {
         let (section, word) = key.rsplit_once('.').unwrap_or(("", key));
         let known = || self.defaults.keys().map(|key| (key.rsplit_once('.').unwrap_or(("", key)), key));
-        if let Some((_, key)) = known().find(|((_, last), _)| last.eq_ignore_ascii_case(word)) {
-            return Some(key.clone());
-        }
+        // What is beside it comes first: elsewhere the same word means something else.
         let beside = known().filter(|((place, _), _)| *place == section).map(|((_, last), _)| last);
         if let Some(word) = nearest(word, beside) {
             return Some(if section.is_empty() { word.to_owned() } else { format!("{section}.{word}") });
+        }
+        if let Some((_, key)) = known().find(|((_, last), _)| last.eq_ignore_ascii_case(word)) {
+            return Some(key.clone());
         }
         nearest(key, self.defaults.keys().map(String::as_str)).map(str::to_owned)
     }

@@ -142,6 +142,17 @@ fn unknown_keys_sections_and_types_are_all_reported_with_line_and_nearest_key() 
 }
 
 #[test]
+fn what_stands_in_the_same_section_is_meant_rather_than_the_same_word_elsewhere() {
+    let text = "[flocker]\ncertificate = 'x'\n[device]\nnames = 'x'\n[deter]\ncertificate = 'x'\n";
+    let expected = [
+        "2: unknown key `flocker.certificate`; did you mean `flocker.certificates`?",
+        "4: unknown key `device.names`; did you mean `device.name`?",
+        "6: unknown key `deter.certificate`; did you mean `tls.certificate`?",
+    ];
+    assert_eq!(problems(text), expected);
+}
+
+#[test]
 fn words_addresses_and_sections_are_refused_with_what_was_expected() {
     let text =
         "api = 5\nrole = 'leadr'\ndata_dir = 7\n[tls]\nkey = 3\n[auth]\nheader = 'on'\n[device]\nagent_type = 'big'\n";

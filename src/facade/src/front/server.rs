@@ -3,7 +3,10 @@
 use std::{
     fmt, io,
     net::{SocketAddr, TcpListener},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -13,7 +16,7 @@ use actix_service::{IntoServiceFactory, Service, ServiceFactory, ServiceFactoryE
 use actix_web::dev::AppConfig;
 use tokio::{net::TcpStream, sync::Semaphore, time::timeout};
 use tokio_rustls::TlsAcceptor;
-use tracing::debug;
+use tracing::{debug, info};
 
 use super::{
     boundary::Limits,
@@ -137,7 +140,8 @@ where
     let address = socket.local_addr()?;
     let secure = tls.is_some();
     let stopping = server.graceful_shutdown_signal();
-    let reception = Reception { tls, users, handshakes, settings: settings.clone() };
+    let (settings, has_told) = (settings.clone(), Arc::default());
+    let reception = Reception { address, tls, users, handshakes, settings, has_told };
     server.listen(format!("facade {address}"), socket, move || {
         let (stopping, reception) = (stopping.clone(), reception.clone());
         let settings = &reception.settings;
@@ -171,10 +175,14 @@ where
 /// What is done with a connection before its first request.
 #[derive(Clone)]
 struct Reception {
+    /// Where the listener is.
+    address: SocketAddr,
     tls: Option<TlsSettings>,
     users: Option<ReadCertificate>,
     handshakes: Arc<Semaphore>,
     settings: Settings,
+    /// Whether the operator knows of somebody who spoke plain HTTP here: once is enough, for strangers can do it at will.
+    has_told: Arc<AtomicBool>,
 }
 
 impl Reception {
@@ -199,6 +207,14 @@ impl Reception {
     async fn shake(&self, tls: &TlsSettings, tcp: TcpStream) -> io::Result<tokio_rustls::server::TlsStream<TcpStream>> {
         // A client that says nothing must not take the turn of one that does.
         tcp.readable().await?;
+        // A record of TLS begins with a number, a request with the name of its method.
+        let mut first = [0];
+        if tcp.peek(&mut first).await? == 1 && first[0].is_ascii_uppercase() {
+            if !self.has_told.swap(true, Ordering::Relaxed) {
+                info!(peer = ?tcp.peer_addr().ok(), address = %self.address, "a client spoke plain HTTP at a TLS port");
+            }
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "plain HTTP at a TLS port"));
+        }
         let _turn = self.handshakes.acquire().await.map_err(io::Error::other)?;
         TlsAcceptor::from(tls()).accept(tcp).await
     }

@@ -13,7 +13,7 @@ use rustls::{ClientConfig, ServerConfig};
 use super::settings::{self, Showing, certified};
 use super::verify::{Believed, Guests, Host};
 use super::{AgentKey, PeerIdentity, Trust};
-use crate::{PkiError, ServerIdentity, server_config};
+use crate::{Fingerprint, PkiError, ServerIdentity, server_config};
 
 /// An agent's own certificate with its key.
 pub struct Membership {
@@ -197,6 +197,17 @@ impl Credentials {
         match (&self.inner.api_identity, &*self.inner.membership.load()) {
             (ApiIdentity::SelfMade(_), Some(membership)) => membership.own.not_after,
             (own, _) => own.identity().not_after(),
+        }
+    }
+
+    /// The fingerprint (SHA-256) of the certificate that is shown to clients of the API.
+    #[must_use]
+    pub fn api_fingerprint(&self) -> String {
+        match (&self.inner.api_identity, &*self.inner.membership.load()) {
+            (ApiIdentity::SelfMade(_), Some(membership)) => {
+                Fingerprint::of(&CertificateDer::from(membership.certificate.as_slice())).to_string()
+            }
+            (own, _) => own.identity().fingerprint_sha256(),
         }
     }
 

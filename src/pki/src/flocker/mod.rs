@@ -84,6 +84,8 @@ pub struct Cluster {
     key: Vec<u8>,
     /// The subject, in DER.
     subject: Vec<u8>,
+    /// The number of its own certificate.
+    serial: Serial,
     /// The identifier of the key, where the certificate has one.
     key_id: Option<Vec<u8>>,
 }
@@ -130,7 +132,8 @@ impl Cluster {
         let unit = parsed.subject().iter_organizational_unit().find_map(|unit| unit.as_str().ok());
         let unit = unit.ok_or_else(|| bad("The certificate names no cluster: its subject has no OU."))?.to_owned();
         let (info, subject) = (key.subject_public_key_info(), parsed.subject().as_raw().to_vec());
-        Ok(Self { issuer: Issuer::new(params, key), unit, key: info, subject, key_id: id })
+        let serial = Serial::from_bytes(parsed.raw_serial());
+        Ok(Self { issuer: Issuer::new(params, key), unit, key: info, subject, serial, key_id: id })
     }
 
     /// The id of the cluster: the organisational unit of all its certificates.

@@ -52,8 +52,15 @@ impl Cluster {
     /// The list, in PEM, with one more certificate: `known` is the list so far. None where that holds it already.
     ///
     /// # Errors
-    /// [`FlockerError::Authority`] where `known` is no list of this cluster.
+    /// [`FlockerError::Authority`] where `known` is no list of this cluster, or the number is that of the authority itself.
     pub fn revoke(&self, serial: &Serial, known: Option<&str>, now: Timestamp) -> Result<Option<String>, FlockerError> {
+        if *serial == self.serial {
+            return Err(FlockerError::Authority(
+                "The certificate is that of the cluster's authority, which cannot revoke itself: expected one that it has \
+                 issued. To end the cluster, initialize a new one and give its files to the control service."
+                    .to_owned(),
+            ));
+        }
         let list = known.map(|pem| List::read(pem.as_bytes(), std::slice::from_ref(&self.key)));
         let list = list.transpose().map_err(|why| FlockerError::Authority(format!("The list is not taken: {why}.")))?;
         let mut list = list.unwrap_or(List { number: 0, revoked: vec![] });
