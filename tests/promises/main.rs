@@ -27,6 +27,7 @@ mod cursors;
 mod deltacloud;
 mod deter;
 mod deter_experiments;
+mod deter_people;
 mod deter_projects;
 mod deter_resources;
 mod deter_rights;

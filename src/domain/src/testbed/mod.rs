@@ -11,6 +11,7 @@ pub mod computer;
 pub mod experiment;
 pub mod image;
 pub mod names;
+pub mod parting;
 pub mod pattern;
 pub mod plan;
 pub mod project;
