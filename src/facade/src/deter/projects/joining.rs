@@ -74,7 +74,7 @@ pub(super) async fn add_confirm(call: &Call<'_>, request: &Request) -> Result<Va
     Ok(true.into())
 }
 
-/// Somebody wants to belong to a project: who may add users there is told, once, until one of them has read it. The later generations
+/// Somebody wants to belong to a project: who may add users there is told, once, until all have read it. The later generations
 /// want the project to be approved of first.
 pub(super) async fn join(call: &Call<'_>, request: &Request, is_later: bool) -> Result<Value, Fault> {
     let uid = call.acting(request.text("uid"))?;

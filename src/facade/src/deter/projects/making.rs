@@ -108,7 +108,7 @@ pub(super) fn requirements() -> Value {
     Value::list(SCHEMA.iter().map(|attribute| users::attribute_value(attribute, None)))
 }
 
-/// Asks administrators for a project that they vouch for, once, until one of them has read it. They make it, and give it to the user.
+/// Asks administrators for a project that they vouch for, once, until all have read it. They make it, and give it to the user.
 pub(super) async fn ask_for_vetting(call: &Call<'_>, request: &Request) -> Result<Value, Fault> {
     let uid = call.acting(request.text("uid"))?;
     let name = name_in(request)?;
