@@ -8,6 +8,7 @@ mod callbacks;
 mod challenges;
 mod emails;
 mod error;
+mod parting;
 mod passwords;
 mod register;
 mod sweep;
@@ -23,6 +24,7 @@ use mf2c_domain::people::registration::Form;
 
 pub use accounts::{AccountParts, AccountSettings};
 pub use error::AccountError;
+pub use parting::{Holding, holdings};
 
 use accounts::Accounts;
 

@@ -16,6 +16,7 @@ pub mod ports;
 pub mod post;
 pub mod qos_provider;
 pub mod replicator;
+mod resets;
 pub mod resource_store;
 pub mod session_manager;
 pub mod sharing;

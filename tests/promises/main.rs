@@ -28,6 +28,7 @@ mod deltacloud;
 mod deter;
 mod deter_bounds;
 mod deter_experiments;
+mod deter_people;
 mod deter_projects;
 mod deter_resources;
 mod deter_rights;

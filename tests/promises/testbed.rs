@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use mf2c_tests::{Agent, Answer, Clock, Start, curl, eventually, let_pass, mf2c};
+use mf2c_tests::{Agent, Answer, Start, curl, eventually, let_pass, mf2c};
 use serde_json::{Value, json};
 
 use crate::discovery::door_of;
@@ -24,8 +24,6 @@ pub(crate) struct Bed {
     folder: tempfile::TempDir,
     /// The files with certificate and key of those who have signed in.
     signed_in: BTreeMap<String, PathBuf>,
-    /// What else the agent is started with.
-    environment: Vec<(&'static str, String)>,
 }
 
 /// A fault: its code and its detail.
@@ -128,19 +126,8 @@ pub(crate) fn stop_all(ask: impl Fn(&str, &str, Option<Value>) -> Answer) {
 impl Bed {
     /// An agent whose owner lends its device to plain processes, with accounts: `boss` administers, the others do not.
     pub(crate) fn start(others: &[&str]) -> Self {
-        Self::start_with(others, vec![])
-    }
-
-    /// The same with a clock that can be turned, and with registration by mail.
-    pub(crate) fn start_with_clock(others: &[&str], clock: &Clock) -> Self {
-        let mut environment = clock.environment().to_vec();
-        environment.push(("MF2C_AUTH_REGISTRATION", "true".to_owned()));
-        Self::start_with(others, environment)
-    }
-
-    fn start_with(others: &[&str], environment: Vec<(&'static str, String)>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut bed = Self { agent: None, folder, signed_in: BTreeMap::new(), environment };
+        let mut bed = Self { agent: None, folder, signed_in: BTreeMap::new() };
         bed.begin();
         eventually("an authority", || {
             let data = bed.data();
@@ -164,7 +151,6 @@ impl Bed {
         let start = Start::new().data_dir(&self.data()).arguments(["--link", "127.0.0.1:0"]);
         let start = start.environment("MF2C_DEVICE_ENABLED", "true").environment("MF2C_DETER_LISTEN", "127.0.0.1:0");
         let start = start.environment("MF2C_SERVICES_PROCESS", "true").environment("MF2C_SERVICES_DOCKER_SOCKET", "");
-        let start = self.environment.iter().fold(start, |start, (name, value)| start.environment(name, value));
         self.agent = Some(start.agent());
     }
 
@@ -198,13 +184,7 @@ impl Bed {
     pub(crate) fn sign_in(&mut self, uid: &str) {
         let asked = self.ask("", "Users", "requestChallenge", &[el("uid", uid), el("types", "clear")]).unwrap();
         let answer = [el("responseData", &base64(PASSWORD)), el("challengeID", &one(&asked, "challengeID"))];
-        let pem = one(&self.ask("", "Users", "challengeResponse", &answer).unwrap(), "return");
-        self.keep(uid, &pem);
-    }
-
-    /// Keeps a certificate and its key, in base64 over PEM: who asks for something by this name shows it.
-    pub(crate) fn keep(&mut self, uid: &str, pem: &str) {
-        let pem = unbase64(pem);
+        let pem = unbase64(&one(&self.ask("", "Users", "challengeResponse", &answer).unwrap(), "return"));
         assert!(pem.contains("BEGIN CERTIFICATE") && pem.contains("BEGIN RSA PRIVATE KEY"), "{uid}");
         let path = self.folder.path().join(format!("{uid}.pem"));
         fs::write(&path, pem).unwrap();

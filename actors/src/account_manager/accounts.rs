@@ -189,6 +189,11 @@ impl Accounts {
         &self.parts.sessions
     }
 
+    /// Makes the links and numbers worthless by which a user's password could be set.
+    pub(super) async fn end_resets(&self, user: &ResourceId) -> Result<(), StoreError> {
+        crate::resets::end_resets(self.store(), &self.parts.writer, user).await
+    }
+
     pub(super) fn sends_mail(&self) -> bool {
         self.parts.mailer.is_some()
     }

@@ -102,6 +102,7 @@ impl Accounts {
         if user.state != "ACTIVE" {
             return Err(AccountError::NotActive(id.to_string()));
         }
+        self.end_resets(id).await?;
         self.edit(&document, json!({ "password": digest }), &[]).await?;
         self.end_sessions(&user.username, None).await?;
         Ok(Executed { message: format!("password for {id} successfully set"), resource: id.clone() })
@@ -114,6 +115,7 @@ impl Accounts {
             return Err(AccountError::NotNew(id.to_string()));
         }
         let changes = json!({ "state": "ACTIVE", "activeSince": self.now().to_string(), "password": digest });
+        self.end_resets(id).await?;
         self.edit(&document, changes, &[]).await?;
         if let Err(error) = self.address_proved(id, &user).await {
             tracing::warn!(%id, %error, "the email resource of a user still holds the link");

@@ -31,6 +31,7 @@ impl Accounts {
             }
         }
         let digest = self.digest(ask.new).await?;
+        self.end_resets(&ask.id).await?;
         self.edit(&document, json!({ "password": digest }), &[]).await?;
         self.end_sessions(&user.username, ask.session.filter(|_| own)).await
     }
@@ -80,24 +81,12 @@ impl Accounts {
     /// A user must sign in again, or is gone.
     pub(super) async fn end_access(&self, id: &ResourceId, gone: bool) -> Result<(), AccountError> {
         self.end_sessions(id.name(), None).await?;
-        if gone {
-            self.end_keys(id.name()).await?;
-            self.forget_links(id).await?;
-            self.forget_papers(id).await?;
+        if !gone {
+            return Ok(self.end_resets(id).await?);
         }
-        Ok(())
-    }
-
-    /// What the testbed API keeps for a user goes with him.
-    pub(super) async fn forget_papers(&self, id: &ResourceId) -> Result<(), AccountError> {
-        // No name of a user holds a double quote.
-        let filter = format!(r#"user="{}""#, id.name());
-        for kind in ["notification", "testbed-profile", "testbed-session"] {
-            for document in self.found(kind, &filter)?.1 {
-                self.delete(&document.id).await?;
-            }
-        }
-        Ok(())
+        self.end_keys(id.name()).await?;
+        self.forget_links(id).await?;
+        self.forget_papers(id).await
     }
 
     /// Signs a user out everywhere but in one session.

@@ -56,6 +56,7 @@ impl Accounts {
             None => None,
         };
         let draft = registration.draft(digest.as_deref(), self.now(), &*self.world().entropy)?;
+        self.begin_anew(&id).await?;
         let id = self.add("user", draft).await?;
         if method == Method::SelfRegistration {
             // The account stands, whatever becomes of the mail: an administrator can activate it.
@@ -81,6 +82,7 @@ impl Accounts {
         if self.found("user", "state='NEW'")?.0 >= MOST_WAITING {
             return Err(AccountError::TooManyWaiting);
         }
+        self.begin_anew(&id).await?;
         self.add("user", draft).await
     }
 

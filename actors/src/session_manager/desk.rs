@@ -185,6 +185,7 @@ impl Desk {
             return Err(missing());
         }
         let digest = self.hasher.hash(set.password).await?;
+        crate::resets::end_resets(&self.store, &self.writer, &id).await?;
         let changes = Map::from_iter([("password".to_owned(), digest.into())]);
         let edit = EditResource { id, changes, removed: Vec::new(), if_match: None, by: Caller::agent() };
         self.writer.send(edit).await??;

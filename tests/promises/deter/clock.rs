@@ -58,16 +58,16 @@ fn who_was_signed_in_until_yesterday_is_told_so_by_the_fault_for_it() {
     let Some(clock) = Clock::new() else { return };
     let place = with(&clock);
     place.user("abierce");
-    let _ = place.login("abierce");
+    let shown = place.login("abierce");
     let own = "<n:getUserProfile><n:uid>abierce</n:uid></n:getUserProfile>";
     clock.turn(24 * 3600 - 60);
-    let _ = place.reply("Users", own, Some("abierce.pem"));
+    let _ = place.reply("Users", own, Some(&shown));
     // The certificate has ended with what it stands for; the handshake does not fail for that.
     clock.turn(24 * 3600 + 1);
     for asked in [own, "<n:logout/>"] {
-        assert_eq!(place.fault("Users", asked, Some("abierce.pem")), (5, "Not logged in".to_owned()), "{asked}");
+        assert_eq!(place.fault("Users", asked, Some(&shown)), (5, "Not logged in".to_owned()), "{asked}");
     }
-    let _ = place.reply("ApiInfo", "<n:getVersion/>", Some("abierce.pem"));
-    let _ = place.login("abierce");
-    let _ = place.reply("Users", own, Some("abierce.pem"));
+    let _ = place.reply("ApiInfo", "<n:getVersion/>", Some(&shown));
+    let shown = place.login("abierce");
+    let _ = place.reply("Users", own, Some(&shown));
 }

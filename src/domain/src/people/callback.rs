@@ -72,6 +72,12 @@ impl Action {
         }
     }
 
+    /// Whether it sets a password: it is worthless once a password was set in any way.
+    #[must_use]
+    pub fn sets_password(self) -> bool {
+        matches!(self, Self::UserPasswordSet | Self::UserFirstPassword)
+    }
+
     /// The type of what it is about.
     #[must_use]
     pub fn target_type(self) -> &'static str {

@@ -12,6 +12,7 @@ pub mod experiment;
 pub mod image;
 pub mod names;
 pub mod outline;
+pub mod parting;
 pub mod pattern;
 pub mod plan;
 pub mod project;

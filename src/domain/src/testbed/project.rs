@@ -224,7 +224,8 @@ impl Project {
         may.then_some(()).ok_or(Refusal::Access)
     }
 
-    /// Opens a challenge, and forgets those whose time is over and those of the same kind for the same user.
+    /// Opens a challenge, and forgets those whose time is over. One of the same kind for the same user that is open holds anew, with
+    /// these rights and the number that it had, so that whoever has read that can go on with it. Its number.
     ///
     /// # Errors
     /// [`Refusal::Request`] where the user is a member, or too many are open.
@@ -235,20 +236,28 @@ impl Project {
         uid: &str,
         rights: Rights,
         now: Timestamp,
-    ) -> Result<(), Refusal> {
+    ) -> Result<i64, Refusal> {
         if self.member(uid).is_some() {
             return Err(Refusal::Request(already(uid, &self.project_id)));
         }
         self.forget_old(now);
+        let id = self.open_challenge(kind, uid, now).unwrap_or(id);
         self.challenges.retain(|challenge| challenge.uid != uid || challenge.kind != kind);
         if self.challenges.len() >= MAX_CHALLENGES {
             let text = format!("Too many open challenges for {}", self.project_id);
             return Err(Refusal::Request(text));
         }
         let expires = crate::people::key::after(now, CHALLENGE_SECONDS).to_string();
-        let (id, uid) = (id.to_string(), uid.to_owned());
-        self.challenges.push(Challenge { id, kind, uid, permissions: rights, expires });
-        Ok(())
+        let uid = uid.to_owned();
+        self.challenges.push(Challenge { id: id.to_string(), kind, uid, permissions: rights, expires });
+        Ok(id)
+    }
+
+    /// The number of the open challenge of this kind for a user.
+    #[must_use]
+    pub fn open_challenge(&self, kind: ChallengeKind, uid: &str, now: Timestamp) -> Option<i64> {
+        let open = |challenge: &&Challenge| challenge.kind == kind && challenge.uid == uid && challenge.holds(now);
+        self.challenges.iter().find(open)?.id.parse().ok()
     }
 
     fn forget_old(&mut self, now: Timestamp) {

@@ -1,8 +1,15 @@
 //! Notifications: short messages to users, each a document of its reader.
+//!
+//! What somebody asks others for is told each of them once, until it is read: nobody fills another one's list by asking again and again. A
+//! list that is full loses what was read, and then what those have written who wrote most of it.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use mf2c_domain::people::key::after;
 use mf2c_domain::resource::types::people::notification::{LONGEST_TEXT, MOST_OF_ONE, SPEC};
 use mf2c_domain::resource::types::people::testbed_profile::acl_of;
 use mf2c_domain::testbed::names::digest;
+use mf2c_domain::testbed::project::CHALLENGE_SECONDS;
 use mf2c_domain::time::Timestamp;
 use mf2c_soap::{Field, ObjectType, Request, Value};
 use mf2c_store::StoreError;
@@ -18,6 +25,8 @@ use crate::cimi::parts::quoted;
 
 /// The most users that one message goes to, and the most messages that are marked at a time.
 const MOST_AT_ONCE: usize = 1000;
+/// The most that one user asks others for without their having read it.
+const MOST_REQUESTS: usize = 20;
 
 /// `READ` or `URGENT`, set or not.
 pub(super) static NOTIFICATION_FLAG: ObjectType =
@@ -77,15 +86,132 @@ fn is(record: &Record, name: &str) -> bool {
     record.body.get(name).and_then(Json::as_bool) == Some(true)
 }
 
-/// Sends a message of the agent's own to users. Whoever is none is passed over.
+/// What somebody asks for: each with the project that it is about, and the user who belongs to it then, or owns it.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Matter<'a> {
+    /// To be let in to a project.
+    Join { project: &'a str, uid: &'a str },
+    /// That administrators make a project.
+    Vet { project: &'a str, uid: &'a str },
+    /// That administrators approve of a project.
+    Approve { project: &'a str, uid: &'a str },
+    /// That a user confirms that he belongs to a project.
+    Add { project: &'a str, uid: &'a str },
+}
+
+/// The words of [`Matter::Join`] and [`Matter::Vet`], which are counted.
+const JOIN: &str = "join ";
+const VET: &str = "vet ";
+
+impl Matter<'_> {
+    /// As documents have it. No name of a project holds a space.
+    fn text(self) -> String {
+        match self {
+            Self::Join { project, uid } => format!("{JOIN}{project} {uid}"),
+            Self::Vet { project, uid } => format!("{VET}{project} {uid}"),
+            Self::Approve { project, uid } => format!("approve {project} {uid}"),
+            Self::Add { project, uid } => format!("add {project} {uid}"),
+        }
+    }
+}
+
+/// Tells users of what somebody has just done. Whoever is no user is passed over.
 ///
 /// # Errors
 /// What the store refuses.
 pub(super) async fn notify(call: &Call<'_>, users: &[&str], text: &str) -> Result<(), Fault> {
+    let from = call.user().ok();
     for user in users.iter().filter(|user| is_user(call, user)) {
-        send_one(call, user, text, None, Flags::default()).await?;
+        send_one(call, user, text, from, Flags::default()).await?;
     }
     Ok(())
+}
+
+/// Tells users of what somebody asks for. Of the same matter each has one message, the newest.
+///
+/// # Errors
+/// What the store refuses.
+pub(super) async fn ask(
+    call: &Call<'_>,
+    users: &[&str],
+    text: &str,
+    (from, about): (&str, Matter<'_>),
+) -> Result<(), Fault> {
+    let about = about.text();
+    for user in users.iter().filter(|user| is_user(call, user)) {
+        let number = number_of(user, &about).to_string();
+        if let Some(former) = call.record(SPEC.name, &number)? {
+            call.delete(former.id()).await?;
+        }
+        make_room(call, user, Some(from)).await?;
+        let mut message = message(user, text, call.now(), Flags::default());
+        message.extend([("from".to_owned(), from.into()), ("about".to_owned(), about.as_str().into())]);
+        match call.add(SPEC.name, &number, message, acl_of(user)).await {
+            // He asks twice at once.
+            Ok(()) | Err(StoreError::Conflict { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Whether one of these users was told of a matter and has not read it yet.
+///
+/// # Errors
+/// What the store refuses.
+pub(super) fn is_open(call: &Call<'_>, users: &[&str], about: Matter<'_>) -> Result<bool, Fault> {
+    let about = about.text();
+    for user in users {
+        let told = call.record(SPEC.name, &number_of(user, &about).to_string())?;
+        if told.is_some_and(|record| !is(&record, "read")) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether somebody may ask for one thing more.
+///
+/// # Errors
+/// A fault that names the bound.
+pub(super) async fn demand_room(call: &Call<'_>, from: &str) -> Result<(), Fault> {
+    let filter = format!("from={} and read=false and about!=null", quoted(from));
+    let unread = call.records(SPEC.name, Some(filter), 10_000).await?;
+    let counts = |record: &&Record| {
+        let about = record.text("about");
+        // Nobody can be let in any more by a number that does not hold.
+        let holds =
+            Timestamp::parse(record.text("sent")).is_some_and(|sent| call.now() < after(sent, CHALLENGE_SECONDS));
+        about.starts_with(VET) || (about.starts_with(JOIN) && holds)
+    };
+    let open: BTreeSet<&str> = unread.iter().filter(counts).map(|record| record.text("about")).collect();
+    if open.len() < MOST_REQUESTS {
+        return Ok(());
+    }
+    let text = format!("{from} has {MOST_REQUESTS} requests that nobody has read, and no more are accepted");
+    Err(Fault::request(text))
+}
+
+/// Marks as read what was told of a matter that is decided.
+///
+/// # Errors
+/// What the store refuses.
+pub(super) async fn settle(call: &Call<'_>, about: Matter<'_>) -> Result<(), Fault> {
+    let filter = format!("about={} and read=false", quoted(&about.text()));
+    for record in call.records(SPEC.name, Some(filter), 10_000).await? {
+        match call.edit(&record, Map::from_iter([("read".to_owned(), true.into())]), vec![]).await {
+            Ok(()) | Err(StoreError::Stale { .. } | StoreError::NotFound { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// The number of the one message to a user about something.
+fn number_of(user: &str, about: &str) -> i64 {
+    let digits = digest(&[user, about]);
+    // As other numbers: 63 bits at most.
+    digits.get(..15).and_then(|digits| i64::from_str_radix(digits, 16).ok()).unwrap_or_default()
 }
 
 fn is_user(call: &Call<'_>, name: &str) -> bool {
@@ -97,9 +223,7 @@ fn is_user(call: &Call<'_>, name: &str) -> bool {
 /// # Errors
 /// What the store refuses.
 pub(super) async fn tell_once(api: &Api, user: &str, text: &str, about: &str) -> Result<(), Fault> {
-    let digits = digest(&[user, about]);
-    // As other numbers: 63 bits at most.
-    let number = digits.get(..15).and_then(|digits| i64::from_str_radix(digits, 16).ok()).unwrap_or_default();
+    let number = number_of(user, about);
     let message = message(user, text, api.world.clock.now(), Flags::default());
     match testbed::add(api, SPEC.name, &number.to_string(), &message, acl_of(user)).await {
         Ok(_) | Err(StoreError::Conflict { .. }) => Ok(()),
@@ -118,24 +242,51 @@ fn message(user: &str, text: &str, sent: Timestamp, flags: Flags) -> Map<String,
 }
 
 async fn send_one(call: &Call<'_>, user: &str, text: &str, from: Option<&str>, flags: Flags) -> Result<(), Fault> {
-    make_room(call, user).await?;
+    make_room(call, user, from).await?;
     let mut message = message(user, text, call.now(), flags);
     message.extend(from.map(|from| ("from".to_owned(), from.into())));
     Ok(call.add(SPEC.name, &call.random().to_string(), message, acl_of(user)).await?)
 }
 
-/// Of a user who has too many the oldest goes that was read, or else the oldest.
-async fn make_room(call: &Call<'_>, user: &str) -> Result<(), Fault> {
+/// A user who has too many loses one before another comes from somebody; see [`next_to_go`].
+async fn make_room(call: &Call<'_>, user: &str, from: Option<&str>) -> Result<(), Fault> {
     if call.exchange.api.store.count(SPEC.name) < MOST_OF_ONE {
         return Ok(());
     }
     let mut all = of_user(call, user).await?;
-    all.sort_by_key(|record| !is(record, "read"));
-    let too_many = (all.len() + 1).saturating_sub(MOST_OF_ONE);
-    for record in all.iter().take(too_many) {
+    while all.len() >= MOST_OF_ONE {
+        let kept: Vec<Kept<'_>> = all
+            .iter()
+            .map(|record| Kept { from: record.body.get("from").and_then(Json::as_str), read: is(record, "read") })
+            .collect();
+        let Some(at) = next_to_go(&kept, from) else { return Ok(()) };
+        let record = all.remove(at);
         call.delete(record.id()).await?;
     }
     Ok(())
+}
+
+/// What counts of a message where one has to go.
+#[derive(Debug, Clone, Copy)]
+struct Kept<'a> {
+    from: Option<&'a str>,
+    read: bool,
+}
+
+/// Which of a user's messages goes, where they stand from the oldest on: the oldest that was read; else the oldest of the sender who
+/// has most of them, where the new one counts for its sender, who comes before others who have as many.
+fn next_to_go(all: &[Kept<'_>], from: Option<&str>) -> Option<usize> {
+    if let Some(read) = all.iter().position(|kept| kept.read) {
+        return Some(read);
+    }
+    let mut counts = BTreeMap::from([(from, 1_usize)]);
+    for kept in all {
+        *counts.entry(kept.from).or_default() += 1;
+    }
+    let most = counts.values().copied().max().unwrap_or_default();
+    let has_most = |sender: Option<&str>| counts.get(&sender) == Some(&most);
+    let own = all.iter().position(|kept| kept.from == from).filter(|_| has_most(from));
+    own.or_else(|| all.iter().position(|kept| has_most(kept.from))).or_else(|| (!all.is_empty()).then_some(0))
 }
 
 /// All of a user, the oldest first.
@@ -228,4 +379,53 @@ pub(super) async fn send(call: &Call<'_>, request: &Request) -> Result<Value, Fa
         send_one(call, user, text, Some(&from), flags).await?;
     }
     Ok(true.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `-` is the agent's own message; capital letters were read.
+    fn goes(all: &str, from: &str) -> Option<usize> {
+        let name = |letter: &str| -> Option<&'static str> {
+            ["a", "b", "c"].into_iter().find(|known| letter.eq_ignore_ascii_case(known))
+        };
+        let kept: Vec<Kept<'_>> = all
+            .chars()
+            .map(|letter| Kept { from: name(&letter.to_string()), read: letter.is_ascii_uppercase() })
+            .collect();
+        next_to_go(&kept, name(from))
+    }
+
+    #[test]
+    fn what_was_read_goes_first_and_then_the_oldest_of_who_has_written_most() {
+        for (all, from, at) in [
+            ("", "a", None),
+            ("abBa", "a", Some(2)),
+            ("baa", "a", Some(1)),
+            // The new one counts for its sender.
+            ("ba", "a", Some(1)),
+            ("bba", "a", Some(2)),
+            ("bbba", "a", Some(0)),
+            // Who has none yet takes a place of whoever has most.
+            ("--b", "c", Some(0)),
+            ("ab-", "c", Some(0)),
+            ("b--a", "", Some(1)),
+        ] {
+            assert_eq!(goes(all, from), at, "{all} {from}");
+        }
+    }
+
+    #[test]
+    fn nobody_pushes_out_what_others_have_written() {
+        let mut all = vec!["b", "c"];
+        for _ in 0..500 {
+            while all.len() >= 10 {
+                let kept: Vec<Kept<'_>> = all.iter().map(|from| Kept { from: Some(from), read: false }).collect();
+                let _ = all.remove(next_to_go(&kept, Some("a")).unwrap());
+            }
+            all.push("a");
+        }
+        assert_eq!((all[0], all[1], all.len()), ("b", "c", 10));
+    }
 }

@@ -4,6 +4,7 @@
 mod administrators;
 pub(crate) mod callbacks;
 mod credentials;
+mod holdings;
 mod jwt;
 pub(crate) mod links;
 mod redirect;
@@ -79,9 +80,14 @@ pub(crate) fn may_remove(spec: &TypeSpec, name: &str) -> bool {
     spec.name != "credential" || !mf2c_domain::people::stored::stays(name)
 }
 
-/// Refuses a deletion that would leave nobody who administers the agent.
+/// Refuses a deletion that would leave nobody who administers the agent, or something that nobody owns.
 pub(crate) async fn before_delete(exchange: &Exchange<'_>, id: &ResourceId) -> Result<Option<Resigning>, ApiError> {
-    if id.kind() == "user" { administrators::before_delete(exchange, id).await } else { Ok(None) }
+    if id.kind() != "user" {
+        return Ok(None);
+    }
+    let held = administrators::before_delete(exchange, id).await?;
+    holdings::before_delete(exchange, id)?;
+    Ok(held)
 }
 
 /// Does what follows from an edit: who may not sign in any more is signed out.

@@ -1,15 +1,17 @@
 //! Users are asked whether they want to belong to a project, or ask for it; somebody confirms it by the number of a challenge.
 
+use std::collections::BTreeSet;
+
 use mf2c_domain::testbed::Outcome;
 use mf2c_domain::testbed::project::{ChallengeKind, Confirmation, Project};
 use mf2c_domain::testbed::rights::{ProjectRight, Rights};
 use mf2c_soap::{Request, Value};
 
 use super::members::{no_user, users_in};
-use super::{changed, name_in, regrouped};
+use super::{changed, name_in, project_of, regrouped};
 use crate::deter::call::Call;
 use crate::deter::fault::Fault;
-use crate::deter::notifications::notify;
+use crate::deter::notifications::{Matter, ask, demand_room, is_open, notify, settle};
 use crate::deter::testbed::{all, outcomes};
 
 /// Asks users whether they want to belong to a project. Success means that they were asked.
@@ -23,26 +25,34 @@ pub(super) async fn add_users(call: &Call<'_>, request: &Request) -> Result<Valu
         let uids = users_in(request)?;
         let rights = Rights::named(request.texts("perms"))?;
         project.demand_adding(by, &rights)?;
-        let mut asked = Vec::new();
+        let (mut asked, mut named) = (Vec::new(), BTreeSet::new());
         for (uid, number) in uids.into_iter().zip(&numbers) {
             let opened = match call.is_user(uid) {
+                _ if !named.insert(uid) => Err(format!("Uid {uid} given twice")),
                 true => project
                     .challenge(*number, ChallengeKind::Add, uid, rights.clone(), now)
+                    .map(|opened| (opened, opened == *number))
                     .map_err(|it| it.to_string()),
                 false => Err(no_user(uid)),
             };
-            asked.push((uid, *number, opened.err()));
+            asked.push((uid, opened));
         }
         Ok(asked)
     };
     let (_, asked) = changed(call, name, rule).await?;
-    for (uid, number, _) in asked.iter().filter(|(.., reason)| reason.is_none()) {
+    for (uid, opened) in &asked {
+        let Ok((number, is_new)) = opened else { continue };
+        let about = Matter::Add { project: name, uid };
+        // Who has not read yet that he is asked is not told again.
+        if !*is_new && is_open(call, &[uid], about)? {
+            continue;
+        }
         let text = format!(
             "You were provisionally added to project {name}. To confirm it, answer the challenge {prefix}{number}"
         );
-        notify(call, &[uid], &text).await?;
+        ask(call, &[uid], &text, (by.uid, about)).await?;
     }
-    Ok(outcomes(asked.into_iter().map(|(uid, _, reason)| Outcome { name: uid.to_owned(), reason })))
+    Ok(outcomes(asked.into_iter().map(|(uid, opened)| Outcome { name: uid.to_owned(), reason: opened.err() })))
 }
 
 /// The number in a request, and the project where it is open.
@@ -59,12 +69,13 @@ pub(super) async fn add_confirm(call: &Call<'_>, request: &Request) -> Result<Va
     let by = call.asker(call.user()?);
     let (number, name) = found(call, request).await?;
     let rule = |project: &mut Project| Ok(project.confirm(by, number, Confirmation::ByUser, call.now())?);
-    let _ = regrouped(call, &name, rule).await?;
+    let uid = regrouped(call, &name, rule).await?;
+    settle(call, Matter::Add { project: &name, uid: &uid }).await?;
     Ok(true.into())
 }
 
-/// Somebody wants to belong to a project: who may add users there is told. The later generations want the project to be
-/// approved of first.
+/// Somebody wants to belong to a project: who may add users there is told, once, until all have read it. The later generations
+/// want the project to be approved of first.
 pub(super) async fn join(call: &Call<'_>, request: &Request, is_later: bool) -> Result<Value, Fault> {
     let uid = call.acting(request.text("uid"))?;
     let (name, prefix, now, number) =
@@ -75,13 +86,28 @@ pub(super) async fn join(call: &Call<'_>, request: &Request, is_later: bool) -> 
         }
         Ok(project.challenge(number, ChallengeKind::Join, &uid, Rights::default(), now)?)
     };
-    let (project, ()) = changed(call, name, rule).await?;
-    let told = project.members.iter().filter(|member| project.grants(&member.uid, ProjectRight::AddUser));
-    let told: Vec<&str> = told.map(|member| member.uid.as_str()).collect();
+    let mut before = project_of(call, name)?;
+    if !call.is_user(&uid) {
+        return Err(Fault::request(no_user(&uid)));
+    }
+    let was_open = before.open_challenge(ChallengeKind::Join, &uid, now).is_some();
+    let _ = rule(&mut before)?;
+    let about = Matter::Join { project: name, uid: &uid };
+    if was_open && is_open(call, &who_adds(&before), about)? {
+        return Ok(true.into());
+    }
+    demand_room(call, &uid).await?;
+    let (project, number) = changed(call, name, rule).await?;
     let text =
         format!("{uid} has asked to join your project {name}. To let him in, answer the challenge {prefix}{number}");
-    notify(call, &told, &text).await?;
+    ask(call, &who_adds(&project), &text, (&uid, about)).await?;
     Ok(true.into())
+}
+
+/// The members of a project who may add users.
+fn who_adds(project: &Project) -> Vec<&str> {
+    let may = project.members.iter().filter(|member| project.grants(&member.uid, ProjectRight::AddUser));
+    may.map(|member| member.uid.as_str()).collect()
 }
 
 /// Who may add users lets in who wants to.
@@ -91,6 +117,7 @@ pub(super) async fn join_confirm(call: &Call<'_>, request: &Request) -> Result<V
     let rights = Rights::named(request.texts("perms"))?;
     let rule = |project: &mut Project| Ok(project.confirm(by, number, Confirmation::ByMember(&rights), call.now())?);
     let uid = regrouped(call, &name, rule).await?;
+    settle(call, Matter::Join { project: &name, uid: &uid }).await?;
     notify(call, &[&uid], &format!("You are a member of project {name} now")).await?;
     Ok(true.into())
 }

@@ -8,7 +8,7 @@ use mf2c_store::StoreError;
 use super::{SCHEMA, changed, name_in, project_of};
 use crate::deter::call::Call;
 use crate::deter::fault::Fault;
-use crate::deter::notifications::notify;
+use crate::deter::notifications::{Matter, ask, demand_room as demand_request, is_open, notify};
 use crate::deter::testbed::{self, discard, profile_of, project_id, refresh_after, seen_by};
 use crate::deter::users;
 
@@ -40,7 +40,8 @@ pub(super) async fn create(call: &Call<'_>, request: &Request) -> Result<Value, 
     store(call, name, &owner, profile.unwrap_or_default()).await?;
     if waits {
         let text = format!("{owner} has made the project {name}, which waits for approval");
-        tell_administrators(call, &text).await?;
+        let administrators = call.administrators().await?;
+        ask(call, &names(&administrators), &text, (&owner, Matter::Approve { project: name, uid: &owner })).await?;
     }
     Ok(true.into())
 }
@@ -76,10 +77,8 @@ pub(super) async fn demand_room(call: &Call<'_>, owner: &str) -> Result<(), Faul
     Err(Fault::request(text))
 }
 
-async fn tell_administrators(call: &Call<'_>, text: &str) -> Result<(), Fault> {
-    let administrators = call.administrators().await?;
-    let administrators: Vec<&str> = administrators.iter().map(String::as_str).collect();
-    notify(call, &administrators, text).await
+fn names(users: &[String]) -> Vec<&str> {
+    users.iter().map(String::as_str).collect()
 }
 
 /// Removes a project, and takes it out of everything that names it first.
@@ -109,17 +108,25 @@ pub(super) fn requirements() -> Value {
     Value::list(SCHEMA.iter().map(|attribute| users::attribute_value(attribute, None)))
 }
 
-/// Asks administrators for a project that they vouch for. They make it, and give it to the user.
+/// Asks administrators for a project that they vouch for, once, until all have read it. They make it, and give it to the user.
 pub(super) async fn ask_for_vetting(call: &Call<'_>, request: &Request) -> Result<Value, Fault> {
     let uid = call.acting(request.text("uid"))?;
     let name = name_in(request)?;
     project::check_name(name)?;
     let fields = profile_of(&SCHEMA, request, "fields")?;
+    if !call.is_user(&uid) {
+        return Err(Fault::request(super::members::no_user(&uid)));
+    }
     if call.exchange.api.store.get(&project_id(name)).is_some() {
         return Err(conflict(name));
     }
     let said: Vec<String> = fields.iter().map(|(name, value)| format!("{name}: {value}")).collect();
     let text = format!("{uid} asks for the vetting project {name}. {}", said.join("; "));
-    tell_administrators(call, &text).await?;
+    let (administrators, about) = (call.administrators().await?, Matter::Vet { project: name, uid: &uid });
+    if is_open(call, &names(&administrators), about)? {
+        return Ok(true.into());
+    }
+    demand_request(call, &uid).await?;
+    ask(call, &names(&administrators), &text, (&uid, about)).await?;
     Ok(true.into())
 }

@@ -23,6 +23,7 @@ use crate::cimi::Api;
 use crate::deter::call::Call;
 use crate::deter::fault::Fault;
 use crate::deter::testbed::{Held, Members, add, all, discard, edit, picked, read, refresh_class, seen_by};
+use crate::deter::types::shown;
 
 /// The type of computers that are devices and nothing else.
 pub(super) const DEVICE: &str = "device";
@@ -223,6 +224,9 @@ fn device_in(call: &Call<'_>, request: &Request, name: Option<&str>) -> Result<O
 pub(super) async fn create(call: &Call<'_>, request: &Request) -> Result<Value, Fault> {
     let _ = call.administrator()?;
     let owner = call.acting(given(request, "uid"))?;
+    if !call.is_user(&owner) {
+        return Err(Fault::request(format!("No such user {}", shown(&owner))));
+    }
     let (name, kind) = (given(request, "name"), given(request, "type"));
     let computer = Computer {
         name: name.map(str::to_owned),

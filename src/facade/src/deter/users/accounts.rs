@@ -1,10 +1,9 @@
 //! New accounts, and those that are given up.
 
-use mf2c_actors::account_manager::{AccountError, Register, RegisterByMail, SendChallenge};
+use mf2c_actors::account_manager::{AccountError, Register, RegisterByMail, SendChallenge, holdings};
 use mf2c_domain::id::ResourceId;
 use mf2c_domain::people::profile::{EMAIL, USER, Values, filled};
 use mf2c_domain::people::registration::Form;
-use mf2c_domain::resource;
 use mf2c_soap::{Request, Value};
 use mf2c_store::StoreError;
 use serde_json::json;
@@ -16,7 +15,6 @@ use super::CREATE_USER_RESULT;
 use super::identity::{Wanted, issue};
 use super::profiles::{sent, store};
 use crate::cimi::member;
-use crate::cimi::parts::quoted;
 use crate::people::links::origin;
 
 /// How long the certificate holds that comes with a new account, in seconds.
@@ -25,8 +23,6 @@ const IDENTITY_SECONDS: u64 = 30 * 60;
 const MOST_NAMES: u32 = 6;
 /// The longest list of attributes.
 const MOST_ATTRIBUTES: usize = 100;
-/// The types of which no user who owns one is removed, with what they are called.
-const OWNED: [(&str, &str); 2] = [("project", "project"), ("experiment", "experiment")];
 
 /// Makes an account for a stranger. It cannot be signed in to before the number in the mail has led to a password.
 pub(super) async fn create(call: &Call<'_>, request: &Request) -> Result<Value, Fault> {
@@ -139,15 +135,8 @@ pub(super) async fn remove(call: &Call<'_>, request: &Request) -> Result<Value, 
     if call.exchange.api.store.get(id.as_str()).is_none() {
         return Err(unknown());
     }
-    for (kind, word) in OWNED {
-        if resource::find(kind).is_none() {
-            continue;
-        }
-        if let Some(owned) = call.records(kind, Some(format!("owner={}", quoted(&user))), 1).await?.first() {
-            let name = owned.body.get("projectId").or_else(|| owned.body.get("name")).and_then(|name| name.as_str());
-            let name = name.unwrap_or(owned.id().name());
-            return Err(Fault::request(format!("{user} owns {word} {name} cannot remove")));
-        }
+    if let Some(owned) = holdings(&call.exchange.api.store, &user)?.first() {
+        return Err(Fault::request(format!("{user} owns {} cannot remove", owned.called)));
     }
     let _ = member::remove(&call.exchange, &id, None).await?;
     Ok(true.into())

@@ -26,7 +26,8 @@ pub const LONGEST_TEXT: usize = 4096;
 const FIELDS: &[Field] = &[
     text("user").required("to whom"),
     any_text("text").required("the message"),
-    text("from").optional("the user who sent it, where it was one"),
+    text("from").optional("the user who sent it, or whose deed it tells of"),
+    text("about").optional("what is asked for: there is one message to a user about it, and no other until it is read"),
     timestamp("sent").required("when it was sent"),
     boolean("read").required("whether it has been read"),
     boolean("urgent").required("whether it is urgent"),
