@@ -75,6 +75,13 @@ fn who_asks_again_is_not_heard_again_until_somebody_has_read_it() {
     read("boss");
     read("ann");
     assert_eq!((told("boss", "Fast"), told("ann", "join")), (0, 0));
+    // It stays open until the other administrators have seen it, too, or it is gone.
+    let _ = bed.done("kim", "Projects", "createVettingProject", &vetting("kim", "Fast"));
+    assert_eq!(told("boss", "vetting project Fast"), 0);
+    let unread = bed.admin("GET", "notification?$filter=read=false%20and%20about%5E='vet%20'", None).expect(200).json();
+    for message in unread["notifications"].as_array().unwrap() {
+        let _ = bed.admin("DELETE", message["id"].as_str().unwrap(), None).expect(200);
+    }
     let _ = bed.done("kim", "Projects", "createVettingProject", &vetting("kim", "Fast"));
     let _ = bed.done("kim", "Projects", "requestJoin", &join("kim", "Alfa"));
     assert_eq!((told("boss", "vetting project Fast"), told("ann", "asked to join")), (1, 1));
