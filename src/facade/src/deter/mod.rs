@@ -11,6 +11,7 @@ mod experiments;
 mod fault;
 mod notifications;
 mod path;
+mod places;
 mod projects;
 mod resources;
 mod testbed;
@@ -25,7 +26,7 @@ use actix_web::web::{self, Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use mf2c_domain::query::decode_pairs;
 use mf2c_soap::{Detail, Envelope, Form, MOST_BYTES, Operation, Refusal, Request, Service, Side, Value, Version};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedSemaphorePermit};
 
 use crate::cimi::Api;
 use crate::lm::Manager;
@@ -35,6 +36,7 @@ use experiments::Bell;
 pub use experiments::Realizer;
 use fault::Fault;
 use path::{BASES, Route};
+use places::{Places, Sent};
 use users::{Challenges, KeyMaker};
 pub use users::{MadeKey, MakeKey};
 
@@ -74,6 +76,7 @@ pub struct DeterDoor {
     roots: ShownRoots,
     /// The way to who carries out what experiments shall become.
     realizer: Bell,
+    places: Arc<Places>,
     /// Held from when the experiments are counted until there is one more, or more in one.
     counting: Arc<Mutex<()>>,
 }
@@ -87,7 +90,7 @@ impl DeterDoor {
     pub fn new(manager: Manager, roots: ShownRoots, keys: MakeKey, settings: DeterSettings) -> (Self, Realizer) {
         let (realizer, behind) = Realizer::new(manager);
         let (challenges, keys) = (Arc::default(), KeyMaker::new(keys));
-        (Self { settings, challenges, keys, roots, realizer, counting: Arc::default() }, behind)
+        (Self { settings, challenges, keys, roots, realizer, places: Arc::default(), counting: Arc::default() }, behind)
     }
 }
 
@@ -239,21 +242,39 @@ async fn done(
         Ok(request) => request,
         Err(reason) => return refused(StatusCode::INTERNAL_SERVER_ERROR, form, Side::Sender, &reason),
     };
-    let name = operation.name;
-    match dispatched(call, service, name, &request).await.and_then(bounded) {
-        Ok(value) => {
-            let media = form.media(&format!("{name}Response"));
-            HttpResponse::Ok().insert_header((header::CONTENT_TYPE, media)).body(form.reply(operation, &value))
+    match placed(call, service, operation.name, &request).await {
+        Ok((value, place)) => {
+            let media = form.media(&format!("{}Response", operation.name));
+            let answer = Sent::new(form.reply(operation, &value), place);
+            HttpResponse::Ok().insert_header((header::CONTENT_TYPE, media)).body(answer)
         }
-        Err(fault) => {
-            tracing::debug!(service = service.name, operation = name, code = fault.code.number(), "refused");
-            let (code, message) = (fault.code.number(), fault.code.message());
-            let detail = Detail { service: service.name, code, message, text: &fault.detail };
-            let media = form.media(&format!("{name}{}DeterFault", service.name));
-            let document = form.fault(Side::Receiver, None, Some(&detail));
-            faulty(StatusCode::INTERNAL_SERVER_ERROR, &media).body(document)
-        }
+        Err(fault) => told(service, operation.name, form, &fault),
     }
+}
+
+/// What an operation gives, with the place of its user.
+async fn placed(
+    call: &Call<'_>,
+    service: &Service,
+    name: &str,
+    request: &Request,
+) -> Result<(Value, Option<OwnedSemaphorePermit>), Fault> {
+    let place = match call.anybody() {
+        Ok(user) => Some(call.door.places.take(user).await?),
+        Err(_) => None,
+    };
+    let value = dispatched(call, service, name, request).await.and_then(bounded)?;
+    Ok((value, place))
+}
+
+/// The fault of an operation.
+fn told(service: &Service, name: &str, form: Form, fault: &Fault) -> HttpResponse {
+    tracing::debug!(service = service.name, operation = name, code = fault.code.number(), "refused");
+    let (code, message) = (fault.code.number(), fault.code.message());
+    let detail = Detail { service: service.name, code, message, text: &fault.detail };
+    let media = form.media(&format!("{name}{}DeterFault", service.name));
+    let document = form.fault(Side::Receiver, None, Some(&detail));
+    faulty(StatusCode::INTERNAL_SERVER_ERROR, &media).body(document)
 }
 
 /// An answer, if it is not too large to be written.
