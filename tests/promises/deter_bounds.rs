@@ -2,9 +2,14 @@
 
 use crate::testbed::{Bed, each, el, one, within};
 
-/// The data of an aspect that is as large as an experiment may be, in base64.
+/// The data of an aspect that is nearly as large as an experiment may be, in base64.
 fn large() -> String {
-    "eHh4".repeat((2 << 20) / 4)
+    "eHh4".repeat((2 << 20) / 4 - 64)
+}
+
+/// What has no room beside eight of those.
+fn small() -> String {
+    "eHh4".repeat(512)
 }
 
 fn notes(data: &str) -> String {
@@ -32,17 +37,22 @@ fn an_owner_stores_so_much_and_an_answer_takes_so_much() {
     // No more of hers, by whichever operation; what is small has no room either, and what has no bytes has.
     let full = (2, "the aspects of all experiments are too large: 192 MiB in all and 12 MiB of one owner are accepted");
     let full = (full.0, full.1.to_owned());
-    assert_eq!(make(&bed, "ann", "ann:more", &notes("eHh4")), Err(full.clone()));
+    assert_eq!(make(&bed, "ann", "ann:more", &notes(&small())), Err(full.clone()));
     assert!(make(&bed, "ann", "ann:more", "").is_ok());
-    let add = |eid: &str| [el("eid", eid), notes("eHh4")];
+    let add = |eid: &str| [el("eid", eid), notes(&small())];
     let fault = bed.ask("ann", "Experiments", "addExperimentAspects", &add("ann:more")).unwrap_err();
     assert_eq!(fault, full);
-    let modify = [el("uid", "ann"), el("name", "more"), el("actions", "eHh4")];
+    let modify = [el("uid", "ann"), el("name", "more"), el("actions", &small())];
     assert_eq!(bed.ask("ann", "Experiments", "modifyExperiment", &modify).unwrap_err(), full);
-    // Others have room, and nobody gives them more than that.
+    // Others have room. What is given away goes on taking up that of who made it: nobody fills another's, or makes more of his own.
     assert!(make(&bed, "kim", "kim:own", &notes(&large)).is_ok());
-    let give = [el("eid", "kim:own"), el("uid", "ann")];
-    assert_eq!(bed.ask("kim", "Experiments", "setOwner", &give).unwrap_err(), full);
+    let give = |eid: &str, to: &str| [el("eid", eid), el("uid", to)];
+    assert!(bed.ask("ann", "Experiments", "setOwner", &give("ann:x7", "kim")).is_ok());
+    assert_eq!(bed.ask("ann", "Experiments", "addExperimentAspects", &add("ann:more")).unwrap_err(), full);
+    assert!(make(&bed, "kim", "kim:more", &notes(&small())).is_ok());
+    // What an administrator gives is the new owner's.
+    assert_eq!(bed.ask("boss", "Experiments", "setOwner", &give("kim:own", "ann")).unwrap_err(), full);
+    assert!(bed.ask("kim", "Experiments", "setOwner", &give("ann:x7", "ann")).is_ok());
     // All of it does not go into one answer; it says how to ask for less, and each way of that is answered.
     let (code, text) = view(&bed, "ann", &[]).unwrap_err();
     assert_eq!(code, 2);
@@ -51,8 +61,10 @@ fn an_owner_stores_so_much_and_an_answer_takes_so_much() {
     assert_eq!(view(&bed, "ann", &[el("components", "16")]).unwrap().len(), 9);
     assert_eq!(view(&bed, "ann", &[el("offset", "9"), el("count", "7")]).unwrap(), ["ann:x7"]);
     assert_eq!(view(&bed, "ann", &[el("regex", "x[0-6]")]).unwrap().len(), 7);
+    let questions = vec![within("queryAspects", &[el("type", "notes")]); 65];
+    assert_eq!(view(&bed, "ann", &questions).unwrap_err(), (2, "at most 64 queryAspects are accepted".to_owned()));
     // What goes makes room.
     let _ = bed.done("ann", "Experiments", "removeExperiment", &[el("eid", "ann:x0")]);
     let _ = bed.done("ann", "Experiments", "addExperimentAspects", &add("ann:more"));
-    assert_eq!(one(&bed.experiment("ann", "ann:more"), "data"), "eHh4");
+    assert_eq!(one(&bed.experiment("ann", "ann:more"), "data"), small());
 }

@@ -1,8 +1,10 @@
 //! What people at DETER's testbed API cannot do to each other: fill lists, take over what was a namesake's, go on with numbers that are
 //! over.
 
+use mf2c_tests::eventually;
 use serde_json::{Value, json};
 
+use crate::deter_experiments::topdl;
 use crate::lm_rest::{ADMIN, ask_as};
 use crate::testbed::{Bed, PASSWORD, base64, each, el, one, said, within};
 
@@ -120,6 +122,39 @@ fn nobody_has_more_than_twenty_open_requests_or_pushes_out_what_others_wrote() {
     let kept = bed.notifications("kim");
     assert_eq!(kept.len(), 200);
     assert!(kept[0].contains("ann has asked to join your project Alfa"), "{}", kept[0]);
+    // What the testbed itself tells finds room, and makes no more of it.
+    let topology = base64(&topdl(&[("a", &[("exec", "/bin/true"), ("type", "mainframe")])]));
+    let make = [el("uid", "kim"), el("name", "hopeless"), el("topology", &topology)];
+    let _ = bed.done("kim", "Experiments", "createExperiment", &make);
+    let realize = [el("eid", "kim:hopeless"), el("sendNotifications", "true")];
+    let _ = bed.done("kim", "Experiments", "realizeExperiment", &realize);
+    let told = "Experiment kim:hopeless could not be realized: Insufficient Resources";
+    eventually("a notification", || bed.notifications("kim").iter().any(|text| text == told));
+    assert_eq!(bed.notifications("kim").len(), 200);
+}
+
+#[test]
+fn what_runs_for_a_user_is_released_before_he_goes_and_a_namesake_has_no_say_in_it() {
+    let mut bed = Bed::start(&["ann", "john"]);
+    bed.project("ann", "Alfa");
+    let add = [el("projectid", "Alfa"), el("uids", "john"), el("perms", "REALIZE_EXPERIMENT")];
+    let _ = bed.done("boss", "Projects", "addUsersNoConfirm", &add);
+    let topology = base64(&topdl(&[("a", &[("exec", "/bin/sleep 600")])]));
+    let lists = ["readProjects", "realizeProjects"].map(|list| el(list, "Alfa"));
+    let make = [&[el("uid", "ann"), el("name", "run"), el("topology", &topology)][..], &lists].concat();
+    let _ = bed.done("ann", "Experiments", "createExperiment", &make);
+    let _ = bed.done("john", "Experiments", "realizeExperiment", &[el("eid", "ann:run")]);
+    let _ = bed.becomes("ann", "ann:run", "Realized");
+    let (status, text) = delete(&bed, ADMIN, "john");
+    assert!(status == 409 && text.contains("owns what runs of experiment ann:run:"), "{text}");
+    let _ = bed.done("ann", "Experiments", "releaseExperiment", &[el("eid", "ann:run")]);
+    let _ = bed.becomes("ann", "ann:run", "Unrealized");
+    assert_eq!(delete(&bed, ADMIN, "john").0, 200);
+    bed.user("john", false);
+    bed.sign_in("john");
+    let experiments = bed.admin("GET", "experiment", None).expect(200).json();
+    assert_eq!(experiments["experiments"][0]["realization"]["by"], "-");
+    assert_eq!(bed.count("service") + bed.count("service-instance"), 0);
 }
 
 #[test]
@@ -129,7 +164,7 @@ fn who_owns_something_gives_it_away_before_he_goes_by_whichever_door() {
     experiment(&bed, "ann", "hello");
     experiment(&bed, "kim", "world");
     let expected = "user/ann owns project Alfa, experiment ann:hello: give projects and experiments to somebody else first \
-                    (`setOwner` at DETER's testbed API), and remove the others there";
+                    (`setOwner` at DETER's testbed API), and release and remove the others there";
     for by in [ADMIN, "ann USER"] {
         assert_eq!(delete(&bed, by, "ann"), (409, expected.to_owned()));
     }

@@ -1,5 +1,7 @@
 //! Who cannot come by rights at the door of DETER's testbed API that nobody has given him.
 
+use serde_json::json;
+
 use crate::testbed::{Bed, base64, el, one, within};
 
 fn access(circle: &str, permissions: &[&str]) -> String {
@@ -68,13 +70,25 @@ fn a_new_password_ends_what_was_signed_in_with_the_old_one() {
 }
 
 #[test]
-fn nobody_is_given_more_projects_than_he_may_own() {
+fn what_is_given_away_goes_on_counting_for_who_made_it() {
     let bed = Bed::start(&["ann", "john"]);
     for number in 0..100 {
         let _ = bed.done("john", "Projects", "createProject", &[el("uid", "john"), el("name", &format!("p{number}"))]);
     }
-    let _ = bed.done("ann", "Projects", "createProject", &[el("uid", "ann"), el("name", "more")]);
-    let give = [el("uid", "ann"), el("projectName", "more"), el("newOwner", "john")];
     let text = "there are too many projects: 10000 in all and 100 of one owner are accepted";
-    bed.refused("ann", "Projects", "setOwner", &give, (2, text));
+    let make = |uid: &str| [el("uid", uid), el("name", "more")];
+    let give = |uid: &str, name: &str, to: &str| [el("uid", uid), el("projectName", name), el("newOwner", to)];
+    // He has no room for more when he has given one away, and takes none of the others'.
+    let _ = bed.done("john", "Projects", "setOwner", &give("john", "p0", "ann"));
+    bed.refused("john", "Projects", "createProject", &make("john"), (2, text));
+    let _ = bed.done("ann", "Projects", "createProject", &make("ann"));
+    let _ = bed.done("ann", "Projects", "setOwner", &give("ann", "more", "john"));
+    // What an administrator gives is the new owner's.
+    bed.refused("boss", "Projects", "setOwner", &give("boss", "more", "john"), (2, text));
+    let _ = bed.done("boss", "Projects", "setOwner", &give("boss", "p0", "ann"));
+    let _ = bed.done("boss", "Projects", "setOwner", &give("boss", "more", "john"));
+    // And nobody gets anything who cannot sign in.
+    let barred = json!({ "state": "SUSPENDED" });
+    let _ = bed.admin("PUT", "user/ann", Some(barred)).expect(200);
+    bed.refused("john", "Projects", "setOwner", &give("john", "p1", "ann"), (2, "No such user ann"));
 }

@@ -15,7 +15,7 @@ use mf2c_domain::resource;
 use mf2c_domain::testbed::access::Circle;
 use mf2c_domain::testbed::parting::{OWNED, called, changes};
 use mf2c_store::{Document, Store, StoreError};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::accounts::Accounts;
 use super::error::AccountError;
@@ -45,6 +45,15 @@ pub fn holdings(store: &Store, user: &str) -> Result<Vec<Holding>, StoreError> {
             owned.push(Holding { id: document.id.clone(), called });
         }
     }
+    for document in with(store, "experiment", "realization/by", user)? {
+        let body = store.body(&document)?.and_then(|body| serde_json::from_slice::<Map<String, Value>>(&body).ok());
+        let body = body.unwrap_or_default();
+        let runs = body.get("realization").is_some_and(|realization| realization["phase"] != "ended");
+        if runs && !owned.iter().any(|holding| holding.id == document.id) {
+            let called = format!("what runs of {}", called("experiment", &body));
+            owned.push(Holding { id: document.id.clone(), called });
+        }
+    }
     Ok(owned)
 }
 
@@ -65,7 +74,9 @@ fn naming(store: &Store, user: &str) -> Result<(Vec<ResourceId>, Vec<ResourceId>
         naming.extend(store.all(kind).into_iter().filter(|document| document.acl.names_user(user)));
     }
     naming.extend(with(store, "experiment", "access/circleId", &Circle::id(user))?);
-    naming.extend(with(store, "experiment", "realization/notify", user)?);
+    for attribute in ["madeBy", "realization/by", "realization/notify"] {
+        naming.extend(with(store, "experiment", attribute, user)?);
+    }
     let own = naming.into_iter().filter(|document| document.origin().is_none());
     let going = with(store, "image", "owner", user)?;
     Ok((own.map(|document| document.id.clone()).collect(), going.iter().map(|image| image.id.clone()).collect()))

@@ -249,7 +249,7 @@ impl Run {
             return trouble.reason.clone();
         }
         match (self.supervisor.status(), self.exit) {
-            (AgentStatus::Error | AgentStatus::Stopped | AgentStatus::Starting, Some(exit)) => how_it_ended(exit),
+            (AgentStatus::Error | AgentStatus::Stopped | AgentStatus::Starting, Some(exit)) => exit.to_string(),
             (AgentStatus::Degraded, _) => "its health check fails".to_owned(),
             _ => String::new(),
         }
@@ -299,17 +299,5 @@ impl Run {
         let changed = |(name, value): &(String, Value)| self.shown.get(name) != Some(value);
         let changes: Map<String, Value> = self.state().into_iter().filter(changed).collect();
         (!changes.is_empty()).then_some(changes)
-    }
-}
-
-/// For people.
-pub(super) fn how_it_ended(exit: Exit) -> String {
-    match exit {
-        Exit { oom: true, .. } => "it wanted more memory than it may have, and was ended".to_owned(),
-        Exit { code: Some(code), .. } if code > 128 && code < 160 => {
-            format!("it was ended by signal {}", code - 128)
-        }
-        Exit { code: Some(code), .. } => format!("it ended with the exit code {code}"),
-        Exit { code: None, .. } => "it ended while nobody watched".to_owned(),
     }
 }

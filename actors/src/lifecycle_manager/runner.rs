@@ -11,7 +11,7 @@ use mf2c_store::StoreError;
 use mf2c_workload::{BackendKind, Capability, Change, Event, Handle, Inspection, Listed, State};
 
 use super::parcel::{Desired, Goal};
-use super::run::{self, Run, how_it_ended};
+use super::run::{self, Run};
 use super::sightings::{interrupted, seen};
 use super::specs::kind_of;
 use super::{LifecycleManager, News};
@@ -98,7 +98,7 @@ impl LifecycleManager {
             Note::Exited(exit) => {
                 (run.exit, run.is_news) = (Some(exit), true);
                 run.ended = Some(elapsed);
-                run.happened(wall, if exit.oom { "out-of-memory" } else { "exited" }, how_it_ended(exit));
+                run.happened(wall, if exit.oom { "out-of-memory" } else { "exited" }, exit.to_string());
                 self.metric_ends(handle, wall, ctx);
             }
             Note::Restarting(pause) => {

@@ -1,5 +1,6 @@
 //! What goes into a [`Supervisor`](crate::Supervisor), and what comes out of it.
 
+use std::fmt;
 use std::time::Duration;
 
 /// What a workload shall do.
@@ -22,6 +23,20 @@ pub struct Exit {
     pub oom: bool,
     /// Whether it did not end by itself: its machine or its engine did.
     pub interrupted: bool,
+}
+
+/// For people.
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self { oom: true, .. } => f.write_str("it wanted more memory than it may have, and was ended"),
+            Self { code: Some(code), .. } if *code > 128 && *code < 160 => {
+                write!(f, "it was ended by signal {}", code - 128)
+            }
+            Self { code: Some(code), .. } => write!(f, "it ended with the exit code {code}"),
+            Self { code: None, .. } => f.write_str("it ended while nobody watched"),
+        }
+    }
 }
 
 impl Exit {

@@ -225,7 +225,7 @@ impl Supervisor {
             RestartWhen::Always => true,
         };
         if again {
-            self.again(now, jitter, step);
+            self.again((!recycled).then_some(exit), (now, jitter), step);
         } else {
             self.is_over = true;
             if !exit.is_failure() {
@@ -234,8 +234,8 @@ impl Supervisor {
         }
     }
 
-    /// One more start, if there were not too many.
-    fn again(&mut self, now: Duration, jitter: f64, step: &mut Step) {
+    /// One more start, if there were not too many; `exit` is how it ended by itself.
+    fn again(&mut self, exit: Option<Exit>, (now, jitter): (Duration, f64), step: &mut Step) {
         if let Some(pause) = self.restarts.next(&self.policy, now, jitter) {
             self.not_before = Some(now + pause);
             step.notes.push(Note::Restarting(pause));
@@ -243,7 +243,8 @@ impl Supervisor {
         }
         let (attempts, window) = (self.policy.attempts, self.policy.window.as_secs());
         self.is_over = true;
-        let reason = format!("it failed {attempts} times within {window} seconds, and is not started again");
+        let last = exit.map_or_else(String::new, |exit| format!("; the last time {exit}"));
+        let reason = format!("it failed {attempts} times within {window} seconds, and is not started again{last}");
         self.trouble = Some(Trouble { reason, lasting: true });
         step.notes.push(Note::GivenUp(attempts));
     }

@@ -141,6 +141,7 @@ fn failures_are_started_again_with_pauses_until_there_were_too_many() {
     bench.exits(BAD);
     assert_eq!((bench.status(), bench.notes.last()), ("error", Some(&Note::GivenUp(3))));
     assert!(bench.supervisor.trouble().unwrap().reason.contains("3 times within 600 seconds"));
+    assert!(bench.supervisor.trouble().unwrap().reason.ends_with("the last time it ended with the exit code 1"));
     bench.after(secs(10_000));
     assert_eq!(bench.status(), "error", "it stays so until somebody wants it");
     bench.give(Input::Desire(Desired::Stopped)).give(Input::Desire(Desired::Running));

@@ -32,14 +32,18 @@ impl Value {
         Self::List(values.into_iter().map(Into::into).collect())
     }
 
-    /// About how many bytes it takes when it is written, without marks that stand for markup in texts.
+    /// About how many bytes it takes when it is written, and no fewer than its texts and bytes take.
     #[must_use]
     pub fn weight(&self) -> usize {
         /// What the tags of an element take, besides its name.
         const TAGS: usize = 5;
+        /// `&quot;`
+        const LONGEST_MARK: usize = 6;
         match self {
             Self::Nil | Self::Int(_) | Self::Long(_) | Self::Bool(_) | Self::Double(_) => 20,
-            Self::Text(text) => text.len(),
+            Self::Text(text) => {
+                text.bytes().map(|byte| if matches!(byte, b'&' | b'<' | b'>' | b'"') { LONGEST_MARK } else { 1 }).sum()
+            }
             Self::Bytes(bytes) => bytes.len().div_ceil(3) * 4,
             Self::Object(_, members) => {
                 members.iter().map(|(name, value)| 2 * name.len() + TAGS + value.weight()).sum()

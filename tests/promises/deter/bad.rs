@@ -82,7 +82,16 @@ fn wrong_verbs_media_types_and_sizes_are_refused() {
     let answer = place.post("ApiInfo", "application/soap+xml", &large, None).expect(413);
     assert!(answer.text().contains("too large") && answer.text().contains("Fault"), "{}", answer.text());
     let fits = envelope(NEW, &format!("<n:echo><n:param>{}</n:param></n:echo>", "x".repeat(9 << 20)));
-    let answer = place.post("ApiInfo", "application/soap+xml", &fits, None).expect(200);
+    // Strangers have nothing large to say.
+    let answer = place.post("ApiInfo", "application/soap+xml", &fits, None).expect(413);
+    assert!(answer.text().contains("too large"), "{}", answer.text());
+    place.user("abierce");
+    let shown = place.login("abierce");
+    // What is escaped counts as it is written.
+    let quoted = envelope(NEW, &format!("<n:echo><n:param>{}</n:param></n:echo>", "\"".repeat(3 << 20)));
+    let answer = place.post("ApiInfo", "application/soap+xml", &quoted, Some(&shown)).expect(500);
+    assert!(answer.text().contains("more than 16 MiB"), "{}", answer.text());
+    let answer = place.post("ApiInfo", "application/soap+xml", &fits, Some(&shown)).expect(200);
     assert!(answer.text().len() > 9 << 20);
 }
 

@@ -107,9 +107,19 @@ pub fn with_derived(aspects: &[Aspect]) -> Vec<Aspect> {
 }
 
 /// The bytes of all aspects, as they are written.
-#[must_use]
-pub fn size(aspects: &[Aspect]) -> usize {
+fn size(aspects: &[Aspect]) -> usize {
     aspects.iter().map(|aspect| aspect.data.as_ref().map_or(0, String::len)).sum()
+}
+
+/// What aspects take up: their data as it is written, their names, and something for each.
+#[must_use]
+pub fn weight(aspects: &[Aspect]) -> usize {
+    const EACH: usize = 64;
+    let words = |aspect: &Aspect| {
+        let optional = [aspect.sub_type.as_ref(), aspect.data_reference.as_ref()];
+        aspect.name.len() + aspect.kind.len() + optional.into_iter().flatten().map(String::len).sum::<usize>()
+    };
+    size(aspects) + aspects.iter().map(|aspect| words(aspect) + EACH).sum::<usize>()
 }
 
 fn is_text(text: &str) -> bool {

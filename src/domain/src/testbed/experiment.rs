@@ -23,6 +23,9 @@ pub struct Experiment {
     pub experiment_id: String,
     /// Whose it is.
     pub owner: String,
+    /// Who has made it and given it away: it takes up his room.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_by: Option<String>,
     /// What it is made of.
     #[serde(default)]
     pub aspects: Vec<Aspect>,
@@ -66,6 +69,7 @@ impl Experiment {
         Self {
             experiment_id: id.to_string(),
             owner: owner.to_owned(),
+            made_by: None,
             aspects: Vec::new(),
             access: Vec::new(),
             profile: BTreeMap::new(),
@@ -73,10 +77,17 @@ impl Experiment {
         }
     }
 
-    /// The same, without what became of it.
+    /// Whose room it takes up.
     #[must_use]
-    pub fn without_realization(self) -> Self {
-        Self { realization: None, ..self }
+    pub fn room_of(&self) -> &str {
+        self.made_by.as_deref().unwrap_or(&self.owner)
+    }
+
+    /// Another user owns it from now on. It takes up the room of who made it, unless an administrator gives it.
+    pub fn give_to(&mut self, new: &str, by_admin: bool) {
+        let maker = self.made_by.take().unwrap_or_else(|| self.owner.clone());
+        new.clone_into(&mut self.owner);
+        self.made_by = Some(maker).filter(|maker| !by_admin && maker != new);
     }
 
     /// Its id in parts. Every experiment that is stored has one.

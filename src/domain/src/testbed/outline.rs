@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer};
 
 use super::access::Access;
-use super::aspect::Aspect;
+use super::aspect::{self, Aspect};
 use super::experiment::Experiment;
 use super::realization::Realization;
 
@@ -14,18 +14,20 @@ use super::realization::Realization;
 pub struct Outline {
     /// The experiment; no aspect of it has data.
     pub experiment: Experiment,
-    /// The bytes of the data, as they are stored: in base64.
+    /// What its aspects take up: see [`aspect::weight`].
     pub bytes: usize,
 }
 
 impl<'de> Deserialize<'de> for Outline {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let document = Document::deserialize(deserializer)?;
-        let bytes = document.aspects.iter().map(|aspect| aspect.data.0).sum();
-        let aspects = document.aspects.into_iter().map(Named::without_data).collect();
+        let data: usize = document.aspects.iter().map(|aspect| aspect.data.0).sum();
+        let aspects: Vec<Aspect> = document.aspects.into_iter().map(Named::without_data).collect();
+        let bytes = data + aspect::weight(&aspects);
         let experiment = Experiment {
             experiment_id: document.experiment_id,
             owner: document.owner,
+            made_by: document.made_by,
             aspects,
             access: document.access,
             profile: document.profile,
@@ -41,6 +43,8 @@ impl<'de> Deserialize<'de> for Outline {
 struct Document {
     experiment_id: String,
     owner: String,
+    #[serde(default)]
+    made_by: Option<String>,
     #[serde(default)]
     aspects: Vec<Named>,
     #[serde(default)]
@@ -102,7 +106,7 @@ impl<'de> Deserialize<'de> for Length {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testbed::aspect::{self, Sent};
+    use crate::testbed::aspect::Sent;
     use crate::testbed::names::ExperimentId;
 
     #[test]
@@ -115,7 +119,7 @@ mod tests {
         }
         let stored = serde_json::to_vec(&whole).unwrap();
         let outline: Outline = serde_json::from_slice(&stored).unwrap();
-        assert_eq!((outline.bytes, aspect::size(&whole.aspects)), (44, 44));
+        assert_eq!(outline.bytes, aspect::weight(&whole.aspects));
         whole.aspects.iter_mut().for_each(|aspect| aspect.data = None);
         assert_eq!(outline.experiment, whole);
     }

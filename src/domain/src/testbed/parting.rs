@@ -11,6 +11,9 @@ use crate::acl::{Acl, PrincipalKind, Rule};
 /// told.
 pub const OWNED: [&str; 3] = ["project", "experiment", "computer"];
 
+/// Who has realized an experiment and is gone: no user has this name.
+pub const GONE: &str = "-";
+
 /// What people call a document of one of these types: `project Alfa`.
 #[must_use]
 pub fn called(kind: &str, body: &Map<String, Value>) -> String {
@@ -31,22 +34,35 @@ impl Project {
     /// was in it.
     pub fn part_with(&mut self, uid: &str) -> bool {
         let before = (self.members.len(), self.challenges.len());
+        let has_made = stays_with(&self.owner, &mut self.made_by, uid);
         let owner = &self.owner;
         self.members.retain(|member| member.uid != uid || member.uid == *owner);
         self.challenges.retain(|challenge| challenge.uid != uid);
-        before != (self.members.len(), self.challenges.len())
+        has_made || before != (self.members.len(), self.challenges.len())
     }
 }
 
 impl Experiment {
-    /// Takes the circle of a user out, and what he was to be told. Whether there was any.
+    /// Takes the circle of a user out, what he was to be told, and that he has made or realized it. Whether there was any.
     pub fn part_with(&mut self, uid: &str) -> bool {
         let circle = Circle::id(uid);
         let before = self.access.len();
         self.access.retain(|entry| entry.kind != CircleKind::User || entry.circle_id != circle);
         let told = self.realization.as_mut().and_then(|realization| realization.notify.take_if(|told| told == uid));
-        told.is_some() || before != self.access.len()
+        let has_run = self.realization.as_mut().filter(|realization| realization.by == uid);
+        let has_run = has_run.map(|realization| GONE.clone_into(&mut realization.by)).is_some();
+        let has_made = stays_with(&self.owner, &mut self.made_by, uid);
+        has_run || has_made || told.is_some() || before != self.access.len()
     }
+}
+
+/// What has taken up the room of its maker takes up that of its owner when the maker goes. Whether this one has made it.
+fn stays_with(owner: &str, made_by: &mut Option<String>, uid: &str) -> bool {
+    let is_his = made_by.as_deref() == Some(uid);
+    if is_his {
+        *made_by = Some(owner.to_owned());
+    }
+    is_his
 }
 
 /// The list without a user; none where he is not in it.
@@ -65,12 +81,12 @@ pub fn changes(kind: &str, body: &[u8], acl: &Acl, uid: &str) -> Option<Map<Stri
         "project" => {
             let mut project: Project = serde_json::from_slice(body).ok()?;
             let is_in = project.part_with(uid);
-            picked(serde_json::to_value(project).ok()?, &["members", "challenges"], is_in)
+            picked(serde_json::to_value(project).ok()?, &["members", "challenges", "madeBy"], is_in)
         }
         "experiment" => {
             let mut experiment: Experiment = serde_json::from_slice(body).ok()?;
             let is_in = experiment.part_with(uid);
-            picked(serde_json::to_value(experiment).ok()?, &["access", "realization"], is_in)
+            picked(serde_json::to_value(experiment).ok()?, &["access", "realization", "madeBy"], is_in)
         }
         _ => Map::new(),
     };

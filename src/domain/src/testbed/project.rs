@@ -24,6 +24,9 @@ pub struct Project {
     pub project_id: String,
     /// Who may give it away. He is a member.
     pub owner: String,
+    /// Who has made it and given it away: it counts as his.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_by: Option<String>,
     /// Whether administrators have approved of it.
     pub approved: bool,
     /// Who belongs to it, in the order in which they came.
@@ -103,7 +106,7 @@ impl Project {
     pub fn new(project_id: &str, owner: &str, profile: BTreeMap<String, String>) -> Self {
         let members = vec![Member { uid: owner.to_owned(), permissions: Rights::all() }];
         let (project_id, owner) = (project_id.to_owned(), owner.to_owned());
-        Self { project_id, owner, approved: false, members, profile, challenges: Vec::new() }
+        Self { project_id, owner, made_by: None, approved: false, members, profile, challenges: Vec::new() }
     }
 
     /// The entry of a member.
@@ -196,8 +199,16 @@ impl Project {
             }
         }
         let _ = self.change(owner, |_| Rights::all());
+        let maker = self.made_by.take().unwrap_or_else(|| self.owner.clone());
         owner.clone_into(&mut self.owner);
+        self.made_by = Some(maker).filter(|maker| !by.admin && maker != owner);
         Ok(())
+    }
+
+    /// Among whose projects it counts: what somebody gives away goes on counting as his, what an administrator gives does not.
+    #[must_use]
+    pub fn room_of(&self) -> &str {
+        self.made_by.as_deref().unwrap_or(&self.owner)
     }
 
     /// Says whether administrators approve of it.

@@ -17,6 +17,7 @@ use serde_json::{Map, Value};
 
 use super::call::Call;
 use super::fault::Fault;
+use crate::cimi::Api;
 use crate::error::ApiError;
 
 /// A document with what stands in it.
@@ -41,6 +42,24 @@ fn spec(kind: &str) -> Result<&'static TypeSpec, Fault> {
     resource::find(kind).ok_or_else(|| Fault::internal(format!("there is no type {kind}")))
 }
 
+/// See [`Call::records`].
+pub(super) async fn records(api: &Api, kind: &str, filter: Option<String>, most: u64) -> Result<Vec<Record>, Fault> {
+    let (spec, store) = (spec(kind)?, Arc::clone(&api.store));
+    let pairs: Vec<_> = filter.into_iter().map(|filter| ("$filter".to_owned(), filter)).collect();
+    let mut query = Query::from_pairs(&pairs).map_err(ApiError::from)?;
+    query.last = Some(most);
+    let look = move || -> Result<Vec<Record>, StoreError> {
+        let found = store.find(spec, &query, &Caller::agent())?;
+        let mut records = Vec::with_capacity(found.documents.len());
+        for document in found.documents {
+            let body = store.body(&document)?.and_then(|body| serde_json::from_slice(&body).ok());
+            records.extend(body.map(|body| Record { document, body }));
+        }
+        Ok(records)
+    };
+    Ok(web::block(look).await.map_err(|_| StoreError::Stopping)??)
+}
+
 impl Call<'_> {
     /// The document of a type and name; none where there is none, or the name is none that a document has.
     pub(super) fn record(&self, kind: &str, name: &str) -> Result<Option<Record>, Fault> {
@@ -54,20 +73,7 @@ impl Call<'_> {
 
     /// The documents of a type that a filter of CIMI's leaves, whoever may see them; at most so many.
     pub(super) async fn records(&self, kind: &str, filter: Option<String>, most: u64) -> Result<Vec<Record>, Fault> {
-        let (spec, store) = (spec(kind)?, Arc::clone(&self.exchange.api.store));
-        let pairs: Vec<_> = filter.into_iter().map(|filter| ("$filter".to_owned(), filter)).collect();
-        let mut query = Query::from_pairs(&pairs).map_err(ApiError::from)?;
-        query.last = Some(most);
-        let look = move || -> Result<Vec<Record>, StoreError> {
-            let found = store.find(spec, &query, &Caller::agent())?;
-            let mut records = Vec::with_capacity(found.documents.len());
-            for document in found.documents {
-                let body = store.body(&document)?.and_then(|body| serde_json::from_slice(&body).ok());
-                records.extend(body.map(|body| Record { document, body }));
-            }
-            Ok(records)
-        };
-        Ok(web::block(look).await.map_err(|_| StoreError::Stopping)??)
+        records(self.exchange.api, kind, filter, most).await
     }
 
     /// Adds a document with a name and rights.

@@ -36,7 +36,7 @@ use experiments::Bell;
 pub use experiments::Realizer;
 use fault::Fault;
 use path::{BASES, Route};
-use places::{Places, Sent};
+use places::{LARGE, Places, Sent};
 use users::{Challenges, KeyMaker};
 pub use users::{MadeKey, MakeKey};
 
@@ -55,6 +55,8 @@ static SERVICES: [&Service; 6] = [
     &resources::SERVICE,
 ];
 
+/// The most that somebody sends who is not signed in, in bytes: he has nothing large to say.
+const MOST_OF_STRANGERS: usize = 1 << 20;
 /// The most that an answer takes, in bytes.
 const MOST_ANSWER: usize = 16 << 20;
 
@@ -185,7 +187,8 @@ async fn posted(call: &Call<'_>, route: &Route<'_>, payload: Payload) -> HttpRes
         return refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, Form::Soap(Version::V12), Side::Sender, reason);
     };
     let said = if let Claimed::Document(form) = claimed { form } else { Form::Bare };
-    let body = match call.exchange.bytes(payload, MOST_BYTES).await {
+    let most = if call.anybody().is_ok() { MOST_BYTES } else { MOST_OF_STRANGERS };
+    let body = match call.exchange.bytes(payload, most).await {
         Ok(body) => body,
         Err(error) => {
             let document = error.document();
@@ -264,6 +267,14 @@ async fn placed(
         Err(_) => None,
     };
     let value = dispatched(call, service, name, request).await.and_then(bounded)?;
+    // Strangers are known by their networks, where that matters: for what they have sent themselves and want to read again.
+    let place = match place {
+        None if value.weight() > LARGE => {
+            let network = mf2c_domain::people::throttle::network(call.source());
+            Some(call.door.places.take(&format!("of {network}")).await?)
+        }
+        place => place,
+    };
     Ok((value, place))
 }
 

@@ -16,7 +16,7 @@ use mf2c_store::StoreError;
 use serde_json::{Map, Value as Json, json};
 
 use super::call::Call;
-use super::documents::Record;
+use super::documents::{Record, records};
 use super::fault::Fault;
 use super::testbed;
 use super::types::{instant, shown, stamp};
@@ -143,7 +143,7 @@ pub(super) async fn ask(
         if let Some(former) = call.record(SPEC.name, &number)? {
             call.delete(former.id()).await?;
         }
-        make_room(call, user, Some(from)).await?;
+        make_room(call.exchange.api, user, Some(from)).await?;
         let mut message = message(user, text, call.now(), Flags::default());
         message.extend([("from".to_owned(), from.into()), ("about".to_owned(), about.as_str().into())]);
         match call.add(SPEC.name, &number, message, acl_of(user)).await {
@@ -224,6 +224,10 @@ fn is_user(call: &Call<'_>, name: &str) -> bool {
 /// What the store refuses.
 pub(super) async fn tell_once(api: &Api, user: &str, text: &str, about: &str) -> Result<(), Fault> {
     let number = number_of(user, about);
+    if api.store.get(&format!("{}/{number}", SPEC.name)).is_some() {
+        return Ok(());
+    }
+    make_room(api, user, None).await?;
     let message = message(user, text, api.world.clock.now(), Flags::default());
     match testbed::add(api, SPEC.name, &number.to_string(), &message, acl_of(user)).await {
         Ok(_) | Err(StoreError::Conflict { .. }) => Ok(()),
@@ -242,18 +246,18 @@ fn message(user: &str, text: &str, sent: Timestamp, flags: Flags) -> Map<String,
 }
 
 async fn send_one(call: &Call<'_>, user: &str, text: &str, from: Option<&str>, flags: Flags) -> Result<(), Fault> {
-    make_room(call, user, from).await?;
+    make_room(call.exchange.api, user, from).await?;
     let mut message = message(user, text, call.now(), flags);
     message.extend(from.map(|from| ("from".to_owned(), from.into())));
     Ok(call.add(SPEC.name, &call.random().to_string(), message, acl_of(user)).await?)
 }
 
 /// A user who has too many loses one before another comes from somebody; see [`next_to_go`].
-async fn make_room(call: &Call<'_>, user: &str, from: Option<&str>) -> Result<(), Fault> {
-    if call.exchange.api.store.count(SPEC.name) < MOST_OF_ONE {
+async fn make_room(api: &Api, user: &str, from: Option<&str>) -> Result<(), Fault> {
+    if api.store.count(SPEC.name) < MOST_OF_ONE {
         return Ok(());
     }
-    let mut all = of_user(call, user).await?;
+    let mut all = of_user(api, user).await?;
     while all.len() >= MOST_OF_ONE {
         let kept: Vec<Kept<'_>> = all
             .iter()
@@ -261,7 +265,7 @@ async fn make_room(call: &Call<'_>, user: &str, from: Option<&str>) -> Result<()
             .collect();
         let Some(at) = next_to_go(&kept, from) else { return Ok(()) };
         let record = all.remove(at);
-        call.delete(record.id()).await?;
+        testbed::discard(api, record.id().as_str()).await?;
     }
     Ok(())
 }
@@ -290,8 +294,8 @@ fn next_to_go(all: &[Kept<'_>], from: Option<&str>) -> Option<usize> {
 }
 
 /// All of a user, the oldest first.
-async fn of_user(call: &Call<'_>, user: &str) -> Result<Vec<Record>, Fault> {
-    let mut all = call.records(SPEC.name, Some(format!("user={}", quoted(user))), 10_000).await?;
+async fn of_user(api: &Api, user: &str) -> Result<Vec<Record>, Fault> {
+    let mut all = records(api, SPEC.name, Some(format!("user={}", quoted(user))), 10_000).await?;
     all.sort_by_key(|record| (Timestamp::parse(record.text("sent")), record.id().clone()));
     Ok(all)
 }
@@ -310,7 +314,7 @@ pub(super) async fn get(call: &Call<'_>, request: &Request) -> Result<Value, Fau
         let sent = Timestamp::parse(record.text("sent")).unwrap_or_default();
         from.is_none_or(|from| second(sent) >= second(from)) && to.is_none_or(|to| second(sent) <= second(to))
     };
-    let all = of_user(call, &user).await?;
+    let all = of_user(call.exchange.api, &user).await?;
     Ok(Value::list(all.iter().filter(|record| wanted.fit(record) && within(record)).filter_map(shown_to)))
 }
 

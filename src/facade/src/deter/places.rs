@@ -16,14 +16,14 @@ use super::fault::Fault;
 /// So many requests of one user are answered at a time; others of his wait.
 const AT_ONCE: usize = 4;
 /// Answers that are larger are written in pieces of this size, and keep their places.
-const PIECE: usize = 64 << 10;
+pub(super) const LARGE: usize = 64 << 10;
 
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Places(Mutex<BTreeMap<String, Weak<Semaphore>>>);
 
 impl Places {
-    /// Waits for a place of a user.
+    /// Waits for a place of a user, or of a network; no name of a user holds a space.
     ///
     /// # Errors
     /// A fault where the agent is stopping.
@@ -51,9 +51,9 @@ pub(super) struct Sent {
 }
 
 impl Sent {
-    /// `place` is given back now where the answer is small, else when it has been read.
+    /// `place` is given back now where the answer is small ([`LARGE`]), else when it has been read.
     pub(super) fn new(answer: String, place: Option<OwnedSemaphorePermit>) -> Self {
-        let place = place.filter(|_| answer.len() > PIECE);
+        let place = place.filter(|_| answer.len() > LARGE);
         Self { rest: answer.into(), _place: place }
     }
 }
@@ -67,7 +67,7 @@ impl MessageBody for Sent {
 
     fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Infallible>>> {
         let rest = &mut self.get_mut().rest;
-        let piece = rest.split_to(rest.len().min(PIECE));
+        let piece = rest.split_to(rest.len().min(LARGE));
         Poll::Ready((!piece.is_empty()).then_some(Ok(piece)))
     }
 }
@@ -92,16 +92,16 @@ mod tests {
         let places = Places::default();
         let mut held: Vec<_> = (0..AT_ONCE).map(|_| taken(&places, "ann").unwrap()).collect();
         assert!(taken(&places, "ann").is_none() && taken(&places, "kim").is_some());
-        let small = Sent::new("x".repeat(PIECE), held.pop());
+        let small = Sent::new("x".repeat(LARGE), held.pop());
         held.push(taken(&places, "ann").unwrap());
-        let mut large = Sent::new("x".repeat(PIECE + 1), held.pop());
+        let mut large = Sent::new("x".repeat(LARGE + 1), held.pop());
         assert!(taken(&places, "ann").is_none());
         let mut sizes = vec![];
         while let Poll::Ready(Some(Ok(piece))) = Pin::new(&mut large).poll_next(&mut Context::from_waker(Waker::noop()))
         {
             sizes.push(piece.len());
         }
-        assert_eq!((sizes, small.size()), (vec![PIECE, 1], BodySize::Sized(PIECE as u64)));
+        assert_eq!((sizes, small.size()), (vec![LARGE, 1], BodySize::Sized(LARGE as u64)));
         assert!(taken(&places, "ann").is_none());
         drop(large);
         assert!(taken(&places, "ann").is_some());

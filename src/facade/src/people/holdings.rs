@@ -25,8 +25,8 @@ pub(super) fn before_delete(exchange: &Exchange<'_>, id: &ResourceId) -> Result<
         named.push(format!("{} more", owned.len() - NAMED));
     }
     let text = format!(
-        "{id} owns {}: give projects and experiments to somebody else first (`setOwner` at DETER's testbed API), and remove the others \
-         there",
+        "{id} owns {}: give projects and experiments to somebody else first (`setOwner` at DETER's testbed API), and release and \
+         remove the others there",
         named.join(", ")
     );
     Err(ApiError::new(StatusCode::CONFLICT, text).about(id.as_str()))

@@ -19,19 +19,19 @@ pub(super) async fn change(call: &Call<'_>, request: &Request, operation: &str) 
         return Err(Fault::request("Null or empty aspect list"));
     }
     let stock = match sent.iter().any(|sent| sent.data.is_some()) && operation != "removeExperimentAspects" {
-        true => Some(Stock::count(call, &held.value.owner, &held.value.experiment_id).await?),
+        true => Some(Stock::count(call, held.value.room_of(), &held.value.experiment_id).await?),
         false => None,
     };
     let rule = |experiment: &mut Experiment| {
         let aspects = &mut experiment.aspects;
-        let before = aspect::size(aspects);
+        let before = aspect::weight(aspects);
         let results = sent.iter().cloned().map(|sent| match operation {
             "addExperimentAspects" => aspect::add(aspects, sent),
             "changeExperimentAspects" => aspect::change(aspects, sent),
             _ => aspect::remove(aspects, &sent),
         });
         let results = results.collect::<Vec<_>>();
-        let after = aspect::size(aspects);
+        let after = aspect::weight(aspects);
         if let Some(stock) = stock.as_ref().filter(|_| after > before) {
             stock.admit_bytes(after)?;
         }

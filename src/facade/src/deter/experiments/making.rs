@@ -102,7 +102,7 @@ pub(super) async fn modify(call: &Call<'_>, request: &Request) -> Result<Value, 
     let held = found(call, request).await?;
     let by = call.asker(&uid);
     let stock = match fields().any(|(field, _)| request.bytes(field).is_some_and(|data| !data.is_empty())) {
-        true => Some(Stock::count(call, &held.value.owner, &held.value.experiment_id).await?),
+        true => Some(Stock::count(call, held.value.room_of(), &held.value.experiment_id).await?),
         false => None,
     };
     let touches_access = LISTS.iter().any(|(name, _)| request.has(name));
@@ -111,9 +111,9 @@ pub(super) async fn modify(call: &Call<'_>, request: &Request) -> Result<Value, 
             let members = Members::new(call.exchange.api);
             experiment.demand(by, ExperimentRight::ModifyExperimentAccess, &members)?;
         }
-        let before = aspect::size(&experiment.aspects);
+        let before = aspect::weight(&experiment.aspects);
         take_over(call, experiment, request)?;
-        let after = aspect::size(&experiment.aspects);
+        let after = aspect::weight(&experiment.aspects);
         match &stock {
             Some(stock) if after > before => stock.admit_bytes(after),
             _ => Ok(()),
@@ -128,16 +128,21 @@ pub(super) async fn set_owner(call: &Call<'_>, request: &Request) -> Result<Valu
     let user = call.user()?.to_owned();
     let held = found(call, request).await?;
     let new = given(request, "uid").ok_or_else(|| Fault::request("owner is required"))?;
-    let stock = Stock::count(call, new, &held.value.experiment_id).await?;
+    // What somebody gives away goes on taking up his room: nobody fills another's, or makes room for more of his own. What
+    // an administrator gives is the new owner's.
+    let stock = match call.is_admin() {
+        true => Some(Stock::count(call, new, &held.value.experiment_id).await?),
+        false => None,
+    };
     let rule = |experiment: &mut Experiment| {
         if !call.is_admin() && experiment.owner != user {
             return Err(Fault::access());
         }
-        if !call.is_user(new) {
+        if !call.account(new).is_some_and(|account| account.may_sign_in()) {
             return Err(Fault::request(format!("No such user {new}")));
         }
-        new.clone_into(&mut experiment.owner);
-        stock.admit(experiment)
+        experiment.give_to(new, call.is_admin());
+        stock.as_ref().map_or(Ok(()), |stock| stock.admit(experiment))
     };
     changed(call, &user, &held, ExperimentRight::ModifyExperiment, rule).await?;
     Ok(true.into())

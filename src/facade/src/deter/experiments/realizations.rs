@@ -1,5 +1,7 @@
 //! Realizations by themselves, as the third generation of the API has them: what runs of which experiment, by which name.
 
+use std::collections::BTreeMap;
+
 use mf2c_domain::testbed::Asker;
 use mf2c_domain::testbed::access::{Circle, ExperimentRight};
 use mf2c_domain::testbed::experiment::Experiment;
@@ -14,7 +16,7 @@ use super::{ACCESS_MEMBER, given, realizer, realizing};
 use crate::cimi::Api;
 use crate::deter::call::Call;
 use crate::deter::fault::Fault;
-use crate::deter::testbed::{Held, Members, edit, fetch, picked, seen_by};
+use crate::deter::testbed::{Held, Members, edit, fetch, picked, picked_by, seen_by};
 
 static CONTAINMENT: ObjectType =
     ObjectType { name: "RealizationContainment", fields: &[Field::text("inner"), Field::text("outer")] };
@@ -73,14 +75,15 @@ pub(super) async fn view(call: &Call<'_>, request: &Request) -> Result<Value, Fa
     let by = Asker { uid: uid.unwrap_or_default(), admin: uid.is_none() };
     let pattern = given(request, "regex").map(Pattern::anywhere).transpose()?;
     let api = call.exchange.api;
-    let members = Members::new(api);
     let mut found = Vec::new();
-    for mut experiment in picked(api, "experiment", realized).await? {
+    let asker = (by.uid.to_owned(), by.admin);
+    let seen = move |held: Held<Outline>, members: &Members<'_>| {
+        realized(held, Asker { uid: &asker.0, admin: asker.1 }, members)
+    };
+    for mut experiment in picked_by(api, "experiment", seen).await? {
         let Some(realization) = experiment.realization.take() else { continue };
         let name = name(&experiment, &realization);
-        let may = may_end(&experiment, &realization, by)
-            || experiment.demand(by, ExperimentRight::ReadExperiment, &members).is_ok();
-        if may && pattern.as_ref().is_none_or(|pattern| pattern.matches(&name)) {
+        if pattern.as_ref().is_none_or(|pattern| pattern.matches(&name)) {
             found.push((name, experiment, realization));
         }
     }
@@ -89,9 +92,14 @@ pub(super) async fn view(call: &Call<'_>, request: &Request) -> Result<Value, Fa
     Ok(Value::List(found.iter().map(|(_, experiment, it)| description(api, experiment, it, by)).collect()))
 }
 
-/// An experiment of which something runs or shall, with no more of it than is told.
-fn realized(held: Held<Outline>) -> Option<Experiment> {
+/// An experiment of which something runs or shall, for who may know it, with no more of it than is told.
+fn realized(held: Held<Outline>, by: Asker<'_>, members: &Members<'_>) -> Option<Experiment> {
     let mut experiment = held.value.experiment;
+    let is_his = may_end(&experiment, experiment.realization.as_ref()?, by);
+    if !is_his && experiment.demand(by, ExperimentRight::ReadExperiment, members).is_err() {
+        return None;
+    }
+    (experiment.aspects, experiment.profile) = (Vec::new(), BTreeMap::new());
     let realization = experiment.realization.as_mut().filter(|it| it.phase != Phase::Ended)?;
     realization.log = Vec::new();
     realization.elements.iter_mut().for_each(|element| element.spec = Map::new());

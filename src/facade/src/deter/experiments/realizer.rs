@@ -189,7 +189,7 @@ impl Realizer {
         let Some(element) = realization.elements.get(index) else { return Ok(Done::Later) };
         let launched = match (&element.devices, caller(api, &realization.by)) {
             (Some(devices), _) if devices.is_empty() => {
-                Err(WorkError::new(Trouble::NoRoom, format!("{}: no computer that may be used fits", element.name)))
+                Err(WorkError::new(Trouble::NoRoom, "no computer that may be used fits"))
             }
             (_, None) => Err(WorkError::new(Trouble::Forbidden, format!("{} may not sign in", realization.by))),
             (devices, Some(by)) => {

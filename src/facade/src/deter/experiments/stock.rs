@@ -42,24 +42,24 @@ impl Taken {
 }
 
 impl<'a> Stock<'a> {
-    /// Counts what others there are than `besides`, of everybody and of `owner`.
-    pub(super) async fn count(call: &'a Call<'_>, owner: &str, besides: &str) -> Result<Self, Fault> {
+    /// Counts what others there are than `besides`, of everybody and in the room of `user`.
+    pub(super) async fn count(call: &'a Call<'_>, user: &str, besides: &str) -> Result<Self, Fault> {
         let counting = call.door.counting.lock().await;
         let besides = besides.to_owned();
         let others = move |held: Held<Outline>| {
             let Outline { experiment, bytes } = held.value;
-            (experiment.experiment_id != besides).then_some((experiment.owner, bytes))
+            (experiment.experiment_id != besides).then(|| (experiment.room_of().to_owned(), bytes))
         };
         let mut counted = Counted::default();
         for (other, bytes) in picked(call.exchange.api, "experiment", others).await? {
-            counted.add(bytes, other == owner);
+            counted.add(bytes, other == user);
         }
         Ok(Self { counted, _counting: counting })
     }
 
     /// Whether there is room for one more.
     pub(super) fn admit(&self, experiment: &Experiment) -> Result<(), Fault> {
-        self.counted.admit(aspect::size(&experiment.aspects))
+        self.counted.admit(aspect::weight(&experiment.aspects))
     }
 
     /// Whether there is room for what one takes that had less before.

@@ -16,7 +16,7 @@ use crate::cimi::Api;
 use crate::deter::MOST_ANSWER;
 use crate::deter::call::Call;
 use crate::deter::fault::{Code, Fault};
-use crate::deter::testbed::{Held, Members, fetch, picked};
+use crate::deter::testbed::{Held, Members, fetch, picked_by};
 
 static CONTAINER: ObjectType =
     ObjectType { name: "Container", fields: &[Field::text("name"), Field::text("state"), Field::text("type")] };
@@ -78,17 +78,26 @@ pub(super) static TAKES: [Field; 19] = [
     Field::text("containerFilter"),
 ];
 
-/// What of experiments is asked for.
-struct Wanted<'r> {
+/// The most questions about aspects.
+const MOST_QUESTIONS: usize = 64;
+
+/// Which experiments are asked for.
+#[derive(Clone)]
+struct Which {
     pattern: Option<Pattern>,
-    owner: Option<&'r str>,
+    owner: Option<String>,
+}
+
+/// What of experiments is asked for.
+struct Wanted {
+    which: Which,
     components: Components,
     questions: Vec<Question>,
     list_only: bool,
 }
 
-impl<'r> Wanted<'r> {
-    fn read(request: &'r Request) -> Result<Self, Fault> {
+impl Wanted {
+    fn read(request: &Request) -> Result<Self, Fault> {
         if given(request, "lib").is_some() {
             return Err(Fault::unimplemented("there are no libraries here: leave `lib` out"));
         }
@@ -100,20 +109,27 @@ impl<'r> Wanted<'r> {
             sub_type: text(one, "subType"),
         };
         let questions: Vec<Question> = request.objects("queryAspects").map(question).collect();
+        if questions.len() > MOST_QUESTIONS {
+            return Err(Fault::request(format!("at most {MOST_QUESTIONS} queryAspects are accepted")));
+        }
         questions.iter().try_for_each(Question::check)?;
         Ok(Self {
-            pattern: given(request, "regex").map(Pattern::anywhere).transpose()?,
-            owner: given(request, "owner"),
+            which: Which {
+                pattern: given(request, "regex").map(Pattern::anywhere).transpose()?,
+                owner: given(request, "owner").map(str::to_owned),
+            },
             components: Components::of(request.int("components").map(i64::from))?,
             questions,
             list_only: request.flag("listOnly").unwrap_or_default(),
         })
     }
+}
 
+impl Which {
     fn has(&self, experiment: &Experiment) -> bool {
         let name = experiment.id().map(|id| id.name).unwrap_or_default();
         let matches = |pattern: &Pattern| pattern.matches(&experiment.experiment_id) || pattern.matches(&name);
-        self.owner.is_none_or(|owner| experiment.owner == owner) && self.pattern.as_ref().is_none_or(matches)
+        self.owner.as_ref().is_none_or(|owner| experiment.owner == *owner) && self.pattern.as_ref().is_none_or(matches)
     }
 }
 
@@ -149,12 +165,16 @@ pub(super) async fn view(call: &Call<'_>, request: &Request) -> Result<Value, Fa
     // Who looks for somebody else sees what he sees.
     let by = Asker { uid: uid.unwrap_or_default(), admin: uid.is_none() };
     let readable = |experiment: &Experiment| experiment.demand(by, ExperimentRight::ReadExperiment, &members).is_ok();
-    let outlined = |held: Held<Outline>| Some((held.document.id.clone(), held.value.experiment.without_realization()));
-    let mut found = picked(api, "experiment", outlined).await?;
-    found.retain(|(_, experiment)| wanted.has(experiment) && readable(experiment));
-    found.sort_by(|(_, a), (_, b)| a.experiment_id.cmp(&b.experiment_id));
+    let (which, asker) = (wanted.which.clone(), (by.uid.to_owned(), by.admin));
+    let is_wanted = move |held: Held<Outline>, members: &Members<'_>| {
+        let (experiment, by) = (held.value.experiment, Asker { uid: &asker.0, admin: asker.1 });
+        let may = which.has(&experiment) && experiment.demand(by, ExperimentRight::ReadExperiment, members).is_ok();
+        may.then(|| (experiment.experiment_id, held.document.id.clone()))
+    };
+    let mut found = picked_by(api, "experiment", is_wanted).await?;
+    found.sort();
     let (mut shown, mut weight) = (Vec::new(), 0);
-    for (id, _) in page(found, request)? {
+    for (_, id) in page(found, request)? {
         // One that went meanwhile, or that he may not read any more.
         let Some(Held { value, .. }) = fetch::<Experiment>(api, &id).await?.filter(|it| readable(&it.value)) else {
             continue;
@@ -191,7 +211,7 @@ fn aspect_value(aspect: &Aspect, list_only: bool) -> Value {
     Value::Object(&ASPECT, members)
 }
 
-fn description(api: &Api, experiment: &Experiment, wanted: &Wanted<'_>, by: Asker<'_>, members: &Members<'_>) -> Value {
+fn description(api: &Api, experiment: &Experiment, wanted: &Wanted, by: Asker<'_>, members: &Members<'_>) -> Value {
     let rights = experiment.rights_of(by, members).into_iter().map(ExperimentRight::name);
     let is_wanted = |aspect: &&Aspect| {
         wanted.components.has_aspect(&aspect.kind) && aspect::is_asked_for(&wanted.questions, aspect)
@@ -213,7 +233,7 @@ fn description(api: &Api, experiment: &Experiment, wanted: &Wanted<'_>, by: Aske
 
 type Parts = Vec<(&'static str, Value)>;
 
-fn permissions(experiment: &Experiment, wanted: &Wanted<'_>, out: &mut Parts) {
+fn permissions(experiment: &Experiment, wanted: &Wanted, out: &mut Parts) {
     if !wanted.components.has(Component::Permissions) {
         return;
     }
@@ -233,7 +253,7 @@ fn permissions(experiment: &Experiment, wanted: &Wanted<'_>, out: &mut Parts) {
     }
 }
 
-fn files(experiment: &Experiment, wanted: &Wanted<'_>, out: &mut Parts) {
+fn files(experiment: &Experiment, wanted: &Wanted, out: &mut Parts) {
     let fields = [
         ("topology", LAYOUT, Component::Topology),
         ("actions", "actions", Component::Actions),
@@ -248,7 +268,7 @@ fn files(experiment: &Experiment, wanted: &Wanted<'_>, out: &mut Parts) {
     }
 }
 
-fn states(api: &Api, experiment: &Experiment, wanted: &Wanted<'_>, out: &mut Parts) {
+fn states(api: &Api, experiment: &Experiment, wanted: &Wanted, out: &mut Parts) {
     if wanted.components.has(Component::Resources) {
         let resource =
             |(name, kind): (String, &str)| Value::Object(&RESOURCE, vec![("name", name.into()), ("type", kind.into())]);

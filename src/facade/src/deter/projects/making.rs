@@ -69,7 +69,7 @@ async fn store(call: &Call<'_>, name: &str, owner: &str, profile: Values) -> Res
 /// Whether somebody may own one project more.
 pub(super) async fn demand_room(call: &Call<'_>, owner: &str) -> Result<(), Fault> {
     let projects = testbed::all::<Project>(call.exchange.api, "project").await?;
-    let own = projects.iter().filter(|held| held.value.owner == owner).count();
+    let own = projects.iter().filter(|held| held.value.room_of() == owner).count();
     if projects.len() < MOST && own < MOST_OF_ONE {
         return Ok(());
     }

@@ -129,14 +129,17 @@ pub(super) async fn set_owner(call: &Call<'_>, request: &Request) -> Result<Valu
     let rule = |project: &mut Project| {
         let mut after = project.clone();
         after.give_to(by, new)?;
-        if !call.is_user(new) {
+        if !call.account(new).is_some_and(|account| account.may_sign_in()) {
             return Err(Fault::request(no_user(new)));
         }
         *project = after;
         Ok(())
     };
     let name = name_in(request)?;
-    super::making::demand_room(call, new).await?;
+    // What somebody gives away goes on counting as his: nobody fills another's room.
+    if by.admin {
+        super::making::demand_room(call, new).await?;
+    }
     regrouped(call, name, rule).await?;
     Ok(true.into())
 }

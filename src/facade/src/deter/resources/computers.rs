@@ -92,6 +92,7 @@ fn on_devices(store: &Store) -> Result<BTreeMap<String, Vec<String>>, StoreError
 fn instances(held: Held<Outline>) -> Option<(Experiment, Option<String>, Vec<String>)> {
     let mut experiment = held.value.experiment;
     let realization = experiment.realization.take()?;
+    experiment.aspects = Vec::new();
     let instances: Vec<String> = realization.elements.into_iter().filter_map(|element| element.instance).collect();
     (!instances.is_empty()).then_some((experiment, realization.project, instances))
 }

@@ -8,8 +8,9 @@ use mf2c_domain::testbed::computer::Computer;
 use mf2c_domain::testbed::project::Project;
 use mf2c_domain::testbed::rights::ProjectRight;
 use mf2c_domain::testbed::{Asker, Refusal, names};
+use mf2c_store::Store;
 
-use super::shelf::read;
+use super::shelf::read_in;
 use crate::cimi::Api;
 
 /// The id of a project's document.
@@ -19,20 +20,24 @@ pub(crate) fn project_id(name: &str) -> String {
 
 /// The members of projects; each project is read once.
 pub(crate) struct Members<'a> {
-    api: &'a Api,
+    store: &'a Store,
     known: RefCell<HashMap<String, Option<Project>>>,
 }
 
 impl<'a> Members<'a> {
     pub(crate) fn new(api: &'a Api) -> Self {
-        Self { api, known: RefCell::default() }
+        Self::of(&api.store)
+    }
+
+    pub(super) fn of(store: &'a Store) -> Self {
+        Self { store, known: RefCell::default() }
     }
 
     /// Asks something of a project; none where there is none of this name.
     pub(crate) fn project<R>(&self, name: &str, ask: impl FnOnce(&Project) -> R) -> Option<R> {
         let mut known = self.known.borrow_mut();
         let project = known.entry(name.to_owned()).or_insert_with(|| {
-            let held = read::<Project>(self.api, &project_id(name)).ok().flatten();
+            let held = read_in::<Project>(self.store, &project_id(name)).ok().flatten();
             held.map(|held| held.value).filter(|project| project.project_id == name)
         });
         project.as_ref().map(ask)
@@ -42,7 +47,7 @@ impl<'a> Members<'a> {
     pub(crate) fn class_of(&self, computer: &Computer) -> Option<Computer> {
         let _ = computer.name.as_ref()?;
         let id = format!("computer/{}", Computer::local_name(None, &computer.kind));
-        read::<Computer>(self.api, &id).ok().flatten().map(|held| held.value)
+        read_in::<Computer>(self.store, &id).ok().flatten().map(|held| held.value)
     }
 
     pub(crate) fn exists(&self, name: &str) -> bool {

@@ -13,7 +13,7 @@ use super::call::Call;
 use super::fault::Fault;
 use super::{types, users};
 pub(super) use circles::{Members, project_id};
-pub(super) use shelf::{Held, add, all, discard, edit, fetch, picked, read};
+pub(super) use shelf::{Held, add, all, discard, edit, fetch, picked, picked_by, read};
 pub(super) use sight::{refresh_after, refresh_class, seen_by};
 
 impl From<Refusal> for Fault {

@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use super::circles::Members;
 use crate::cimi::Api;
 use crate::deter::fault::Fault;
 
@@ -40,10 +41,12 @@ fn opened<T: DeserializeOwned>(store: &Store, document: Arc<Document>) -> Result
 
 /// The document of this id.
 pub(crate) fn read<T: DeserializeOwned>(api: &Api, id: &str) -> Result<Option<Held<T>>, StoreError> {
-    match api.store.get(id) {
-        Some(document) => opened(&api.store, document),
-        None => Ok(None),
-    }
+    read_in(&api.store, id)
+}
+
+/// The same for who has the store alone.
+pub(super) fn read_in<T: DeserializeOwned>(store: &Store, id: &str) -> Result<Option<Held<T>>, StoreError> {
+    store.get(id).map_or(Ok(None), |document| opened(store, document))
 }
 
 /// The same for what may be large: read aside, so that others are answered meanwhile.
@@ -52,7 +55,7 @@ pub(crate) async fn fetch<T: DeserializeOwned + Send + 'static>(
     id: &ResourceId,
 ) -> Result<Option<Held<T>>, StoreError> {
     let (store, id) = (Arc::clone(&api.store), id.clone());
-    let look = move || store.get(id.as_str()).map_or(Ok(None), |document| opened(&store, document));
+    let look = move || read_in(&store, id.as_str());
     web::block(look).await.map_err(|_| StoreError::Stopping)?
 }
 
@@ -71,11 +74,21 @@ pub(crate) async fn picked<T: DeserializeOwned, R: Send + 'static>(
     kind: &'static str,
     mut pick: impl FnMut(Held<T>) -> Option<R> + Send + 'static,
 ) -> Result<Vec<R>, StoreError> {
+    picked_by(api, kind, move |held, _| pick(held)).await
+}
+
+/// The same where it matters who belongs to which project.
+pub(crate) async fn picked_by<T: DeserializeOwned, R: Send + 'static>(
+    api: &Api,
+    kind: &'static str,
+    mut pick: impl FnMut(Held<T>, &Members<'_>) -> Option<R> + Send + 'static,
+) -> Result<Vec<R>, StoreError> {
     let store = Arc::clone(&api.store);
     let look = move || -> Result<Vec<R>, StoreError> {
+        let members = Members::of(&store);
         let mut all = Vec::new();
         for document in store.all(kind).into_iter().filter(|document| document.origin().is_none()) {
-            all.extend(opened(&store, document)?.and_then(&mut pick));
+            all.extend(opened(&store, document)?.and_then(|held| pick(held, &members)));
         }
         Ok(all)
     };

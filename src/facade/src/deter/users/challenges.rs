@@ -34,8 +34,9 @@ pub(super) enum TooMany {
 #[derive(Debug, Default)]
 pub(in crate::deter) struct Challenges(Mutex<VecDeque<Open>>);
 
+/// An open challenge.
 #[derive(Debug)]
-struct Open {
+pub(super) struct Open {
     id: i64,
     user: String,
     source: IpAddr,
@@ -80,12 +81,19 @@ impl Challenges {
         open.iter().find(|challenge| challenge.id == id).map(|challenge| challenge.user.clone())
     }
 
-    /// Whose it is. It is gone then.
-    pub(super) fn take(&self, id: i64, now: Duration) -> Option<String> {
+    /// Takes one, so that nobody else answers it.
+    pub(super) fn take(&self, id: i64, now: Duration) -> Option<Open> {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         forget(&mut open, now);
         let at = open.iter().position(|challenge| challenge.id == id)?;
-        open.remove(at).map(|challenge| challenge.user)
+        open.remove(at)
+    }
+
+    /// Gives back one whose answer nobody has looked at.
+    pub(super) fn give_back(&self, challenge: Open) {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = open.partition_point(|other| other.ends <= challenge.ends);
+        open.insert(at, challenge);
     }
 }
 
@@ -114,6 +122,10 @@ mod tests {
 
     const NEAR: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
 
+    fn taken(challenges: &Challenges, id: i64, seconds: u64) -> Option<String> {
+        challenges.take(id, at(seconds)).map(|challenge| challenge.user)
+    }
+
     fn at(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
     }
@@ -124,11 +136,15 @@ mod tests {
         let id = challenges.open("abierce", NEAR, at(0), &entropy).unwrap();
         let late = challenges.open("abierce", NEAR, at(10), &entropy).unwrap();
         assert_eq!(challenges.user_of(id, at(119)).as_deref(), Some("abierce"));
-        assert_eq!(challenges.take(id, at(119)).as_deref(), Some("abierce"));
+        assert_eq!(taken(&challenges, id, 119).as_deref(), Some("abierce"));
         assert_eq!(challenges.user_of(id, at(119)), None);
-        assert_eq!(challenges.take(id, at(119)), None, "it was answered");
-        assert_eq!(challenges.take(late, at(130)), None, "it is too old");
-        assert_eq!(challenges.take(7777, at(0)), None);
+        assert_eq!(taken(&challenges, id, 119), None, "it was answered");
+        let back = challenges.take(late, at(120)).unwrap();
+        assert_eq!(taken(&challenges, late, 120), None, "somebody answers it");
+        challenges.give_back(back);
+        assert_eq!(challenges.user_of(late, at(129)).as_deref(), Some("abierce"));
+        assert_eq!(taken(&challenges, late, 130), None, "it is too old");
+        assert_eq!(taken(&challenges, 7777, 0), None);
     }
 
     #[test]
@@ -160,7 +176,7 @@ mod tests {
             flood(&challenges, IpAddr::V4(std::net::Ipv4Addr::new(10, 1, 0, last)));
         }
         assert_eq!(challenges.open("abierce", far, at(2), &entropy), Err(TooMany::OfAll), "all places are taken");
-        assert_eq!(challenges.take(own, at(2)).as_deref(), Some("abierce"), "what is open stays so");
+        assert_eq!(taken(&challenges, own, 2).as_deref(), Some("abierce"), "what is open stays so");
         assert!(challenges.open("abierce", far, at(121), &entropy).is_ok(), "two minutes later");
     }
 }

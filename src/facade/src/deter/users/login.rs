@@ -53,8 +53,8 @@ pub(super) async fn answer_challenge(call: &Call<'_>, request: &Request) -> Resu
     let place = if call.proof_of(&user).is_some() { None } else { Some(call.door.keys.place()?) };
     let may_try = call.exchange.api.sessions.send(MayTry { name: user.clone(), source: call.source() }).await;
     may_try.map_err(|_| StoreError::Stopping)?.map_err(put_off)?;
-    // Whatever becomes of it from here, there is no second attempt.
-    let user = challenges.take(id, clock.elapsed()).ok_or_else(gone)?;
+    // Once the answer was looked at, there is no second attempt.
+    let challenge = challenges.take(id, clock.elapsed()).ok_or_else(gone)?;
     let password = request.bytes("responseData").and_then(|bytes| String::from_utf8(bytes.to_vec()).ok());
     let proof = Proof::Password { username: user.clone(), password: password.unwrap_or_default() };
     let proved = call.exchange.api.sessions.send(Prove { proof, source: call.source() }).await;
@@ -62,7 +62,11 @@ pub(super) async fn answer_challenge(call: &Call<'_>, request: &Request) -> Resu
         Ok(_) => {}
         // In the original's spelling.
         Err(SignInError::Invalid { .. }) => return Err(Fault::new(Code::Access, "Invalid repsonse")),
-        Err(error) => return Err(put_off(error)),
+        Err(error @ SignInError::Wait(_)) => {
+            challenges.give_back(challenge);
+            return Err(put_off(error));
+        }
+        Err(error) => return Err(error.into()),
     }
     let wanted = Wanted { user: &user, seconds: call.door.settings.session, is_unconfirmed: false };
     if bind_shown(call, &wanted).await? {

@@ -21,6 +21,7 @@ pub static SPEC: TypeSpec = TypeSpec::new(
 const FIELDS: &[Field] = &[
     text("experimentId").required("its scope, a user or a project, and its name: scope:name"),
     text("owner").required("the user whose it is"),
+    text("madeBy").optional("the user who has made it and given it away: it takes up his room"),
     list("aspects", &Kind::Object(ASPECT)).required("what it is made of"),
     list("access", &Kind::Object(ACCESS)).required("who else may do what with it"),
     map("profile", &Kind::Text).optional("what its owner says of it"),
@@ -45,7 +46,7 @@ const RIGHTS: &[&str] = &["READ_EXPERIMENT", "MODIFY_EXPERIMENT", "MODIFY_EXPERI
 
 const REALIZATION: &[Field] = &[
     text("key").required("what its services are named after"),
-    text("by").required("who has asked for it, and whose services they are"),
+    text("by").required("who has asked for it, and whose services they are; - for somebody who has gone"),
     text("project").optional("the project under which it runs"),
     one_of("phase", &["launching", "active", "releasing", "failing", "ended"]).required("how far it is"),
     text("notify").optional("who is told when the phase is over"),

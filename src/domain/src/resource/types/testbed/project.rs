@@ -20,6 +20,7 @@ pub static SPEC: TypeSpec = TypeSpec::new(
 const FIELDS: &[Field] = &[
     text("projectId").required("what it is called"),
     text("owner").required("the user who may give it away"),
+    text("madeBy").optional("the user who has made it and given it away: it counts as his"),
     boolean("approved").required("whether administrators have approved of it"),
     list("members", &Kind::Object(MEMBER)).required("who belongs to it"),
     map("profile", &Kind::Text).optional("what its owner says of it"),
