@@ -57,6 +57,11 @@ pub enum AccountError {
     /// Too many numbers wait that would set the password of one user.
     #[error("Too many open challenges for {0}")]
     TooManyChallenges(String),
+    /// Something of the testbed is a former user's of the name that is asked for.
+    #[error(
+        "{0} cannot be made: something of the testbed belongs to a former user of this name still; the log says what"
+    )]
+    NameHolds(String),
     /// A callback is not executed.
     #[error(transparent)]
     Callback(#[from] CallbackError),

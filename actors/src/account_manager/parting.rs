@@ -129,14 +129,19 @@ impl Accounts {
     /// Sees to it that an account which is about to be made begins with nothing of one before it that had the same name.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] with what the former bearer of the name owns still, which nobody has given away; or with the account
-    /// that somebody else has made meanwhile.
+    /// [`AccountError::NameHolds`] where the former bearer of the name owns something still, which nobody has given away;
+    /// [`StoreError::Conflict`] where somebody else has made the account meanwhile.
     pub(super) async fn begin_anew(&self, id: &ResourceId) -> Result<(), AccountError> {
         if self.store().get(id.as_str()).is_some() {
             return Err(StoreError::Conflict { id: id.clone() }.into());
         }
         if let Some(owned) = holdings(self.store(), id.name())?.into_iter().next() {
-            return Err(StoreError::Conflict { id: owned.id }.into());
+            tracing::warn!(
+                user = id.name(),
+                holds = owned.called,
+                "a name is not given again: a former user owns something still"
+            );
+            return Err(AccountError::NameHolds(id.as_str().to_owned()));
         }
         self.end_sessions(id.name(), None).await?;
         self.forget_links(id).await?;

@@ -205,6 +205,7 @@ impl From<AccountError> for ApiError {
             | AccountError::AlreadyValidated(_)
             | AccountError::NoNewPassword
             | AccountError::Digest(HashError::Password(PasswordError::TooLong { .. })) => Self::bad_request(text),
+            AccountError::NameHolds(_) => Self::new(StatusCode::CONFLICT, text),
             AccountError::Closed | AccountError::WrongPassword => Self::new(StatusCode::FORBIDDEN, text),
             AccountError::TooManyChallenges(_) => Self::new(StatusCode::TOO_MANY_REQUESTS, text),
             AccountError::TooOften(wait) | AccountError::TooManyFailures(wait) => {

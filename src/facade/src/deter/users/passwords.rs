@@ -53,6 +53,8 @@ pub(super) async fn change_by_challenge(call: &Call<'_>, request: &Request) -> R
         Ok(done) => done,
         Err(AccountError::Store(StoreError::NotFound { .. }) | AccountError::Callback(_)) => return Err(unknown()),
         Err(AccountError::NotActive(_) | AccountError::NotNew(_)) => return Err(unknown()),
+        // Of several numbers at once another one was sooner.
+        Err(AccountError::Store(StoreError::Stale { .. })) => return Err(unknown()),
         Err(error) => return Err(error.into()),
     };
     end_others(call, done.resource.name()).await?;
