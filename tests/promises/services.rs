@@ -1,6 +1,7 @@
 //! Services as plain processes: what is launched runs, what ends is started again, what is stopped stays stopped, and nothing is
 //! started twice or forgotten, whenever the agent dies.
 
+use std::cell::RefCell;
 use std::path::Path;
 
 use mf2c_tests::{Agent, Start, eventually};
@@ -63,21 +64,24 @@ pub(crate) fn instance(agent: &Agent, id: &str) -> Value {
 
 /// Waits until an instance has a status; its document.
 pub(crate) fn becomes(agent: &Agent, id: &str, status: &str) -> Value {
-    let mut last = Value::Null;
-    let mut seen = String::new();
-    eventually_or(
-        &mut || {
-            last = instance(agent, id);
-            seen = last.to_string();
-            last["status"] == status
-        },
-        &|| format!("{id} becomes {status}"),
-    );
-    last
+    let last = RefCell::new(Value::Null);
+    let _told = Told(&last);
+    eventually(&format!("{id} becomes {status}"), || {
+        *last.borrow_mut() = instance(agent, id);
+        last.borrow()["status"] == status
+    });
+    last.take()
 }
 
-fn eventually_or(holds: &mut dyn FnMut() -> bool, what: &dyn Fn() -> String) {
-    eventually(&what(), holds);
+/// Tells what was seen last, should the test fail.
+struct Told<'a>(&'a RefCell<Value>);
+
+impl Drop for Told<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("the last that was seen: {}", self.0.borrow());
+        }
+    }
 }
 
 /// The only workload of an instance.
