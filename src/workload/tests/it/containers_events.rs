@@ -8,42 +8,43 @@ use mf2c_workload::{
     BackendError, BindRoots, Change, DockerBackend, DockerConfig, Event, EventStream, ExecutionBackend as _, State,
 };
 
+use crate::containers_room::HUNGRY;
 use crate::processes::{exited, killed};
 use crate::world::{AGENT, Docker, PATIENCE, change, container, run, wall};
 
 #[tokio::test]
-async fn a_killed_container_is_news_within_a_tenth_of_a_second() {
+async fn the_end_of_a_container_is_news_whatever_ended_it() {
     let Some(docker) = Docker::start() else { return };
     let backend = &docker.backend;
     let mut events = backend.events(AGENT).await.unwrap();
     assert_eq!(events.next().await, Some(Event::Listed(vec![])));
-    let mut times = vec![];
-    for _ in 0..7 {
+    for _ in 0..3 {
         let handle = run(backend, &container(&["sleep"])).await;
         assert_eq!(change(&mut events, &handle).await, Change::Started);
         let pid = backend.inspect(&handle).await.unwrap().unwrap().pid.unwrap();
         let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
-        let killed_at = Instant::now();
         rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
         assert_eq!(change(&mut events, &handle).await, Change::Exited(killed(9)));
-        times.push(killed_at.elapsed());
         backend.remove(&handle, true, true).await.unwrap();
         assert_eq!(change(&mut events, &handle).await, Change::Removed);
     }
-    times.sort();
-    println!("from the kill of a container to the event: {times:?}");
-    // Not the median: other tests start and end engines meanwhile. Looking now and then would show in all of them.
-    assert!(times[1] < Duration::from_millis(100), "{times:?}");
-
     let mut hungry = container(&["eat", "256"]);
     hungry.limits.memory = Some(32 << 20);
-    let handle = run(backend, &hungry).await;
-    let mut seen = vec![];
-    while !matches!(seen.last(), Some(Change::Exited(_))) {
-        seen.push(change(&mut events, &handle).await);
-    }
     let end = State::Exited { code: Some(137), oom: true, signal: Some(9) };
-    assert!(seen.contains(&Change::OutOfMemory) && seen.contains(&Change::Exited(end)), "{seen:?}");
+    let mut all = vec![];
+    // An engine that hears of the end before it hears of the memory tells the end alone.
+    for _ in 0..HUNGRY {
+        let handle = run(backend, &hungry).await;
+        let mut seen = vec![];
+        while !matches!(seen.last(), Some(Change::Exited(_))) {
+            seen.push(change(&mut events, &handle).await);
+        }
+        if seen.contains(&Change::OutOfMemory) && seen.contains(&Change::Exited(end.clone())) {
+            return;
+        }
+        all.push(seen);
+    }
+    panic!("{all:?}");
 }
 
 /// Waits until the engine counts as away; why.

@@ -90,6 +90,10 @@ async fn a_container_has_the_surroundings_of_its_spec_and_nothing_of_the_machine
     assert!(matches!(error, BackendError::Refused { .. }), "{error}");
 }
 
+/// So many containers want too much memory before it is a fault that an engine says of none of them why it ended: under load it hears of
+/// the end before it hears of the memory, and then never tells.
+pub(crate) const HUNGRY: usize = 5;
+
 #[tokio::test]
 async fn more_memory_than_allowed_is_the_end_of_a_container_and_shown_as_such() {
     let Some(docker) = Docker::start() else { return };
@@ -101,10 +105,14 @@ async fn more_memory_than_allowed_is_the_end_of_a_container_and_shown_as_such() 
     spec.limits.memory = Some(32 << 20);
     spec.limits.cpus = Some(0.5);
     spec.limits.pids = Some(10);
-    let handle = run(backend, &spec).await;
-    let state = ended(backend, &handle).await;
-    assert_eq!(state, State::Exited { code: Some(137), oom: true, signal: Some(9) });
-    backend.remove(&handle, false, true).await.unwrap();
+    let mut states = vec![];
+    let told = State::Exited { code: Some(137), oom: true, signal: Some(9) };
+    while !states.contains(&told) {
+        assert!(states.len() < HUNGRY, "{states:?}");
+        let handle = run(backend, &spec).await;
+        states.push(ended(backend, &handle).await);
+        backend.remove(&handle, false, true).await.unwrap();
+    }
 
     let mut spec = container(&["eat", "20", "sleep"]);
     spec.limits.memory = Some(64 << 20);
