@@ -1,11 +1,14 @@
 //! Services as plain processes: what is launched runs, what ends is started again, what is stopped stays stopped, and nothing is
 //! started twice or forgotten, whenever the agent dies.
 
-use std::cell::RefCell;
 use std::path::Path;
+use std::time::Duration;
 
-use mf2c_tests::{Agent, Start, eventually};
+use mf2c_tests::{Agent, Start, eventually, let_pass};
 use serde_json::{Value, json};
+
+/// So often an instance is looked at before it does not become what it should: for half a minute and more.
+const LOOKS: usize = 2500;
 
 /// An agent that describes its machine and runs processes.
 pub(crate) fn start(data_dir: &Path) -> Agent {
@@ -64,24 +67,15 @@ pub(crate) fn instance(agent: &Agent, id: &str) -> Value {
 
 /// Waits until an instance has a status; its document.
 pub(crate) fn becomes(agent: &Agent, id: &str, status: &str) -> Value {
-    let last = RefCell::new(Value::Null);
-    let _told = Told(&last);
-    eventually(&format!("{id} becomes {status}"), || {
-        *last.borrow_mut() = instance(agent, id);
-        last.borrow()["status"] == status
-    });
-    last.take()
-}
-
-/// Tells what was seen last, should the test fail.
-struct Told<'a>(&'a RefCell<Value>);
-
-impl Drop for Told<'_> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            println!("the last that was seen: {}", self.0.borrow());
+    let mut last = instance(agent, id);
+    for _ in 0..LOOKS {
+        if last["status"] == status {
+            return last;
         }
+        let_pass(Duration::from_millis(10));
+        last = instance(agent, id);
     }
+    panic!("{id} does not become {status}; it is {last}");
 }
 
 /// The only workload of an instance.
