@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -11,7 +13,7 @@ use crate::command::{Ran, run};
 use crate::curl::{Answer, curl_at};
 
 /// How long anything may take before a test gives up on it.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
 
 /// The binary under test, built by the same `cargo` that built the tests.
 ///
@@ -181,18 +183,22 @@ impl Start {
 }
 
 /// What an agent has written so far; it is read on, so that the agent never waits for its reader.
-#[derive(Clone)]
-pub(crate) struct Log(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+#[derive(Clone, Default)]
+pub(crate) struct Log {
+    written: Arc<Mutex<Vec<u8>>>,
+    is_whole: Arc<AtomicBool>,
+}
 
 impl Log {
     fn follow(mut output: impl std::io::Read + Send + 'static) -> Self {
-        let log = Self(std::sync::Arc::default());
+        let log = Self::default();
         let into = log.clone();
         std::thread::spawn(move || {
             let mut chunk = [0; 4096];
             while let Ok(count @ 1..) = output.read(&mut chunk) {
-                into.0.lock().expect("no panic holds it").extend_from_slice(&chunk[..count]);
+                into.written.lock().expect("no panic holds it").extend_from_slice(&chunk[..count]);
             }
+            into.is_whole.store(true, Ordering::Release);
         });
         log
     }
@@ -200,7 +206,7 @@ impl Log {
     /// All of it so far.
     #[must_use]
     pub(crate) fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().expect("no panic holds it")).into_owned()
+        String::from_utf8_lossy(&self.written.lock().expect("no panic holds it")).into_owned()
     }
 }
 
@@ -381,6 +387,20 @@ impl Agent {
         assert!(sent.is_ok_and(|status| status.success()), "the signal is sent");
     }
 
+    /// The fingerprint of its certificate, by its log.
+    ///
+    /// # Panics
+    /// If it does not tell it.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let mut found = None;
+        eventually("the fingerprint in the log", || {
+            found = self.log_lines().find_map(|line| Some(line.get("fingerprint")?.as_str()?.to_owned()));
+            found.is_some()
+        });
+        found.expect("just found")
+    }
+
     /// Sends a signal by name (`TERM`) and waits for the end.
     ///
     /// # Panics
@@ -401,6 +421,9 @@ impl Agent {
         eventually("the end of the agent", || {
             status = self.child.try_wait().expect("the agent can be waited for");
             status.is_some()
+        });
+        eventually("the rest of what it wrote", || {
+            [&self.log, &self.printed].iter().all(|log| log.is_whole.load(Ordering::Acquire))
         });
         status.expect("just found")
     }

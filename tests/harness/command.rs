@@ -1,8 +1,10 @@
-//! Runs `mf2c` to its end, as a shell does.
+//! Runs `mf2c` to its end, as a shell does, or listens to it while it runs.
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, Write as _};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
 
 use crate::agent::{agent_binary, eventually};
 
@@ -93,4 +95,85 @@ fn text(file: &mut File) -> String {
     let mut bytes = vec![];
     file.rewind().and_then(|()| file.read_to_end(&mut bytes)).expect("the output is read");
     String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// `mf2c` that goes on until it ends by itself, is told to, or is dropped.
+#[derive(Debug)]
+pub struct Following {
+    child: Child,
+    folder: TempDir,
+}
+
+impl Following {
+    /// Starts `mf2c` with these arguments and nothing in its environment.
+    ///
+    /// # Panics
+    /// If it does not start.
+    #[must_use]
+    pub fn begin(arguments: &[&str]) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        let file = |name: &str| Stdio::from(File::create(folder.path().join(name)).expect("a file"));
+        let mut command = Command::new(agent_binary());
+        command.env_clear().args(arguments).stdin(Stdio::null()).stdout(file("out")).stderr(file("err"));
+        let child = command.spawn().expect("the command starts");
+        Self { child, folder }
+    }
+
+    /// Its standard output so far.
+    #[must_use]
+    pub fn printed(&self) -> String {
+        self.written("out")
+    }
+
+    /// Its standard error so far.
+    #[must_use]
+    pub fn said(&self) -> String {
+        self.written("err")
+    }
+
+    fn written(&self, name: &str) -> String {
+        std::fs::read_to_string(self.folder.path().join(name)).expect("the output is read")
+    }
+
+    /// Waits until it has printed a line with every one of `words`.
+    ///
+    /// # Panics
+    /// If it does not in time.
+    #[track_caller]
+    pub fn waits_for(&self, words: &[&str]) {
+        let prints = || self.printed().lines().any(|line| words.iter().all(|word| line.contains(word)));
+        eventually(&format!("{words:?}"), prints);
+    }
+
+    /// Ctrl-C; its exit code, none if a signal ended it.
+    ///
+    /// # Panics
+    /// If it does not end in time.
+    #[must_use]
+    pub fn interrupt(&mut self) -> Option<i32> {
+        let sent = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "the signal is sent");
+        self.end()
+    }
+
+    /// Waits for its end; its exit code, none if a signal ended it.
+    ///
+    /// # Panics
+    /// If it does not end in time.
+    #[must_use]
+    pub fn end(&mut self) -> Option<i32> {
+        let mut status = None;
+        eventually("the end of a command", || {
+            status = self.child.try_wait().expect("a child can be waited for");
+            status.is_some()
+        });
+        status.and_then(|status| status.code())
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }

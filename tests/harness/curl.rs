@@ -30,7 +30,7 @@ pub(crate) fn curl_at(entry: &[String], arguments: impl IntoIterator<Item = impl
     let mut words = entry.iter().map(String::as_str).chain(["curl"]);
     let output = Command::new(words.next().expect("curl at least"))
         .args(words)
-        .args(["-s", "-S", "--max-time", "30", "-D"])
+        .args(["-s", "-S", "--max-time", "120", "-D"])
         .arg(head.path())
         .args(arguments.into_iter().map(|argument| argument.as_ref().to_owned()))
         .output()

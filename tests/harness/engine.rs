@@ -11,9 +11,6 @@ use crate::agent::DEADLINE;
 use crate::random::Random;
 use crate::skip::skip;
 
-/// A new engine is given up and another one tried after so long.
-const READY: Duration = Duration::from_secs(20);
-
 /// A `containerd`, a `dockerd` and a bridge, which nobody else uses.
 pub struct Engine {
     folder: TempDir,
@@ -57,7 +54,8 @@ impl Engine {
         engine.start_containerd();
         engine.start_dockerd();
         let begun = Instant::now();
-        while begun.elapsed() < READY && engine.dockerd.as_mut().is_some_and(|it| matches!(it.try_wait(), Ok(None))) {
+        while begun.elapsed() < DEADLINE && engine.dockerd.as_mut().is_some_and(|it| matches!(it.try_wait(), Ok(None)))
+        {
             if engine.try_docker(&["version"]).is_ok_and(|output| output.status.success()) {
                 return Some(engine);
             }

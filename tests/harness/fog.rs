@@ -31,7 +31,8 @@ impl Default for Fog {
 }
 
 impl Fog {
-    /// Without agents yet. Leaders are missed within a second, so that tests are short.
+    /// Without agents yet. How long leaders are waited for is what is usual: with less, a machine that is busy with other tests
+    /// would have them replaced.
     ///
     /// # Panics
     /// Without a place for temporary files.
@@ -40,7 +41,7 @@ impl Fog {
         let folder = tempfile::tempdir().expect("a temporary directory");
         let (links, running) = (BTreeMap::new(), BTreeMap::new());
         Self { folder, settings: vec![], own: vec![], net: None, links, running }
-            .with("MF2C_AREA_PROFILE", "fast")
+            .with("MF2C_AREA_PROFILE", "lan")
             .with("MF2C_DISCOVERY_BEACON", "false")
     }
 
@@ -171,6 +172,8 @@ impl Fog {
         let token = self.told(leader, &["token", "create"]);
         self.told(name, &["join", token.trim()]);
         eventually("the child's leader", || self.leader(name) == self.leader(leader));
+        let device = self.device(name);
+        eventually("its link", || self.status(leader, &device) == "connected");
     }
 
     /// A command for the agent, which succeeds: what it prints.
@@ -237,24 +240,38 @@ impl Fog {
     /// If it does not tell.
     #[must_use]
     pub fn place(&self, name: &str) -> String {
-        let told = self.stream(name, &[]);
-        told.lines().find_map(|line| line.strip_prefix("id: ")).expect("a place").to_owned()
+        let (mut place, mut seconds) = (None, 1);
+        eventually("a place in the changes", || {
+            let told = self.stream(name, seconds, &[]);
+            place = told.lines().find_map(|line| line.strip_prefix("id: ")).map(str::to_owned);
+            seconds *= 2;
+            place.is_some()
+        });
+        place.expect("just found")
     }
 
-    /// What has changed at an agent since it was at that place.
+    /// What has changed at an agent since it was at that place, up to a service that is added here: then nothing is missing.
     #[must_use]
     pub fn since(&self, name: &str, place: &str) -> Vec<Value> {
-        let told = self.stream(name, &["-H", &format!("last-event-id: {place}")]);
-        let data = told.lines().filter_map(|line| line.strip_prefix("data: "));
-        data.filter_map(|data| serde_json::from_str(data).ok()).collect()
+        let from = format!("last-event-id: {place}");
+        let (last, mut changes, mut seconds) = (self.put(name, "the last change"), vec![], 1);
+        eventually("the last change", || {
+            let told = self.stream(name, seconds, &["-H", &from]);
+            let data = told.lines().filter_map(|line| line.strip_prefix("data: "));
+            changes = data.filter_map(|data| serde_json::from_str::<Value>(data).ok()).collect();
+            seconds *= 2;
+            changes.iter().any(|change| change["id"] == last.as_str())
+        });
+        changes
     }
 
-    /// What the stream of changes tells in a second.
-    fn stream(&self, name: &str, from: &[&str]) -> String {
+    /// What the stream of changes tells in so many seconds.
+    fn stream(&self, name: &str, seconds: u32, from: &[&str]) -> String {
         let agent = self.agent(name);
         let url = format!("{}/events", agent.api().trim_end_matches("/api"));
         let admin = ["-H", "slipstream-authn-info: internal ADMIN"];
-        let words = ["-k", "-N", "--max-time", "1", &url].into_iter().chain(admin).chain(from.iter().copied());
+        let seconds = seconds.to_string();
+        let words = ["-k", "-N", "--max-time", &seconds, &url].into_iter().chain(admin).chain(from.iter().copied());
         agent.curl(words).text()
     }
 
@@ -319,6 +336,8 @@ impl Fog {
         let (header, data) = ("slipstream-authn-info: internal ADMIN", format!("@{}", file.display()));
         let answer = self.agent(name).curl([
             "-k",
+            "--max-time",
+            "300",
             "-X",
             "POST",
             &url,

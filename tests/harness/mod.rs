@@ -28,7 +28,7 @@ mod stream;
 
 pub use agent::{Agent, Start, agent_binary, eventually, let_pass, timed, wall_clock};
 pub use clock::Clock;
-pub use command::{Ran, mf2c, mf2c_fed, mf2c_with, run};
+pub use command::{Following, Ran, mf2c, mf2c_fed, mf2c_with, run};
 pub use curl::{Answer, curl};
 pub use disk::SmallDisk;
 pub use engine::Engine;

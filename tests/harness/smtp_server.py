@@ -4,6 +4,7 @@ Usage: smtp_server.py [--tls CERTIFICATE KEY | --starttls CERTIFICATE KEY] [--us
 """
 
 import argparse
+import errno
 import json
 import logging
 import socket
@@ -59,13 +60,21 @@ def main():
         context.load_cert_chain(*pair)
     if asked.starttls:
         options.update(tls_context=context, require_starttls=True)
-    # The controller connects to itself to see that it is up: port 0 would not do.
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     wrapped = context if asked.tls else None
-    controller = Controller(Print(bool(asked.tls)), hostname="127.0.0.1", port=port, ssl_context=wrapped, **options)
-    controller.start()
+    while True:
+        # The controller connects to itself to see that it is up: port 0 would not do.
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        options.update(hostname="127.0.0.1", port=port, ssl_context=wrapped, ready_timeout=60)
+        controller = Controller(Print(bool(asked.tls)), **options)
+        try:
+            controller.start()
+            break
+        except OSError as error:
+            # Somebody else was quicker to take the port.
+            if error.errno != errno.EADDRINUSE:
+                raise
     print(port, flush=True)
     # Until the test closes our input.
     sys.stdin.read()

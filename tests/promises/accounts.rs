@@ -301,7 +301,7 @@ fn a_password_is_changed_by_whoever_knows_it_and_by_administrators() {
 
 #[test]
 fn accounts_that_nobody_proves_are_removed_with_their_links() {
-    let agent = Start::new().environment("MF2C_AUTH_VALIDATION_LIFE", "1s").agent();
+    let agent = Start::new().environment("MF2C_AUTH_VALIDATION_LIFE", "3s").agent();
     let _ = register(&agent, json!({})).expect(201);
     user(&agent, "jane", "testpassword");
     let link =

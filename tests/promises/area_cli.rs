@@ -334,14 +334,8 @@ fn while_the_root_changes_either_is_good_and_afterwards_only_the_new_one() {
     for agent in [&harbour, &boat] {
         for root in [&old, &new] {
             let ca = root.to_str().unwrap();
-            let status = mf2c(&[
-                "status",
-                "--url",
-                &format!("https://{}", agent.https().replace("127.0.0.1", "localhost")),
-                "--ca",
-                ca,
-            ]);
-            eventually("both roots", || status.code == Some(0));
+            let url = format!("https://{}", agent.https().replace("127.0.0.1", "localhost"));
+            eventually("both roots", || mf2c(&["status", "--url", &url, "--ca", ca]).code == Some(0));
         }
     }
     let during = token(&harbour, &[]);

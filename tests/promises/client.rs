@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use mf2c_tests::{Agent, Ran, Start, agent_binary, mf2c, mf2c_fed, mf2c_with, run};
+use mf2c_tests::{Agent, Ran, Start, agent_binary, eventually, mf2c, mf2c_fed, mf2c_with, run};
 use serde_json::Value;
 
 /// An agent, and a client that trusts it and speaks as an administrator.
@@ -349,5 +349,5 @@ fn the_variables_of_the_client_do_not_disturb_an_agent() {
     let _ = mf2c_with(&environment, &["config", "check"]).expect(0);
     mf2c_with(&[("MF2C_PROFIL", "edge")], &["config", "check"]).expect(2).tells(&["MF2C_PROFIL"]);
     let desk = Desk::new();
-    assert!(desk.agent.log().contains("serving"));
+    eventually("its log", || desk.agent.log().contains("serving"));
 }

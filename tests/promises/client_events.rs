@@ -1,53 +1,12 @@
 //! Following changes with the command-line client: what it prints, and that nothing is lost when the agent goes away.
 
-use std::fs::File;
-use std::process::{Child, Command, Stdio};
+use mf2c_tests::{Agent, Following, Start, eventually, mf2c};
 
-use mf2c_tests::{Agent, Start, agent_binary, eventually, mf2c};
-
-/// A client that goes on until it is told to stop.
-struct Following {
-    child: Child,
-    folder: tempfile::TempDir,
-}
-
-impl Following {
-    fn start(agent: &Agent, arguments: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let file = |name: &str| Stdio::from(File::create(folder.path().join(name)).unwrap());
-        let mut command = Command::new(agent_binary());
-        command.args(arguments).args(here(agent).iter().map(String::as_str)).env_clear();
-        let child = command.stdin(Stdio::null()).stdout(file("out")).stderr(file("err")).spawn().unwrap();
-        Self { child, folder }
-    }
-
-    fn printed(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("out")).unwrap()
-    }
-
-    fn said(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("err")).unwrap()
-    }
-
-    #[track_caller]
-    fn waits_for(&self, words: &str) {
-        eventually(words, || self.printed().contains(words));
-    }
-
-    /// Ctrl-C; the exit code and what was said.
-    fn interrupt(mut self) -> (Option<i32>, String) {
-        let sent = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().unwrap();
-        assert!(sent.success());
-        let code = self.child.wait().unwrap().code();
-        (code, self.said())
-    }
-}
-
-impl Drop for Following {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// The client, at this agent, until it is told to stop.
+fn follow(agent: &Agent, arguments: &[&str]) -> Following {
+    let here = here(agent);
+    let more: Vec<&str> = here.iter().map(String::as_str).collect();
+    Following::begin(&[arguments, &more].concat())
 }
 
 fn here(agent: &Agent) -> Vec<String> {
@@ -70,18 +29,18 @@ fn service(agent: &Agent, name: &str) -> String {
 #[test]
 fn changes_are_printed_as_they_happen_until_ctrl_c_ends_it_with_130() {
     let agent = Start::new().agent();
-    let lines = Following::start(&agent, &["events", "--types", "service", "-o", "json"]);
-    let table = Following::start(&agent, &["events", "--types", "service", "--filter", "name='seen'"]);
-    lines.waits_for("\"change\":\"ready\"");
+    let mut lines = follow(&agent, &["events", "--types", "service", "-o", "json"]);
+    let mut table = follow(&agent, &["events", "--types", "service", "--filter", "name='seen'"]);
+    lines.waits_for(&["\"change\":\"ready\""]);
     let (seen, other) = (service(&agent, "seen"), service(&agent, "other"));
     let _ = at(&agent, &["delete", &seen, "--yes"]);
-    lines.waits_for("\"change\":\"deleted\"");
+    lines.waits_for(&["\"change\":\"deleted\""]);
     for line in lines.printed().lines() {
         let line: serde_json::Value = serde_json::from_str(line).unwrap();
         assert!(line["event"].is_string() && line["change"].is_string(), "{line}");
     }
     assert!(lines.printed().contains(&other));
-    assert_eq!(lines.interrupt(), (Some(130), String::new()));
+    assert_eq!((lines.interrupt(), lines.said()), (Some(130), String::new()));
 
     // The table knows no `ready`, so its line may be of a later change.
     let seen = service(&agent, "seen");
@@ -90,27 +49,27 @@ fn changes_are_printed_as_they_happen_until_ctrl_c_ends_it_with_130() {
         table.printed().contains(&seen)
     });
     assert!(!table.printed().contains(&other), "{}", table.printed());
-    assert_eq!(table.interrupt().0, Some(130));
+    assert_eq!(table.interrupt(), Some(130));
 }
 
 #[test]
 fn a_watched_query_begins_with_the_list() {
     let agent = Start::new().agent();
     let before = service(&agent, "before");
-    let watched = Following::start(&agent, &["query", "service", "--watch", "-o", "csv"]);
-    watched.waits_for(&format!("present,service,{before}"));
+    let watched = follow(&agent, &["query", "service", "--watch", "-o", "csv"]);
+    watched.waits_for(&[&format!("present,service,{before}")]);
     let after = service(&agent, "after");
-    watched.waits_for(&format!("created,service,{after}"));
+    watched.waits_for(&[&format!("created,service,{after}")]);
     assert_eq!(watched.printed().matches(&before).count(), 1);
 }
 
 #[test]
 fn what_happens_while_the_agent_is_away_is_not_lost() {
     let agent = Start::new().agent();
-    let followed = Following::start(&agent, &["events", "--types", "service", "-o", "json"]);
-    followed.waits_for("\"change\":\"ready\"");
+    let followed = follow(&agent, &["events", "--types", "service", "-o", "json"]);
+    followed.waits_for(&["\"change\":\"ready\""]);
     let first = service(&agent, "first");
-    followed.waits_for(&first);
+    followed.waits_for(&[&first]);
 
     // The same agent once more at the same address, with a change that the client could not see.
     let address = agent.https().to_owned();
@@ -119,9 +78,9 @@ fn what_happens_while_the_agent_is_away_is_not_lost() {
     let second = service(&away, "second");
     let _ = away.kill();
     let back = Start::new().bare().data_dir(&data).arguments(["--dev", "--api", &address]).agent();
-    followed.waits_for(&second);
+    followed.waits_for(&[&second]);
     let third = service(&back, "third");
-    followed.waits_for(&third);
+    followed.waits_for(&[&third]);
     let printed = followed.printed();
     assert_eq!(
         [&first, &second, &third].map(|id| printed.matches(&format!("\"id\":\"{id}\",\"position\"")).count()),

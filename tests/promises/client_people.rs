@@ -27,8 +27,8 @@ impl Home {
     fn with(start: Start) -> Self {
         let agent = start.agent();
         let url = format!("https://{}", agent.https());
-        let fingerprint = agent.log_lines().find_map(|line| Some(line.get("fingerprint")?.as_str()?.to_owned()));
-        Self { agent, url, fingerprint: fingerprint.unwrap(), folder: tempfile::tempdir().unwrap() }
+        let fingerprint = agent.fingerprint();
+        Self { agent, url, fingerprint, folder: tempfile::tempdir().unwrap() }
     }
 
     fn home(&self) -> &str {

@@ -10,12 +10,6 @@ use std::process::Command;
 
 use mf2c_tests::{Agent, Ran, Start, agent_binary, mf2c, mf2c_fed, mf2c_with, run};
 
-/// The fingerprint that an agent has written into its log.
-fn fingerprint(agent: &Agent) -> String {
-    let line = agent.log_lines().find_map(|line| Some(line.get("fingerprint")?.as_str()?.to_owned()));
-    line.expect("the agent logs its certificate's fingerprint")
-}
-
 fn url(agent: &Agent) -> String {
     format!("https://{}", agent.https())
 }
@@ -23,7 +17,7 @@ fn url(agent: &Agent) -> String {
 #[test]
 fn an_unknown_certificate_is_refused_with_its_fingerprint_and_believed_by_it() {
     let agent = Start::new().agent();
-    let (url, fingerprint) = (url(&agent), fingerprint(&agent));
+    let (url, fingerprint) = (url(&agent), agent.fingerprint());
     let query = |more: &[&str]| mf2c(&[&["query", "service", "--url", &url, "--as", "internal ADMIN"], more].concat());
     query(&[]).expect(6).tells(&["vouches for the certificate", &format!("--fingerprint {fingerprint}")]);
     mf2c(&["login", &url, "--user", "jane"]).expect(6).tells(&[&format!("--fingerprint {fingerprint}")]);
@@ -45,7 +39,7 @@ fn a_person_sees_the_fingerprint_and_is_asked() {
     let mut command = Command::new("bash");
     command.args(["-c", &format!("printf 'n\\n' | script -qec '{login}' /dev/null")]).env("HOME", home.path());
     let said = run(command).out;
-    assert!(said.contains(&fingerprint(&agent)) && said.contains("[y/N]"), "{said}");
+    assert!(said.contains(&agent.fingerprint()) && said.contains("[y/N]"), "{said}");
     assert!(said.contains("was not accepted: nothing was sent"), "{said}");
     assert!(!home.path().join(".config").exists());
 }
@@ -139,7 +133,7 @@ fn at_home(home: &Path, arguments: &[&str]) -> Ran {
 fn a_profile_names_the_agent_and_its_certificate_and_its_cookie_goes_nowhere_else() {
     let agent = Start::new().agent();
     let home = tempfile::tempdir().unwrap();
-    let (url, fingerprint) = (url(&agent), fingerprint(&agent));
+    let (url, fingerprint) = (url(&agent), agent.fingerprint());
     let text =
         format!("url = \"{url}\"\nfingerprint = \"{fingerprint}\"\nsession = \"session/1\"\ncookie = \"a=hush\"\n");
     profile(home.path(), &text, 0o600);

@@ -95,6 +95,8 @@ fn run(blocks: &[String], agent: &Agent) -> Vec<(u16, String)> {
     let script = format!("{PRELUDE}{}\n", blocks.join("\n"));
     let script = script.replace("https://127.0.0.1:8443", &format!("https://{}", agent.https()));
     let script = script.replace("http://127.0.0.1:8080", &format!("http://{}", agent.http()));
+    // Two seconds are enough for a reader, and little for a machine that is busy with other tests.
+    let script = script.replace("--max-time 2 ", "--max-time 6 ");
     // The reader pastes the administrator's password where a page asks for it.
     let pasted = folder.path().join("pasted");
     fs::write(&pasted, format!("{}\n", agent.admin_password())).unwrap();

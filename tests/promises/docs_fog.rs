@@ -14,14 +14,14 @@ trap 'kill -9 $(jobs -p) 2>/dev/null || true' EXIT
 /// What a reader does where the page says so.
 const READY: &str = r#"
 for log in cloud lead kid; do
-    for _ in $(seq 300); do if grep -q '^ready ' $log.log; then break; fi; sleep 0.1; done
+    for _ in $(seq 900); do if grep -q '^ready ' $log.log; then break; fi; sleep 0.1; done
     grep -q '^ready ' $log.log
 done
 "#;
 /// What the page promises of the rest.
 const THEN: &str = r#"
 seen() { mf2c query service --url https://127.0.0.1:9443 --insecure --as 'internal ADMIN' | grep -q door; }
-until_true() { for _ in $(seq 300); do if "$@"; then return 0; fi; sleep 0.1; done; echo "never: $*"; return 1; }
+until_true() { for _ in $(seq 900); do if "$@"; then return 0; fi; sleep 0.1; done; echo "never: $*"; return 1; }
 until_true seen
 backup() { mf2c area --data-dir ./lead | grep -Eq ' backup +connected'; }
 until_true backup
@@ -30,7 +30,7 @@ until_true keys
 full() { mf2c area --data-dir ./lead | grep -q 'mandate   full'; }
 until_true full
 # Who was appointed a moment ago may have no vote yet.
-sleep 3
+sleep 10
 kill -9 $(sed -n 2p pids)
 leads() { mf2c area --data-dir ./kid 2>/dev/null | grep -q '(leader)'; }
 until_true leads

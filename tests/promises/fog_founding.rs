@@ -149,6 +149,9 @@ fn d5_of_three_that_start_together_without_a_leader_exactly_one_founds_the_area_
 #[test]
 fn d5_of_three_that_start_together_without_a_leader_none_leads_where_that_is_for_an_operator_to_say() {
     let (mut fog, backup, before) = three_without_a_leader("manual");
+    for name in LEFT.iter().filter(|name| **name != backup) {
+        eventually("what it is", || fog.role(name) == "agent");
+    }
     // Longer than it takes where it happens by itself.
     for _ in 0..20 {
         assert_eq!(full(&fog, &LEFT), Vec::<&str>::new());

@@ -54,13 +54,16 @@ fn r6_a_snapshot_goes_on_where_it_was_when_the_leader_was_killed() {
     // More than the log holds, before anybody could follow it.
     fog.start("kid");
     fog.put_described("kid", "bulk", 200, &"x".repeat(12_000));
-    fog.net().slow("kid", 8);
+    fog.net().slow("kid", 2);
     let token = fog.told("lead", &["token", "create"]);
     fog.told("kid", &["join", token.trim()]);
     eventually("some of it", || fog.count("lead", "bulk") >= 40);
     fog.kill("lead");
+    // So that nothing comes while it is looked at.
+    fog.net().unplug("kid");
     fog.start("lead");
     let there = fog.count("lead", "bulk");
+    fog.net().plug("kid");
     assert!((40..200).contains(&there), "{there}");
     eventually("all of it", || fog.count("lead", "bulk") == 200);
     let bytes = fog.agent("lead").metric("mf2c_replication_bytes_total{direction=\"in\"}");

@@ -33,7 +33,7 @@ fn p15_a_silent_agent_is_unavailable_and_out_of_all_sums_and_back_in_them_when_i
         .with("MF2C_AREA_BACKUP", "false")
         .with("MF2C_DEVICE_ENABLED", "true")
         .with("MF2C_AREA_DISCONNECTED_AFTER", "1s")
-        .with("MF2C_AREA_UNAVAILABLE_AFTER", "3s");
+        .with("MF2C_AREA_UNAVAILABLE_AFTER", "15s");
     fog.found("lead", "pier");
     fog.add("kid", "lead");
     fog.add("other", "lead");

@@ -12,7 +12,7 @@ use mf2c_sim::invariants::{Tap, is_same, wrong_sums};
 use mf2c_sim::workload::{self, Answer, Deed, KIND, Ledger, NUMBER};
 use mf2c_store::engine::{EmbeddedEngine, EmbeddedOptions};
 use mf2c_store::{Store, StoreOptions};
-use mf2c_tests::{Fog, Random, eventually};
+use mf2c_tests::{Fog, Random, eventually, let_pass};
 use serde_json::{Map, Value};
 
 const NAMES: [&str; 4] = ["cloud", "lead", "kid", "other"];
@@ -91,6 +91,8 @@ fn under_the_load_of_the_simulation_agents_that_are_killed_in_turn_lose_double_a
             });
         }
     }
+    // Sums are told at most once a second.
+    let_pass(Duration::from_secs(3));
     NAMES.iter().for_each(|name| fog.kill(name));
     judge(&fog, seed);
 }

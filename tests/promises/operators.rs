@@ -195,7 +195,7 @@ fn the_service_manager_hears_that_the_agent_is_ready_alive_and_stopping() {
         String::from_utf8_lossy(&said[..length]).into_owned()
     };
     let start = Start::new().environment("NOTIFY_SOCKET", path.to_str().unwrap());
-    let mut agent = start.environment("WATCHDOG_USEC", "200000").agent();
+    let mut agent = start.environment("WATCHDOG_USEC", "2000000").agent();
     assert_eq!(hear(), "READY=1");
     for _ in 0..3 {
         assert_eq!(hear(), "WATCHDOG=1");

@@ -88,7 +88,8 @@ fn where_discovery_is_on_and_cannot_work_the_health_says_so() {
     let _ = mf2c(&["ca", "init", "--data-dir", agent.data_dir().to_str().unwrap()]).expect(0);
     eventually("that it is told", || health()["discovery"] == false);
     eventually("what else the colour needs", || health()["leaderfound"] == true);
-    assert_eq!(health()["health"], "ORANGE", "it is young: YELLOW comes after a minute");
+    let colour = health()["health"].clone();
+    assert!(colour == "ORANGE" || colour == "YELLOW", "it is young for a minute: {colour}");
 }
 
 #[test]

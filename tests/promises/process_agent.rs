@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use mf2c_tests::{Agent, Connection, Start, curl, eventually, let_pass, timed};
+use mf2c_tests::{Agent, Connection, Start, curl, eventually, let_pass};
 use serde_json::Value;
 
 const PROFILE: &str = r#"{"device_id": "device/1", "service_consumer": true, "resource_contributor": false}"#;
@@ -65,11 +65,12 @@ fn a_signal_lets_what_is_in_flight_be_answered_and_leaves_everything_on_disk() {
         let data_dir = tempfile::tempdir().unwrap();
         let mut agent = Start::new().data_dir(data_dir.path()).agent();
         let before = add_profile(&agent);
+        let requests = "mf2c_http_requests_in_flight";
+        let others = metric(&agent, requests);
         let mut slow = Connection::open(&agent.http()).unwrap();
         let (first, rest) = PROFILE.split_at(20);
         slow.begin("POST", "/api/user-profile", PROFILE.len(), first).unwrap();
-        // The head has been read by then: it came first on another connection too.
-        let _ = agent.send("GET", "user-profile", None).expect(200);
+        eventually("its head is read", || metric(&agent, requests) > others);
         assert!(data_dir.path().join("control.sock").exists());
         agent.signal(signal);
         eventually("the word that it stops", || agent.log().contains("stopping"));
@@ -93,9 +94,7 @@ fn a_client_that_never_finishes_does_not_keep_the_agent_from_stopping() {
     let mut stuck = Connection::open(&agent.http()).unwrap();
     stuck.begin("POST", "/api/user-profile", 1000, "{").unwrap();
     let idle = Connection::open(&agent.http()).unwrap();
-    let (ended, took) = timed(|| agent.stop("TERM"));
-    assert_eq!(ended.code(), Some(0), "{}", agent.log());
-    assert!(took < Duration::from_secs(10), "{took:?}");
+    assert_eq!(agent.stop("TERM").code(), Some(0), "{}", agent.log());
     drop(idle);
 }
 
@@ -239,9 +238,10 @@ fn an_idle_agent_does_not_write() {
         .environment("MF2C_DEVICE_THRESHOLD_PERCENT", "100")
         .agent();
     eventually("this machine's documents", || {
-        metric(&agent, "mf2c_documents{type=\"agent\"}") + metric(&agent, "mf2c_documents{type=\"device-dynamic\"}")
-            == 2
+        let types = ["agent", "device-dynamic", "user-profile", "sharing-model"];
+        types.iter().all(|kind| metric(&agent, &format!("mf2c_documents{{type=\"{kind}\"}}")) == 1)
     });
+    eventually("what it can run", || agent.send("GET", "device", None).json()["devices"][0]["backends"].is_array());
     let before = metric(&agent, "mf2c_store_position");
     let_pass(Duration::from_secs(2));
     assert_eq!(metric(&agent, "mf2c_store_position"), before);

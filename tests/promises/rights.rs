@@ -41,8 +41,10 @@ fn everybody_gets_what_is_written_down_and_the_laws_of_rights_hold() {
             .arguments(["--link", "127.0.0.1:0"])
             .agent()
     };
-    let development = agent("development", Start::new());
-    let usual = agent("usual", Start::new().plain().arguments(["--http", "127.0.0.1:0"]));
+    // One connection is idle while thousands of questions go over another.
+    let patient = || Start::new().environment("MF2C_LIMITS_KEEP_ALIVE", "1h");
+    let development = agent("development", patient());
+    let usual = agent("usual", patient().plain().arguments(["--http", "127.0.0.1:0"]));
 
     // Where the header counts for nothing, whoever sends it is nobody.
     let all = Office::open(&usual.http()).everybody("");

@@ -2,9 +2,8 @@
 //! devices that take nothing.
 
 use std::fs;
-use std::thread;
 
-use mf2c_tests::{Agent, Ran, Start, eventually, mf2c};
+use mf2c_tests::{Agent, Following, Ran, Start, eventually, mf2c};
 use serde_json::{Value, json};
 
 /// What runs for a while, and not for ever: a test that fails leaves it behind.
@@ -88,8 +87,7 @@ fn five_commands_lead_from_a_program_to_its_log() {
     let listed = desk.mf2c(&["ps"]).expect(0).out;
     let row = listed.lines().nth(1).unwrap();
     assert!(row.contains("beat") && row.contains("started") && row.contains("1/1"), "{listed}");
-    let told = desk.mf2c(&["logs", "beat"]).expect(0).out;
-    assert!(told.starts_with("beat 0\nbeat 1\n"), "{told}");
+    eventually("its first words", || desk.mf2c(&["logs", "beat"]).expect(0).out.starts_with("beat 0\nbeat 1\n"));
     assert_eq!(desk.mf2c(&["logs", "beat", "--tail", "1"]).expect(0).out.lines().count(), 1);
     let json = desk.mf2c(&["logs", "beat", "--tail", "1", "-o", "json"]).expect(0).out;
     let line: Value = serde_json::from_str(&json).unwrap();
@@ -101,12 +99,12 @@ fn a_log_that_is_followed_ends_when_the_instance_is_removed_and_removing_twice_i
     let desk = Desk::new();
     desk.register("beat", &[], &BEAT);
     let id = desk.run("beat");
-    let url = desk.url.clone();
-    let followed =
-        thread::spawn(move || mf2c(&["logs", "-f", "beat", "--url", &url, "--insecure", "--as", "internal ADMIN"]));
+    let words = ["logs", "-f", "beat", "--url", &desk.url, "--insecure", "--as", "internal ADMIN"];
+    let mut followed = Following::begin(&words);
+    followed.waits_for(&["beat 1"]);
     let removed = desk.mf2c(&["rm", "beat"]).expect(0).out;
     assert_eq!(removed, format!("{id} removed\n"));
-    assert!(followed.join().unwrap().out.contains("beat 1\n"));
+    assert_eq!(followed.end(), Some(0));
     desk.mf2c(&["rm", &id]).expect(0).tells(&["is not there, or not any more"]);
     desk.mf2c(&["rm", "beat"]).expect(4).tells(&["no instance of `beat` is there"]);
 }
@@ -122,7 +120,7 @@ fn a_program_that_fails_fails_the_run_with_its_exit_code_and_one_that_is_done_do
     assert!(listed.contains("error") && listed.contains("0/1") && listed.contains("exit code 3"), "{listed}");
     desk.register("done", &[], &["--", "-c", "exit 0"]);
     let id = desk.run("done");
-    assert_eq!(desk.instance(&id)["status"], "stopped");
+    eventually("it is done", || desk.instance(&id)["status"] == "stopped");
     assert!(!desk.mf2c(&["ps"]).expect(0).out.contains("done"));
     assert!(desk.mf2c(&["ps", "--all"]).expect(0).out.contains("done"));
 }
@@ -179,7 +177,7 @@ fn a_device_that_takes_nothing_is_explained_and_draining_waits_for_what_runs() {
     let _ = desk.mf2c(&["uncordon", &device]).expect(0);
 
     let id = desk.run("beat");
-    let drained = desk.mf2c(&["drain", short, "--wait", "1"]).expect(1);
+    let drained = desk.mf2c(&["drain", short, "--wait", "5"]).expect(1);
     drained.tells(&[&format!("  beat {} [0]", &id["service-instance/".len()..][..8]), "1 still run on"]);
     let _ = desk.mf2c(&["rm", "beat"]).expect(0);
     assert_eq!(desk.mf2c(&["drain", short]).expect(0).out, format!("{device} drained: nothing runs there\n"));
@@ -193,7 +191,7 @@ fn an_update_takes_the_new_version_and_one_that_fails_gives_way_to_the_last_that
     let register = |script: &str| {
         let service = json!({
             "name": "beat", "exec": "/bin/sh", "exec_type": "process", "command": ["-c", script],
-            "restart": {"policy": "never"}, "update": {"healthy_for": 0.3},
+            "restart": {"policy": "never"}, "update": {"healthy_for": 3},
         });
         fs::write(&file, service.to_string()).unwrap();
         let _ = desk.mf2c(&["service", "register", "--replace", file.to_str().unwrap()]).expect(0);
@@ -204,10 +202,11 @@ fn an_update_takes_the_new_version_and_one_that_fails_gives_way_to_the_last_that
     let updated = desk.mf2c(&["update", "beat"]).expect(0);
     assert_eq!(updated.out, format!("{id} updated\n"));
     updated.tells(&["version 2"]);
-    assert_eq!(desk.mf2c(&["logs", "beat"]).expect(0).out, "two\n");
+    let says_two = || desk.mf2c(&["logs", "beat"]).expect(0).out == "two\n";
+    eventually("its word", says_two);
     register("echo three; exit 3");
     desk.mf2c(&["update", "beat"]).expect(1).tells(&["version 3 failed", "exit code 3", "came back"]);
-    assert_eq!(desk.mf2c(&["logs", "beat"]).expect(0).out, "two\n");
+    eventually("its word", says_two);
     assert_eq!(desk.instance(&id)["status"], "started");
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mf2c_tests::{eventually, let_pass};
+use mf2c_tests::{eventually, free_address, let_pass};
 use serde_json::json;
 
 use crate::services::{becomes, instance, launch, lm, process, register, start, workload};
@@ -12,9 +12,9 @@ fn a_process_is_asked_at_the_port_that_its_health_check_names() {
     let Some(guest) = mf2c_tests::guest() else { return };
     let folder = tempfile::tempdir().unwrap();
     let agent = start(folder.path());
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port: u16 = free_address().rsplit_once(':').unwrap().1.parse().unwrap();
     let mut serving = process("serving", &[guest.to_str().unwrap(), "serve", &port.to_string()]);
-    serving["health"] = json!({ "type": "tcp", "port": port, "interval": 0.1, "retries": 20 });
+    serving["health"] = json!({ "type": "tcp", "port": port, "interval": 0.1, "retries": 300 });
     let id = launch(&agent, &register(&agent, &serving));
     let running = becomes(&agent, &id, "started");
     let part = &running["agents"][0];

@@ -97,7 +97,7 @@ fn a_version_that_comes_back_has_the_credentials_that_it_had() {
         let mut service = process("secretive", &["/bin/sh", "-c", &format!("echo has $TOKEN; {end}")]);
         service["secrets"] = json!([{ "credential": credential, "name": "TOKEN", "place": "environment" }]);
         service["restart"] = json!({ "policy": "never" });
-        service["update"] = json!({ "healthy_for": 1, "within": 20 });
+        service["update"] = json!({ "healthy_for": 5, "within": 60 });
         service
     };
     let service = register(&agent, &version(&old, "exec sleep 600"));
@@ -273,7 +273,7 @@ fn an_update_that_does_not_become_well_is_taken_back_by_an_agent_that_was_killed
     let version = |end: &str| {
         let mut service = process("changing", &["/bin/sh", "-c", end]);
         service["restart"] = json!({ "delay": 0.2, "attempts": 100 });
-        service["update"] = json!({ "healthy_for": 2, "within": 6 });
+        service["update"] = json!({ "healthy_for": 2, "within": 20 });
         service
     };
     let service = register(&agent, &version("exec sleep 600"));

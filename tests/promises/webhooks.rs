@@ -6,13 +6,13 @@ use std::process::Command;
 use mf2c_tests::{Agent, Delivery, Receiver, Reply, Start, eventually, let_pass};
 use serde_json::{Value, json};
 
-/// Quick to give up, and allowed to reach this machine.
+/// Quick to try again, and allowed to reach this machine.
 fn start() -> Start {
     Start::new()
         .environment("MF2C_WEBHOOKS_ALLOW_PRIVATE", "true")
         .environment("MF2C_WEBHOOKS_FIRST_PAUSE", "10ms")
         .environment("MF2C_WEBHOOKS_ATTEMPTS", "3")
-        .environment("MF2C_WEBHOOKS_TIMEOUT", "500ms")
+        .environment("MF2C_WEBHOOKS_TIMEOUT", "5s")
 }
 
 /// Adds a webhook for services: its id and secret.
@@ -83,8 +83,8 @@ fn changes_are_delivered_in_order_each_signed_with_the_secret() {
     assert!(data["position"].as_u64() > came[2].json()["data"]["position"].as_u64());
     let distinct: std::collections::BTreeSet<String> = came.iter().map(|each| each.header("webhook-id")).collect();
     assert_eq!(distinct.len(), 5);
-    let metrics = mf2c_tests::curl(["-k", &format!("https://{}/metrics", agent.https())]).expect(200).text();
-    assert!(metrics.contains("mf2c_webhook_deliveries_total 5\n"), "{metrics}");
+    // Each is counted when its answer has come.
+    eventually("all are counted", || agent.metric("mf2c_webhook_deliveries_total") == 5);
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn receivers_that_hang_talk_nonsense_or_are_absent_hold_up_nobody_else() {
     assert_eq!(names(&good.first(2)), ["a", "b"]);
     // Whoever answers 200 has it, whatever else he says.
     assert_eq!(names(&endless.first(2)), ["a", "b"]);
-    for (id, expected) in bad.iter().zip(["within 500ms", "there is no answer", "there is no connection"]) {
+    for (id, expected) in bad.iter().zip(["within 5s", "there is no answer", "there is no connection"]) {
         let failed = failures(&agent, id, 2);
         let reason = failed[0]["reason"].as_str().unwrap();
         assert!(reason.contains(expected), "{expected}: {reason}");
@@ -257,11 +257,12 @@ fn a_cursor_is_kept_so_that_a_restart_tells_little_twice() {
     }
     let _ = receiver.first(20);
     // The cursors are stored once a second.
-    let_pass(std::time::Duration::from_millis(1500));
+    let_pass(std::time::Duration::from_secs(5));
     let (directory, kept) = agent.kill();
     let again = start().data_dir(&directory).agent();
     service(&again, "last");
-    assert_eq!(names(&receiver.first(21))[20], "last");
+    eventually("the last", || names(&receiver.came()).iter().any(|name| name == "last"));
+    assert!(receiver.came().len() < 40, "{:?}", names(&receiver.came()));
     drop(kept);
 }
 

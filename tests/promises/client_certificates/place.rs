@@ -215,7 +215,7 @@ impl Follower {
     /// When this returns, the stream is open.
     pub(super) fn open(place: &Place, held: &Held) -> Self {
         let mut child = Command::new("curl")
-            .args(["-sSN", "--max-time", "30", "--cacert", &place.roots()])
+            .args(["-sSN", "--max-time", "300", "--cacert", &place.roots()])
             .args(held.shown())
             .arg(format!("https://{}/events?types=device", place.agent.https()))
             .stdout(Stdio::piped())

@@ -100,16 +100,16 @@ fn a_flood_of_challenges_keeps_nobody_else_out_for_good_and_loses_nothing() {
     let place = Testbed::new();
     place.user("abierce");
     let held = place.login("abierce");
-    for number in 0..50 {
+    for number in 0..15 {
         place.user(&format!("user{number}"));
     }
     let open = place.challenge("abierce");
     let mut refused = 0;
-    for number in 0..50 {
+    for number in 0..15 {
         let ask = format!("<n:requestChallenge><n:uid>user{number}</n:uid></n:requestChallenge>");
         refused += (0..6).filter(|_| place.call("Users", &ask, None).0 == 500).count();
     }
-    assert!(refused >= 50, "{refused}");
+    assert!(refused >= 15, "{refused}");
     let reply = place.reply("Users", &super::place::response(&open, super::place::PASSWORD), None);
     assert!(element(&reply, "return").is_some(), "what was open before can be answered");
     assert!(place.reply("Users", super::PROFILE, Some(&held)).contains("abierce"));

@@ -19,7 +19,7 @@ fn t11_a_challenge_is_of_no_use_after_two_minutes() {
     let place = with(&clock);
     place.user("abierce");
     let [first, second] = [place.challenge("abierce"), place.challenge("abierce")];
-    clock.pass(110);
+    clock.pass(60);
     let _ = place.reply("Users", &response(&first, PASSWORD), None);
     clock.pass(121);
     let fault = place.fault("Users", &response(&second, PASSWORD), None);

@@ -15,12 +15,21 @@ fn id(number: usize) -> String {
     format!("{number:08x}-0000-4000-8000-000000000000")
 }
 
-/// The statuses of many requests over one connection: each is a method, a path and a body.
-fn many(door: &Door, who: &str, requests: impl Iterator<Item = (&'static str, String, Value)>) -> Vec<String> {
+/// A method, a path and a body.
+type Asked = (&'static str, String, Value);
+
+/// The statuses of many requests.
+fn many(door: &Door, who: &str, requests: impl Iterator<Item = Asked>) -> Vec<String> {
+    let all: Vec<Asked> = requests.collect();
+    all.chunks(200).flat_map(|some| together(door, who, some)).collect()
+}
+
+/// The statuses of some requests over one connection.
+fn together(door: &Door, who: &str, requests: &[Asked]) -> Vec<String> {
     let mut config = String::new();
     for (method, path, body) in requests {
         let body = body.to_string().replace('"', "\\\"");
-        let data = if method == "POST" { format!("data = \"{body}\"\n") } else { String::new() };
+        let data = if *method == "POST" { format!("data = \"{body}\"\n") } else { String::new() };
         write!(
             config,
             "{}url = \"https://127.0.0.1:{}{path}\"\nrequest = {method}\n{data}silent\nshow-error\ncacert = cluster.crt\n\
@@ -36,11 +45,11 @@ fn many(door: &Door, who: &str, requests: impl Iterator<Item = (&'static str, St
     run(command).expect(0).out.lines().map(str::to_owned).collect()
 }
 
-fn lease(number: usize, expires: Value) -> (&'static str, String, Value) {
+fn lease(number: usize, expires: Value) -> Asked {
     ("POST", LEASES.to_owned(), json!({"dataset_id": id(number), "node_uuid": N, "expires": expires}))
 }
 
-fn dataset(number: usize) -> (&'static str, String, Value) {
+fn dataset(number: usize) -> Asked {
     ("POST", DATASETS.to_owned(), json!({"dataset_id": id(number), "primary": N}))
 }
 

@@ -2,9 +2,9 @@
 //!
 //! Where no engine can be started, these say so and prove nothing.
 
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 
-use mf2c_tests::{Engine, Fog, eventually};
+use mf2c_tests::{Engine, Fog, eventually, free_address};
 use serde_json::{Value, json};
 
 use super::place::{Cluster, D, Door, M, Place, install, port, user};
@@ -33,7 +33,7 @@ pub(super) fn open(engine: &Engine) -> (Door, String) {
 }
 
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    free_address().rsplit_once(':').unwrap().1.parse().unwrap()
 }
 
 /// Waits until the container runs; its state.
@@ -94,17 +94,20 @@ fn a_container_runs_as_it_was_told_is_an_instance_everywhere_and_goes_from_every
     let there = door.get("u", "/v1/state/datasets").expect(200).json();
     assert_eq!((&there[0]["dataset_id"], &there[0]["primary"]), (&json!(D), &json!(node)));
     assert_eq!(there[0]["maximum_size"], 67_108_864);
-    assert!(std::path::Path::new(there[0]["path"].as_str().unwrap()).join("kept").exists(), "{there}");
+    // Its port is open before it runs.
+    let kept = std::path::Path::new(there[0]["path"].as_str().unwrap()).join("kept");
+    eventually("what it keeps", || kept.exists());
 
     let (id, document) = instance(&door);
     assert_eq!(
         (&document["user"], &document["name"], &document["status"]),
         (&json!("u"), &json!("web"), &json!("started"))
     );
-    let said = logs(&door);
-    for word in ["GREETING=good day", "DB_PORT_5432_TCP_PORT=15432", "DB_PORT_5432_TCP=tcp://"] {
-        assert!(said.contains(word), "{word}: {said}");
-    }
+    let words = ["GREETING=good day", "DB_PORT_5432_TCP_PORT=15432", "DB_PORT_5432_TCP=tcp://"];
+    eventually("its words", || {
+        let said = logs(&door);
+        words.iter().all(|word| said.contains(word))
+    });
     let container = engine.docker(&["ps", "-q"]);
     let told = engine.docker(&["inspect", "-f", "{{.HostConfig.Memory}} {{.HostConfig.CpuShares}}", &container]);
     assert_eq!(told, "67108864 512");

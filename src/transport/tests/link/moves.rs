@@ -83,7 +83,7 @@ async fn under_a_thousand_questions_a_second_ten_renewals_lose_none() {
 async fn a_new_certificate_of_the_leader_is_fetched_before_the_old_one_ends() {
     let area = Area::new("a1");
     let (leader, child) = (Agent::leader(&area), Agent::member(&area, "c1", "agent"));
-    let short = area.membership("leader", "leader", Duration::from_secs(3));
+    let short = area.membership("leader", "leader", Duration::from_secs(8));
     leader.credentials.install(short, area.trust()).unwrap();
     child.follow(&leader);
     soon(child.ask_serial()).await.unwrap();
@@ -97,7 +97,7 @@ async fn a_new_certificate_of_the_leader_is_fetched_before_the_old_one_ends() {
 async fn a_link_ends_with_its_certificate_and_comes_back_with_a_new_one() {
     let area = Area::new("a1");
     let (leader, child) = (Agent::leader(&area), Agent::member(&area, "c1", "agent"));
-    child.credentials.install(area.membership("c1", "agent", Duration::from_secs(1)), area.trust()).unwrap();
+    child.credentials.install(area.membership("c1", "agent", Duration::from_secs(3)), area.trust()).unwrap();
     child.follow(&leader);
     soon(child.ask_serial()).await.unwrap();
     eventually(|| leader.net.counters().open == 0).await;
@@ -196,8 +196,7 @@ async fn links_of_peers_below_a_root_that_is_dropped_are_closed() {
 #[tokio::test]
 async fn peers_are_pinged_and_the_silent_are_given_up() {
     let area = Area::new("a1");
-    let limits =
-        LinkLimits { ping: Duration::from_millis(50), dead: Duration::from_millis(200), ..LinkLimits::default() };
+    let limits = LinkLimits { ping: Duration::from_millis(200), dead: Duration::from_secs(3), ..LinkLimits::default() };
     let leader = Agent::leader_with(&area, limits);
     let (child, silent) = (Agent::member(&area, "c1", "agent"), Agent::member(&area, "c2", "agent"));
     child.follow(&leader);

@@ -132,6 +132,7 @@ fn fetch(port: u16) -> Option<String> {
 
 /// The goal: at most 1.2 times as long as `docker run -d`.
 #[tokio::test]
+#[ignore = "a measurement, for a machine that has nothing else to do"]
 async fn a_container_starts_about_as_fast_as_by_hand() {
     let Some(docker) = Docker::start() else { return };
     let (mut ours, mut by_hand) = (vec![], vec![]);

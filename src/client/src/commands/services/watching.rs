@@ -72,7 +72,7 @@ pub(super) enum Look<T> {
 }
 
 /// What ends within this time after its start was never up.
-const STEADY: Duration = Duration::from_secs(1);
+const STEADY: Duration = Duration::from_secs(2);
 
 /// Looks at it whenever something has changed, until that gives something, for so long; then what was seen last is given back.
 pub(super) async fn until<T>(

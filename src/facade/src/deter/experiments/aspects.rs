@@ -5,7 +5,7 @@ use mf2c_domain::testbed::experiment::Experiment;
 use mf2c_domain::testbed::{Outcome, aspect};
 use mf2c_soap::{Request, Value};
 
-use super::stock::Stock;
+use super::stock::Growth;
 use super::{changed, found, sent_aspects};
 use crate::deter::call::Call;
 use crate::deter::fault::Fault;
@@ -18,24 +18,17 @@ pub(super) async fn change(call: &Call<'_>, request: &Request, operation: &str) 
     if sent.is_empty() {
         return Err(Fault::request("Null or empty aspect list"));
     }
-    let stock = match sent.iter().any(|sent| sent.data.is_some()) && operation != "removeExperimentAspects" {
-        true => Some(Stock::count(call, held.value.room_of(), &held.value.experiment_id).await?),
-        false => None,
-    };
+    let brings_data = sent.iter().any(|sent| sent.data.is_some()) && operation != "removeExperimentAspects";
+    let growth = Growth::of(call, &held, brings_data).await?;
     let rule = |experiment: &mut Experiment| {
-        let aspects = &mut experiment.aspects;
-        let before = aspect::weight(aspects);
-        let results = sent.iter().cloned().map(|sent| match operation {
-            "addExperimentAspects" => aspect::add(aspects, sent),
-            "changeExperimentAspects" => aspect::change(aspects, sent),
-            _ => aspect::remove(aspects, &sent),
-        });
-        let results = results.collect::<Vec<_>>();
-        let after = aspect::weight(aspects);
-        if let Some(stock) = stock.as_ref().filter(|_| after > before) {
-            stock.admit_bytes(after)?;
-        }
-        Ok(results)
+        growth.within(experiment, |Experiment { aspects, .. }| {
+            let results = sent.iter().cloned().map(|sent| match operation {
+                "addExperimentAspects" => aspect::add(aspects, sent),
+                "changeExperimentAspects" => aspect::change(aspects, sent),
+                _ => aspect::remove(aspects, &sent),
+            });
+            Ok(results.collect::<Vec<_>>())
+        })
     };
     let (_, results) = changed(call, &user, &held, ExperimentRight::ModifyExperiment, rule).await?;
     Ok(outcomes(results))

@@ -8,7 +8,7 @@ use mf2c_domain::testbed::realization::Phase;
 use mf2c_soap::{Request, Value};
 use mf2c_store::StoreError;
 
-use super::stock::Stock;
+use super::stock::{Growth, Stock};
 use super::{SCHEMA, changed, document_id, found, given, sent_aspects};
 use crate::deter::call::Call;
 use crate::deter::fault::Fault;
@@ -101,23 +101,15 @@ pub(super) async fn modify(call: &Call<'_>, request: &Request) -> Result<Value, 
     let uid = call.acting(given(request, "uid"))?;
     let held = found(call, request).await?;
     let by = call.asker(&uid);
-    let stock = match fields().any(|(field, _)| request.bytes(field).is_some_and(|data| !data.is_empty())) {
-        true => Some(Stock::count(call, held.value.room_of(), &held.value.experiment_id).await?),
-        false => None,
-    };
+    let brings_data = fields().any(|(field, _)| request.bytes(field).is_some_and(|data| !data.is_empty()));
+    let growth = Growth::of(call, &held, brings_data).await?;
     let touches_access = LISTS.iter().any(|(name, _)| request.has(name));
     let rule = |experiment: &mut Experiment| {
         if touches_access {
             let members = Members::new(call.exchange.api);
             experiment.demand(by, ExperimentRight::ModifyExperimentAccess, &members)?;
         }
-        let before = aspect::weight(&experiment.aspects);
-        take_over(call, experiment, request)?;
-        let after = aspect::weight(&experiment.aspects);
-        match &stock {
-            Some(stock) if after > before => stock.admit_bytes(after),
-            _ => Ok(()),
-        }
+        growth.within(experiment, |experiment| take_over(call, experiment, request))
     };
     changed(call, &uid, &held, ExperimentRight::ModifyExperiment, rule).await?;
     Ok(true.into())

@@ -61,10 +61,34 @@ impl<'a> Stock<'a> {
     pub(super) fn admit(&self, experiment: &Experiment) -> Result<(), Fault> {
         self.counted.admit(aspect::weight(&experiment.aspects))
     }
+}
 
-    /// Whether there is room for what one takes that had less before.
-    pub(super) fn admit_bytes(&self, bytes: usize) -> Result<(), Fault> {
-        self.counted.admit_bytes(bytes)
+/// What keeps a change of an experiment's aspects within the room that there is.
+pub(super) struct Growth<'a>(Option<Stock<'a>>);
+
+impl<'a> Growth<'a> {
+    /// Counts what others take up, where the change brings data at all.
+    pub(super) async fn of(call: &'a Call<'_>, held: &Held<Experiment>, brings_data: bool) -> Result<Self, Fault> {
+        let Held { value: experiment, .. } = held;
+        Ok(Self(match brings_data {
+            true => Some(Stock::count(call, experiment.room_of(), &experiment.experiment_id).await?),
+            false => None,
+        }))
+    }
+
+    /// Changes an experiment, if there is room for what it has more than before.
+    pub(super) fn within<T>(
+        &self,
+        experiment: &mut Experiment,
+        change: impl FnOnce(&mut Experiment) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let before = aspect::weight(&experiment.aspects);
+        let changed = change(experiment)?;
+        let after = aspect::weight(&experiment.aspects);
+        if let Some(stock) = self.0.as_ref().filter(|_| after > before) {
+            stock.counted.admit_bytes(after)?;
+        }
+        Ok(changed)
     }
 }
 
