@@ -242,7 +242,7 @@ async fn who_is_killed_says_nothing_more_and_its_peers_notice() {
     let area = Area::new("a1");
     let (leader, child) = (Agent::leader(&area), Agent::member(&area, "c1", "agent"));
     child.follow(&leader);
-    eventually(|| leader.answers.open().len() == 1).await;
+    eventually(|| leader.answers.open().len() == 1 && child.answers.open().len() == 1).await;
     child.net.kill();
     eventually(|| leader.answers.open().is_empty()).await;
     assert_eq!(child.answers.open().len(), 1, "nobody there is told");
