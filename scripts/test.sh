@@ -184,7 +184,8 @@ tell_skips() {
 
 run_tests() {
     if cargo nextest --version >/dev/null 2>&1; then
-        cargo nextest run --workspace --locked
+        # Most tests wait most of the time, so more of them run at once than there are processors.
+        cargo nextest run --workspace --locked --test-threads "$(($(nproc) * 3 / 2))"
     else
         cargo test --workspace --locked --no-fail-fast
     fi
