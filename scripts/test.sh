@@ -95,6 +95,15 @@ need_tools() {
 
 # ------------------------------------------------------------------------------------------------------------ checks
 
+# The benchmarks are no members of the workspace: whether what they are locked to is what the crates here need.
+check_locks() {
+    local manifest
+    for manifest in benches/*/Cargo.toml; do
+        cargo metadata --locked --format-version 1 --manifest-path "$manifest" >/dev/null ||
+            fail "$(dirname "$manifest")/Cargo.lock is behind" "cargo update --workspace --manifest-path $manifest"
+    done
+}
+
 check_licences() {
     if cargo deny --version >/dev/null 2>&1; then
         cargo deny --locked check licenses bans sources
@@ -212,6 +221,7 @@ main() {
     cargo fmt --all --check
     step "Lints"
     cargo clippy --workspace --all-targets --locked -- -D warnings
+    check_locks
     step "Licences, bans and sources of dependencies"
     check_licences
     step "OpenAPI document"

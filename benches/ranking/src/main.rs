@@ -14,6 +14,10 @@ use mf2c_placement::rank::{Candidate, Load, Request, Settings, rank};
 use mf2c_placement::select::{Rule, Wanted, select};
 use serde_json::{Value, json};
 
+/// The one of the agent: what becomes of memory that is given back costs as much as the ranking itself.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 const DEVICES: u64 = 10_000;
 const ROUNDS: usize = 50;
 const NOW: Timestamp = Timestamp::from_millis(1_790_000_000_000);

@@ -215,19 +215,10 @@ pub fn rank<'a>(request: &Request<'a>, candidates: &[Candidate<'a>], now: Timest
         let key = |it: &Ranked<'a>| (Reverse(it.sum), !it.local, it.device);
         key(a).cmp(&key(b)).then_with(|| a.terms.cmp(&b.terms))
     });
-    ranking.rejected.sort_by_cached_key(|it| (beginning(it.device), it.device));
     // Only twins, which should not be, are told apart by what is said of them.
-    for twins in ranking.rejected.chunk_by_mut(|a, b| a.device == b.device).filter(|twins| twins.len() > 1) {
-        twins.sort_by_cached_key(|it| it.reasons.iter().map(ToString::to_string).collect::<Vec<_>>());
-    }
+    let said = |it: &Rejected<'_>| it.reasons.iter().map(ToString::to_string).collect::<Vec<_>>();
+    ranking.rejected.sort_unstable_by(|a, b| a.device.cmp(b.device).then_with(|| said(a).cmp(&said(b))));
     ranking
-}
-
-/// As much of an id as tells most from each other, so that sorting seldom looks where the whole is stored.
-fn beginning(id: &str) -> [u8; 24] {
-    let mut beginning = [0; 24];
-    beginning.iter_mut().zip(id.bytes()).for_each(|(to, from)| *to = from);
-    beginning
 }
 
 #[cfg(test)]
