@@ -37,6 +37,9 @@ impl LifecycleManager {
         for note in step.notes {
             self.note(handle, note, wall, ctx);
         }
+        if self.runs.get(handle).is_some_and(|run| run.measured && run.supervisor.is_at_rest()) {
+            self.metric_ends(handle, wall, ctx);
+        }
         if let Some(order) = step.order {
             self.carry_out(handle, order, ctx);
         }

@@ -72,6 +72,13 @@ impl Supervisor {
         self.is_gone
     }
 
+    /// Whether it is known not to run, whatever ended it: also what nobody had asked for, or what ended when it was not wanted any
+    /// more, of which no note tells.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        matches!(self.seen, Some(Seen::Missing | Seen::Created | Seen::Exited(_)))
+    }
+
     /// Whether an order is being carried out.
     #[must_use]
     pub const fn is_busy(&self) -> bool {

@@ -294,6 +294,24 @@ fn a_restart_for_bad_health_is_the_end_of_a_run_and_told_and_judged_once() {
 }
 
 #[test]
+fn what_ends_for_bad_health_when_it_is_not_wanted_any_more_is_at_rest_though_no_note_tells_of_it() {
+    for wanted in [Desired::Stopped, Desired::Deleted] {
+        let mut bench = unhealthy(RestartWhen::OnFailure);
+        let step = bench.supervisor.step(Input::Probed(false), bench.now, 0.0);
+        assert_eq!(step.order, Some(Order::Stop));
+        // It has been stopped, and how it ended is looked at when somebody wants something else.
+        let step = bench.supervisor.step(Input::Done(Order::Stop, Ok(())), bench.now, 0.0);
+        assert_eq!((step.order, bench.supervisor.is_at_rest()), (Some(Order::Inspect), false));
+        let before = bench.notes.len();
+        let _ = bench.supervisor.step(Input::Desire(wanted), bench.now, 0.0);
+        bench.engine = Seen::Exited(Exit { code: Some(143), ..Exit::default() });
+        let step = bench.supervisor.step(Input::Seen(bench.engine), bench.now, 0.0);
+        assert_eq!((step.notes.len(), bench.notes.len()), (0, before));
+        assert!(bench.supervisor.is_at_rest(), "{wanted:?}");
+    }
+}
+
+#[test]
 fn what_is_never_started_again_stays_as_it_is_in_bad_health() {
     let mut bench = unhealthy(RestartWhen::Never);
     bench.give(Input::Probed(false));
